@@ -1,0 +1,43 @@
+"""Signals: how a stack's owner is told to end, and how it ends undisturbed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def ending_by_exception() -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into SystemExit, so that every `with` block is left properly."""
+    with _handling(_exit):
+        yield
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Ignore the same signals: a second Ctrl-C must not interrupt the clean-up after the first."""
+    with _handling(signal.SIG_IGN):
+        yield
+
+
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
