@@ -1,0 +1,15 @@
+"""`python -m nightbatch.emulator`: a local Message Batches API on loopback."""
+
+import asyncio
+
+from nightbatch.emulator.flags import parse_flags
+from nightbatch.emulator.server import serve
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    asyncio.run(serve(parse_flags()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The API's errors as values: one class, one table of statuses, one body. An edge turns them into responses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+
+class ApiError(Exception):
+    """What the client is told instead of an answer."""
+
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.details = details
+        self.headers = dict(headers or {})
+        self.status = status or STATUS[kind]
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """Return the error envelope: `{"type":"error","error":{…},"request_id":…}`."""
+        return envelope(self.kind, self.message, self.details) | {"request_id": request_id}
+
+
+def envelope(kind: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the object that both an error response and an `errored` row carry."""
+    error: dict[str, Any] = {"type": kind, "message": message}
+    if details is not None:
+        error["details"] = dict(details)
+    return {"type": "error", "error": error}
+
+
+def invalid(message: str) -> ApiError:
+    """Return a 400: the client's own fault."""
+    return ApiError("invalid_request_error", message)

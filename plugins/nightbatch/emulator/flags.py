@@ -1,0 +1,63 @@
+"""The command line: every setting has its flag."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from nightbatch.emulator.settings import Limits, Pace, Settings
+
+
+def parse_flags(arguments: Sequence[str] | None = None) -> Settings:
+    """Return the settings that the command line asks for."""
+    given = _parser().parse_args(arguments)
+    limits = Limits(
+        given.max_requests, given.max_bytes, given.requests_per_minute, given.count_tokens_per_minute, given.queue_limit
+    )
+    return Settings(
+        host=given.host,
+        port=given.port,
+        seed=given.seed,
+        responder=given.responder,
+        api_keys=frozenset(given.api_key),
+        clock_offset=given.clock_offset,
+        timestamps=given.timestamps,
+        cancel_ended=given.cancel_ended,
+        gzip=given.gzip,
+        state=given.state,
+        limits=limits,
+        pace=Pace(given.seconds, given.begins_after, given.retry_after),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nightbatch.emulator", description="A local Message Batches API.")
+    add = parser.add_argument
+    add("--host", default=Settings.host, help="address to listen on (default: loopback only)")
+    add("--port", type=int, default=Settings.port, help="0 (default): choose one; the base URL is printed when ready")
+    add("--seed", type=int, default=0, help="seeds the order of results, the answers and the faults")
+    add("--responder", default=Settings.responder, metavar="MODULE:CALLABLE", help="who answers: params -> answer")
+    add("--api-key", action="append", default=[], metavar="KEY", help="accept this key (again for more); default: any")
+    add("--state", type=Path, metavar="DIR", help="keep everything in DIR, to go on after a restart")
+    add("--gzip", action="store_true", help="compress results for clients that accept it")
+    add("--cancel-ended", type=int, choices=(200, 400, 409), default=400, help="status of cancelling an ended batch")
+    _add_time(parser)
+    _add_limits(parser)
+    return parser
+
+
+def _add_time(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--seconds", type=float, default=Pace.seconds, help="a batch of n requests lasts this x (1 + log10 n)")
+    add("--begins-after", type=float, default=Pace.begins_after, help="share of a batch's time until an answer begins")
+    add("--retry-after", type=int, default=Pace.retry_after, help="the hint on a poll")
+    add("--clock-offset", type=float, default=0.0, metavar="SECONDS", help="how far its clock is ahead of this one")
+    add("--timestamps", choices=("zulu", "offset", "seconds"), default="zulu", help="the form of timestamps")
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--max-requests", type=int, default=Limits.max_requests, help="requests in one batch")
+    add("--max-bytes", type=int, default=Limits.max_bytes, help="bytes in one batch")
+    add("--requests-per-minute", type=int, default=Limits.requests_per_minute, help="calls to batch endpoints")
+    add("--count-tokens-per-minute", type=int, default=Limits.count_tokens_per_minute, help="calls to count_tokens")
+    add("--queue-limit", type=int, default=Limits.queue, help="requests waiting at once")

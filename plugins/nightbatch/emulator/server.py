@@ -1,0 +1,54 @@
+"""The server: an aiohttp application over one engine, listening until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from nightbatch.emulator.control import controls
+from nightbatch.emulator.endpoints import ENGINE, routes
+from nightbatch.emulator.engine import Engine
+from nightbatch.emulator.settings import Settings
+from nightbatch.emulator.wire import add_headers, around
+
+
+def application(engine: Engine) -> web.Application:
+    """Return the application of one engine."""
+    app = web.Application(middlewares=[around], client_max_size=0)
+    app[ENGINE] = engine
+    app.add_routes(routes)
+    app.add_routes(controls)
+    app.on_response_prepare.append(add_headers)
+    return app
+
+
+@asynccontextmanager
+async def listening(engine: Engine) -> AsyncIterator[str]:
+    """Listen on the engine's host and port; yield the base URL."""
+    runner = web.AppRunner(application(engine), access_log=None, shutdown_timeout=0.5, keepalive_timeout=75)
+    await runner.setup()
+    site = web.TCPSite(runner, engine.settings.host, engine.settings.port, reuse_address=True)
+    try:
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; say the base URL on standard output when ready."""
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
+    engine = Engine(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with listening(engine) as url:
+            print(url, flush=True)  # noqa: T201
+            await stop.wait()
+    finally:
+        engine.close()

@@ -1,0 +1,57 @@
+"""Everything about one emulator that flags can set; the defaults are the limits of the real API, with short batches."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+DAY = 86_400.0
+
+TimestampStyle = Literal["zulu", "offset", "seconds"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the account may do. Bytes are of a create body; rates are calls a minute; the queue counts requests."""
+
+    max_requests: int = 100_000
+    max_bytes: int = 256_000_000
+    requests_per_minute: int = 4_000
+    count_tokens_per_minute: int = 8_000
+    queue: int = 500_000
+    expires_after: float = DAY
+    results_for: float = 29 * DAY
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long things take, in seconds.
+
+    A batch of n requests lasts `seconds` x (1 + log10 n); a cancellation half of `seconds` at most. `begins_after` is
+    the share of that time from a request's start to its answer's beginning: in it a cold batch misses the cache.
+    """
+
+    seconds: float = 0.5
+    begins_after: float = 0.3
+    retry_after: int = 10
+
+    def duration(self, count: int) -> float:
+        return self.seconds * (1 + math.log10(max(count, 1)))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One emulator. `api_keys` empty: any key will do. `state` None: everything is forgotten at the end."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    seed: int = 0
+    responder: str = "nightbatch.emulator.responders:schema"
+    api_keys: frozenset[str] = frozenset()
+    clock_offset: float = 0.0
+    timestamps: TimestampStyle = "zulu"
+    cancel_ended: Literal[200, 400, 409] = 400
+    gzip: bool = False
+    state: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    pace: Pace = field(default_factory=Pace)

@@ -1,0 +1,57 @@
+"""Where an emulator keeps its files: bodies, result lines, indexes, a journal; in a temporary place or a given one."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from nightbatch.emulator.timeline import BatchId
+
+
+class Store:
+    """Files of one emulator. Without a directory of its own it uses a temporary one, gone when it is closed."""
+
+    def __init__(self, root: Path | None) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="message-batches-") if root is None else None
+        self.root = Path(self._temporary.name) if self._temporary else root or Path()
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._journal = (self.root / "journal.jsonl").open("ab") if root is not None else None
+
+    def incoming(self) -> Path:
+        return self.root / f"{uuid4().hex}.incoming"
+
+    def body(self, batch: BatchId) -> Path:
+        return self.root / f"{batch}.body"
+
+    def lines(self, batch: BatchId) -> Path:
+        return self.root / f"{batch}.lines"
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Append a fact to the journal; a process killed right after has not lost it."""
+        if self._journal is not None:
+            self._journal.write(json.dumps(event).encode() + b"\n")
+            self._journal.flush()
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield the facts of earlier lives; a last line cut short by a kill is left out."""
+        path = self.root / "journal.jsonl"
+        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for path in self.root.iterdir():
+            if path.suffix in {".body", ".lines", ".incoming"}:
+                path.unlink()
+        if self._journal is not None:
+            os.ftruncate(self._journal.fileno(), 0)
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()

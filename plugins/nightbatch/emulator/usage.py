@@ -1,0 +1,50 @@
+"""The tokens of one answer, or the sum of many, and how they look on the wire."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Usage:
+    """Token counts. A prompt is what was plain input, what was written to the cache and what was read from it."""
+
+    input: int = 0
+    written_5m: int = 0
+    written_1h: int = 0
+    read: int = 0
+    output: int = 0
+
+    def prompt(self) -> int:
+        return self.input + self.written_5m + self.written_1h + self.read
+
+    def add(self, other: "Usage") -> None:
+        self.input += other.input
+        self.written_5m += other.written_5m
+        self.written_1h += other.written_1h
+        self.read += other.read
+        self.output += other.output
+
+    def wire(self, geo: str) -> dict[str, Any]:
+        """Return the `usage` object of a message answered in a batch."""
+        return {
+            "input_tokens": self.input,
+            "cache_creation_input_tokens": self.written_5m + self.written_1h,
+            "cache_read_input_tokens": self.read,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": self.written_5m,
+                "ephemeral_1h_input_tokens": self.written_1h,
+            },
+            "output_tokens": self.output,
+            "service_tier": "batch",
+            "inference_geo": geo,
+        }
+
+
+def tokens(text: str) -> int:
+    """Estimate the tokens of a text: one for every four characters, and one for every character beyond Latin script."""
+    size = len(text)
+    if text.isascii():
+        return math.ceil(size / 4)
+    wide = len(text.encode()) - size
+    return math.ceil((size + 2 * wide) / 4)

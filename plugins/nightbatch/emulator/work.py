@@ -1,0 +1,78 @@
+"""Working out a batch's answers: in a shuffled order, a slice at a time, straight to disk, so that memory stays low."""
+
+import random
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from nightbatch.emulator.answering import Answerer, Moment, Outcome, errored
+from nightbatch.emulator.batch import Answers, Batch
+from nightbatch.emulator.content import content_of
+from nightbatch.emulator.intake import Item, open_items
+from nightbatch.emulator.settings import Pace
+from nightbatch.emulator.usage import Usage
+
+SLICE = 200
+_encoder = msgspec.json.Encoder()
+_params = msgspec.json.Decoder(dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One batch to work out: where its body is, where its lines go."""
+
+    batch: Batch
+    body: Path
+    lines: Path
+    pace: Pace
+    seed: int
+
+
+def work(job: Job, answerer: Answerer) -> Iterator[None]:
+    """Work out the answers and put them on the batch; yield after each slice to let another batch have its turn."""
+    batch = job.batch
+    items = _shuffled(job)
+    answers = Answers(array("Q"), bytearray(), array("Q"))
+    with job.lines.open("wb") as lines:
+        end = 0
+        for rank, item in enumerate(items):
+            line = _line(job, answerer, answers, rank, item)
+            end += lines.write(line)
+            answers.ends.append(end)
+            if rank % SLICE == SLICE - 1:
+                yield
+    batch.answers = answers
+
+
+def _shuffled(job: Job) -> list[Item]:
+    items = open_items(job.body)
+    random.Random(f"{job.seed}:{job.batch.number}").shuffle(items)  # noqa: S311
+    return items
+
+
+def _line(job: Job, answerer: Answerer, answers: Answers, rank: int, item: Item) -> bytes:
+    batch = job.batch
+    outcome, content = _outcome(answerer, batch, item, _moment(job, rank))
+    answers.kinds.append(outcome.kind)
+    answers.contents.append(content)
+    if outcome.usage is not None:
+        answers.usage.setdefault(outcome.model, Usage()).add(outcome.usage)
+        answers.cost += outcome.cost
+    return b'{"custom_id":"%b","result":%b}\n' % (item.custom_id.encode(), _encoder.encode(outcome.result))
+
+
+def _outcome(answerer: Answerer, batch: Batch, item: Item, moment: Moment) -> tuple[Outcome, int]:
+    try:
+        params = _params.decode(item.params)
+    except msgspec.DecodeError as error:
+        return errored("invalid_request_error", f"params: {error}"), 0
+    return answerer.answer(params, batch.betas, moment), content_of(params)
+
+
+def _moment(job: Job, rank: int) -> Moment:
+    times = job.batch.timeline
+    starts = times.created_at + times.duration * rank / job.batch.count * (1 - job.pace.begins_after)
+    return Moment(starts, starts + times.duration * job.pace.begins_after)
