@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -70,3 +71,10 @@ class Lake:
         """Read all Parquet files under a prefix, in the order of their names."""
         parts = [key for key in self.keys(prefix) if key.endswith(".parquet")]
         return pa.concat_tables(pq.read_table(io.BytesIO(self.get(key))) for key in parts)
+
+    def save(self, folder: Path) -> None:
+        """Copy every object into a folder of the local disk."""
+        for key in self.keys():
+            path = folder / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.get(key))

@@ -28,8 +28,9 @@ def s3_service(settings: Settings, env: Mapping[str, str], *, port: int) -> Serv
 
 
 def emulator_service(settings: Settings, env: Mapping[str, str], *, port: int) -> Service:
-    """Describe the local Message Batches API."""
-    argv = (sys.executable, "-m", "nightbatch.emulator", "--port", str(port), *settings.emulator_args)
+    """Describe the local Message Batches API; it keeps its batches when it is killed and started again."""
+    kept = ("--state", str(settings.home / EMULATOR))
+    argv = (sys.executable, "-m", "nightbatch.emulator", "--port", str(port), *kept, *settings.emulator_args)
     return _service(EMULATOR, settings, argv, env, lambda _: _answers(port, "/_emulator/health"))
 
 

@@ -21,6 +21,7 @@ REGION = "us-east-1"
 ACCESS_KEY = "local"
 SECRET_KEY = "local-secret"  # noqa: S105  the embedded S3 server accepts any
 API_KEY = "sk-ant-local"
+TICKETS = "nightbatch.emulator.responders:tickets"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,6 @@ class Settings:
     parts: tuple[str, ...] = ALL_PARTS
     ui_port: int | None = None
     schedules: bool = False
-    emulator_args: tuple[str, ...] = ()
+    emulator_args: tuple[str, ...] = ("--responder", TICKETS)
     env: Mapping[str, str] = field(default_factory=dict)
     patience: float = 120.0

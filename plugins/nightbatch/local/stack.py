@@ -72,6 +72,10 @@ class Stack:
         """Return the emulator's books: what it was sent and what it would have billed."""
         return call(self.emulator_port, "GET", "/_emulator/books")
 
+    def dead(self) -> list[Service]:
+        """Return the parts that should run and do not."""
+        return [part for part in self._parts if part.name in self.settings.parts and not part.alive]
+
     def twin(self, part: Service, name: str) -> Service:
         """Describe a second instance of a part, to be started beside the first; it ends with the stack."""
         other = replace(part, name=name, started_at=0.0, _process=None)

@@ -1,0 +1,51 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.PHONY: help install demo up test lint bench chaos clean
+
+BIN := .venv/bin
+UV_HOME := .local/uv
+INSTALLED := .venv/.installed
+
+help: ## Show this list
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: $(INSTALLED) ## Install what uv.lock names into .venv
+
+# uv is taken from PATH if it runs there and suits this project, else it is installed beside the project from PyPI.
+$(INSTALLED): uv.lock pyproject.toml
+	@set -euo pipefail; unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT; \
+	echo "Installing from uv.lock into .venv (minutes the first time) …"; \
+	uv=uv; \
+	if ! uv sync --frozen --dry-run >/dev/null 2>&1; then \
+		uv=$(UV_HOME)/bin/uv; \
+		if ! [ -x $$uv ]; then \
+			python3 -m venv $(UV_HOME) || { echo "Neither uv nor a working 'python3 -m venv' is here: install one of them."; exit 1; }; \
+			$(UV_HOME)/bin/python -m pip install --quiet --disable-pip-version-check uv; \
+		fi; \
+	fi; \
+	$$uv sync --frozen --quiet
+	@touch $@
+
+demo: $(INSTALLED) ## Run the nightly DAG over two nights of sample tickets, print rows and bill, end
+	@exec $(BIN)/python -m nightbatch.local demo
+
+up: $(INSTALLED) ## The same, and stay up: UI on port 8080
+	@exec $(BIN)/python -m nightbatch.local up
+
+test: $(INSTALLED) ## Run all tests
+	@exec $(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## Check style and types
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+bench: $(INSTALLED) ## Measure speed and memory
+	@exec $(BIN)/python tests/bench/run.py
+
+chaos: $(INSTALLED) ## Kill processes at the worst moments and check what was bought
+	@exec $(BIN)/python -m pytest tests/chaos
+
+clean: ## Remove what runs and tools have left, but not .venv
+	@rm -rf .local .airflow .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
