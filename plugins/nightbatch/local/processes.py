@@ -22,7 +22,7 @@ from nightbatch.local.errors import NotReady, ServiceDied
 STACK_MARK = "NIGHTBATCH_STACK"
 PART_MARK = "NIGHTBATCH_PART"
 TAIL_LINES = 30
-SWEEPS = 10
+SWEEP_SECONDS = 10.0
 
 
 def marked(home: Path, part: str | None = None) -> list[psutil.Process]:
@@ -40,13 +40,11 @@ def _bears_mark(process: psutil.Process, home: Path, part: str | None) -> bool:
 
 def sweep(home: Path, part: str | None = None) -> None:
     """Kill -9 every process of a stack, or of one part; again for those that were being forked meanwhile."""
-    for _ in range(SWEEPS):
-        living = marked(home, part)
-        if not living:
-            return
+    deadline = time.monotonic() + SWEEP_SECONDS
+    while (living := marked(home, part)) and time.monotonic() < deadline:
         for process in living:
             _kill(process)
-        psutil.wait_procs(living, timeout=2)
+        time.sleep(0.02)
 
 
 def _kill(process: psutil.Process) -> None:

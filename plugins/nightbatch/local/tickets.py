@@ -6,6 +6,7 @@ new or changed. Phrases and odd texts come from `include/sample/tickets.json`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from dataclasses import dataclass, replace
@@ -61,6 +62,7 @@ class Desk:
         self._chance = random.Random(SEED)  # noqa: S311  reproducible, not secret
         self._topics = phrases["topics"]
         self._weights = [topic["weight"] for topic in self._topics]
+        self._odd = itertools.cycle(phrases["odd"])
         self._opened = 0
 
     def first_night(self) -> list[Ticket]:
@@ -86,8 +88,8 @@ class Desk:
         roll = self._chance.random()
         if roll < 0.08 and earlier:
             return self._stamp(self._chance.choice(earlier[-400:]))
-        if roll < 0.10:
-            return self._odd()
+        if roll < 0.11:
+            return self._strange()
         return self._open()
 
     def _open(self) -> Ticket:
@@ -100,8 +102,8 @@ class Desk:
         body = "\n\n".join(filter(None, lines))
         return self._ticket(topic["products"], subject and self._fill(subject), self._fill(body))
 
-    def _odd(self) -> Ticket:
-        odd = self._pick("odd")
+    def _strange(self) -> Ticket:
+        odd = next(self._odd)
         body = odd["body"]
         return self._ticket(["Hub", "Larkwood app"], odd["subject"], body and body * odd.get("repeat", 1))
 
