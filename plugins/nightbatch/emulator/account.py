@@ -5,10 +5,10 @@ import secrets
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nightbatch.emulator.batch import Batch
 from nightbatch.emulator.errors import ApiError, invalid
+from nightbatch.emulator.faults import Fault
 from nightbatch.emulator.rate import queue_full
 from nightbatch.emulator.settings import Settings
 from nightbatch.emulator.timeline import BatchId, Timeline
@@ -32,11 +32,12 @@ class Order:
 
     count: int
     size: int
+    duration: float
     betas: frozenset[str] = frozenset()
-    duration: float | None = None
     answers_until: float = 1.0
     cancel_after: float | None = None
-    faults: tuple[dict[str, Any], ...] = ()
+    faults: tuple[Fault, ...] = ()
+    credit_until: float = 1.0
 
 
 class Account:
@@ -57,7 +58,7 @@ class Account:
         if waiting + order.count > limit:
             raise queue_full(limit)
         batch = Batch(new_id("msgbatch_01"), len(self.batches) + 1, order.count, order.size, self._timeline(order, now))
-        batch.betas, batch.faults = order.betas, order.faults
+        batch.betas, batch.faults, batch.credit_until = order.betas, order.faults, order.credit_until
         self.add(batch)
         self.queue_peak = max(self.queue_peak, waiting + order.count)
         return batch
@@ -129,14 +130,17 @@ class Account:
             raise ApiError("not_found_error", message, headers={"x-should-retry": "false"})
         return batch
 
+    def look_again(self) -> None:
+        """Take every batch for a running one until it is next looked at: the clock was turned, perhaps back."""
+        self._live = list(self.batches)
+
     def waiting(self, now: float) -> int:
         """Return how many requests are in the queue: all those of batches that have not ended."""
         self._live = [batch for batch in self._live if batch.status(now) != "ended"]
         return sum(batch.count for batch in self._live)
 
     def _timeline(self, order: Order, now: float) -> Timeline:
-        duration = self._settings.pace.duration(order.count) if order.duration is None else order.duration
-        times = Timeline(now, duration, now + self._settings.limits.expires_after, order.answers_until)
+        times = Timeline(now, order.duration, now + self._settings.limits.expires_after, order.answers_until)
         if order.cancel_after is not None:
             times.cancel_at = now + order.cancel_after
             times.cancel_takes = self._settings.pace.seconds / 2

@@ -3,28 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from nightbatch.emulator import prompt
-from nightbatch.emulator.batch import ERRORED, SUCCEEDED
+from nightbatch.emulator.batch import SUCCEEDED
 from nightbatch.emulator.cache import PromptCache
-from nightbatch.emulator.errors import ApiError, envelope
+from nightbatch.emulator.errors import ApiError
+from nightbatch.emulator.faults import Fault
 from nightbatch.emulator.models import Model, dated_id
+from nightbatch.emulator.outcome import Outcome, errored
 from nightbatch.emulator.params import check_params
 from nightbatch.emulator.reply import Answer, Failure, Reply, Responder
+from nightbatch.emulator.row_faults import instead, spoil
 from nightbatch.emulator.usage import Usage, tokens
-
-
-class Outcome(NamedTuple):
-    """What became of one request. `usage` and `cost` are None and 0 unless it is billed."""
-
-    kind: int
-    result: dict[str, Any]
-    model: str = ""
-    usage: Usage | None = None
-    cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -42,15 +35,22 @@ class Answerer:
     responder: Responder
     cache: PromptCache
 
-    def answer(self, params: dict[str, Any], betas: frozenset[str], moment: Moment) -> Outcome:
-        """Return the outcome of one request: a message, or the error that its params deserve."""
+    def answer(self, params: dict[str, Any], betas: frozenset[str], moment: Moment, fault: Fault | None) -> Outcome:
+        """Return the outcome of one request: a message, an error, or what a fault makes of it."""
+        if fault is not None and (other := instead(fault)) is not None:
+            return other
         try:
             model = check_params(params, betas)
         except ApiError as error:
             return errored(error.kind, error.message)
-        reply = _reply(self.responder(params))
+        try:
+            reply = _reply(self.responder(params))
+        except Exception as error:
+            return errored("api_error", f"the responder failed: {error!r}")
         if isinstance(reply, Failure):
             return errored(reply.kind, reply.message)
+        if fault is not None:
+            reply = spoil(reply, fault.what, fault.options)
         usage = self._prompt_usage(params, model, moment)
         return succeeded(params, model, usage, reply)
 
@@ -62,11 +62,6 @@ class Answerer:
         usage = self.cache.charge(model, variant, blocks, starts=moment.starts, begins=moment.begins)
         usage.input += prompt.count(params) - usage.prompt()
         return usage
-
-
-def errored(kind: str, message: str, details: Mapping[str, Any] | None = None) -> Outcome:
-    """Return an `errored` row: its error is nested twice."""
-    return Outcome(ERRORED, {"type": "errored", "error": envelope(kind, message, details)})
 
 
 def succeeded(params: Mapping[str, Any], model: Model, usage: Usage, reply: Reply) -> Outcome:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nightbatch.emulator.clock import timestamp
+from nightbatch.emulator.faults import Fault
 from nightbatch.emulator.settings import TimestampStyle
 from nightbatch.emulator.timeline import BatchId, Status, Timeline
 from nightbatch.emulator.usage import Usage
@@ -32,7 +33,10 @@ class Answers:
 
 @dataclass(slots=True)
 class Batch:
-    """A batch. `number` counts from 1 and seeds whatever is left to chance in it."""
+    """A batch. `number` counts from 1 and seeds whatever is left to chance in it.
+
+    `faults` may strike its requests; `credit_until` is the share of them that the account's credit is good for.
+    """
 
     id: BatchId
     number: int
@@ -40,7 +44,8 @@ class Batch:
     size: int
     timeline: Timeline
     betas: frozenset[str] = frozenset()
-    faults: tuple[dict[str, Any], ...] = ()
+    faults: tuple[Fault, ...] = ()
+    credit_until: float = 1.0
     answers: Answers | None = None
     deleted: bool = False
 

@@ -34,6 +34,7 @@ def read_books(engine: Engine) -> dict[str, Any]:
         },
         "usage": {model: _figures(model, total) for model, total in usage.items()},
         "cost_usd": round(sum(batch.answers.cost for batch in batches if batch.answers), 9),
+        "faults": engine.faults.report(),
         "by_batch": [_batch(batch, now) for batch in batches],
     }
 

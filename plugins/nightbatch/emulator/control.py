@@ -11,6 +11,7 @@ from nightbatch.emulator.clock import timestamp
 from nightbatch.emulator.endpoints import ENGINE, answer
 from nightbatch.emulator.engine import Engine
 from nightbatch.emulator.errors import invalid
+from nightbatch.emulator.faults import specs_of
 
 controls = web.RouteTableDef()
 
@@ -39,7 +40,8 @@ async def read_clock(request: web.Request) -> web.StreamResponse:
 async def turn_clock(request: web.Request) -> web.StreamResponse:
     """Turn the clock by `{"advance": seconds}`; what falls due by then is done when this returns."""
     engine = request.app[ENGINE]
-    seconds = (await _json(request)).get("advance")
+    given = await _json(request)
+    seconds = given.get("advance") if isinstance(given, dict) else None
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise invalid("advance: Input should be a number of seconds")
     engine.advance(seconds)
@@ -56,14 +58,42 @@ async def reset(request: web.Request) -> web.StreamResponse:
     return answer(_time(engine))
 
 
+@controls.get("/_emulator/faults", name="_read_faults")
+async def read_faults(request: web.Request) -> web.StreamResponse:
+    """Return the faults that are set."""
+    return answer({"faults": request.app[ENGINE].faults.report()})
+
+
+@controls.post("/_emulator/faults", name="_set_faults")
+async def set_faults(request: web.Request) -> web.StreamResponse:
+    """Set a fault, a list of them, or `{"faults": […], "replace": true}`; return all that are set."""
+    faults = request.app[ENGINE].faults
+    given = await _json(request)
+    specs = specs_of(given)
+    made = faults.add(specs)
+    if isinstance(given, dict) and given.get("replace"):
+        faults.all = made
+    return answer({"faults": faults.report()})
+
+
+@controls.delete("/_emulator/faults", name="_clear_faults")
+@controls.delete("/_emulator/faults/{id:\\d+}", name="_clear_fault")
+async def clear_faults(request: web.Request) -> web.StreamResponse:
+    """Remove a fault, or all."""
+    faults = request.app[ENGINE].faults
+    given = request.match_info.get("id")
+    faults.remove(None if given is None else int(given))
+    return answer({"faults": faults.report()})
+
+
 async def _worked_out(engine: Engine, *, due_by: float) -> None:
     for done in engine.undone(due_by=due_by):
         await asyncio.wrap_future(done)
 
 
-async def _json(request: web.Request) -> dict[str, Any]:
+async def _json(request: web.Request) -> Any:
     try:
-        return msgspec.json.decode(await request.read() or b"{}", type=dict[str, Any])
+        return msgspec.json.decode(await request.read() or b"{}")
     except msgspec.DecodeError as error:
         raise invalid(str(error)) from error
 

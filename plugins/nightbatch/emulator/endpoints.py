@@ -1,9 +1,6 @@
 """The seven endpoints: HTTP in, one call into the engine, HTTP out. Errors are raised; `wire` writes them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,15 +8,18 @@ from aiohttp import web
 
 from nightbatch.emulator import prompt
 from nightbatch.emulator.access import betas_of
-from nightbatch.emulator.account import Order, Page
+from nightbatch.emulator.account import Page
 from nightbatch.emulator.batch import Batch, View
 from nightbatch.emulator.engine import Engine
 from nightbatch.emulator.errors import ApiError, invalid
-from nightbatch.emulator.intake import too_large
+from nightbatch.emulator.faults import Fault
 from nightbatch.emulator.models import find_model
 from nightbatch.emulator.streaming import send_results
+from nightbatch.emulator.uploads import Upload
 
 ENGINE = web.AppKey("engine", Engine)
+UPLOAD = web.RequestKey("upload", Upload)
+STRUCK = web.RequestKey("struck", tuple[Fault, ...])
 _encoder = msgspec.json.Encoder()
 
 routes = web.RouteTableDef()
@@ -27,12 +27,11 @@ routes = web.RouteTableDef()
 
 @routes.post("/v1/messages/batches", name="create")
 async def create(request: web.Request) -> web.StreamResponse:
-    """Accept a batch: the body goes to disk, is checked beside the loop, and becomes the batch's own."""
+    """Create a batch of the body that was received."""
     engine = request.app[ENGINE]
-    async with _body_on_disk(request) as body:
-        count = await asyncio.to_thread(engine.count, body)
-        order = Order(count, body.stat().st_size, betas_of(request.headers, request.query))
-        return answer(_wire(request, engine.accept(order, body)))
+    upload = request[UPLOAD]
+    batch = engine.accept(upload.count, upload.path, betas_of(request.headers, request.query))
+    return answer(_wire(request, batch))
 
 
 @routes.get("/v1/messages/batches", name="list")
@@ -76,7 +75,7 @@ async def results(request: web.Request) -> web.StreamResponse:
     """Stream the results of an ended batch, one JSON object a line."""
     engine = request.app[ENGINE]
     batch = engine.account.results(request.match_info["id"], engine.clock.now())
-    return await send_results(request, engine, batch)
+    return await send_results(request, engine, batch, request[STRUCK])
 
 
 @routes.post("/v1/messages/count_tokens", name="count_tokens")
@@ -93,7 +92,7 @@ async def count_tokens(request: web.Request) -> web.StreamResponse:
     return answer({"input_tokens": prompt.count(params)})
 
 
-def answer(body: Mapping[str, Any], headers: Mapping[str, str] | None = None, status: int = 200) -> web.Response:
+def answer(body: object, headers: Mapping[str, str] | None = None, status: int = 200) -> web.Response:
     """Return a JSON response."""
     return web.Response(body=_encoder.encode(body), status=status, headers=headers, content_type="application/json")
 
@@ -103,28 +102,6 @@ def _wire(request: web.Request, batch: Batch) -> dict[str, Any]:
     settings = engine.settings
     view = View(str(request.url.origin()), settings.timestamps, settings.limits.results_for)
     return view.wire(batch, engine.clock.now())
-
-
-@asynccontextmanager
-async def _body_on_disk(request: web.Request) -> AsyncIterator[Path]:
-    """Write the body to a file as it comes; raise the 413 once it is too long. The file is gone if nobody took it."""
-    engine = request.app[ENGINE]
-    most = engine.settings.limits.max_bytes
-    if (request.content_length or 0) > most:
-        raise too_large()
-    path = engine.store.incoming()
-    try:
-        size = 0
-        with path.open("wb", buffering=1 << 20) as body:
-            async for chunk in request.content.iter_any():
-                size += len(chunk)
-                if size > most:
-                    raise too_large()
-                body.write(chunk)
-        yield path
-    finally:
-        with suppress(FileNotFoundError):
-            path.unlink()
 
 
 def _limit(query: Mapping[str, str]) -> int:

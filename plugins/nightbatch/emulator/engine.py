@@ -2,14 +2,18 @@
 
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 from nightbatch.emulator.account import Account, Order
 from nightbatch.emulator.answering import Answerer
 from nightbatch.emulator.batch import Batch
+from nightbatch.emulator.batch_faults import order_of
 from nightbatch.emulator.cache import PromptCache
 from nightbatch.emulator.calls import Calls
 from nightbatch.emulator.clock import Clock
+from nightbatch.emulator.faults import Faults
 from nightbatch.emulator.intake import check_items, open_items
+from nightbatch.emulator.journal import batch_fact, batch_of, read_index
 from nightbatch.emulator.rate import Bucket
 from nightbatch.emulator.reply import load_responder
 from nightbatch.emulator.settings import Settings
@@ -28,11 +32,17 @@ class Engine:
         self.worker = Worker()
         self._responder = load_responder(settings)
         self._start_afresh()
+        for event in self.store.events():
+            self._recall(event)
+        for batch in self.account.batches:
+            self._resume(batch)
 
     def _start_afresh(self) -> None:
         self.clock = Clock(self.settings.clock_offset)
         self.account = Account(self.settings)
         self.calls = Calls()
+        self.faults = Faults()
+        self.faults.add(self.settings.faults)
         self.answerer = Answerer(self._responder, PromptCache())
         self.batches_rate = Bucket(self.settings.limits.requests_per_minute)
         self.tokens_rate = Bucket(self.settings.limits.count_tokens_per_minute)
@@ -44,32 +54,76 @@ class Engine:
         check_items(items, self.settings.limits)
         return len(items)
 
-    def accept(self, order: Order, body: Path) -> Batch:
+    def accept(self, count: int, body: Path, betas: frozenset[str]) -> Batch:
         """Create a batch of a body on disk, which becomes the batch's own."""
+        pace = self.settings.pace
+        order = order_of(Order(count, body.stat().st_size, pace.duration(count), betas), self.faults, pace)
         batch = self.account.create(order, self.clock.now())
         body.rename(self.store.body(batch.id))
+        self.store.note({"batch": batch_fact(batch), "peak": self.account.queue_peak})
         self.begin(batch)
         return batch
 
     def begin(self, batch: Batch) -> None:
         """Have a batch's answers worked out."""
-        job = Job(batch, self.store.body(batch.id), self.store.lines(batch.id), self.settings.pace, self.settings.seed)
+        store, settings = self.store, self.settings
+        paths = store.body(batch.id), store.lines(batch.id), store.index(batch.id)
+        job = Job(batch, *paths, settings.pace, settings.seed)
         self.pending[batch.id] = self.worker.add(work(job, self.answerer), due=batch.timeline.ends_at())
 
     def cancel(self, batch_id: str) -> Batch:
-        return self.account.cancel(batch_id, self.clock.now())
+        """Begin to cancel a batch."""
+        batch = self.account.cancel(batch_id, self.clock.now())
+        if batch.number:
+            self.store.note({"cancel": batch.id, "at": batch.timeline.cancel_at, "takes": batch.timeline.cancel_takes})
+        return batch
 
     def delete(self, batch_id: str) -> Batch:
-        return self.account.delete(batch_id, self.clock.now())
+        """Delete an ended batch."""
+        batch = self.account.delete(batch_id, self.clock.now())
+        if batch.number:
+            self.store.note({"delete": batch.id})
+        return batch
+
+    def called(self, endpoint: str, outcome: str) -> None:
+        """Count a call."""
+        self.calls.add(endpoint, outcome)
+        self.store.note({"call": [endpoint, outcome]})
 
     def advance(self, seconds: float) -> None:
+        """Turn the clock."""
         self.clock.advance(seconds)
+        self.account.look_again()
+        self.store.note({"offset": self.clock.offset})
 
     def undone(self, *, due_by: float) -> list[Future[None]]:
         """Return what is being worked out of batches that should have ended by then."""
         self.pending = {key: done for key, done in self.pending.items() if not done.done() or done.exception()}
         batches = (self.account.find(key) for key in list(self.pending))
         return [self.pending[batch.id] for batch in batches if batch.timeline.ends_at() <= due_by]
+
+    def _recall(self, event: dict[str, Any]) -> None:
+        """Take over a fact of an earlier life."""
+        match event:
+            case {"batch": fact, "peak": peak}:
+                self.account.add(batch_of(fact))
+                self.account.queue_peak = peak
+            case {"cancel": batch_id, "at": at, "takes": takes}:
+                times = self.account.find(batch_id).timeline
+                times.cancel_at, times.cancel_takes = at, takes
+            case {"delete": batch_id}:
+                self.account.find(batch_id).deleted = True
+            case {"call": [endpoint, outcome]}:
+                self.calls.add(endpoint, outcome)
+            case {"offset": offset}:
+                self.clock.offset = offset
+
+    def _resume(self, batch: Batch) -> None:
+        """Read a batch's answers, or work them out again."""
+        index = self.store.index(batch.id)
+        batch.answers = read_index(index) if index is not None else None
+        if batch.answers is None:
+            self.begin(batch)
 
     def reset(self) -> None:
         """Forget every batch, book and fault; the clock is set back to where it was at the start."""

@@ -1,9 +1,12 @@
 """The command line: every setting has its flag."""
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from nightbatch.emulator.faults import specs_of
 from nightbatch.emulator.settings import Limits, Pace, Settings
 
 
@@ -25,8 +28,29 @@ def parse_flags(arguments: Sequence[str] | None = None) -> Settings:
         gzip=given.gzip,
         state=given.state,
         limits=limits,
+        faults=tuple(_faults(given.fault, given.faults)),
         pace=Pace(given.seconds, given.begins_after, given.retry_after),
     )
+
+
+def _faults(written: Sequence[str], files: Sequence[Path]) -> Iterator[Any]:
+    """Yield the specs of `--faults FILE` and of `--fault`, which is JSON or `where:what:key=value,…`."""
+    for path in files:
+        yield from specs_of(json.loads(path.read_text()))
+    for text in written:
+        if text.lstrip().startswith("{"):
+            yield json.loads(text)
+            continue
+        where, what, options = (*text.split(":", 2), "", "")[:3]
+        pairs = (pair.partition("=") for pair in options.split(",") if pair)
+        yield {"where": where, "what": what} | {name: _value(value) for name, _, value in pairs}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--state", type=Path, metavar="DIR", help="keep everything in DIR, to go on after a restart")
     add("--gzip", action="store_true", help="compress results for clients that accept it")
     add("--cancel-ended", type=int, choices=(200, 400, 409), default=400, help="status of cancelling an ended batch")
+    add("--fault", action="append", default=[], metavar="WHERE:WHAT[:KEY=VALUE,…]", help="a fault, or its JSON")
+    add("--faults", action="append", type=Path, default=[], metavar="FILE", help="a JSON file with a list of faults")
     _add_time(parser)
     _add_limits(parser)
     return parser

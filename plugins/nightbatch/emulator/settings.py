@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 DAY = 86_400.0
 
@@ -41,7 +41,10 @@ class Pace:
 
 @dataclass(frozen=True)
 class Settings:
-    """One emulator. `api_keys` empty: any key will do. `state` None: everything is forgotten at the end."""
+    """One emulator. `api_keys` empty: any key will do. `state` None: everything is forgotten at the end.
+
+    `faults` are the specs of those that are set from the start, and again after a reset.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -53,5 +56,6 @@ class Settings:
     cancel_ended: Literal[200, 400, 409] = 400
     gzip: bool = False
     state: Path | None = None
+    faults: tuple[Any, ...] = ()
     limits: Limits = field(default_factory=Limits)
     pace: Pace = field(default_factory=Pace)

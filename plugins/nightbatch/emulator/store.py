@@ -1,7 +1,6 @@
 """Where an emulator keeps its files: bodies, result lines, indexes, a journal; in a temporary place or a given one."""
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 from uuid import uuid4
 
 from nightbatch.emulator.timeline import BatchId
+
+_OURS = {".body", ".lines", ".index", ".incoming", ".half"}
 
 
 class Store:
@@ -29,6 +30,10 @@ class Store:
     def lines(self, batch: BatchId) -> Path:
         return self.root / f"{batch}.lines"
 
+    def index(self, batch: BatchId) -> Path | None:
+        """Return where a batch's answers are indexed; None where nothing is to outlive the process."""
+        return None if self._journal is None else self.root / f"{batch}.index"
+
     def note(self, event: Mapping[str, Any]) -> None:
         """Append a fact to the journal; a process killed right after has not lost it."""
         if self._journal is not None:
@@ -36,19 +41,21 @@ class Store:
             self._journal.flush()
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Yield the facts of earlier lives; a last line cut short by a kill is left out."""
-        path = self.root / "journal.jsonl"
-        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
-            if line.endswith(b"\n"):
-                yield json.loads(line)
+        """Yield the facts of earlier lives; a last line cut short by a kill is cut off."""
+        if self._journal is None:
+            return
+        written = (self.root / "journal.jsonl").read_bytes()
+        whole = written[: written.rfind(b"\n") + 1]
+        self._journal.truncate(len(whole))
+        yield from map(json.loads, whole.splitlines())
 
     def clear(self) -> None:
         """Forget everything."""
         for path in self.root.iterdir():
-            if path.suffix in {".body", ".lines", ".incoming"}:
+            if path.suffix in _OURS:
                 path.unlink()
         if self._journal is not None:
-            os.ftruncate(self._journal.fileno(), 0)
+            self._journal.truncate(0)
 
     def close(self) -> None:
         if self._journal is not None:

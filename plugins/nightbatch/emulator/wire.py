@@ -1,14 +1,19 @@
 """What surrounds every call: access, rate, request-id, counting, and errors written in the API's form."""
 
 import secrets
+import socket
+import struct
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
 from nightbatch.emulator.access import check_access
-from nightbatch.emulator.endpoints import ENGINE, answer
+from nightbatch.emulator.disturb import DroppedError, after, before
+from nightbatch.emulator.endpoints import ENGINE, STRUCK, UPLOAD, answer
 from nightbatch.emulator.engine import Engine
 from nightbatch.emulator.errors import ApiError
+from nightbatch.emulator.uploads import Upload, discard, receive
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HEADERS = web.RequestKey("headers", dict[str, str])
@@ -25,15 +30,53 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         check_access(request.headers, engine.settings.api_keys)
         request[HEADERS] |= _rate(engine, endpoint)
-        response = await handler(request)
+        response = await _disturbed(request, handler, endpoint)
     except ApiError as error:
         response = told(request, error)
-    engine.calls.add(endpoint, str(response.status))
+    except DroppedError as dropped:
+        engine.called(endpoint, "dropped")
+        return _drop(request, dropped)
+    engine.called(endpoint, str(response.status))
     return response
+
+
+async def _disturbed(request: web.Request, handler: Handler, endpoint: str) -> web.StreamResponse:
+    """Call a handler, and let the faults that strike have their way with it."""
+    engine = request.app[ENGINE]
+    upload = await receive(request, engine) if endpoint == "create" else None
+    try:
+        struck = engine.faults.strike(endpoint, _facts(request, upload))
+        request[STRUCK] = tuple(struck)
+        await before(struck)
+        if upload is not None:
+            request[UPLOAD] = upload
+        response = await handler(request)
+        if not response.prepared:
+            await after(struck)
+        return response
+    finally:
+        if upload is not None:
+            discard(upload.path)
+
+
+def _facts(request: web.Request, upload: Upload | None) -> dict[str, Any]:
+    return {"batch": request.match_info.get("id", "")} | ({"requests": upload.count} if upload else {})
+
+
+def _drop(request: web.Request, dropped: DroppedError) -> web.Response:
+    """Close the connection without an answer."""
+    transport = request.transport
+    if transport is not None:
+        if dropped.reset and (connection := transport.get_extra_info("socket")) is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()
 
 
 def told(request: web.Request, error: ApiError) -> web.Response:
     """Return an error as a response."""
+    if error.headers.get("content-type") == "text/html":
+        return web.Response(text=error.message, headers=error.headers, status=error.status)
     return answer(error.body(request[HEADERS]["request-id"]), error.headers, error.status)
 
 

@@ -5,13 +5,18 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from nightbatch.emulator.answering import Answerer, Moment, Outcome, errored
+from nightbatch.emulator.answering import Answerer, Moment
 from nightbatch.emulator.batch import Answers, Batch
 from nightbatch.emulator.content import content_of
+from nightbatch.emulator.fault_kinds import CREDIT
+from nightbatch.emulator.faults import Fault
 from nightbatch.emulator.intake import Item, open_items
+from nightbatch.emulator.journal import write_index
+from nightbatch.emulator.outcome import Outcome, errored
 from nightbatch.emulator.settings import Pace
 from nightbatch.emulator.usage import Usage
 
@@ -22,11 +27,12 @@ _params = msgspec.json.Decoder(dict)
 
 @dataclass(frozen=True)
 class Job:
-    """One batch to work out: where its body is, where its lines go."""
+    """One batch to work out: where its body is, where its lines go, and their index if they are to be kept."""
 
     batch: Batch
     body: Path
     lines: Path
+    index: Path | None
     pace: Pace
     seed: int
 
@@ -44,6 +50,8 @@ def work(job: Job, answerer: Answerer) -> Iterator[None]:
             answers.ends.append(end)
             if rank % SLICE == SLICE - 1:
                 yield
+    if job.index is not None:
+        write_index(job.index, answers)
     batch.answers = answers
 
 
@@ -54,8 +62,7 @@ def _shuffled(job: Job) -> list[Item]:
 
 
 def _line(job: Job, answerer: Answerer, answers: Answers, rank: int, item: Item) -> bytes:
-    batch = job.batch
-    outcome, content = _outcome(answerer, batch, item, _moment(job, rank))
+    outcome, content = _outcome(job, answerer, rank, item)
     answers.kinds.append(outcome.kind)
     answers.contents.append(content)
     if outcome.usage is not None:
@@ -64,12 +71,30 @@ def _line(job: Job, answerer: Answerer, answers: Answers, rank: int, item: Item)
     return b'{"custom_id":"%b","result":%b}\n' % (item.custom_id.encode(), _encoder.encode(outcome.result))
 
 
-def _outcome(answerer: Answerer, batch: Batch, item: Item, moment: Moment) -> tuple[Outcome, int]:
+def _outcome(job: Job, answerer: Answerer, rank: int, item: Item) -> tuple[Outcome, int]:
+    batch = job.batch
     try:
         params = _params.decode(item.params)
     except msgspec.DecodeError as error:
         return errored("invalid_request_error", f"params: {error}"), 0
-    return answerer.answer(params, batch.betas, moment), content_of(params)
+    content = content_of(params)
+    if rank >= batch.credit_until * batch.count:
+        return errored("invalid_request_error", CREDIT), content
+    fault = _fault(batch, item, params) if batch.faults else None
+    return answerer.answer(params, batch.betas, _moment(job, rank), fault), content
+
+
+def _fault(batch: Batch, item: Item, params: dict[str, Any]) -> Fault | None:
+    """Return the first fault that strikes a request."""
+    facts = {
+        "chance": f"{batch.number}:{item.custom_id}",
+        "custom_id": item.custom_id,
+        "requests": batch.count,
+        "batch": batch.id,
+        "model": params.get("model"),
+        "text": bytes(item.params).decode(errors="replace"),
+    }
+    return next((fault for fault in batch.faults if fault.strikes(facts)), None)
 
 
 def _moment(job: Job, rank: int) -> Moment:

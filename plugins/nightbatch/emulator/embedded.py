@@ -1,0 +1,96 @@
+"""An emulator inside another program: a thread with a server of its own, and a handle on it."""
+
+import asyncio
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nightbatch.emulator.engine import Engine
+from nightbatch.emulator.server import listening
+from nightbatch.emulator.settings import Settings
+
+
+class Emulator:
+    """A handle on an emulator, wherever it runs: its address, its books, its faults, its clock."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def books(self) -> dict[str, Any]:
+        """Return the books, once everything under way is worked out."""
+        return self._call("GET", "books")
+
+    def faults(self, *specs: dict[str, Any], replace: bool = False) -> list[dict[str, Any]]:
+        """Set faults beside those already set, or in their place; return all that are set."""
+        answer = self._call("POST", "faults", {"faults": list(specs), "replace": replace})
+        return list(answer["faults"])
+
+    def clear_faults(self) -> None:
+        """Remove all faults."""
+        self._call("DELETE", "faults")
+
+    def advance(self, seconds: float) -> None:
+        """Turn the clock; what falls due by then is done on return."""
+        self._call("POST", "clock", {"advance": seconds})
+
+    def reset(self) -> None:
+        """Forget batches, books and faults."""
+        self._call("POST", "reset")
+
+    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/_emulator/{path}", data, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+@contextmanager
+def running(settings: Settings | None = None) -> Iterator[Emulator]:
+    """Run an emulator in a thread of this process for as long as the block lasts."""
+    started = threading.Event()
+    run = _Run(settings or Settings(), started)
+    run.start()
+    started.wait()
+    if run.failure is not None:
+        raise run.failure
+    try:
+        yield Emulator(run.url)
+    finally:
+        run.stop()
+
+
+class _Run(threading.Thread):
+    """The thread: one event loop, one server."""
+
+    def __init__(self, settings: Settings, started: threading.Event) -> None:
+        super().__init__(name="emulator", daemon=True)
+        self.settings = settings
+        self.started = started
+        self.url = ""
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        asyncio.run(self._serve())
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self.join()
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            engine = Engine(self.settings)
+            try:
+                async with listening(engine) as self.url:
+                    self.started.set()
+                    await self._stop.wait()
+            finally:
+                engine.close()
+        except BaseException as error:
+            self.failure = error
+            self.started.set()
+            raise

@@ -1,0 +1,118 @@
+"""The kinds of fault there are, as tables: where each may be set, and what the client is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nightbatch.emulator.errors import ApiError
+
+CREDIT = (
+    "Your credit balance is too low to access the Anthropic API."
+    " Please go to Plans & Billing to upgrade or purchase credits."
+)
+HTML = "<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>{status} {reason}</h1></center>\r\n</body>\r\n</html>\r\n"  # noqa: E501
+
+
+@dataclass(frozen=True)
+class Told:
+    """An error as the client is told it. `html`: it comes from the edge, not from the API."""
+
+    kind: str
+    message: str
+    status: int
+    details: Mapping[str, Any] | None = None
+    retry_after: int | None = None
+    html: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+TOLD = {
+    "status": Told("api_error", "Internal server error", 500),
+    "api_error": Told("api_error", "Internal server error", 500),
+    "bad_gateway": Told("api_error", "Bad Gateway", 502, html=True),
+    "unavailable": Told("api_error", "Service Unavailable", 503, html=True),
+    "timeout": Told("timeout_error", "Request timed out", 504),
+    "overloaded": Told("overloaded_error", "Overloaded", 529),
+    "rate_limit": Told(
+        "rate_limit_error",
+        "This request would exceed your organization's rate limit of 4,000 requests per minute.",
+        429,
+        retry_after=1,
+        headers={"anthropic-ratelimit-requests-remaining": "0"},
+    ),
+    "ramp_limit": Told(
+        "rate_limit_error",
+        "This request would exceed your organization's ramp limit, which caps how fast usage can grow.",
+        429,
+        {"error_code": "ramp_limit_exceeded"},
+        retry_after=2,
+    ),
+    "spend_limit": Told(
+        "rate_limit_error",
+        "Your organization has crossed the monthly API usage threshold of its API tier.",
+        429,
+        {"error_code": "enforced_spend_limit_reached"},
+        headers={"x-should-retry": "false"},
+    ),
+    "queue_full": Told(
+        "rate_limit_error",
+        "This request would exceed your organization's limit of batch requests in the processing queue.",
+        429,
+        retry_after=2,
+    ),
+    "usage_limit": Told(
+        "invalid_request_error",
+        "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+        400,
+    ),
+    "credit": Told("invalid_request_error", CREDIT, 400),
+    "on_hold": Told(
+        "invalid_request_error", "This organization has been disabled.", 400, {"error_code": "organization_on_hold"}
+    ),
+    "unauthorized": Told("authentication_error", "invalid x-api-key", 401),
+    "billing": Told("billing_error", "There is an issue with your billing or payment information.", 402),
+    "permission": Told("permission_error", "Your API key does not have permission to use the resource.", 403),
+    "not_found": Told("not_found_error", "Message batch not found.", 404),
+    "conflict": Told("conflict_error", "The resource was modified concurrently.", 409),
+    "too_large": Told("request_too_large", "Request Entity Too Large", 413, html=True),
+}
+
+TRANSPORT = frozenset({"drop_before", "drop_after", "delay", "stall"})
+LINES = frozenset({"garbled", "duplicated", "unknown_id", "unknown_type", "unknown_fields", "missing", "blank"})
+ENDINGS = frozenset({"reset", "cut_mid_line", "cut_clean", "short", "stall"})
+ROWS = frozenset({
+    "errored", "expired", "canceled", "refusal", "max_tokens", "context_window", "invalid_json", "wrong_schema",
+    "empty", "thinking_only", "pause_turn", "unknown_stop",
+})  # fmt: skip
+BATCHES = frozenset({"never_ends", "canceled", "slow", "credit_out"})
+
+_HTTP = TRANSPORT | frozenset(TOLD)
+KINDS = {"http": _HTTP, "results": _HTTP | LINES | ENDINGS, "row": ROWS, "batch": BATCHES}
+WHERE = dict.fromkeys(("create", "list", "retrieve", "cancel", "delete", "count_tokens", "any"), "http") | {
+    "results": "results",
+    "row": "row",
+    "batch": "batch",
+}
+OPTIONS = frozenset({
+    "after", "seconds", "status", "type", "message", "details", "retry_after", "html", "at", "lines", "share", "reset",
+    "close",
+})  # fmt: skip
+
+
+def told(what: str, options: Mapping[str, Any]) -> ApiError:
+    """Return the error of a kind, as its options change it."""
+    kind = TOLD[what]
+    retry_after = options.get("retry_after", kind.retry_after)
+    headers = dict(kind.headers) | ({} if retry_after is None else {"retry-after": str(retry_after)})
+    status = int(options.get("status", kind.status))
+    message = options.get("message", kind.message)
+    if options.get("html", kind.html):
+        headers["content-type"] = "text/html"
+        message = HTML.format(status=status, reason=message)
+    return ApiError(
+        options.get("type", kind.kind),
+        message,
+        details=options.get("details", kind.details),
+        headers=headers,
+        status=status,
+    )

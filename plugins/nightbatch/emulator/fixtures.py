@@ -1,0 +1,32 @@
+"""Fixtures for the tests of whoever talks to the Message Batches API.
+
+`pytest_plugins = ["nightbatch.emulator.fixtures"]` gives `message_batches_api`: one emulator for the whole session,
+fresh for every test. A fixture `message_batches_settings` (session scope) of your own says how it runs.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from nightbatch.emulator.embedded import Emulator, running
+from nightbatch.emulator.settings import Pace, Settings
+
+
+@pytest.fixture(scope="session")
+def message_batches_settings() -> Settings:
+    """Return how the emulator runs: quick batches."""
+    return Settings(pace=Pace(seconds=0.05))
+
+
+@pytest.fixture(scope="session")
+def message_batches_server(message_batches_settings: Settings) -> Iterator[Emulator]:
+    """Run one emulator for the whole session."""
+    with running(message_batches_settings) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def message_batches_api(message_batches_server: Emulator) -> Emulator:
+    """Return an emulator that has forgotten everything."""
+    message_batches_server.reset()
+    return message_batches_server
