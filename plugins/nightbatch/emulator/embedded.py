@@ -77,17 +77,17 @@ class _Run(threading.Thread):
         asyncio.run(self._serve())
 
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self._loop.call_soon_threadsafe(self._stopping.set)
         self.join()
 
     async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         try:
             engine = Engine(self.settings)
             try:
                 async with listening(engine) as self.url:
                     self.started.set()
-                    await self._stop.wait()
+                    await self._stopping.wait()
             finally:
                 engine.close()
         except BaseException as error:

@@ -14,7 +14,7 @@ CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
 _WORDING = (
     (re.compile(r"Object missing required field `(\w+)`"), "Field required"),
-    (re.compile(r"Object contains unknown field `(.+)`"), "Extra inputs are not permitted"),
+    (re.compile(r"Object contains unknown field `(.+?)`"), "Extra inputs are not permitted"),
     (re.compile(r"Expected `str`.*()"), "Input should be a valid string"),
     (re.compile(r"Expected `array`.*()"), "Input should be a valid list"),
     (re.compile(r"Expected `object`.*()"), "Input should be a valid dictionary"),
