@@ -1,0 +1,1 @@
+"""Decide: pure values and functions over them. No clock, network, logger, Airflow or SDK is imported here."""

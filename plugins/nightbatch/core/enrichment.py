@@ -1,0 +1,201 @@
+"""What a DAG author writes: a dataset, a prompt and the columns wanted. Imports next to nothing: DAG files load it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from nightbatch.core import keys
+from nightbatch.core.errors import SettingsError
+
+MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
+CANARY = ("new", "always", "never")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A system part, shared by all rows and cached, and a user part, a template over the columns of a row."""
+
+    user: str
+    system: str | None = None
+
+    @classmethod
+    def read(cls, name: str) -> Prompt:
+        """Read `include/prompts/<name>`: the system part, a line `---`, the user part. Without that line: user only.
+
+        The folder is looked for in NIGHTBATCH_INCLUDE, then beside the calling file and its parents.
+        """
+        caller = sys._getframe(1).f_globals.get("__file__", ".")  # noqa: SLF001
+        path = _find(Path("prompts") / name, Path(caller))
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        bars = [number for number, line in enumerate(lines) if line.strip() == "---"]
+        if not bars:
+            return cls(user="".join(lines).strip())
+        return cls(system="".join(lines[: bars[0]]).strip() or None, user="".join(lines[bars[0] + 1 :]).strip())
+
+
+@dataclass(frozen=True)
+class Enrichment:
+    """A dataset to be enriched: where it is, what is asked of each row, and how it may be bought.
+
+    :param source: URL of the Parquet dataset, such as `s3://lake/tickets/`.
+    :param target: URL of the folder that receives the partitions.
+    :param partition: path of the partition below source and target, such as `dt=2026-11-21`; empty: the dataset
+        as it is. `{partition_key}` stands for the run's partition key (else yesterday's date, UTC).
+    :param key: columns that identify a row; checked to be unique and not null. May be empty.
+    :param keep: columns carried over; default: those of the key.
+    :param prompt: a `Prompt`, or the user template as a text.
+    :param system: the system part, where `prompt` is a text.
+    :param answer: a pydantic model of the answer, or None for one text column.
+    :param answer_schema: the same as a JSON schema.
+    :param model: the model's id.
+    :param max_tokens: most tokens that one answer may have.
+    :param params: any other Messages parameters.
+    :param attempts: how often a lost request is asked in one run.
+    :param canary: whether one small batch goes first: `new` (never answered before), `always` or `never`.
+    :param reuse: take answers that an earlier run has bought.
+    :param limit: at most this many rows.
+    :param max_cost_usd: refuse to buy when the estimate is above it.
+    :param approve_above_usd: ask a human when the estimate is above it.
+    :param min_answered: share of rows, 0 to 1, below which the run fails and publishes nothing.
+    :param max_batch_requests: most requests of one batch (the API's limit: 100,000).
+    :param max_batch_bytes: most bytes of one batch's body (the API's limit: 256 MB).
+    :param max_in_flight_requests: most requests in the account's queue, whoever sent them.
+    :param poll_seconds: longest pause between two looks at a batch.
+    :param cancel_on_fail: cancel the batches of a task that a human marks failed.
+    :param deadline_hours: cancel what has not ended by then and publish what there is.
+    :param state: URL of the ledger; default: `_nightbatch/` beside the target.
+    """
+
+    source: str
+    target: str
+    prompt: Prompt | str
+    model: str
+    max_tokens: int = 1024
+    partition: str = ""
+    key: Sequence[str] = ()
+    keep: Sequence[str] | None = None
+    system: str | None = None
+    answer: Any = None
+    answer_schema: Mapping[str, Any] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    attempts: int = 3
+    canary: str = "new"
+    reuse: bool = True
+    limit: int | None = None
+    max_cost_usd: float | None = None
+    approve_above_usd: float | None = None
+    min_answered: float = 0.95
+    max_batch_requests: int = MAX_REQUESTS
+    max_batch_bytes: int = MAX_BYTES
+    max_in_flight_requests: int | None = None
+    poll_seconds: float = 60
+    cancel_on_fail: bool = False
+    deadline_hours: float | None = None
+    anthropic_conn_id: str = "anthropic_default"
+    aws_conn_id: str = "aws_default"
+    state: str | None = None
+
+    def override(self, params: Mapping[str, Any]) -> Enrichment:
+        """Return the same with a run's parameters in place of the attributes of their names."""
+        known = {one.name for one in fields(self)} - {"answer"}
+        if unknown := sorted(params.keys() - known):
+            raise SettingsError(
+                f"unknown parameter {', '.join(map(repr, unknown))}. Known: {', '.join(sorted(known))}."
+            )
+        changes = dict(params)
+        if isinstance(self.prompt, Prompt) and {"prompt", "system"} & changes.keys():
+            changes = {"prompt": self.prompt.user, "system": self.prompt.system, **changes}
+        if "answer_schema" in changes:
+            changes["answer"] = None
+        return replace(self, **changes)
+
+    @property
+    def user_template(self) -> str:
+        """The user part of the prompt."""
+        return self.prompt.user if isinstance(self.prompt, Prompt) else self.prompt
+
+    @property
+    def system_text(self) -> str | None:
+        """The system part of the prompt, or None."""
+        return (self.prompt.system if isinstance(self.prompt, Prompt) else self.system) or None
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The JSON schema of an answer; None for a text."""
+        return self.answer.model_json_schema() if self.answer is not None else self.answer_schema
+
+    @property
+    def kept(self) -> list[str]:
+        """Columns of the source that stand in the output: the key first."""
+        keep = self.key if self.keep is None else self.keep
+        return [*self.key, *(name for name in keep if name not in self.key)]
+
+    @property
+    def state_url(self) -> str:
+        """Where the ledger is."""
+        return _folder(self.state) if self.state else keys.state_url(self.target)
+
+    @property
+    def source_url(self) -> str:
+        """The folder that holds the partition's files."""
+        return _folder(self.source) + _folder(self.partition)
+
+    def check(self) -> None:
+        """Refuse what cannot work, before anything is read or bought."""
+        for name in ("source", "target", "model"):
+            if not str(getattr(self, name) or "").strip():
+                raise SettingsError(f"{name}: is missing.")
+        for name in ("source", "target", *(["state"] if self.state else [])):
+            if not str(getattr(self, name)).startswith("s3://"):
+                raise SettingsError(f"{name}: {getattr(self, name)!r} must be a URL such as s3://bucket/folder/.")
+        if not self.user_template.strip():
+            raise SettingsError("prompt: is empty; it is a template such as 'Summarise: {{ body }}'.")
+        self._check_places()
+        self._check_numbers()
+        for name in ("key", "keep"):
+            given = list(getattr(self, name) or ())
+            if isinstance(getattr(self, name), str) or len(set(given)) != len(given):
+                raise SettingsError(f"{name}: must be a list of different column names.")
+
+    def _check_places(self) -> None:
+        source, target, state = _folder(self.source), _folder(self.target), self.state_url
+        if target.startswith(source) or source.startswith(target):
+            raise SettingsError(f"target: {target} and source: {source} lie inside each other; use separate folders.")
+        if state.startswith((source, target)) or source.startswith(state):
+            raise SettingsError(f"state: {state} must lie outside source and target.")
+        if ".." in self.partition.split("/") or "://" in self.partition:
+            raise SettingsError(
+                f"partition: {self.partition!r} must be a path below the source, such as dt=2026-11-21."
+            )
+
+    def _check_numbers(self) -> None:
+        if self.canary not in CANARY:
+            raise SettingsError(f"canary: {self.canary!r} must be one of {', '.join(CANARY)}.")
+        limits: dict[str, tuple[float, float]] = {
+            "max_tokens": (1, float("inf")), "attempts": (1, 5), "min_answered": (0, 1), "limit": (1, float("inf")),
+            "max_batch_requests": (1, MAX_REQUESTS), "max_batch_bytes": (1_000, MAX_BYTES),
+            "max_in_flight_requests": (1, float("inf")), "max_cost_usd": (0, float("inf")),
+            "approve_above_usd": (0, float("inf")), "poll_seconds": (0.05, 3600), "deadline_hours": (0, 24 * 29),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, (int, float)) and low <= value <= high):
+                raise SettingsError(f"{name}: {value!r} must be a number from {low:g} to {high:g}.")
+
+
+def _folder(url: str) -> str:
+    return url.rstrip("/") + "/" if url.strip("/") else ""
+
+
+def _find(name: Path, caller: Path) -> Path:
+    given = os.environ.get("NIGHTBATCH_INCLUDE")
+    roots = [Path(given)] if given else [folder / "include" for folder in [*caller.resolve().parents, Path.cwd()]]
+    for root in roots:
+        if (root / name).is_file():
+            return root / name
+    raise SettingsError(f"{name} is not below {roots[0]}" + (" or a parent's include/." if len(roots) > 1 else "."))

@@ -1,0 +1,126 @@
+"""One tree of errors, each named for what the reader must do.
+
+    NightbatchError
+    ├── InputError        mend the data or the parameters; a retry changes nothing
+    │   ├── SourceError       a file or column of the source
+    │   ├── TemplateError     the prompt template
+    │   ├── AnswerTypeError   the answer schema
+    │   ├── SettingsError     a parameter
+    │   └── TargetError       what is, or would be, published
+    ├── StoreError        look at the store
+    │   ├── StoreUnfit        it lacks conditional writes: use another
+    │   ├── StoreDenied       credentials or policy
+    │   ├── Absent            an object that must be there is not
+    │   └── Unreadable        it is there, but cannot be read
+    ├── ApiError          look at the API
+    │   ├── NotSent           a definite no: nothing was bought; may be sent again
+    │   ├── MaybeSent         it may have been bought: never send again before looking
+    │   ├── ApiUnavailable    a read that failed: try again
+    │   ├── BatchGone         no such batch, or its results are no longer kept
+    │   └── AccountStopped    credit, limit, permission or hold: mend the account, then rerun
+    ├── Incomplete        results that do not tally with the batch
+    ├── CapExceeded       more money than allowed: nothing was bought
+    └── RunFailed         too little was answered: nothing was published
+
+No message holds prompts, row values, answers or keys.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+
+class NightbatchError(Exception):
+    """Something went wrong in nightbatch."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.getdoc(type(self)) or type(self).__name__)
+
+
+class InputError(NightbatchError):
+    """The data or the parameters must be mended."""
+
+
+class SourceError(InputError):
+    """The source dataset cannot be used as it is."""
+
+
+class TemplateError(InputError):
+    """The prompt template cannot be rendered."""
+
+
+class AnswerTypeError(InputError):
+    """The answer schema is not one that the API accepts."""
+
+
+class SettingsError(InputError):
+    """A parameter is missing or out of bounds."""
+
+
+class TargetError(InputError):
+    """The target cannot be written as asked."""
+
+
+class StoreError(NightbatchError):
+    """The object store did not do what was asked."""
+
+
+class StoreUnfit(StoreError):
+    """The object store does not honour conditional writes (If-None-Match)."""
+
+
+class StoreDenied(StoreError):
+    """The object store refused the credentials or the action."""
+
+
+class Absent(StoreError):
+    """An object that must exist does not."""
+
+
+class Unreadable(StoreError):
+    """An object exists but cannot be read."""
+
+
+class ApiError(NightbatchError):
+    """The Message Batches API did not do what was asked."""
+
+
+class NotSent(ApiError):
+    """The API refused the batch: nothing was bought."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.retryable = retryable
+
+
+class MaybeSent(ApiError):
+    """The answer to a create was lost: the batch may exist."""
+
+
+class ApiUnavailable(ApiError):
+    """The API could not be read just now."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BatchGone(ApiError):
+    """The batch, or its results, no longer exist at the API."""
+
+
+class AccountStopped(ApiError):
+    """The account cannot buy now (credit, spend limit, permission or hold)."""
+
+
+class Incomplete(NightbatchError):
+    """The results do not tally with the batch's own counts."""
+
+
+class CapExceeded(NightbatchError):
+    """The estimate exceeds max_cost_usd: nothing was bought."""
+
+
+class RunFailed(NightbatchError):
+    """Too few rows were answered: nothing was published."""

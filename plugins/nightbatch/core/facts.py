@@ -1,0 +1,142 @@
+"""The facts of a ledger as values: what a claim, a post and a batch say. All statuses are derived from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any, Self
+
+import msgspec
+
+from nightbatch.core.ids import BatchId, Shard, Snapshot
+
+METADATA = b"nightbatch"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that was written once, as JSON."""
+
+    def to_json(self) -> bytes:
+        """Encode; equal facts give equal bytes."""
+        return msgspec.json.encode(asdict(self), order="sorted")
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Self:
+        """Decode; fields that a later version added are passed over."""
+        return msgspec.convert(_known(cls, msgspec.json.decode(raw)), cls)
+
+
+@dataclass(frozen=True)
+class RunRef(Fact):
+    """What one task of a run tells the next: where things are, and by which rules to buy. No row, no prompt."""
+
+    state: str
+    target: str
+    partition: str
+    snapshot: Snapshot
+    buyer: str
+    rows: int
+    requests: int
+    reuse: bool = True
+    attempts: int = 3
+    canary: str = "new"
+    min_answered: float = 0.95
+    max_cost_usd: float | None = None
+    approve_above_usd: float | None = None
+    max_batch_requests: int = 100_000
+    max_batch_bytes: int = 256_000_000
+    max_in_flight_requests: int | None = None
+    poll_seconds: float = 60
+    cancel_on_fail: bool = False
+    deadline_hours: float | None = None
+    anthropic_conn_id: str = "anthropic_default"
+    aws_conn_id: str = "aws_default"
+
+    @property
+    def scope(self) -> str:
+        """Whose answers settle a request: everybody's (empty), or only this run's own."""
+        return "" if self.reuse else self.buyer
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what XCom carries."""
+        return asdict(self)
+
+    @classmethod
+    def from_xcom(cls, given: str | Mapping[str, Any]) -> RunRef:
+        """Read what XCom carried, as it was or rendered as JSON."""
+        return msgspec.convert(_known(cls, msgspec.json.decode(given) if isinstance(given, str) else given), cls)
+
+
+@dataclass(frozen=True)
+class Claim(Fact):
+    """This shard is being bought, by this run, for this partition."""
+
+    snapshot: Snapshot
+    buyer: str
+    scope: str
+    target: str
+    partition: str
+    attempt: int
+    total: int
+    size: int
+    created_at: datetime
+    token: str
+    estimated_usd: str | None = None
+
+
+@dataclass(frozen=True)
+class Post(Fact):
+    """This sender, and no other, may send the POST of this number."""
+
+    at: datetime
+    token: str
+
+
+@dataclass(frozen=True)
+class Refusal(Fact):
+    """The POST of this number bought nothing."""
+
+    at: datetime
+    why: str
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Bought(Fact):
+    """The claim became this batch."""
+
+    batch: BatchId
+    created_at: datetime
+    total: int
+    how: str = "created"
+
+
+@dataclass(frozen=True)
+class LandedFact(Fact):
+    """What a landed file says of itself, in its own metadata."""
+
+    shard: Shard
+    batch: BatchId
+    claim: Claim
+    statuses: dict[str, int]
+    cost_usd: str | None
+    lines: int = 0
+    account: str | None = None
+    tokens: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One shard on its way, as `plan` hands it to `submit`, `wait` and `land`."""
+
+    shard: Shard
+    attempt: int
+    requests: int
+    joined: bool = False
+
+
+def _known(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(cls)}
+    return {name: value for name, value in given.items() if name in names}

@@ -1,0 +1,92 @@
+"""Every key that nightbatch writes, below the state's or the target's root."""
+
+from __future__ import annotations
+
+from nightbatch.core.errors import SettingsError
+from nightbatch.core.ids import Shard, Snapshot
+
+LEASES = "leases/"
+PROBE = "probe/"
+CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS = (
+    "claims/", "posts/", "batches/", "landed/", "snapshots/", "reports/",
+)  # fmt: skip
+SUCCESS = "_SUCCESS"
+
+
+def state_url(target: str) -> str:
+    """Place the state beside the data: `s3://lake/x/` has `s3://lake/_nightbatch/x/`."""
+    scheme, _, rest = target.partition("://")
+    bucket, _, name = rest.strip("/").partition("/")
+    if not scheme or not bucket or not name:
+        raise SettingsError(f"target: {target!r} must be a folder in a bucket, such as s3://lake/ticket_triage/.")
+    return f"{scheme}://{bucket}/_nightbatch/{name}/"
+
+
+def shard(number: int) -> Shard:
+    """Name the claim of this number."""
+    return Shard(f"{number:08d}")
+
+
+def rows(snapshot: Snapshot, part: int) -> str:
+    """Rows of a snapshot in input order: key and keep columns, request id."""
+    return f"{SNAPSHOTS}{snapshot}/rows-{part:05d}.parquet"
+
+
+def requests(snapshot: Snapshot, part: int) -> str:
+    """Requests of the same part: id and content. They hold row text."""
+    return f"{SNAPSHOTS}{snapshot}/requests-{part:05d}.parquet"
+
+
+def run(snapshot: Snapshot) -> str:
+    """Written last: settings, frame, source files, counts. A snapshot without it is not whole."""
+    return f"{SNAPSHOTS}{snapshot}/run.json"
+
+
+def lease(number: int) -> str:
+    """The right to plan, held by one planner until it expires or is given back."""
+    return f"{LEASES}{number:08d}.json"
+
+
+def lease_end(number: int) -> str:
+    """The lease of this number was given back before it expired."""
+    return f"{LEASES}{number:08d}.done"
+
+
+def claim(shard: Shard) -> str:
+    """The create-only fact that a shard is being bought: its request ids and where they are staged."""
+    return f"{CLAIMS}{shard}.parquet"
+
+
+def post(shard: Shard, number: int) -> str:
+    """Created before the POST of this number, by the one who may send it."""
+    return f"{POSTS}{shard}/{number}.json"
+
+
+def refusal(shard: Shard, number: int) -> str:
+    """The definite no to the POST of this number: nothing was bought by it."""
+    return f"{POSTS}{shard}/{number}.no.json"
+
+
+def batch(shard: Shard) -> str:
+    """The batch that a claim became."""
+    return f"{BATCHES}{shard}.json"
+
+
+def landed(shard: Shard) -> str:
+    """What became of each request of a shard."""
+    return f"{LANDED}{shard}.parquet"
+
+
+def report(partition: str, snapshot: Snapshot) -> str:
+    """The report of a published partition."""
+    return f"{REPORTS}{partition + '/' if partition else ''}{snapshot}.json"
+
+
+def shard_of(key: str) -> Shard:
+    """Read the shard's name back from a claim's, batch's, post's or landed key."""
+    return Shard(key.split("/")[1].partition(".")[0])
+
+
+def part(folder: str, content: str, number: int) -> str:
+    """One published file; its name comes from what it holds."""
+    return f"{folder}part-{number:05d}-{content}.parquet"

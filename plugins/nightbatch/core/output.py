@@ -1,0 +1,110 @@
+"""The published columns: kept columns as they were, the answer's, then ours; every column typed even when all null."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightbatch.core.answer import AnswerType
+from nightbatch.core.answers import MICRO, Answers
+from nightbatch.core.outcome import Status
+from nightbatch.core.staging import PROBLEM, REQUEST_ID
+
+OURS = [
+    pa.field("_request_id", pa.string()),
+    pa.field("_status", pa.string()),
+    pa.field("_error", pa.string()),
+    pa.field("_model", pa.string()),
+    pa.field("_stop_reason", pa.string()),
+    pa.field("_batch_id", pa.string()),
+    pa.field("_input_tokens", pa.int64()),
+    pa.field("_output_tokens", pa.int64()),
+    pa.field("_cost_usd", pa.float64()),
+]
+
+
+@dataclass
+class Join:
+    """Joins rows with their answers, batch by batch in input order, and counts what comes out."""
+
+    answer: AnswerType
+    answers: Answers
+    kept: Sequence[pa.Field]
+    by_status: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+    duplicate_uses: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.duplicate_uses = np.zeros(len(self.answers.asked), dtype=np.int64)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the published files."""
+        return pa.schema([*self.kept, *self.answer.fields, *OURS])
+
+    def join(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the output rows of these input rows."""
+        positions, places = self.answers.look_up(rows.column(REQUEST_ID))
+        taken = self.answers.rows.take(pa.array(places, mask=places < 0)).combine_chunks()
+        status = self._status(rows, taken)
+        self.by_status.update({one["values"]: one["counts"] for one in pc.value_counts(status).to_pylist()})
+        self.rows += rows.num_rows
+        answered = pc.equal(status, str(Status.ANSWERED))
+        columns = [
+            *(rows.column(one.name) for one in self.kept),
+            *(pc.if_else(answered, column, pa.scalar(None, column.type)) for column in self._answer(taken)),
+            *self._ours(rows, taken, status, self._cost(positions)),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _status(self, rows: pa.RecordBatch, taken: pa.Table) -> pa.Array:
+        landed = pc.fill_null(_one(taken, "status").cast(pa.string()), str(Status.MISSING))
+        return pc.if_else(pc.is_valid(rows.column(PROBLEM)), str(Status.REJECTED), landed)
+
+    def _answer(self, taken: pa.Table) -> list[pa.Array]:
+        column = _one(taken, "answer")
+        arrays: list[pa.Array] = column.flatten() if pa.types.is_struct(column.type) else [column]
+        return arrays
+
+    def _ours(self, rows: pa.RecordBatch, taken: pa.Table, status: pa.Array, cost: pa.Array) -> list[pa.Array]:
+        ids = rows.column(REQUEST_ID)
+        inputs = [pc.fill_null(_one(taken, name), 0) for name in ("cache_write_5m", "cache_write_1h", "cache_read")]
+        total = _one(taken, "input")
+        for part in inputs:
+            total = pc.add(total, part)
+        error = pc.coalesce(rows.column(PROBLEM), _one(taken, "error"))
+        absent = pc.and_(pc.equal(status, str(Status.MISSING)), pc.is_null(error))
+        return [
+            pa.array([one and one.hex() for one in ids.to_pylist()], pa.string()),
+            status,
+            pc.if_else(absent, "never answered", error),
+            *(_one(taken, name) for name in ("model", "stop_reason", "batch_id")),
+            total,
+            _one(taken, "output"),
+            cost,
+        ]
+
+    def _cost(self, positions: np.ndarray) -> pa.Array:
+        """Give each request's cost to the first row that asked it; the rows that share it cost nothing."""
+        valid = positions >= 0
+        asked = positions[valid]
+        first = np.zeros(len(positions), dtype=bool)
+        places = np.flatnonzero(valid)
+        _, firsts = np.unique(asked, return_index=True)
+        first[places[firsts]] = self.duplicate_uses[asked[firsts]] == 0
+        np.add.at(self.duplicate_uses, asked, 1)
+        cost = np.zeros(len(positions))
+        cost[first] = self.answers.paid[positions[first]] / MICRO
+        unknown = np.zeros(len(positions), dtype=bool)
+        unknown[first] = self.answers.unpriced[positions[first]]
+        return pa.array(cost, pa.float64(), mask=unknown)
+
+
+def _one(table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name)
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

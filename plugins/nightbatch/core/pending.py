@@ -1,0 +1,58 @@
+"""The whole logic: pending = asked − settled − in flight. Sets of ids are Arrow arrays, never Python objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightbatch.core.staging import CLAIM
+
+
+def distinct(asked: Iterable[pa.Table]) -> pa.Table:
+    """Merge the requests of all parts (`id`, `part`, `size`), each id once, where it first stands."""
+    table = pa.concat_tables(asked)
+    first = pc.index_in(table.column("id"), value_set=pc.unique(table.column("id")))
+    _, places = np.unique(np.asarray(first), return_index=True)
+    return table.take(pa.array(np.sort(places)))
+
+
+def difference(asked: pa.Table, known: Iterable[pa.Array]) -> pa.Table:
+    """Return the rows of `asked` whose id is in none of the known sets; their order stays."""
+    for ids in known:
+        if len(ids) and asked.num_rows:
+            asked = asked.filter(pc.invert(pc.is_in(asked.column("id"), value_set=_chunk(ids))))
+    return asked
+
+
+def meets(asked: pa.Table, ids: pa.Array) -> bool:
+    """Tell whether any of these ids is asked."""
+    return bool(len(ids)) and bool(pc.any(pc.is_in(asked.column("id"), value_set=_chunk(ids))).as_py())
+
+
+def shards(pending: pa.Table, *, max_requests: int, max_bytes: int, overhead: int, envelope: int) -> Iterator[pa.Table]:
+    """Cut what is pending into shards, in its order: each fits a batch by count and by the exact bytes of its body.
+
+    `overhead` is what an item adds to its content, its comma included; `envelope` what the body adds besides.
+    """
+    sizes = np.asarray(pending.column("size"), dtype=np.int64) + overhead
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        before = int(ends[start - 1]) if start else 0
+        room = max_bytes - envelope + 1  # the last item has no comma
+        fits = int(np.searchsorted(ends, before + room, side="right"))
+        stop = max(start + 1, min(fits, start + max_requests))
+        yield pending.slice(start, stop - start)
+        start = stop
+
+
+def as_claim(shard: pa.Table) -> pa.Table:
+    """Keep what a claim holds of a shard."""
+    return shard.select(["id", "part"]).cast(CLAIM)
+
+
+def _chunk(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids

@@ -1,0 +1,124 @@
+"""A request is named by its content: params to canonical bytes, bytes to an id.
+
+Canonical params are JSON without white space, keys sorted, except that `messages` comes last: everything the requests
+of one run share is then a prefix (the frame), and hashing a row starts from the frame's ready state. Inside a schema
+the author's order stays, since a model writes its answer in that order. `cache_control` is left out of the identity:
+it changes what a request costs, never what it asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from nightbatch.core.errors import SettingsError
+from nightbatch.core.ids import ID_BYTES, RequestId
+
+SUFFIX = b',"role":"user"}]}'
+_ITEM_HEAD, _ITEM_MIDDLE, _ITEM_TAIL = b'{"custom_id":"', b'","params":', b"}"
+BODY_HEAD, BODY_TAIL = b'{"requests":[', b"]}"
+
+RESERVED = {"messages", "model", "max_tokens", "system"}
+UNBATCHABLE = {"stream", "speed", "custom_id"}
+
+SCHEMAS = {"schema", "input_schema"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all requests of a run share: canonical params up to the content of the one user message."""
+
+    wire: bytes
+    identity: bytes
+
+    @cached_property
+    def _state(self) -> Any:
+        return hashlib.sha256(self.identity)
+
+    @property
+    def item_overhead(self) -> int:
+        """Bytes that one item of the body adds to its content, the separating comma included."""
+        return len(_ITEM_HEAD + _ITEM_MIDDLE + _ITEM_TAIL + SUFFIX) + 2 * ID_BYTES + len(self.wire) + 1
+
+    def request_id(self, content: bytes) -> RequestId:
+        """Name one request by its content, a JSON value (a string or a list of blocks)."""
+        state = self._state.copy()
+        state.update(content)
+        state.update(SUFFIX)
+        return RequestId(state.digest()[:ID_BYTES])
+
+    def request_ids(self, contents: Iterable[bytes]) -> list[bytes]:
+        """Name many requests; the same as `request_id` for each."""
+        copy, names = self._state.copy, []
+        for content in contents:
+            state = copy()
+            state.update(content + SUFFIX)
+            names.append(state.digest()[:ID_BYTES])
+        return names
+
+    def item(self, request_id: bytes, content: bytes) -> bytes:
+        """Encode one entry of `requests`."""
+        head = _ITEM_HEAD + request_id.hex().encode() + _ITEM_MIDDLE
+        return head + self.wire + content + SUFFIX + _ITEM_TAIL
+
+    def params(self, content: bytes) -> dict[str, Any]:
+        """Decode the params of one request, as the API will see them."""
+        decoded: dict[str, Any] = msgspec.json.decode(self.wire + content + SUFFIX)
+        return decoded
+
+
+def frame(shared: Mapping[str, Any], *, system: str | None = None, cache: bool = False) -> Frame:
+    """Build the frame from all params but the messages.
+
+    `cache` puts a one-hour `cache_control` on the system block, the last block that all requests share.
+    """
+    block = {"type": "text", "text": system}
+    plain = {**shared, **({"system": [block]} if system else {})}
+    marked = {**block, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    wire = {**plain, **({"system": [marked]} if system and cache else {})}
+    return Frame(wire=_prefix(wire), identity=_prefix(plain))
+
+
+def shared_params(
+    *, model: str, max_tokens: int, params: Mapping[str, Any], output_format: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Merge the named parameters with the author's other Messages parameters, refusing what a batch cannot carry."""
+    if clash := sorted(RESERVED & params.keys()):
+        raise SettingsError(f"params: {', '.join(clash)} cannot be given here: use the parameter of that name.")
+    if unfit := sorted(UNBATCHABLE & params.keys()):
+        raise SettingsError(f"params: {', '.join(unfit)} cannot be used in a batch: remove it.")
+    merged: dict[str, Any] = {**params, "model": model, "max_tokens": max_tokens}
+    if output_format is not None:
+        output_config = dict(params.get("output_config") or {})
+        if output_config.get("format") is not None:
+            raise SettingsError("params: output_config.format and answer_schema are both given: keep one.")
+        merged["output_config"] = {**output_config, "format": {"type": "json_schema", "schema": output_format}}
+    return merged
+
+
+def body_bytes(overhead: int, content_bytes: Iterable[int]) -> int:
+    """Count the exact bytes of a body that holds requests with these content lengths."""
+    sizes = [overhead + size for size in content_bytes]
+    return len(BODY_HEAD) + len(BODY_TAIL) + sum(sizes) - (1 if sizes else 0)
+
+
+def encode_content(text: str) -> bytes:
+    """Encode a prompt as the JSON string that stands as a message's content."""
+    return msgspec.json.encode(text)
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: value[key] if key in SCHEMAS else _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _prefix(shared: Mapping[str, Any]) -> bytes:
+    encoded = msgspec.json.encode(_sorted(shared))
+    comma = b"," if len(encoded) > 2 else b""
+    return encoded[:-1] + comma + b'"messages":[{"content":'

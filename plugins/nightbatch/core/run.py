@@ -1,0 +1,67 @@
+"""A run is a snapshot: everything the later steps need to know, written once by `prepare` and read by all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from nightbatch.core.answer import AnswerType
+from nightbatch.core.ids import Snapshot
+from nightbatch.core.ports import Entry
+from nightbatch.core.request import Frame
+
+FORM = 1
+"""Raised whenever the same settings would make other rows or requests."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `run.json` holds."""
+
+    snapshot: Snapshot
+    source: str
+    target: str
+    partition: str
+    kept: list[str]
+    key: list[str]
+    model: str
+    max_tokens: int
+    schema: dict[str, Any] | None
+    wire: str
+    identity: str
+    files: list[list[Any]]
+    parts: int
+    rows: int
+    requests: int
+    source_bytes: int = 0
+
+    @cached_property
+    def frame(self) -> Frame:
+        """The frame of every request of the run."""
+        return Frame(wire=self.wire.encode(), identity=self.identity.encode())
+
+    @cached_property
+    def answer(self) -> AnswerType:
+        """The type of every answer of the run."""
+        return AnswerType(self.schema)
+
+    def to_json(self) -> bytes:
+        """Encode for `run.json`."""
+        return msgspec.json.encode(asdict(self))
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Run:
+        """Decode `run.json`."""
+        return cls(**msgspec.json.decode(raw))
+
+
+def snapshot_name(settings: Mapping[str, Any], files: Sequence[Entry]) -> Snapshot:
+    """Name a snapshot by the settings that shape it and the files it reads, as they are now."""
+    listing = [[entry.key, entry.size, entry.etag] for entry in files]
+    content = msgspec.json.encode([FORM, dict(settings), listing], order="sorted")
+    return Snapshot(hashlib.sha256(content).hexdigest()[:16])

@@ -1,0 +1,149 @@
+"""Prompt templates: column values are variables of a Jinja template, never templates themselves.
+
+A template of plain substitutions is joined column by column in Arrow; any other is compiled by MiniJinja.
+Both print a value with `display`, so they give equal bytes. A null prints as nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import cached_property
+from typing import Any
+
+import minijinja
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightbatch.core.errors import TemplateError
+
+_PLAIN = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}")
+_MARKUP = re.compile(r"\{\{|\{%|\{#")
+_TRIMMED = re.compile(r"\{\{-|-\}\}")
+_GLOBALS = {"range", "dict", "namespace", "debug", "loop", "self", "true", "false", "none"}
+
+
+@dataclass(frozen=True)
+class Template:
+    """A user prompt over the columns of a row."""
+
+    text: str
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns that the template reads, sorted."""
+        try:
+            names = _environment().undeclared_variables_in_str(self.text)
+        except minijinja.TemplateError as error:
+            raise TemplateError(f"prompt: {_first_line(error)}. Mend the template.") from None
+        return tuple(sorted(names - _GLOBALS))
+
+    def check(self, schema: pa.Schema) -> None:
+        """Refuse columns that are not there or that cannot be printed."""
+        if missing := [name for name in self.columns if name not in schema.names]:
+            raise TemplateError(
+                f"prompt: the template names {_listed(missing)}, but the source has no such column. "
+                f"It has: {_listed(schema.names)}."
+            )
+        for name in self.columns:
+            if _is_binary(schema.field(name).type):
+                raise TemplateError(f"prompt: column {name!r} is {schema.field(name).type}: text cannot be made of it.")
+
+    def render(self, rows: pa.RecordBatch) -> Sequence[str]:
+        """Render one prompt for each row."""
+        if self._pieces is not None:
+            return self._join(rows)
+        return list(self._evaluate(rows))
+
+    @cached_property
+    def _pieces(self) -> list[str] | None:
+        """Literals and column names in turn, if the template is nothing but plain substitutions."""
+        if _TRIMMED.search(self.text) or _MARKUP.search(_PLAIN.sub("", self.text)):
+            return None
+        return _PLAIN.split(self.text)
+
+    def _join(self, rows: pa.RecordBatch) -> list[str]:
+        pieces = self._pieces or []
+        parts: list[Any] = [
+            printed(rows.column(piece)) if index % 2 else pa.scalar(piece, pa.large_string())
+            for index, piece in enumerate(pieces)
+        ]
+        if len(parts) == 1:
+            return [pieces[0]] * rows.num_rows
+        joined: list[str] = pc.binary_join_element_wise(*parts, pa.scalar("", pa.large_string())).to_pylist()
+        return joined
+
+    def _evaluate(self, rows: pa.RecordBatch) -> Iterator[str]:
+        environment = _environment()
+        environment.add_template("prompt", self.text)
+        columns = {name: _values(rows.column(name)) for name in self.columns}
+        for index in range(rows.num_rows):
+            variables = {name: values[index] for name, values in columns.items()}
+            try:
+                yield environment.render_template("prompt", **variables)
+            except minijinja.TemplateError as error:
+                raise TemplateError(f"prompt: {_first_line(error)}, at a row of this part: {index}.") from None
+
+
+def display(value: Any) -> str:
+    """Print a value as it stands in a prompt: ISO dates, `true`/`false`, compact JSON for nested values."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return repr(value)
+        case datetime() | date() | time():
+            return value.isoformat()
+        case list() | dict():
+            return msgspec.json.encode(value, enc_hook=str).decode()
+        case _:
+            return str(value)
+
+
+def printed(column: pa.Array) -> pa.Array:
+    """Print a whole column; text stays in Arrow."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_null(kind):
+        return pa.array([""] * len(column), pa.large_string())
+    if _is_text(kind) or pa.types.is_integer(kind):
+        return pc.fill_null(column.cast(kind).cast(pa.large_string()), "")
+    return pa.array([display(value) for value in _values(column)], pa.large_string())
+
+
+def _values(column: pa.Array) -> list[Any]:
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _environment() -> minijinja.Environment:
+    environment = minijinja.Environment(
+        keep_trailing_newline=True, undefined_behavior="strict", finalizer=display, auto_escape_callback=lambda _: None
+    )
+    environment.debug = False
+    return environment
+
+
+def _first_line(error: minijinja.TemplateError) -> str:
+    return str(error).splitlines()[0].replace("<string>", "the template").replace("in prompt:", "at line ")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:40])
+    return shown + (f" and {len(names) - 40} more" if len(names) > 40 else "")

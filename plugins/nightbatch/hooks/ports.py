@@ -1,0 +1,86 @@
+"""From Airflow connections to ports: the object store from the `aws` connection, batches from the `anthropic` one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from nightbatch.core.errors import (
+    AccountStopped,
+    CapExceeded,
+    InputError,
+    NotSent,
+    RunFailed,
+    SettingsError,
+    StoreDenied,
+    StoreUnfit,
+)
+from nightbatch.core.purchase import Timing
+
+if TYPE_CHECKING:
+    from nightbatch.io.anthropic_api import AnthropicBatches
+    from nightbatch.io.s3 import S3Store
+    from nightbatch.steps.ledger import Ledger
+
+FINAL = (InputError, AccountStopped, CapExceeded, RunFailed, StoreUnfit, StoreDenied)
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def store(url: str, aws_conn_id: str) -> S3Store:
+    """Open a store below a URL with the credentials of an `aws` connection."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    from nightbatch.io.s3 import S3Store, filesystem
+
+    hook = S3Hook(aws_conn_id=aws_conn_id)
+    client = hook.get_conn()
+    return S3Store(url, client, lambda: filesystem(client, hook.get_session().get_credentials()))
+
+
+def ledger(url: str, aws_conn_id: str) -> Ledger:
+    """Open the ledger below a state URL."""
+    from nightbatch.steps.ledger import Ledger
+
+    return Ledger(store(url, aws_conn_id))
+
+
+def batches(anthropic_conn_id: str) -> AnthropicBatches:
+    """Open the Message Batches API with the credentials of an `anthropic` connection."""
+    from airflow.providers.anthropic.hooks.anthropic import FIRST_PARTY_PLATFORMS, AnthropicHook
+
+    from nightbatch.io.anthropic_api import AnthropicBatches
+
+    hook = AnthropicHook(conn_id=anthropic_conn_id)
+    if hook.platform not in FIRST_PARTY_PLATFORMS:
+        raise SettingsError(f"connection {anthropic_conn_id!r}: platform {hook.platform!r} has no message batches.")
+    client: Any = hook.get_conn()
+    return AnthropicBatches(client)
+
+
+def timing() -> Timing:
+    """Read how long things may take; NIGHTBATCH_FUSE_SECONDS and its like override the defaults."""
+    given = {one.name: os.environ.get(f"NIGHTBATCH_{one.name.upper()}_SECONDS") for one in fields(Timing)}
+    return Timing(**{name: float(value) for name, value in given.items() if value})
+
+
+@contextmanager
+def final_errors() -> Iterator[None]:
+    """Fail a task for good where a retry would change nothing; let Airflow retry everything else."""
+    try:
+        yield
+    except FINAL as error:
+        raise AirflowFailException(str(error)) from None
+    except NotSent as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(str(error)) from None

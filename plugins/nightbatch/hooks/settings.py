@@ -1,0 +1,45 @@
+"""From an Enrichment and a run's parameters to the settings of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+from nightbatch.core.enrichment import Enrichment
+from nightbatch.core.facts import RunRef
+from nightbatch.core.run import Run
+from nightbatch.hooks.ports import now
+
+BLANK: dict[str, Any] = {"source": "", "target": "", "prompt": "", "model": ""}
+
+
+def resolve(enrichment: Enrichment | None, context: Mapping[str, Any]) -> Enrichment:
+    """Let a run's parameters override the attributes of their names, and find the partition."""
+    given = {name: value for name, value in dict(context.get("params") or {}).items() if name != "partition" or value}
+    settings = (enrichment or Enrichment(**BLANK)).override(given)
+    return settings.override({"partition": partition(settings.partition, context)})
+
+
+def partition(template: str, context: Mapping[str, Any]) -> str:
+    """Fill in the run's partition key, or yesterday's date (UTC) where the run has none."""
+    key = getattr(context.get("dag_run"), "partition_key", None) or context.get("partition_key")
+    return template.replace("{partition_key}", key or (now() - timedelta(days=1)).date().isoformat())
+
+
+def run_ref(settings: Enrichment, run: Run, context: Mapping[str, Any]) -> RunRef:
+    """Make what the later tasks need to know of the run: ids and rules, no rows and no prompts."""
+    dag_run: Any = context["dag_run"]
+    names = {one.name for one in fields(RunRef)} & {one.name for one in fields(Enrichment)}
+    rules = {name: getattr(settings, name) for name in names - {"state", "target", "partition"}}
+    return RunRef(
+        state=settings.state_url,
+        target=settings.target,
+        partition=run.partition,
+        snapshot=run.snapshot,
+        buyer=f"{dag_run.dag_id}/{dag_run.run_id}",
+        rows=run.rows,
+        requests=run.requests,
+        **rules,
+    )

@@ -1,0 +1,195 @@
+"""The Message Batches API through the official SDK, with its retries off.
+
+Creates go raw, since the SDK sends a lost create again without an idempotency key and so buys twice; reads go raw,
+since its models take a failed stream for a whole one. What a status means for the buyer is told in one place, here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import Any, cast
+
+import anthropic
+import httpx2
+from anthropic.types.messages import MessageBatch
+
+from nightbatch.core.errors import (
+    AccountStopped,
+    ApiError,
+    ApiUnavailable,
+    BatchGone,
+    MaybeSent,
+    NightbatchError,
+    NotSent,
+)
+from nightbatch.core.ids import BatchId
+from nightbatch.core.ports import Batch, Body, Page
+
+PATH = "/v1/messages/batches"
+PAGE = 1000
+CHUNK = 1024 * 1024
+MAX_RETRY_AFTER = 900.0
+_STOPPED_STATUS = {401, 402, 403}
+_STOPPED_WORDS = re.compile(r"usage limits?|credit balance|spend limit|organi[sz]ation .*(on hold|disabled)", re.I)
+_NEVER_OPENED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+
+
+class AnthropicBatches:
+    """Buy and read batches with a synchronous SDK client."""
+
+    def __init__(self, client: anthropic.Anthropic) -> None:
+        self._client = client.with_options(max_retries=0)
+
+    def create(self, body: Body) -> Batch:
+        headers = {"content-type": "application/json", "content-length": str(body.size)}
+        try:
+            answer = self._client.post(PATH, cast_to=object, content=body.chunks, options={"headers": headers})
+        except anthropic.APIConnectionError as error:
+            if isinstance(error.__cause__, NightbatchError):
+                raise NotSent(f"the body was not sent whole: {error.__cause__}") from None
+            if isinstance(error.__cause__, _NEVER_OPENED):
+                raise NotSent(f"the API could not be reached: {type(error.__cause__).__name__}.") from None
+            raise MaybeSent(f"the answer to the create was lost: {type(error.__cause__ or error).__name__}.") from None
+        except anthropic.APIStatusError as error:
+            raise create_error(error) from None
+        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
+            raise MaybeSent(f"the answer to the create could not be read: {type(error).__name__}.") from None
+        return _created(answer)
+
+    def page(self, after: BatchId | None = None) -> Page:
+        with _reading():
+            return page_of(self._client.get(page_path(after), cast_to=object))
+
+    def batch(self, batch: BatchId) -> Batch:
+        with _reading():
+            return batch_of(self._client.get(f"{PATH}/{batch}", cast_to=object))
+
+    def cancel(self, batch: BatchId) -> Batch:
+        try:
+            self._client.post(f"{PATH}/{batch}/cancel", cast_to=MessageBatch)
+        except anthropic.APIStatusError as error:
+            if error.status_code not in {400, 409}:  # an ended batch may answer so
+                raise read_error(error) from None
+        return self.batch(batch)
+
+    def count_tokens(self, params: dict[str, Any]) -> int:
+        with _reading():
+            answer = self._client.post("/v1/messages/count_tokens", cast_to=object, body=params)
+            return int(cast("dict[str, Any]", answer)["input_tokens"])
+
+    @contextmanager
+    def results(self, batch: BatchId) -> Iterator[Iterator[bytes]]:
+        with ExitStack() as stack:
+            with _reading():
+                opened = self._client.messages.batches.with_streaming_response.results(batch)
+                response = stack.enter_context(opened)
+            yield _chunks(response.iter_bytes(CHUNK))
+
+
+def page_path(after: BatchId | None) -> str:
+    """Return the path of one page of the listing."""
+    return f"{PATH}?limit={PAGE}" + (f"&after_id={after}" if after else "")
+
+
+def page_of(answer: Any) -> Page:
+    """Read one page of the listing."""
+    batches = [batch_of(one) for one in answer["data"]]
+    following = BatchId(answer.get("last_id") or batches[-1].id) if answer.get("has_more") and batches else None
+    return Page(batches, following)
+
+
+def batch_of(answer: Any) -> Batch:
+    """Read one batch; what is not needed is not looked at."""
+    expires = answer.get("expires_at")
+    return Batch(
+        id=BatchId(answer["id"]),
+        created_at=datetime.fromisoformat(answer["created_at"]),
+        ended=answer["processing_status"] == "ended",
+        canceling=answer["processing_status"] == "canceling",
+        counts={kind: int(count or 0) for kind, count in answer["request_counts"].items()},
+        expires_at=datetime.fromisoformat(expires) if expires else None,
+    )
+
+
+def create_error(error: anthropic.APIStatusError) -> ApiError:
+    """Say what a status on a create means: a definite no, a maybe, or trouble with the account."""
+    told = _told(error)
+    if _account(error):
+        return AccountStopped(f"{told} Mend the account, then run again: nothing is lost.")
+    status = error.status_code
+    if status in {408, 500, 502, 503, 504} or (status > 500 and status != 529):
+        return MaybeSent(f"the create may have succeeded: {told}")
+    return NotSent(told, retry_after=retry_after(error.response.headers), retryable=status in {400, 409, 429, 529})
+
+
+def read_error(error: anthropic.APIStatusError) -> ApiError:
+    """Say what a status on a read means."""
+    if _account(error):
+        return AccountStopped(_told(error))
+    if error.status_code == 404:
+        return BatchGone(_told(error))
+    return ApiUnavailable(_told(error), retry_after=retry_after(error.response.headers))
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read `retry-after` in seconds, at most a quarter of an hour."""
+    try:
+        return min(MAX_RETRY_AFTER, max(0.0, float(headers.get("retry-after") or "")))
+    except ValueError:
+        return None
+
+
+def _account(error: anthropic.APIStatusError) -> bool:
+    details = _inner(error).get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    spent = code == "enforced_spend_limit_reached" or bool(_STOPPED_WORDS.search(_message(error)))
+    return error.status_code in _STOPPED_STATUS or (spent and error.status_code in {400, 429})
+
+
+def _told(error: anthropic.APIStatusError) -> str:
+    """The API's own words. They speak of the request's form, never of its content."""
+    request_id = error.response.headers.get("request-id")
+    kind = _inner(error).get("type") or "error"
+    named = f", request-id {request_id}" if request_id else ""
+    return f"the API answered {error.status_code} {kind}: {_message(error)}{named}."
+
+
+def _message(error: anthropic.APIStatusError) -> str:
+    message = _inner(error).get("message")
+    return str(message)[:300].rstrip(".") if message else "no message"
+
+
+def _inner(error: anthropic.APIStatusError) -> dict[str, Any]:
+    body = error.body
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    return inner if isinstance(inner, dict) else {}
+
+
+def _chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Tell a stream that breaks apart from one that its reader breaks off."""
+    while True:
+        with _reading():
+            chunk = next(chunks, b"")
+        if not chunk:
+            return
+        yield chunk
+
+
+def _created(answer: object) -> Batch:
+    try:
+        return batch_of(answer)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MaybeSent(f"the answer to the create could not be read: {type(error).__name__}.") from None
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except anthropic.APIStatusError as error:
+        raise read_error(error) from None
+    except (anthropic.AnthropicError, httpx2.HTTPError, KeyError, TypeError, ValueError) as error:
+        raise ApiUnavailable(f"the API could not be read: {type(error).__name__}.") from None

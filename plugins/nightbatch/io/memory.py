@@ -1,0 +1,70 @@
+"""An object store in memory, with the same promises as the one on S3: for tests, and for trying things out."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from nightbatch.core.errors import Absent
+from nightbatch.core.ports import Entry
+
+
+class MemoryBucket:
+    """The objects of one bucket; any number of stores look into it."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.lock = threading.Lock()
+
+
+class MemoryStore:
+    """A store below one root of a bucket in memory."""
+
+    def __init__(self, url: str, bucket: MemoryBucket) -> None:
+        self.url = url.rstrip("/") + "/"
+        self._bucket = bucket
+
+    def get(self, key: str) -> bytes:
+        try:
+            return self._bucket.objects[self.url + key]
+        except KeyError:
+            raise Absent(f"{self.url}{key} is not there.") from None
+
+    def open(self, key: str) -> BinaryIO:
+        return io.BytesIO(self.get(key))
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        start = self.url + prefix
+        for name in sorted(name for name in list(self._bucket.objects) if name.startswith(start)):
+            body = self._bucket.objects[name]
+            yield Entry(name.removeprefix(self.url), len(body), hashlib.md5(body, usedforsecurity=False).hexdigest())
+
+    def create(self, key: str, body: bytes) -> bool:
+        with self._bucket.lock:
+            return self._bucket.objects.setdefault(self.url + key, body) == body
+
+    def upload(self, key: str) -> MemoryUpload:
+        return MemoryUpload(self, key)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._bucket.objects.pop(self.url + key, None)
+
+
+class MemoryUpload:
+    """An object in the making."""
+
+    def __init__(self, store: MemoryStore, key: str) -> None:
+        self._store, self._key, self._buffer = store, key, io.BytesIO()
+
+    def write(self, data: bytes) -> int:
+        return self._buffer.write(data)
+
+    def commit(self) -> bool:
+        return self._store.create(self._key, self._buffer.getvalue())
+
+    def abort(self) -> None:
+        self._buffer = io.BytesIO()

@@ -1,0 +1,211 @@
+"""An object store on S3: read through pyarrow and boto3, written through boto3, each object whole and create-only.
+
+pyarrow's own S3 output streams are not used: one that an exception leaves behind publishes a truncated object.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+
+from nightbatch.core.errors import Absent, SettingsError, StoreDenied, StoreError, StoreUnfit
+from nightbatch.core.ports import Entry
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PART_BYTES = 16 * 1024 * 1024
+_ABSENT = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
+_DENIED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "401", "Forbidden"}
+_TAKEN = {"PreconditionFailed", "412"}
+_BUSY = {"ConditionalRequestConflict", "409", "OperationAborted"}
+_UNFIT = {"NotImplemented", "501"}
+
+
+class S3Store:
+    """A store below one root URL of an S3 bucket.
+
+    :param client: a boto3 S3 client.
+    :param filesystem: makes a pyarrow filesystem with the same credentials, when one is first needed.
+    :param extra: arguments for every object written, such as `ServerSideEncryption` and `SSEKMSKeyId`.
+    """
+
+    def __init__(self, url: str, client: S3Client, filesystem: Any, extra: Mapping[str, Any] | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "s3" or not parts.netloc:
+            raise SettingsError(f"{url!r} must be a URL such as s3://bucket/folder/.")
+        self.url = url.rstrip("/") + "/"
+        self.bucket, self.root = parts.netloc, (parts.path.strip("/") + "/").lstrip("/")
+        self.client, self._make_filesystem, self.extra = client, filesystem, dict(extra or {})
+
+    @cached_property
+    def _filesystem(self) -> Any:
+        return self._make_filesystem()
+
+    def get(self, key: str) -> bytes:
+        with self.telling(key):
+            body: bytes = self.client.get_object(Bucket=self.bucket, Key=self.root + key)["Body"].read()
+            return body
+
+    def open(self, key: str) -> BinaryIO:
+        try:
+            return cast("BinaryIO", self._filesystem.open_input_file(f"{self.bucket}/{self.root}{key}"))
+        except FileNotFoundError:
+            raise Absent(f"{self.url}{key} is not there.") from None
+        except OSError as error:
+            denied = "ACCESS_DENIED" in str(error) or "403" in str(error)
+            raise (StoreDenied if denied else StoreError)(f"{self.url}{key} cannot be opened: {error}") from None
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        with self.telling(prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.root + prefix)
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    yield Entry(entry["Key"].removeprefix(self.root), entry["Size"], entry["ETag"].strip('"'))
+
+    def create(self, key: str, body: bytes) -> bool:
+        return self.settle(key, body, lambda: self._put(key, body))
+
+    def upload(self, key: str) -> S3Upload:
+        return S3Upload(self, key)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            with self.telling(key):
+                self.client.delete_object(Bucket=self.bucket, Key=self.root + key)
+
+    def _put(self, key: str, body: bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=self.root + key, Body=body, IfNoneMatch="*", **self.extra)
+
+    def settle(self, key: str, body: bytes | None, put: Any) -> bool:
+        """Put, and where the answer leaves it open whose object stands there now, read it."""
+        for attempt in range(4):
+            try:
+                put()
+            except ClientError as error:
+                code = _code(error)
+                if code in _BUSY and attempt < 3:
+                    continue
+                if code in _TAKEN:
+                    return body is not None and self.get(key) == body
+                if code in _UNFIT:
+                    raise StoreUnfit(f"{self.url} has no conditional writes ({code}).") from None
+                if int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0)) < 500:
+                    raise _told(error, self.url + key) from None
+                return self._look(key, body, error)
+            except BotoCoreError as error:
+                return self._look(key, body, error)
+            return True
+        raise AssertionError("unreachable")
+
+    def _look(self, key: str, body: bytes | None, error: Exception) -> bool:
+        try:
+            return body is not None and self.get(key) == body
+        except Absent:
+            raise _told(error, self.url + key) from None
+
+    @contextmanager
+    def telling(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            raise _told(error, self.url + key) from None
+
+
+class S3Upload:
+    """An object in the making: one conditional put, or a multipart upload that is completed conditionally."""
+
+    def __init__(self, store: S3Store, key: str) -> None:
+        self._store, self._key, self._name = store, key, store.root + key
+        self._buffer = io.BytesIO()
+        self._upload: str | None = None
+        self._parts: list[dict[str, Any]] = []
+
+    def write(self, data: bytes) -> int:
+        size = self._buffer.write(data)
+        if self._buffer.tell() >= PART_BYTES:
+            self._flush()
+        return size
+
+    def commit(self) -> bool:
+        if self._upload is None:
+            return self._store.create(self._key, self._buffer.getvalue())
+        if self._buffer.tell():
+            self._flush()
+        taken = not self._store.settle(self._key, None, self._complete)
+        if taken:
+            self.abort()
+        return not taken
+
+    def abort(self) -> None:
+        upload, self._upload, self._buffer = self._upload, None, io.BytesIO()
+        if upload is not None:
+            with self._store.telling(self._key):
+                self._store.client.abort_multipart_upload(Bucket=self._store.bucket, Key=self._name, UploadId=upload)
+
+    def _flush(self) -> None:
+        client: Any = self._store.client
+        place = {"Bucket": self._store.bucket, "Key": self._name}
+        with self._store.telling(self._key):
+            if self._upload is None:
+                self._upload = client.create_multipart_upload(**place, **self._store.extra)["UploadId"]
+            number = len(self._parts) + 1
+            answer = client.upload_part(**place, UploadId=self._upload, PartNumber=number, Body=self._buffer.getvalue())
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        self._buffer = io.BytesIO()
+
+    def _complete(self) -> None:
+        parts: Any = {"Parts": self._parts}
+        self._store.client.complete_multipart_upload(
+            Bucket=self._store.bucket,
+            Key=self._name,
+            UploadId=self._upload or "",
+            MultipartUpload=parts,
+            IfNoneMatch="*",
+        )
+
+
+def filesystem(client: S3Client, credentials: Any) -> Any:
+    """Make a pyarrow filesystem that reads where a boto3 client does. Its credentials do not refresh."""
+    from pyarrow.fs import S3FileSystem
+
+    endpoint = urlsplit(client.meta.endpoint_url)
+    own = (
+        {}
+        if (endpoint.hostname or "").endswith("amazonaws.com")
+        else {
+            "endpoint_override": endpoint.netloc + endpoint.path.rstrip("/"),
+            "scheme": endpoint.scheme,
+        }
+    )
+    keys = credentials.get_frozen_credentials() if credentials else None
+    known = {} if keys is None else {
+        "access_key": keys.access_key, "secret_key": keys.secret_key, "session_token": keys.token,
+    }  # fmt: skip
+    return S3FileSystem(region=client.meta.region_name, **own, **known)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _told(error: Exception, url: str) -> StoreError:
+    """Say in our words what the store said."""
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return StoreDenied(f"{url}: no credentials; check the connection's login and password.")
+    if not isinstance(error, ClientError):
+        return StoreError(f"{url}: the store did not answer: {type(error).__name__}.")
+    code = _code(error)
+    if code == "NoSuchBucket":
+        return Absent(f"{url}: there is no such bucket.")
+    if code in _ABSENT:
+        return Absent(f"{url} is not there.")
+    if code in _DENIED:
+        return StoreDenied(f"{url}: the store refused the credentials or the action ({code}).")
+    return StoreError(f"{url}: the store answered {code}.")

@@ -1,0 +1,1 @@
+"""Airflow operators: templates in, one step called, a small value out."""

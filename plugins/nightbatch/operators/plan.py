@@ -1,0 +1,41 @@
+"""Plan as an Airflow task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from nightbatch.core.facts import RunRef
+from nightbatch.hooks import ports
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PlanOperator(BaseOperator):
+    """Claim what is pending, and return one small dict for each shard that the run must wait for.
+
+    :param run: the reference that `prepare` returned.
+    :param attempt: the number of this wave.
+    """
+
+    template_fields: Sequence[str] = ("run",)
+    ui_color = "#fef7e0"
+
+    def __init__(self, *, run: Any, attempt: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run, self.attempt = run, attempt
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        from nightbatch.steps.plan import plan
+
+        with ports.final_errors():
+            ref = RunRef.from_xcom(self.run)
+            made = plan(ref, self.attempt, ports.ledger(ref.state, ref.aws_conn_id), ports.now)
+            cost = "unknown" if made.estimate.expected is None else f"{made.estimate.expected:.4f} USD"
+            counts = (made.asked, made.pending, len(made.lanes))
+            self.log.info("%d requests, %d pending, %d shards; expected cost %s.", *counts, cost)
+            return [asdict(lane) for lane in made.lanes]

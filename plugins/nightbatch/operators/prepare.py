@@ -1,0 +1,40 @@
+"""Prepare as an Airflow task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from nightbatch.hooks import ports
+from nightbatch.hooks.settings import resolve, run_ref
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from nightbatch.core.enrichment import Enrichment
+
+
+class PrepareOperator(BaseOperator):
+    """Stage the rows and requests of a partition, and return a reference to the run.
+
+    :param enrichment: what to do; a run's parameters override its attributes. None: all comes from the parameters.
+    """
+
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, enrichment: Enrichment | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.enrichment = enrichment
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from nightbatch.steps.prepare import prepare
+
+        with ports.final_errors():
+            settings = resolve(self.enrichment, context)
+            settings.check()
+            open_store = ports.store
+            source = open_store(settings.source, settings.aws_conn_id)
+            run = prepare(settings, source, open_store(settings.state_url, settings.aws_conn_id))
+            self.log.info("Snapshot %s: %d rows, %d distinct requests.", run.snapshot, run.rows, run.requests)
+            return run_ref(settings, run, context).to_dict()

@@ -1,0 +1,41 @@
+"""Publish as an Airflow task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from nightbatch.core.facts import RunRef
+from nightbatch.hooks import ports
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PublishOperator(BaseOperator):
+    """Join rows and answers, replace the partition, and return the report, which is also the asset event's `extra`.
+
+    :param run: the reference that `prepare` returned.
+    """
+
+    template_fields: Sequence[str] = ("run",)
+    ui_color = "#fce8e6"
+
+    def __init__(self, *, run: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run = run
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from nightbatch.steps.publish import publish
+
+        with ports.final_errors():
+            ref = RunRef.from_xcom(self.run)
+            ledger, target = ports.ledger(ref.state, ref.aws_conn_id), ports.store(ref.target, ref.aws_conn_id)
+            started = getattr(context["dag_run"], "start_date", None) or ports.now()
+            report = publish(ref, ledger, target, ports.now, started)
+            self.log.info("%d rows published, %s; %s USD.", report["rows"], report["by_status"], report["cost_usd"])
+            for asset in self.outlets:
+                context["outlet_events"][asset].extra = report
+            return report

@@ -1,0 +1,1 @@
+"""The five words of the flow, each a function over ports: prepare, plan, submit, land, publish."""

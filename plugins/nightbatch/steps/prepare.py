@@ -1,0 +1,174 @@
+"""Prepare: read the partition once, and stage its rows and its requests as a snapshot.
+
+The snapshot is named by its content, so preparing the same again finds it and reads nothing but the listing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightbatch.core import keys
+from nightbatch.core.answer import AnswerType
+from nightbatch.core.enrichment import Enrichment
+from nightbatch.core.errors import Absent, StoreUnfit, TargetError
+from nightbatch.core.ids import Snapshot
+from nightbatch.core.ports import Entry, Store
+from nightbatch.core.price import DEFAULT
+from nightbatch.core.request import Frame, frame, shared_params
+from nightbatch.core.run import Run, snapshot_name
+from nightbatch.core.staging import PROBLEM, REQUESTS, Stager, rows_schema
+from nightbatch.core.template import Template
+from nightbatch.core.uniqueness import KeyCheck
+from nightbatch.steps import sheets
+from nightbatch.steps.source import Source, check_unchanged, common_schema, parquet_files, read
+
+PART_ROWS = 131_072
+CHARACTERS_A_TOKEN = 4
+
+
+def prepare(enrichment: Enrichment, source: Store, state: Store) -> Run:
+    """Stage the rows and requests of a partition.
+
+    `source` is rooted at the dataset, `state` at the ledger. Raises InputError with nothing staged where the data or
+    the parameters cannot work, and StoreUnfit where the store would let two writers believe they were first.
+    """
+    enrichment.check()
+    probe(state)
+    answer = AnswerType(enrichment.schema)
+    template = Template(enrichment.user_template)
+    made = frame_of(enrichment, answer)
+    files, shape = parquet_files(source, enrichment.partition)
+    settings = _settings(enrichment, made)
+    name = snapshot_name(settings, files)
+    try:
+        return Run.from_json(state.get(keys.run(name)))
+    except Absent:
+        pass
+    columns = list(dict.fromkeys([*enrichment.kept, *template.columns]))
+    schema = common_schema(source, shape, template, columns)
+    check_names(answer, enrichment.kept)
+    stager = Stager(template, made, enrichment.max_batch_bytes)
+    counts = _stage(Source(source, files, schema), state, stager, enrichment, name)
+    check_unchanged(source, enrichment.partition, files)
+    run = _run(enrichment, name, made, files, counts)
+    state.create(keys.run(name), run.to_json())
+    return run
+
+
+def probe(state: Store) -> None:
+    """Refuse a store in which a second create of the same key silently wins."""
+    key = f"{keys.PROBE}{uuid4().hex}"
+    first, second = state.create(key, b"first"), state.create(key, b"second")
+    state.remove([key])
+    if not first or second:
+        raise StoreUnfit(
+            f"{state.url} has no conditional writes: a second If-None-Match put overwrote the first. "
+            "Without them two runs could buy the same rows; use a store that honours them."
+        )
+
+
+def frame_of(enrichment: Enrichment, answer: AnswerType) -> Frame:
+    """Build what all requests share; the system part is cached where it is long enough for the model."""
+    shared = shared_params(
+        model=enrichment.model,
+        max_tokens=enrichment.max_tokens,
+        params=enrichment.params,
+        output_format=answer.api_schema,
+    )
+    system = enrichment.system_text
+    long_enough = len(system or "") / CHARACTERS_A_TOKEN >= DEFAULT.cache_minimum(enrichment.model)
+    return frame(shared, system=system, cache=long_enough)
+
+
+def check_names(answer: AnswerType, kept: Sequence[str]) -> None:
+    """Refuse answer columns that would stand twice in the output, or that are ours."""
+    names = [field.name for field in answer.fields]
+    if clash := sorted(set(names) & set(kept)):
+        raise TargetError(f"answer: {', '.join(clash)} is also a key or keep column; rename one of them.")
+    if ours := sorted(name for name in [*names, *kept] if name.startswith("_") and name in OUR_COLUMNS):
+        raise TargetError(f"columns {', '.join(ours)} are written by nightbatch itself; rename them.")
+
+
+OUR_COLUMNS = {
+    "_request_id", "_status", "_error", "_model", "_stop_reason", "_batch_id", "_input_tokens", "_output_tokens",
+    "_cost_usd", PROBLEM,
+}  # fmt: skip
+
+
+def _settings(enrichment: Enrichment, made: Frame) -> Mapping[str, Any]:
+    """Everything besides the files that shapes rows and requests."""
+    return {
+        "source": enrichment.source_url,
+        "target": enrichment.target,
+        "kept": enrichment.kept,
+        "key": list(enrichment.key),
+        "template": enrichment.user_template,
+        "wire": made.wire.decode(),
+        "schema": enrichment.schema,
+        "limit": enrichment.limit,
+        "max_batch_bytes": enrichment.max_batch_bytes,
+    }
+
+
+def _stage(
+    source: Source, state: Store, stager: Stager, enrichment: Enrichment, name: Snapshot
+) -> tuple[int, int, int]:
+    """Write rows and requests part by part; return the counts of parts, rows and requests."""
+    key_check, rows, requests = KeyCheck(list(enrichment.key)), 0, 0
+    parts = 0
+    for part in _parts(read(source, enrichment.limit)):
+        with ExitStack() as stack:
+            row_sheet, request_sheet = (
+                stack.enter_context(sheets.Sheet(state, key(name, parts), schema))
+                for key, schema in ((keys.rows, rows_schema(source.schema, enrichment.kept)), (keys.requests, REQUESTS))
+            )
+            seen: pa.Array = pa.array([], REQUESTS.field("id").type)
+            for batch in part:
+                key_check.add(batch)
+                staged = stager.stage(batch)
+                kept = [*(batch.column(column) for column in enrichment.kept), staged.ids, staged.problems]
+                row_sheet.write(pa.RecordBatch.from_arrays(kept, schema=row_sheet.schema))
+                fresh = staged.requests.filter(pc.invert(pc.is_in(staged.requests.column("id"), value_set=seen)))
+                request_sheet.write(fresh)
+                seen = pa.concat_arrays([seen, fresh.column("id")])
+            for sheet in (row_sheet, request_sheet):
+                sheet.close()
+                sheet.commit()
+            rows, requests = rows + row_sheet.rows, requests + request_sheet.rows
+        parts += 1
+    key_check.check()
+    return parts, rows, requests
+
+
+def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatch]]:
+    """Cut a stream of batches into parts of about PART_ROWS rows; each part must be read before the next."""
+    first = next(batches, None)
+    while first is not None:
+        rest: list[pa.RecordBatch | None] = [first]
+
+        def part(rest: list[pa.RecordBatch | None] = rest) -> Iterator[pa.RecordBatch]:
+            rows = 0
+            while rest[0] is not None and (rows == 0 or rows < PART_ROWS):
+                rows += rest[0].num_rows
+                yield rest[0]
+                rest[0] = next(batches, None)
+
+        yield part()
+        first = rest[0]
+
+
+def _run(enrichment: Enrichment, name: Snapshot, made: Frame, files: list[Entry], counts: tuple[int, int, int]) -> Run:
+    parts, rows, requests = counts
+    return Run(
+        snapshot=name, source=enrichment.source_url, target=enrichment.target, partition=enrichment.partition,
+        kept=enrichment.kept, key=list(enrichment.key), model=enrichment.model, max_tokens=enrichment.max_tokens,
+        schema=dict(enrichment.schema) if enrichment.schema is not None else None,
+        wire=made.wire.decode(), identity=made.identity.decode(), files=[list(entry) for entry in files],
+        parts=parts, rows=rows, requests=requests, source_bytes=sum(entry.size for entry in files),
+    )  # fmt: skip

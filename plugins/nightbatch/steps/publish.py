@@ -1,0 +1,200 @@
+"""Publish: rows ⋈ answers becomes the partition, `_SUCCESS` last.
+
+All files are uploaded before the old ones are touched, and only then completed: old `_SUCCESS` away, old files away,
+new files in, new `_SUCCESS`. A reader that minds `_SUCCESS` never sees two runs mixed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightbatch.core import keys, report
+from nightbatch.core.answers import Answers, gather
+from nightbatch.core.errors import RunFailed
+from nightbatch.core.facts import LandedFact, RunRef
+from nightbatch.core.outcome import Status
+from nightbatch.core.output import Join
+from nightbatch.core.pending import distinct
+from nightbatch.core.ports import Store
+from nightbatch.core.price import DEFAULT
+from nightbatch.core.results import landed_schema
+from nightbatch.core.run import Run
+from nightbatch.core.staging import PROBLEM, REQUEST_ID
+from nightbatch.steps import lease, sheets
+from nightbatch.steps.ledger import Ledger
+
+FILE_ROWS, BATCH_ROWS = 1_000_000, 65_536
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The facts that a publication rests on."""
+
+    answers: Answers
+    facts: list[LandedFact]
+    reused: np.ndarray
+    """Which of the asked requests this run did not buy."""
+
+
+def publish(
+    ref: RunRef, ledger: Ledger, target: Store, now: Callable[[], datetime], started: datetime
+) -> report.Report:
+    """Publish a run's partition and return its report. Raises RunFailed, with nothing published, below min_answered."""
+    run = ledger.run(ref.snapshot)
+    evidence = _evidence(ref, run, ledger)
+    rows = _count_rows(run, ledger, evidence)
+    require_enough(ref, rows)
+    with lease.hold(ledger.store, now), ExitStack() as stack:
+        join, sheets_made = _write(run, ledger, evidence, target, stack)
+        summary = _report(ref, run, evidence, join, (now() - started).total_seconds())
+        _replace(run.partition, target, sheets_made, summary, join.schema)
+    ledger.store.create(keys.report(run.partition, run.snapshot), msgspec.json.encode(summary, order="sorted"))
+    return summary
+
+
+def require_enough(ref: RunRef, rows: dict[str, int]) -> None:
+    """Decide red or green before anything is published."""
+    total, answered = sum(rows.values()), rows.get(str(Status.ANSWERED), 0)
+    if total and (answered == 0 or answered < ref.min_answered * total):
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(rows.items(), key=lambda one: -one[1]))
+        raise RunFailed(
+            f"{answered} of {total} rows were answered, below min_answered={ref.min_answered}: {counts}. "
+            "Nothing was published; answers that were bought are kept, and a rerun asks only what is lost."
+        )
+
+
+def _evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
+    tables = (
+        pa.table({"id": batch.column("id"), "part": pa.nulls(batch.num_rows, pa.int32())})
+        for key in ledger.request_parts(run)
+        for batch in sheets.batches(ledger.store, key, ["id"], BATCH_ROWS)
+    )
+    asked = distinct(tables).column("id").combine_chunks()
+    facts: list[LandedFact] = []
+    mine = np.zeros(len(asked), dtype=bool)
+
+    def landed() -> Iterator[tuple[pa.Table, bool]]:
+        for shard in ledger.view().landed:
+            fact = ledger.landed(shard)
+            if fact is None or (ref.scope and fact.claim.scope != ref.scope):
+                continue
+            table = sheets.table(ledger.store, keys.landed(shard))
+            if fact.claim.buyer == ref.buyer:
+                facts.append(fact)
+                mine[_positions(asked, table)] = True
+            yield table, (fact.claim.target, fact.claim.partition) == (run.target, run.partition)
+
+    schema = landed_schema(run.answer).remove_metadata()
+    answers = gather(asked, landed(), schema)
+    return Evidence(answers, facts, ~mine)
+
+
+def _positions(asked: pa.Array, table: pa.Table) -> np.ndarray:
+    return np.asarray(pc.drop_null(pc.index_in(table.column("id"), value_set=asked)))
+
+
+def _rows(run: Run, ledger: Ledger, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+    for part in range(run.parts):
+        yield from sheets.batches(ledger.store, keys.rows(run.snapshot, part), columns, BATCH_ROWS)
+
+
+def _count_rows(run: Run, ledger: Ledger, evidence: Evidence) -> dict[str, int]:
+    """Count the rows of each status, before a file is written."""
+    join = Join(run.answer, evidence.answers, [])
+    for batch in _rows(run, ledger, [REQUEST_ID, PROBLEM]):
+        join.join(batch)
+    return dict(join.by_status)
+
+
+def _write(
+    run: Run, ledger: Ledger, evidence: Evidence, target: Store, stack: ExitStack
+) -> tuple[Join, list[sheets.Sheet]]:
+    """Upload all files of the partition without publishing one."""
+    first = sheets.file(ledger.store, keys.rows(run.snapshot, 0)).schema_arrow
+    join = Join(run.answer, evidence.answers, [first.field(name) for name in run.kept])
+    name, made = content_name(run, evidence), list[sheets.Sheet]()
+    folder = folder_of(run.partition)
+    for batch in _rows(run, ledger, None):
+        if not made or made[-1].rows >= FILE_ROWS:
+            made.append(stack.enter_context(sheets.Sheet(target, keys.part(folder, name, len(made)), join.schema)))
+        made[-1].write(join.join(batch))
+    if not made:
+        made.append(stack.enter_context(sheets.Sheet(target, keys.part(folder, name, 0), join.schema)))
+    for sheet in made:
+        sheet.close()
+    return join, made
+
+
+def content_name(run: Run, evidence: Evidence) -> str:
+    """Name the files by the snapshot and by which landed rows speak for its requests."""
+    digest = hashlib.sha256(run.snapshot.encode())
+    for part in (evidence.answers.places, evidence.answers.paid):
+        digest.update(part.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _replace(
+    partition: str, target: Store, made: list[sheets.Sheet], summary: report.Report, schema: pa.Schema
+) -> None:
+    folder = folder_of(partition)
+    success = folder + keys.SUCCESS
+    names = {sheet.key for sheet in made}
+    old = [entry.key for entry in target.list(folder + "part-")]
+    target.remove([success])
+    target.remove(key for key in old if key not in names)
+    for sheet in made:
+        sheet.commit()
+    marker = {**summary, "files": sorted(names), "schema_hash": hashlib.sha256(schema.serialize()).hexdigest()[:16]}
+    target.create(success, msgspec.json.encode(marker, order="sorted"))
+
+
+def folder_of(partition: str) -> str:
+    """Return the partition's folder below the target."""
+    return partition.strip("/") + "/" if partition.strip("/") else ""
+
+
+def _report(ref: RunRef, run: Run, evidence: Evidence, join: Join, seconds: float) -> report.Report:
+    facts = evidence.facts
+    bought = report.tokens(facts)
+    batch, cache = report.by_price(DEFAULT, run.model, bought)
+    estimated = [fact.claim.estimated_usd for fact in facts]
+    return {
+        "rows": join.rows,
+        "requests": len(evidence.answers.asked),
+        "reused": int(evidence.reused.sum()),
+        "bought": int((~evidence.reused).sum()),
+        "answered": join.by_status.get(str(Status.ANSWERED), 0),
+        "by_status": dict(sorted(join.by_status.items())),
+        "batches": len(facts),
+        "tokens": bought,
+        "cost_usd": report.dollars(report.cost(facts)),
+        "estimated_usd": report.dollars(sum((Decimal(one) for one in estimated if one), Decimal(0))),
+        "saved_usd": report.Saved(batch, cache, *_shared(evidence, join)).to_json(),
+        "seconds": round(seconds, 1),
+        "partition": run.partition,
+        "snapshot": run.snapshot,
+        "target": run.target,
+    }
+
+
+def _shared(evidence: Evidence, join: Join) -> tuple[Decimal, Decimal]:
+    """Return what reuse and duplicates saved: what those requests did cost when they were bought."""
+    answers = evidence.answers
+    price: Any = np.zeros(len(answers.asked))
+    has = answers.places >= 0
+    costs = np.asarray(answers.rows.column("cost_usd").cast(pa.float64()).fill_null(0.0))
+    price[has] = costs[answers.places[has]]
+    reuse = float(price[evidence.reused].sum())
+    repeats = float((price * np.maximum(join.duplicate_uses - 1, 0)).sum())
+    return Decimal(str(round(reuse, 12))), Decimal(str(round(repeats, 12)))

@@ -1,0 +1,95 @@
+"""Parquet in and out of a store: files are read by column, and written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightbatch.core.errors import Unreadable
+from nightbatch.core.ports import Creates, Reads, Upload
+
+
+class Sheet:
+    """A Parquet file in the making. Leaving its block by an exception forgets it; `commit` publishes it."""
+
+    def __init__(self, store: Creates, key: str, schema: pa.Schema) -> None:
+        self.key, self.schema, self.rows = key, schema, 0
+        self._upload = store.upload(key)
+        self._writer = pq.ParquetWriter(pa.PythonFile(_Sink(self._upload), mode="w"), schema, compression="zstd")
+
+    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Add rows; those of one call become row groups of their own."""
+        self.rows += rows.num_rows
+        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        self._writer.write_table(table)
+
+    def close(self, metadata: dict[bytes, bytes] | None = None) -> None:
+        """Finish the file without publishing it."""
+        if metadata:
+            self._writer.add_key_value_metadata(metadata)
+        self._writer.close()
+
+    def commit(self) -> bool:
+        """Publish the closed file; False if the key was taken."""
+        return self._upload.commit()
+
+    def abort(self) -> None:
+        """Forget the file."""
+        self._upload.abort()
+
+    def __enter__(self) -> Sheet:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.abort()
+
+
+class _Sink:
+    """An upload as the file that pyarrow writes to; closing it publishes nothing."""
+
+    closed = False
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload, self._at = upload, 0
+
+    def write(self, data: Any) -> int:
+        size = self._upload.write(bytes(data))
+        self._at += size
+        return size
+
+    def tell(self) -> int:
+        return self._at
+
+    def flush(self) -> None:
+        """Nothing to do: the upload keeps what it was given."""
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def file(store: Reads, key: str) -> pq.ParquetFile:
+    """Open a Parquet file, or say that it is not one."""
+    try:
+        return pq.ParquetFile(store.open(key), pre_buffer=False)
+    except pa.ArrowInvalid as error:
+        raise Unreadable(f"{getattr(store, 'url', '')}{key} is not a readable Parquet file: {error}") from None
+
+
+def table(store: Reads, key: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read some columns of a whole file."""
+    return file(store, key).read(columns=columns, use_threads=False)
+
+
+def batches(store: Reads, key: str, columns: Sequence[str] | None, size: int) -> Iterator[pa.RecordBatch]:
+    """Read some columns of a file, `size` rows at a time."""
+    yield from file(store, key).iter_batches(batch_size=size, columns=columns, use_threads=False)
+
+
+def metadata(store: Reads, key: str, name: bytes) -> bytes:
+    """Read one entry of a file's own metadata."""
+    found: bytes = (file(store, key).metadata.metadata or {}).get(name, b"{}")
+    return found

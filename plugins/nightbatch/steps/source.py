@@ -1,0 +1,118 @@
+"""The source: which Parquet files a partition has, the one type of each column, and a stream of its rows.
+
+The listing is taken before and compared after reading, by size and ETag, so that a snapshot never mixes two inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from nightbatch.core.errors import InputError, SourceError, Unreadable
+from nightbatch.core.ports import Entry, Reads, Store
+from nightbatch.core.staging import unify
+from nightbatch.core.template import Template
+from nightbatch.steps import sheets
+
+BATCH_ROWS = 8_192
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of a partition as they were listed, and the columns wanted of them."""
+
+    store: Reads
+    files: list[Entry]
+    schema: pa.Schema
+
+
+def parquet_files(source: Store, partition: str) -> tuple[list[Entry], list[Entry]]:
+    """List the partition's Parquet files, and the files that tell its schema (those, or another partition's)."""
+    folder = partition.strip("/") + "/" if partition.strip("/") else ""
+    listed = list(source.list(folder))
+    files = [entry for entry in listed if _is_data(entry.key)]
+    if files:
+        return files, files
+    if not listed:
+        raise SourceError(f"source: there is nothing below {source.url}{folder}. Check source and partition.")
+    others = [entry for entry in source.list("") if _is_data(entry.key)] if folder else []
+    if not others:
+        raise SourceError(f"source: {source.url}{folder} holds {len(listed)} objects, but no Parquet file.")
+    return [], others[-1:]
+
+
+def common_schema(source: Reads, files: Sequence[Entry], template: Template, columns: Sequence[str]) -> pa.Schema:
+    """Find the one type of each wanted column over all files; the columns' own order is kept."""
+    merged: tuple[str, pa.Schema] | None = None
+    for entry in files:
+        schema = sheets.file(source, entry.key).schema_arrow
+        schema = _with_partition(schema, entry.key)
+        template.check(schema)
+        if missing := [name for name in columns if name not in schema.names]:
+            raise SourceError(
+                f"key/keep: {', '.join(missing)} is not a column of {entry.key}. It has: {', '.join(schema.names)}."
+            )
+        merged = (entry.key, unify(merged or (entry.key, schema), (entry.key, schema), columns))
+    assert merged is not None
+    return merged[1]
+
+
+def read(source: Source, limit: int | None) -> Iterator[pa.RecordBatch]:
+    """Read the wanted columns of all files, in the order of their names; first comes a batch without rows."""
+    left = limit
+    yield pa.RecordBatch.from_pylist([], schema=source.schema)
+    for entry in source.files:
+        try:
+            opened = sheets.file(source.store, entry.key)
+            names = [name for name in source.schema.names if name in opened.schema_arrow.names]
+            for batch in opened.iter_batches(batch_size=BATCH_ROWS, columns=names, use_threads=False):
+                if left is not None and left <= 0:
+                    return
+                taken = batch if left is None else batch.slice(0, left)
+                left = None if left is None else left - taken.num_rows
+                yield _conform(taken, source.schema, entry.key)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise Unreadable(f"{entry.key} cannot be read: {error}") from None
+
+
+def _conform(batch: pa.RecordBatch, schema: pa.Schema, key: str) -> pa.RecordBatch:
+    values = _partition_values(key)
+    arrays = [
+        batch.column(field.name).cast(field.type)
+        if field.name in batch.schema.names
+        else pa.array([values[field.name]] * batch.num_rows, pa.string())
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
+    """Raise SourceError if the partition is not as it was listed."""
+    try:
+        now, _ = parquet_files(source, partition)
+    except InputError:
+        now = []
+    if now != files:
+        changed = sorted({entry.key for entry in set(now) ^ set(files)})
+        named = ", ".join(changed[:5])
+        raise SourceError(f"source: {named} changed while it was read. Nothing was bought; run again once it is still.")
+
+
+def _is_data(key: str) -> bool:
+    """Tell a data file from a marker or a file in the making, by the convention of Hive and Spark."""
+    hidden = any(part.startswith(("_", ".")) for part in key.split("/"))
+    return not hidden and key.lower().endswith((".parquet", ".parq", ".pq"))
+
+
+def _partition_values(key: str) -> dict[str, str]:
+    """Read the columns that a Hive path holds: `dt=2026-11-21/part-0.parquet`."""
+    return dict(folder.split("=", 1) for folder in key.split("/")[:-1] if "=" in folder)
+
+
+def _with_partition(schema: pa.Schema, key: str) -> pa.Schema:
+    for name in _partition_values(key):
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, pa.string()))
+    return schema

@@ -1,0 +1,1 @@
+"""What runs in the triggerer: one poller for all waiting batches."""
