@@ -1,0 +1,69 @@
+"""`enrich(…)`: the whole flow as one task group, a task for each word and a mapped lane for each shard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import TaskGroup, task_group
+
+from nightbatch.operators.land import LandOperator
+from nightbatch.operators.plan import PlanOperator
+from nightbatch.operators.prepare import PrepareOperator
+from nightbatch.operators.publish import PublishOperator
+from nightbatch.operators.submit import SubmitOperator
+from nightbatch.sensors.batch import BatchSensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nightbatch.core.enrichment import Enrichment
+
+MOST_ATTEMPTS = 5
+RETRIES: dict[str, Any] = {"retries": 3, "retry_delay": 20.0, "retry_exponential_backoff": True}
+
+
+def enrich(
+    enrichment: Enrichment | None = None, *, group_id: str | None = None, outlets: Sequence[Any] = ()
+) -> TaskGroup:
+    """Build the tasks that enrich a dataset.
+
+    prepare → plan → (submit → wait → land) for each shard → plan again for what is lost → … → publish.
+
+    :param enrichment: what to do. None: the run's parameters say it all.
+    :param group_id: prefix of the tasks' ids; needed where one DAG enriches two datasets.
+    :param outlets: assets that publishing updates; their events carry the report.
+    """
+    attempts = enrichment.attempts if enrichment else MOST_ATTEMPTS
+    with TaskGroup(group_id or "enrich", prefix_group_id=group_id is not None) as group:
+        last: Any = PrepareOperator(task_id="prepare", enrichment=enrichment, **RETRIES)
+        run = f"{{{{ ti.xcom_pull(task_ids='{last.task_id}') | tojson }}}}"
+        for attempt in range(1, attempts + 1):
+            last = last >> _attempt(run, attempt)
+        publish = PublishOperator(
+            task_id="publish", run=run, outlets=list(outlets), trigger_rule="none_failed", **RETRIES
+        )
+        last >> publish
+    return group
+
+
+def _attempt(run: str, attempt: int) -> Any:
+    """Build one wave: a plan, and a lane for each shard it names. A wave with nothing before it is skipped."""
+    rule = "none_failed" if attempt <= 1 else "none_failed_min_one_success"
+    with TaskGroup(f"attempt_{attempt}") as wave:
+        plan = PlanOperator(task_id="plan", run=run, attempt=attempt, trigger_rule=rule, **RETRIES)
+
+        @task_group(group_id="shard")
+        def shard(lane: Any) -> None:
+            submit = SubmitOperator(task_id="submit", run=run, lane=lane, **RETRIES)
+            pulled = f"ti.xcom_pull(task_ids='{submit.task_id}', map_indexes=ti.map_index)"
+            wait = BatchSensor(
+                task_id="wait",
+                batch=f"{{{{ {pulled}['batch'] }}}}",
+                conn=f"{{{{ {pulled}['conn'] }}}}",
+                poll=f"{{{{ {pulled}['poll'] }}}}",
+                **RETRIES,
+            )
+            submit >> wait >> LandOperator(task_id="land", run=run, lane=lane, **RETRIES)
+
+        shard.expand(lane=plan.output)
+    return wave
