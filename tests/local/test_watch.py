@@ -45,8 +45,8 @@ def test_mapped_tasks_are_told_together_in_the_order_in_which_they_began() -> No
     assert summarise(tasks) == {"a": "success", "b": "2 success, 1 running"}
 
 
-def test_tasks_that_wait_for_their_turn_are_not_told() -> None:
-    assert summarise([task("a", None), task("b", "queued"), task("c", "scheduled")]) == {}
+def test_tasks_that_wait_for_their_turn_or_have_nothing_to_do_are_not_told() -> None:
+    assert summarise([task("a", None), task("b", "queued"), task("c", "skipped")]) == {}
 
 
 def test_without_a_terminal_each_change_is_one_line() -> None:

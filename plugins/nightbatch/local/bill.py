@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
@@ -47,8 +46,8 @@ def print_bill(console: Console, reports: Mapping[str, Json]) -> None:
     for partition in reports:
         table.add_column(partition, justify="right")
     lines = [_lines(report) for report in reports.values()]
-    for name in lines[0]:
-        table.add_row(name, *(line[name] for line in lines))
+    for name in dict.fromkeys(name for line in lines for name in line):
+        table.add_row(name, *(line.get(name, "0") for line in lines))
     console.print(table)
 
 
@@ -60,16 +59,12 @@ def _lines(report: Json) -> dict[str, str]:
         "reused from earlier nights": _count(report["reused"]),
         "bought": _count(report["bought"]),
         "batches": _count(report["batches"]),
-        **{f"{name} tokens".replace("_", " "): _count(value) for name, value in _tokens(report["tokens"]).items()},
+        **{f"{name} tokens".replace("_", " "): _count(count) for name, count in report["tokens"].items() if count},
         "estimated": _dollars(report["estimated_usd"]),
         "actual": _dollars(report["cost_usd"]),
         **{title: _dollars(saved.get(name)) for name, title in SAVED.items()},
         "seconds": f"{report['seconds']:.0f}",
     }
-
-
-def _tokens(tokens: Any) -> dict[str, int]:
-    return dict(tokens) if isinstance(tokens, Mapping) else {"all": tokens}
 
 
 def _count(value: int | None) -> str:

@@ -19,7 +19,7 @@ from nightbatch.local.rest import Airflow, Json, call
 from nightbatch.local.settings import API_SERVER, DAG_PROCESSOR, SCHEDULER, TRIGGERER, Settings
 from nightbatch.local.signals import deaf
 
-STOP_GRACE_SECONDS = 5.0
+STOP_GRACE_SECONDS = 2.0
 
 
 class Stack:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from nightbatch.local.rest import Json
 
-QUIET = frozenset({"None", "scheduled", "queued", "removed"})
+QUIET = frozenset({"None", "scheduled", "queued", "removed", "skipped"})
 COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "yellow", "deferred": "magenta"}
 
 
