@@ -50,8 +50,7 @@ def _run(settings: Settings, console: Console, *, stay: bool) -> None:
         print_outcome(stack, reports, console)
         if stay:
             _stay(stack, console)
-        tell("stopping")
-    tell("done")
+    tell("stopped")
 
 
 def _stay(stack: Stack, console: Console) -> None:

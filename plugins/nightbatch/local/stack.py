@@ -124,6 +124,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop every part: a moment to end by itself, then kill -9."""
+        self._tell("stopping")
         with deaf():
             for part in self._parts:
                 part.terminate()
