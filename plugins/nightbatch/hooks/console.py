@@ -1,0 +1,55 @@
+"""Ports for the command line: from Airflow's connections where they are asked for, else from the environment.
+
+Without `--aws-conn` boto3 finds credentials as it always does (AWS_* variables, profile, role), and without
+`--anthropic-conn` the SDK reads ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL: no Airflow is needed then, nor imported.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from nightbatch.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from nightbatch.io.anthropic_api import AnthropicBatches
+    from nightbatch.io.s3 import S3Store
+
+
+def arguments(parser: ArgumentParser, *, api: bool = True) -> None:
+    """Add the flags that say where credentials come from."""
+    parser.add_argument("--aws-conn", metavar="ID", help="an Airflow connection; without it, boto3's own credentials")
+    if api:
+        told = "an Airflow connection; without it, ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL"
+        parser.add_argument("--anthropic-conn", metavar="ID", help=told)
+
+
+def store(url: str, given: Namespace) -> S3Store:
+    """Open a store below a URL."""
+    if given.aws_conn:
+        from nightbatch.hooks import ports
+
+        return ports.store(url, given.aws_conn)
+    import boto3
+
+    from nightbatch.io.s3 import S3Store, filesystem
+
+    session = boto3.Session()
+    client = session.client("s3")
+    return S3Store(url, client, lambda: filesystem(client, session.get_credentials()))
+
+
+def batches(given: Namespace) -> AnthropicBatches:
+    """Open the Message Batches API."""
+    if given.anthropic_conn:
+        from nightbatch.hooks import ports
+
+        return ports.batches(given.anthropic_conn)
+    import anthropic
+
+    from nightbatch.io.anthropic_api import AnthropicBatches
+
+    try:
+        return AnthropicBatches(anthropic.Anthropic())
+    except anthropic.AnthropicError as error:
+        raise SettingsError(f"no API key: set ANTHROPIC_API_KEY or name a connection ({error}).") from None
