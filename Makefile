@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 UV_HOME := .local/uv
+export PATH := $(CURDIR)/$(UV_HOME)/bin:$(PATH)
 INSTALLED := .venv/.installed
 
 help: ## Show this list
@@ -16,15 +17,11 @@ install: $(INSTALLED) ## Install what uv.lock names into .venv
 $(INSTALLED): uv.lock pyproject.toml
 	@set -euo pipefail; unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT; \
 	echo "Installing from uv.lock into .venv (minutes the first time) …"; \
-	uv=uv; \
 	if ! uv sync --frozen --dry-run >/dev/null 2>&1; then \
-		uv=$(UV_HOME)/bin/uv; \
-		if ! [ -x $$uv ]; then \
-			python3 -m venv $(UV_HOME) || { echo "Neither uv nor a working 'python3 -m venv' is here: install one of them."; exit 1; }; \
-			$(UV_HOME)/bin/python -m pip install --quiet --disable-pip-version-check uv; \
-		fi; \
+		python3 -m venv $(UV_HOME) || { echo "Neither uv nor a working 'python3 -m venv' is here: install one of them."; exit 1; }; \
+		$(UV_HOME)/bin/python -m pip install --quiet --disable-pip-version-check uv; \
 	fi; \
-	$$uv sync --frozen --quiet
+	uv sync --frozen --quiet
 	@touch $@
 
 demo: $(INSTALLED) ## Run the nightly DAG over two nights of sample tickets, print rows and bill, end
@@ -47,5 +44,6 @@ bench: $(INSTALLED) ## Measure speed and memory
 chaos: $(INSTALLED) ## Kill processes at the worst moments and check what was bought
 	@exec $(BIN)/python -m pytest tests/chaos
 
-clean: ## Remove what runs and tools have left, but not .venv
-	@rm -rf .local .airflow .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+clean: ## Remove what runs and tools have left, but not .venv and uv
+	@rm -rf .airflow .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	@find .local -mindepth 1 -maxdepth 1 ! -name uv -exec rm -rf {} + 2>/dev/null || true
