@@ -35,13 +35,21 @@ def test_what_is_no_json_is_refused(desk, body):
     ({"requests": [{"custom_id": 1, "params": {}}]}, "requests.0.custom_id: Input should be a valid string"),
     ({"requests": [{"custom_id": "a", "params": []}]}, "requests.0.params: Input should be a valid dictionary"),
     ({"requests": [{"custom_id": "a", "params": {}, "x": 1}]}, "requests.0.x: Extra inputs are not permitted"),
-    ({"requests": [{"custom_id": "", "params": {}}]}, "requests.0.custom_id: String should have at least 1 character"),
-    ({"requests": [{"custom_id": "a" * 65, "params": {}}]}, "requests.0.custom_id: String should have at most 64 characters"),
-    ({"requests": [{"custom_id": "a b", "params": {}}]}, "requests.0.custom_id: String should match pattern '^[a-zA-Z0-9_-]{1,64}$'"),
-    ({"requests": [{"custom_id": "a\n", "params": {}}]}, "requests.0.custom_id: String should match pattern '^[a-zA-Z0-9_-]{1,64}$'"),
 ])  # fmt: skip
 def test_a_bad_envelope_is_told_where_it_is_bad(desk, body, says):
     assert message(raw(desk, json.dumps(body).encode())) == says
+
+
+@pytest.mark.parametrize(("custom_id", "says"), [
+    ("", "String should have at least 1 character"),
+    ("a" * 65, "String should have at most 64 characters"),
+    ("a b", "String should match pattern '^[a-zA-Z0-9_-]{1,64}$'"),
+    ("a\n", "String should match pattern '^[a-zA-Z0-9_-]{1,64}$'"),
+    ("ä", "String should match pattern '^[a-zA-Z0-9_-]{1,64}$'"),
+])  # fmt: skip
+def test_a_custom_id_has_one_to_64_plain_characters(desk, custom_id, says):
+    requests = [*desk.items(1), {"custom_id": custom_id, "params": {}}]
+    assert message(desk.post(requests)) == f"requests.1.custom_id: {says}"
 
 
 def test_a_custom_id_must_be_unique_in_its_batch(desk):
@@ -91,7 +99,7 @@ def test_an_upload_that_breaks_off_creates_nothing(desk):
     address = urlsplit(desk.emulator.url)
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.sendall(
-            b"POST /v1/messages/batches HTTP/1.1\r\nhost: localhost\r\nx-api-key: k\r\nanthropic-version: 2023-06-01\r\n"
-            b'content-length: 500\r\n\r\n{"requests":['
+            b"POST /v1/messages/batches HTTP/1.1\r\nhost: localhost\r\nx-api-key: k\r\n"
+            b'anthropic-version: 2023-06-01\r\ncontent-length: 500\r\n\r\n{"requests":['
         )
     assert desk.emulator.books()["batches"]["created"] == 0

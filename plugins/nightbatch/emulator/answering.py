@@ -1,29 +1,32 @@
 """The answer to one request: what the responder says, wrapped as the API wraps it, with its usage."""
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from hashlib import blake2b
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from nightbatch.emulator import prompt
 from nightbatch.emulator.batch import SUCCEEDED
 from nightbatch.emulator.cache import PromptCache
 from nightbatch.emulator.errors import ApiError
 from nightbatch.emulator.faults import Fault
+from nightbatch.emulator.frame import Frame, Frames
 from nightbatch.emulator.models import Model, dated_id
 from nightbatch.emulator.outcome import Outcome, errored
-from nightbatch.emulator.params import check_params
-from nightbatch.emulator.reply import Answer, Failure, Reply, Responder
+from nightbatch.emulator.params import check_messages, check_prompt
+from nightbatch.emulator.prompt import Prompt, messages_prompt
+from nightbatch.emulator.reply import Failure, Reply, Responder
 from nightbatch.emulator.row_faults import instead, spoil
 from nightbatch.emulator.usage import Usage, tokens
 
 
 @dataclass(frozen=True)
-class Moment:
-    """When a request starts and when its answer begins, in emulated seconds."""
+class Asked:
+    """One request of a batch: params, their frame, the emulated seconds when it starts and when its answer begins."""
 
+    params: dict[str, Any]
+    frame: Frame
     starts: float
     begins: float
 
@@ -34,34 +37,44 @@ class Answerer:
 
     responder: Responder
     cache: PromptCache
+    frames: Frames = field(default_factory=Frames)
 
-    def answer(self, params: dict[str, Any], betas: frozenset[str], moment: Moment, fault: Fault | None) -> Outcome:
+    def answer(self, asked: Asked, fault: Fault | None) -> Outcome:
         """Return the outcome of one request: a message, an error, or what a fault makes of it."""
         if fault is not None and (other := instead(fault)) is not None:
             return other
+        frame, model = asked.frame, asked.frame.model
+        if isinstance(model, ApiError):
+            return errored(model.kind, model.message)
         try:
-            model = check_params(params, betas)
+            check_messages(asked.params.get("messages"))
+            prompt = frame.prompt + messages_prompt(asked.params["messages"])
+            prompt = _with_last_breakpoint(prompt, asked.params.get("cache_control"))
+            check_prompt(prompt, model)
         except ApiError as error:
             return errored(error.kind, error.message)
-        try:
-            reply = _reply(self.responder(params))
-        except Exception as error:
-            return errored("api_error", f"the responder failed: {error!r}")
+        reply = self._reply(asked.params)
         if isinstance(reply, Failure):
             return errored(reply.kind, reply.message)
         if fault is not None:
             reply = spoil(reply, fault.what, fault.options)
-        usage = self._prompt_usage(params, model, moment)
-        return succeeded(params, model, usage, reply)
+        usage = self.cache.charge(model, prompt, frame.variant, starts=asked.starts, begins=asked.begins)
+        return succeeded(asked.params, model, usage, reply)
 
-    def _prompt_usage(self, params: Mapping[str, Any], model: Model, moment: Moment) -> Usage:
-        blocks = list(prompt.parts(params))
-        if params.get("cache_control") and blocks:
-            blocks[-1] = blocks[-1]._replace(ttl=blocks[-1].ttl or params["cache_control"].get("ttl") or "5m")
-        variant = msgspec.json.encode((params.get("thinking"), params.get("output_config")))
-        usage = self.cache.charge(model, variant, blocks, starts=moment.starts, begins=moment.begins)
-        usage.input += prompt.count(params) - usage.prompt()
-        return usage
+    def _reply(self, params: dict[str, Any]) -> Reply | Failure:
+        try:
+            answer = self.responder(params)
+        except Exception as error:
+            return Failure("api_error", f"the responder failed: {error!r}")
+        return answer if isinstance(answer, (Reply, Failure)) else Reply(_text(answer))
+
+
+def _with_last_breakpoint(prompt: Prompt, control: object) -> Prompt:
+    """Set the breakpoint that a top-level cache_control asks for: after the last part."""
+    if isinstance(control, dict) and prompt.parts:
+        last = prompt.parts[-1]
+        prompt.parts[-1] = last._replace(ttl=last.ttl or control.get("ttl") or "5m")
+    return prompt
 
 
 def succeeded(params: Mapping[str, Any], model: Model, usage: Usage, reply: Reply) -> Outcome:
@@ -72,7 +85,7 @@ def succeeded(params: Mapping[str, Any], model: Model, usage: Usage, reply: Repl
     usage.output = reply.output_tokens if reply.output_tokens is not None else max(1, tokens(said))
     stopped, sequence = _stop(reply)
     message = {
-        "id": f"msg_01{blake2b(msgspec.json.encode(params), digest_size=11).hexdigest()}",
+        "id": f"msg_01{secrets.token_hex(11)}",
         "type": "message",
         "role": "assistant",
         "model": dated_id(model),
@@ -87,12 +100,8 @@ def succeeded(params: Mapping[str, Any], model: Model, usage: Usage, reply: Repl
     return Outcome(SUCCEEDED, {"type": "succeeded", "message": message}, model.id, usage, model.cost(usage))
 
 
-def _reply(answer: Answer) -> Reply | Failure:
-    if isinstance(answer, (Reply, Failure)):
-        return answer
-    if isinstance(answer, str):
-        return Reply(answer)
-    return Reply(msgspec.json.encode(answer).decode())
+def _text(answer: str | Mapping[str, Any] | list[Any]) -> str:
+    return answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
 
 
 def _cut(reply: Reply, params: Mapping[str, Any]) -> Reply:

@@ -1,11 +1,10 @@
 """The prompt cache: which prefix of a prompt is written, which is read, at what emulated moment."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from nightbatch.emulator.models import Model
-from nightbatch.emulator.prompt import Part
+from nightbatch.emulator.prompt import Prompt
 from nightbatch.emulator.usage import Usage
 
 LIFE = {"5m": 300.0, "1h": 3_600.0}
@@ -26,17 +25,18 @@ class PromptCache:
     def clear(self) -> None:
         self._entries.clear()
 
-    def charge(self, model: Model, variant: bytes, prompt: Iterable[Part], *, starts: float, begins: float) -> Usage:
+    def charge(self, model: Model, prompt: Prompt, variant: bytes, *, starts: float, begins: float) -> Usage:
         """Return the prompt's tokens by how they are paid.
 
         The request starts at `starts` and its answer begins at `begins`, in emulated seconds. `variant` is what makes
         another entry of the same text: thinking, effort, output format.
         """
-        usage = Usage()
-        digest, size, last = blake2b(variant + model.id.encode(), digest_size=16), 0, 0
+        usage = Usage(input=prompt.tokens)
+        last = max((place for place, part in enumerate(prompt.parts) if part.ttl is not None), default=-1)
+        digest, size, counted = blake2b(variant + model.id.encode(), digest_size=16), 0, 0
         written: list[tuple[bytes, str, int]] = []
-        for part in prompt:
-            digest.update(part.content)
+        for part in prompt.parts[: last + 1]:
+            digest.update(part.content())
             size += part.tokens
             if part.ttl is None or size < model.cacheable:
                 continue
@@ -44,10 +44,10 @@ class PromptCache:
             if self._read(key, starts, LIFE[part.ttl]):
                 written, usage.read = [], size
             else:
-                written.append((key, part.ttl, size - last))
-            last = size
+                written.append((key, part.ttl, size - counted))
+            counted = size
         self._write(written, usage, begins)
-        usage.input = size - last
+        usage.input -= counted
         return usage
 
     def _read(self, key: bytes, now: float, life: float) -> bool:

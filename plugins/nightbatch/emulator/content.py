@@ -9,24 +9,23 @@ import msgspec
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def content_of(params: Mapping[str, Any]) -> int:
-    """Return 64 bits that name the content of a request: a million of them collide once in forty million runs."""
-    plain = {key: _bare(value) if key in {"system", "tools"} else value for key, value in params.items()}
+def frame_digest(frame: Mapping[str, Any]) -> bytes:
+    """Return what names everything about a request but its messages."""
+    plain = {key: _bare(value) if key in {"system", "tools"} else value for key, value in frame.items()}
     plain.pop("cache_control", None)
-    if "messages" in plain:
-        plain["messages"] = _bare_messages(plain["messages"])
-    return int.from_bytes(blake2b(_encoder.encode(plain), digest_size=8).digest())
+    return blake2b(_encoder.encode(plain), digest_size=16).digest()
 
 
-def _bare_messages(messages: Any) -> Any:
-    if not isinstance(messages, list):
-        return messages
-    return [
-        {**message, "content": _bare(message["content"])}
-        if isinstance(message, dict) and isinstance(message.get("content"), list)
-        else message
-        for message in messages
-    ]
+def content_of(frame: bytes, messages: Any) -> int:
+    """Return 64 bits that name a request's content: a million of them collide once in forty million runs."""
+    if isinstance(messages, list):
+        messages = [_bare_message(message) for message in messages]
+    return int.from_bytes(blake2b(frame + _encoder.encode(messages), digest_size=8).digest())
+
+
+def _bare_message(message: Any) -> Any:
+    content = message.get("content") if isinstance(message, dict) else None
+    return {**message, "content": _bare(content)} if isinstance(content, list) else message
 
 
 def _bare(blocks: Any) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from nightbatch.emulator import prompt
 from nightbatch.emulator.access import betas_of
 from nightbatch.emulator.account import Page
 from nightbatch.emulator.batch import Batch, View
@@ -14,6 +13,7 @@ from nightbatch.emulator.engine import Engine
 from nightbatch.emulator.errors import ApiError, invalid
 from nightbatch.emulator.faults import Fault
 from nightbatch.emulator.models import find_model
+from nightbatch.emulator.prompt import read_prompt
 from nightbatch.emulator.streaming import send_results
 from nightbatch.emulator.uploads import Upload
 
@@ -89,7 +89,7 @@ async def count_tokens(request: web.Request) -> web.StreamResponse:
         raise ApiError("not_found_error", f"model: {params.get('model')}")
     if not params.get("messages"):
         raise invalid("messages: Field required")
-    return answer({"input_tokens": prompt.count(params)})
+    return answer({"input_tokens": read_prompt(params).tokens})
 
 
 def answer(body: object, headers: Mapping[str, str] | None = None, status: int = 200) -> web.Response:

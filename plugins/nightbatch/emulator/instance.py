@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightbatch.emulator.words import pick_words, sentence
+from nightbatch.emulator.words import chance_of, pick_words, sentence
 
 Schema = Mapping[str, Any]
 
@@ -21,7 +21,7 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def instance(schema: Schema, text: str, *, seed: int) -> Any:
     """Return an instance of `schema` that follows `text` where it can: an enum's value named in the text is chosen."""
-    return _Maker(schema, text, random.Random(f"{seed}:{text}")).make(schema, depth=0)  # noqa: S311
+    return _Maker(schema, text, chance_of(text, seed)).make(schema, depth=0)
 
 
 class _Maker:
@@ -32,7 +32,7 @@ class _Maker:
         self.chance = chance
 
     def make(self, schema: Any, *, depth: int) -> Any:
-        if not isinstance(schema, Mapping):
+        if not isinstance(schema, dict):
             return sentence(self.text, self.chance)
         if "$ref" in schema:
             return self.make(self._resolve(str(schema["$ref"])), depth=depth + 1)
@@ -138,7 +138,7 @@ class _Maker:
         found: Any = self.root
         for step in ref.removeprefix("#").strip("/").split("/"):
             if step:
-                found = found.get(step, {}) if isinstance(found, Mapping) else {}
+                found = found.get(step, {}) if isinstance(found, dict) else {}
         return found
 
 
@@ -163,7 +163,7 @@ def _merged(schemas: list[Any], resolve: Any) -> dict[str, Any]:
 
 
 def _is_null(schema: Any) -> bool:
-    return isinstance(schema, Mapping) and (schema.get("type") == "null" or schema.get("const", 0) is None)
+    return isinstance(schema, dict) and (schema.get("type") == "null" or schema.get("const", 0) is None)
 
 
 def _matching(pattern: str, chance: random.Random) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from nightbatch.emulator import prompt
 from nightbatch.emulator.errors import ApiError, invalid
 from nightbatch.emulator.models import Model, find_model
+from nightbatch.emulator.prompt import Prompt
 from nightbatch.emulator.schema_rules import check_schema
 
 Params = Mapping[str, Any]
@@ -26,28 +26,64 @@ _NUMBERS = {"temperature": (0, 1), "top_p": (0, 1), "top_k": (0, 1_000_000)}
 _EFFORTS = {"low", "medium", "high", "xhigh", "max", None}
 
 
-def check_params(params: Params, betas: frozenset[str]) -> Model:
-    """Return the model that will answer, or raise the error that becomes the row's result."""
-    _check_keys(params, betas)
-    model = _check_model(params.get("model"))
-    _check_max_tokens(params.get("max_tokens"), model, betas)
-    _check_messages(params.get("messages"))
-    _check_modes(params)
-    _check_sampling(params, model)
-    _check_thinking(params.get("thinking"), params, model)
-    _check_tools(params, model)
-    _check_output(params.get("output_config"))
-    _check_caching(params)
-    if prompt.count(params) > model.context:
-        raise invalid(f"prompt is too long: {prompt.count(params)} tokens > {model.context} maximum")
+def check_frame(frame: Params, betas: frozenset[str]) -> Model:
+    """Return the model that will answer, or raise the error of everything about a request but its messages."""
+    _check_keys(frame, betas)
+    model = _check_model(frame.get("model"))
+    _check_max_tokens(frame.get("max_tokens"), model, betas)
+    _check_modes(frame)
+    _check_sampling(frame, model)
+    _check_thinking(frame.get("thinking"), frame, model)
+    _check_tools(frame, model)
+    _check_output(frame.get("output_config"))
     return model
 
 
-def _check_keys(params: Params, betas: frozenset[str]) -> None:
-    for key in ("model", "max_tokens", "messages"):
-        if key not in params:
+def check_prompt(prompt: Prompt, model: Model) -> None:
+    """Raise the error of a prompt that is too long or that sets its cache breakpoints wrong."""
+    ttls = [part.ttl for part in prompt.parts if part.ttl is not None]
+    if any(ttl not in {"5m", "1h"} for ttl in ttls):
+        raise invalid("cache_control.ephemeral.ttl: Input should be '5m' or '1h'")
+    if len(ttls) > 4:
+        raise invalid(f"A maximum of 4 blocks with cache_control may be provided. Found {len(ttls)}.")
+    if "5m" in ttls and "1h" in ttls[ttls.index("5m") :]:
+        raise invalid(
+            "A ttl='1h' cache_control block must not come after a ttl='5m' cache_control block."
+            " Note that blocks are processed in the following order: `tools`, `system`, `messages`."
+        )
+    if prompt.tokens > model.context:
+        raise invalid(f"prompt is too long: {prompt.tokens} tokens > {model.context} maximum")
+
+
+def check_messages(messages: object) -> None:
+    """Raise the error of messages that are none."""
+    if messages is None:
+        raise invalid("messages: Field required")
+    if not isinstance(messages, list):
+        raise invalid("messages: Input should be a valid list")
+    if not messages:
+        raise invalid("messages: at least one message is required")
+    for number, message in enumerate(messages):
+        _check_message(message, f"messages.{number}")
+    if messages[0]["role"] == "assistant":
+        raise invalid("messages: first message must use the 'user' role")
+
+
+def _check_message(message: object, place: str) -> None:
+    if not isinstance(message, dict):
+        raise invalid(f"{place}: Input should be a valid dictionary")
+    if extra := message.keys() - {"role", "content"}:
+        raise invalid(f"{place}.{min(extra)}: Extra inputs are not permitted")
+    if message.get("role") not in {"user", "assistant", "system"}:
+        raise invalid(f"{place}.role: Input should be 'user' or 'assistant'")
+    _check_content(message.get("content"), place)
+
+
+def _check_keys(frame: Params, betas: frozenset[str]) -> None:
+    for key in ("model", "max_tokens"):
+        if key not in frame:
             raise invalid(f"{key}: Field required")
-    for key in params:
+    for key in frame:
         if key not in PLAIN and (key not in BETA or not betas):
             raise invalid(f"{key}: Extra inputs are not permitted")
 
@@ -73,24 +109,6 @@ def _check_max_tokens(value: object, model: Model, betas: frozenset[str]) -> Non
         )
 
 
-def _check_messages(messages: object) -> None:
-    if not isinstance(messages, list):
-        raise invalid("messages: Input should be a valid list")
-    if not messages:
-        raise invalid("messages: at least one message is required")
-    for number, message in enumerate(messages):
-        place = f"messages.{number}"
-        if not isinstance(message, Mapping):
-            raise invalid(f"{place}: Input should be a valid dictionary")
-        if extra := set(message) - {"role", "content"}:
-            raise invalid(f"{place}.{min(extra)}: Extra inputs are not permitted")
-        if message.get("role") not in {"user", "assistant", "system"}:
-            raise invalid(f"{place}.role: Input should be 'user' or 'assistant'")
-        _check_content(message.get("content"), place)
-    if messages[0]["role"] == "assistant":
-        raise invalid("messages: first message must use the 'user' role")
-
-
 def _check_content(content: object, place: str) -> None:
     if isinstance(content, str):
         if not content:
@@ -109,12 +127,12 @@ def _check_content(content: object, place: str) -> None:
 
 
 def _check_block(block: object, place: str) -> None:
-    if not isinstance(block, Mapping) or not isinstance(block.get("type"), str):
+    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
         raise invalid(f"{place}.type: Field required")
     if block["type"] == "text" and not block.get("text"):
         raise invalid(f"{place}.text: text content blocks must be non-empty")
     source = block.get("source")
-    if isinstance(source, Mapping) and source.get("type") == "url":
+    if isinstance(source, dict) and source.get("type") == "url":
         raise invalid(f"{place}.source.url: Unable to download the file. Please verify the URL and try again.")
 
 
@@ -147,7 +165,7 @@ def _check_sampling(params: Params, model: Model) -> None:
 
 
 def _check_thinking(thinking: object, params: Params, model: Model) -> None:
-    kind = thinking.get("type") if isinstance(thinking, Mapping) else None
+    kind = thinking.get("type") if isinstance(thinking, dict) else None
     if thinking is not None and kind not in {"enabled", "disabled", "adaptive", "between_tools"}:
         raise invalid("thinking: Input tag is not one of 'enabled', 'disabled', 'adaptive', 'between_tools'")
     if model.steers_itself and kind in {"enabled", "disabled"}:
@@ -155,7 +173,7 @@ def _check_thinking(thinking: object, params: Params, model: Model) -> None:
             f'"thinking.type.{kind}" is not supported for this model.'
             ' Use "thinking.type.adaptive" and "output_config.effort" to control thinking behavior.'
         )
-    if isinstance(thinking, Mapping) and kind == "enabled":
+    if isinstance(thinking, dict) and kind == "enabled":
         budget = thinking.get("budget_tokens")
         if not isinstance(budget, int) or budget < 1_024:
             raise invalid("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
@@ -165,16 +183,16 @@ def _check_thinking(thinking: object, params: Params, model: Model) -> None:
 
 def _check_tools(params: Params, model: Model) -> None:
     tools = params.get("tools", [])
-    if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise invalid("tools: Input should be a valid list")
     choice = params.get("tool_choice")
-    if not isinstance(choice, Mapping):
+    if not isinstance(choice, dict):
         return
     if choice.get("type") in {"any", "tool"}:
         thinking = params.get("thinking")
         if model.steers_itself:
             raise invalid(f"tool_choice: forced tool use is not supported for {model.id}")
-        if isinstance(thinking, Mapping) and thinking.get("type") in {"enabled", "adaptive"}:
+        if isinstance(thinking, dict) and thinking.get("type") in {"enabled", "adaptive"}:
             raise invalid("Thinking may not be enabled when tool_choice forces tool use.")
         if not tools:
             raise invalid("tool_choice may only be specified while providing tools")
@@ -185,16 +203,16 @@ def _check_tools(params: Params, model: Model) -> None:
 def _check_output(config: object) -> None:
     if config is None:
         return
-    if not isinstance(config, Mapping):
+    if not isinstance(config, dict):
         raise invalid("output_config: Input should be a valid dictionary")
     if config.get("effort") not in _EFFORTS:
         raise invalid("output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'")
     form = config.get("format")
     if form is None:
         return
-    if not isinstance(form, Mapping) or form.get("type") != "json_schema":
+    if not isinstance(form, dict) or form.get("type") != "json_schema":
         raise invalid("output_config.format.type: Input should be 'json_schema'")
-    if not isinstance(form.get("schema"), Mapping):
+    if not isinstance(form.get("schema"), dict):
         raise invalid("output_config.format.schema: Field required")
     if fault := _schema_fault(msgspec.json.encode(form["schema"])):
         raise invalid(fault)
@@ -207,16 +225,3 @@ def _schema_fault(schema: bytes) -> str | None:
     except ApiError as error:
         return error.message
     return None
-
-
-def _check_caching(params: Params) -> None:
-    ttls = [part.ttl for part in prompt.parts(params) if part.ttl is not None]
-    if any(ttl not in {"5m", "1h"} for ttl in ttls):
-        raise invalid("cache_control.ephemeral.ttl: Input should be '5m' or '1h'")
-    if len(ttls) > 4:
-        raise invalid(f"A maximum of 4 blocks with cache_control may be provided. Found {len(ttls)}.")
-    if "1h" in ttls[ttls.index("5m") :] if "5m" in ttls else False:
-        raise invalid(
-            "A ttl='1h' cache_control block must not come after a ttl='5m' cache_control block."
-            " Note that blocks are processed in the following order: `tools`, `system`, `messages`."
-        )

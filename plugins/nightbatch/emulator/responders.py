@@ -1,14 +1,13 @@
 """The responders that come with the emulator: for any schema or none, and for support tickets. All are pure."""
 
-import random
 from collections.abc import Mapping
 from typing import Any
 
-from nightbatch.emulator import prompt
 from nightbatch.emulator.instance import instance
+from nightbatch.emulator.prompt import last_text, output_schema
 from nightbatch.emulator.reply import Answer, Reply
-from nightbatch.emulator.tickets import is_ticket_schema, triage
-from nightbatch.emulator.words import sentence
+from nightbatch.emulator.tickets import FIELDS, is_ticket_schema, triage
+from nightbatch.emulator.words import chance_of, sentence
 
 
 class schema:  # noqa: N801 - named as it stands in `--responder`
@@ -18,14 +17,14 @@ class schema:  # noqa: N801 - named as it stands in `--responder`
         self.seed = seed
 
     def __call__(self, params: dict[str, Any]) -> Answer:
-        text = prompt.last_text(params)
-        wanted = prompt.output_schema(params)
+        text = last_text(params)
+        wanted = output_schema(params)
         if wanted is not None:
             made: Answer = self.instance(wanted, text)
             return made
         if (tool := _forced_tool(params)) is not None:
             return self._tool_use(tool, text)
-        return sentence(text, random.Random(f"{self.seed}:{text}"))  # noqa: S311
+        return sentence(text, chance_of(text, self.seed))
 
     def instance(self, wanted: Mapping[str, Any], text: str) -> Any:
         return instance(wanted, text, seed=self.seed)
@@ -40,8 +39,10 @@ class tickets(schema):  # noqa: N801
     """Answer a support ticket by what its text says; any other schema as `schema` does."""
 
     def instance(self, wanted: Mapping[str, Any], text: str) -> Any:
-        made = instance(wanted, text, seed=self.seed)
-        return triage(text, made) if is_ticket_schema(wanted) else made
+        if not is_ticket_schema(wanted):
+            return instance(wanted, text, seed=self.seed)
+        more = {} if FIELDS.issuperset(wanted["properties"]) else instance(wanted, text, seed=self.seed)
+        return more | triage(text)
 
 
 def _forced_tool(params: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -47,6 +47,7 @@ def _check_node(node: Schema, root: Schema) -> None:
     if not kinds:
         if not any(key in node for key in ("enum", "const", *_COMBINED)):
             raise _no("Schema must have a 'type', 'anyOf', 'allOf', 'enum', 'const' or '$ref' field")
+        _check_values(node, kinds)
         return
     for kind in kinds:
         if kind not in _TAKEN:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -41,6 +42,7 @@ async def listening(engine: Engine) -> AsyncIterator[str]:
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; say the base URL on standard output when ready."""
+    sys.setswitchinterval(0.001)  # the worker computes; a poll should not have to wait for it
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     engine = Engine(settings)
     stop = asyncio.Event()

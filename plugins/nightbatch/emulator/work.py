@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from nightbatch.emulator.answering import Answerer, Moment
+from nightbatch.emulator.answering import Answerer, Asked
 from nightbatch.emulator.batch import Answers, Batch
 from nightbatch.emulator.content import content_of
 from nightbatch.emulator.fault_kinds import CREDIT
@@ -77,11 +77,12 @@ def _outcome(job: Job, answerer: Answerer, rank: int, item: Item) -> tuple[Outco
         params = _params.decode(item.params)
     except msgspec.DecodeError as error:
         return errored("invalid_request_error", f"params: {error}"), 0
-    content = content_of(params)
+    frame = answerer.frames.read(params, batch.betas)
+    content = content_of(frame.digest, params.get("messages"))
     if rank >= batch.credit_until * batch.count:
         return errored("invalid_request_error", CREDIT), content
     fault = _fault(batch, item, params) if batch.faults else None
-    return answerer.answer(params, batch.betas, _moment(job, rank), fault), content
+    return answerer.answer(Asked(params, frame, *_moment(job, rank)), fault), content
 
 
 def _fault(batch: Batch, item: Item, params: dict[str, Any]) -> Fault | None:
@@ -97,7 +98,8 @@ def _fault(batch: Batch, item: Item, params: dict[str, Any]) -> Fault | None:
     return next((fault for fault in batch.faults if fault.strikes(facts)), None)
 
 
-def _moment(job: Job, rank: int) -> Moment:
+def _moment(job: Job, rank: int) -> tuple[float, float]:
+    """Return when a request starts and when its answer begins."""
     times = job.batch.timeline
     starts = times.created_at + times.duration * rank / job.batch.count * (1 - job.pace.begins_after)
-    return Moment(starts, starts + times.duration * job.pace.begins_after)
+    return starts, starts + times.duration * job.pace.begins_after
