@@ -17,7 +17,7 @@ def of(section: str, default: object, title: str, description: str, **schema: ob
 
 NUMBER, INTEGER, TEXT = ["null", "number"], ["null", "integer"], ["null", "string"]
 URL = {"type": "string", "pattern": "^s3://.+", "minLength": 6}
-NAMES = {"type": "array", "items": {"type": "string"}}
+NAMES = {"type": ["null", "array"], "items": {"type": "string"}}
 
 with DAG(
     dag_id="enrich_parquet",
@@ -28,9 +28,9 @@ with DAG(
     params={
         "source": of(DATA, "s3://lake/tickets/", "Source", "Folder of the Parquet dataset.", **URL),
         "target": of(DATA, "s3://lake/enriched/", "Target", "Folder that receives the partitions.", **URL),
-        "partition": of(DATA, "", "Partition", "Such as `dt=2026-11-21`; empty: the dataset as it is.", type="string"),
-        "key": of(DATA, [], "Key", "Columns that identify a row: no nulls, no duplicates. May be empty.", **NAMES),
-        "keep": of(DATA, None, "Keep", "Columns carried over; empty: those of the key.", type=["null", "array"]),
+        "partition": of(DATA, None, "Partition", "Such as `dt=2026-11-21`; empty: the dataset as it is.", type=TEXT),
+        "key": of(DATA, None, "Key", "Columns that identify a row, one a line: no nulls, no duplicates. May be empty.", **NAMES),
+        "keep": of(DATA, None, "Keep", "Columns carried over, one a line; empty: those of the key.", **NAMES),
         "limit": of(DATA, None, "Rows", "At most this many rows; empty: all.", type=INTEGER, minimum=1),
         "system": of(ASK, None, "System prompt", "Shared by all rows, and cached if long.", type=TEXT, format="multiline"),
         "prompt": of(ASK, "Summarise: {{ body }}", "Prompt", "Jinja template over the columns.", type="string", format="multiline", minLength=1),

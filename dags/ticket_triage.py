@@ -45,8 +45,8 @@ with DAG(
     catchup=False,
     params={
         "partition": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Partition",
             description="Such as `dt=2026-11-21`. Empty: the run's partition key, else yesterday.",
         )

@@ -101,13 +101,17 @@ class Enrichment:
     state: str | None = None
 
     def override(self, params: Mapping[str, Any]) -> Enrichment:
-        """Return the same with a run's parameters in place of the attributes of their names."""
+        """Return the same with a run's parameters in place of the attributes of their names.
+
+        An empty field of a form arrives as None: it clears what may be None, and leaves alone what may not.
+        """
         known = {one.name for one in fields(self)} - {"answer"}
         if unknown := sorted(params.keys() - known):
             raise SettingsError(
                 f"unknown parameter {', '.join(map(repr, unknown))}. Known: {', '.join(sorted(known))}."
             )
-        changes = dict(params)
+        clearable = {one.name for one in fields(self) if one.default is None}
+        changes = {name: value for name, value in params.items() if value is not None or name in clearable}
         if isinstance(self.prompt, Prompt) and {"prompt", "system"} & changes.keys():
             changes = {"prompt": self.prompt.user, "system": self.prompt.system, **changes}
         if "answer_schema" in changes:
@@ -127,7 +131,7 @@ class Enrichment:
     @property
     def schema(self) -> Mapping[str, Any] | None:
         """The JSON schema of an answer; None for a text."""
-        return self.answer.model_json_schema() if self.answer is not None else self.answer_schema
+        return self.answer.model_json_schema() if self.answer is not None else self.answer_schema or None
 
     @property
     def kept(self) -> list[str]:

@@ -113,7 +113,8 @@ def _shards(ref: RunRef, run: Run, left: pa.Table) -> Iterator[pa.Table]:
 
 def _body(run: Run, requests: pa.Table) -> int:
     contents: int = pc.sum(requests.column("size")).as_py() or 0
-    return contents + requests.num_rows * run.frame.item_overhead + len(BODY_HEAD + BODY_TAIL) - 1
+    items: int = requests.num_rows
+    return contents + items * run.frame.item_overhead + len(BODY_HEAD + BODY_TAIL) - 1
 
 
 def _estimate(run: Run, requests: pa.Table) -> Estimate:
