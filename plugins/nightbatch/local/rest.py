@@ -48,9 +48,13 @@ class Airflow:
 
     def _authorised(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
         if not self._token:
-            login = {"username": self.user, "password": self.password}
-            self._token = call(self.port, "POST", "/auth/token", login)["access_token"]
+            self.log_in()
         return call(self.port, method, path, body, token=self._token)
+
+    def log_in(self) -> None:
+        """Get a token; raise AirflowRefused where the password is not that of the server on this port."""
+        login = {"username": self.user, "password": self.password}
+        self._token = call(self.port, "POST", "/auth/token", login)["access_token"]
 
     def heartbeat(self, component: str) -> float:
         """Return when a component (scheduler, triggerer, dag_processor) last gave a sign of life, 0 if never."""
