@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from nightbatch.emulator.bill import Bill
 from nightbatch.emulator.clock import timestamp
 from nightbatch.emulator.faults import Fault
 from nightbatch.emulator.settings import TimestampStyle
 from nightbatch.emulator.timeline import BatchId, Status, Timeline
-from nightbatch.emulator.usage import Usage
 
 SUCCEEDED, ERRORED, CANCELED, EXPIRED = b"secx"
 KINDS = {SUCCEEDED: "succeeded", ERRORED: "errored", CANCELED: "canceled", EXPIRED: "expired"}
@@ -22,13 +22,13 @@ class Answers:
     """What every request of a batch will get, in the order in which they are answered.
 
     `ends` are byte positions in the file of result lines, `contents` name the params by content; all are of one length.
+    `bill` is that of them all.
     """
 
     ends: array[int]
     kinds: bytearray
     contents: array[int]
-    usage: dict[str, Usage] = field(default_factory=dict)
-    cost: float = 0.0
+    bill: Bill = field(default_factory=Bill)
 
 
 @dataclass(slots=True)

@@ -2,49 +2,63 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from nightbatch.emulator.batch import SUCCEEDED, Batch
+from nightbatch.emulator.bill import Bill, bill_of_lines
 from nightbatch.emulator.clock import timestamp
 from nightbatch.emulator.engine import Engine
 from nightbatch.emulator.lines import custom_id
-from nightbatch.emulator.models import MODELS
 from nightbatch.emulator.store import Store
-from nightbatch.emulator.usage import Usage
 
 MOST_SHOWN = 100
 
 
 def read_books(engine: Engine) -> dict[str, Any]:
     """Return the books as JSON. `accepted` counts what was sent, `bought` what was answered and therefore billed."""
-    now = engine.clock.now()
-    batches = engine.account.batches
-    usage = _usage(batches, now)
+    now, store = engine.clock.now(), engine.store
+    batches = list(engine.account.batches)
+    bills = [_bill(store, batch, now) for batch in batches]
+    whole = Bill()
+    for bill in bills:
+        whole.merge(bill)
     return {
         "now": timestamp(now),
         "requests": _requests(batches, now),
         "batches": {"created": len(batches), **Counter(batch.status(now) for batch in batches)},
-        "accepted": _contents(engine.store, [(batch, list(range(batch.count))) for batch in batches]),
-        "bought": _contents(engine.store, [(batch, _bought(batch, now)) for batch in batches]),
+        "accepted": _contents(store, [(batch, list(range(batch.count))) for batch in batches]),
+        "bought": _contents(store, [(batch, _bought(batch, now)) for batch in batches]),
         "calls": engine.calls.table(),
         "queue": {
             "now": engine.account.waiting(now),
             "peak": engine.account.queue_peak,
             "limit": engine.settings.limits.queue,
         },
-        "usage": {model: _figures(model, total) for model, total in usage.items()},
-        "cost_usd": round(sum(batch.answers.cost for batch in batches if batch.answers), 9),
+        "usage": whole.wire(),
+        "cost_usd": whole.total(),
         "faults": engine.faults.report(),
-        "by_batch": [_batch(batch, now) for batch in batches],
+        "by_batch": [_line(batch, bill, now) for batch, bill in zip(batches, bills, strict=True)],
     }
 
 
 def _requests(batches: Iterable[Batch], now: float) -> dict[str, int]:
-    total: Counter[str] = Counter()
+    total = Counter(dict.fromkeys(("accepted", "processing", "succeeded", "errored", "canceled", "expired"), 0))
     for batch in batches:
         total.update(batch.counts(now))
         total["accepted"] += batch.count
     return dict(total)
+
+
+def _bill(store: Store, batch: Batch, now: float) -> Bill:
+    """Return what a batch has cost: nothing before its end, and only what was answered by then."""
+    if batch.answers is None or batch.status(now) != "ended":
+        return Bill()
+    answered = batch.timeline.answered(batch.count)
+    if answered == batch.count:
+        return batch.answers.bill
+    with store.lines(batch.id).open("rb") as lines:
+        return bill_of_lines(islice(lines, answered))
 
 
 def _bought(batch: Batch, now: float) -> list[int]:
@@ -97,26 +111,13 @@ def _custom_id(store: Store, batch: Batch, rank: int) -> str:
         return custom_id(lines.readline()).decode()
 
 
-def _usage(batches: Iterable[Batch], now: float) -> dict[str, Usage]:
-    total: dict[str, Usage] = {}
-    for batch in batches:
-        if batch.answers is not None and batch.status(now) == "ended":
-            for model, usage in batch.answers.usage.items():
-                total.setdefault(model, Usage()).add(usage)
-    return total
-
-
-def _figures(model: str, usage: Usage) -> dict[str, Any]:
-    names = ("input", "written_5m", "written_1h", "read", "output")
-    return {f"{name}_tokens": getattr(usage, name) for name in names} | {"known": model in MODELS}
-
-
-def _batch(batch: Batch, now: float) -> dict[str, Any]:
+def _line(batch: Batch, bill: Bill, now: float) -> dict[str, Any]:
     return {
         "id": batch.id,
         "requests": batch.count,
         "bytes": batch.size,
         "status": "deleted" if batch.deleted else batch.status(now),
         "counts": batch.counts(now),
-        "cost_usd": round(batch.answers.cost, 9) if batch.answers else 0.0,
+        "usage": bill.wire(),
+        "cost_usd": bill.total(),
     }

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from nightbatch.emulator.batch import Answers, Batch
+from nightbatch.emulator.bill import Bill
 from nightbatch.emulator.faults import read_fault
 from nightbatch.emulator.timeline import BatchId, Timeline
 from nightbatch.emulator.usage import Usage
@@ -23,7 +24,7 @@ class _Index(msgspec.Struct, array_like=True):
     kinds: bytes
     contents: bytes
     usage: dict[str, list[int]]
-    cost: float
+    cost: dict[str, float]
 
 
 def batch_fact(batch: Batch) -> dict[str, Any]:
@@ -56,8 +57,8 @@ def batch_of(fact: Mapping[str, Any]) -> Batch:
 
 def write_index(path: Path, answers: Answers) -> None:
     """Write a batch's answers but for their lines, whole or not at all."""
-    usage = {model: list(asdict(total).values()) for model, total in answers.usage.items()}
-    index = _Index(answers.ends.tobytes(), bytes(answers.kinds), answers.contents.tobytes(), usage, answers.cost)
+    usage = {model: list(asdict(total).values()) for model, total in answers.bill.usage.items()}
+    index = _Index(answers.ends.tobytes(), bytes(answers.kinds), answers.contents.tobytes(), usage, answers.bill.cost)
     half = path.with_suffix(".half")
     half.write_bytes(msgspec.msgpack.encode(index))
     half.replace(path)
@@ -72,4 +73,4 @@ def read_index(path: Path) -> Answers | None:
     ends.frombytes(index.ends)
     contents.frombytes(index.contents)
     usage = {model: Usage(*total) for model, total in index.usage.items()}
-    return Answers(ends, bytearray(index.kinds), contents, usage, index.cost)
+    return Answers(ends, bytearray(index.kinds), contents, Bill(usage, index.cost))

@@ -18,7 +18,6 @@ from nightbatch.emulator.intake import Item, open_items
 from nightbatch.emulator.journal import write_index
 from nightbatch.emulator.outcome import Outcome, errored
 from nightbatch.emulator.settings import Pace
-from nightbatch.emulator.usage import Usage
 
 SLICE = 200
 _encoder = msgspec.json.Encoder()
@@ -66,8 +65,7 @@ def _line(job: Job, answerer: Answerer, answers: Answers, rank: int, item: Item)
     answers.kinds.append(outcome.kind)
     answers.contents.append(content)
     if outcome.usage is not None:
-        answers.usage.setdefault(outcome.model, Usage()).add(outcome.usage)
-        answers.cost += outcome.cost
+        answers.bill.add(outcome.model, outcome.usage, outcome.cost)
     return b'{"custom_id":"%b","result":%b}\n' % (item.custom_id.encode(), _encoder.encode(outcome.result))
 
 
