@@ -58,8 +58,11 @@ def _stay(stack: Stack, console: Console) -> None:
     airflow = stack.airflow
     console.print(f"Airflow  {airflow.url}  user {airflow.user}, password {airflow.password}", highlight=False)
     console.print(f"S3       {stack.lake.url}\nBatches  {stack.emulator_url}", highlight=False)
-    while not (dead := stack.dead()):
-        time.sleep(1)
+    try:
+        while not (dead := stack.dead()):
+            time.sleep(1)
+    except SystemExit:  # being told to end is how `up` ends well
+        return
     raise ServiceDied(f"{dead[0].name} ended by itself.\n{dead[0].tail()}")
 
 
