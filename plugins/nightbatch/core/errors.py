@@ -88,10 +88,14 @@ class ApiError(NightbatchError):
 class NotSent(ApiError):
     """The API refused the batch: nothing was bought."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None, retryable: bool = True) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, retryable: bool = True, once: bool = False
+    ) -> None:
+        """Say whether it may be sent again; `once`: only one more time."""
         super().__init__(message)
         self.retry_after = retry_after
         self.retryable = retryable
+        self.once = once
 
 
 class MaybeSent(ApiError):

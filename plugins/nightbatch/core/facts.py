@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
@@ -84,6 +84,8 @@ class Claim(Fact):
     created_at: datetime
     token: str
     estimated_usd: str | None = None
+    batch: BatchId | None = None
+    """Set where the shard was bought before it was claimed: a second purchase that came to light late."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,34 @@ class Post(Fact):
 
 
 @dataclass(frozen=True)
+class Maybe(Fact):
+    """The sender of this POST has stopped waiting, and does not know what it bought."""
+
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True)
 class Refusal(Fact):
-    """The POST of this number bought nothing."""
+    """The POST of this number bought nothing.
+
+    `once`: a no of the kind that is worth one more try. `released`: the claim is given up, and never posted again.
+    """
 
     at: datetime
     why: str
     retry_at: datetime | None = None
+    once: bool = False
+    released: bool = False
+
+
+class Sending(NamedTuple):
+    """What is known of one POST: its number, who may send it, and how it ended, if that is known."""
+
+    number: int
+    post: Post
+    refusal: Refusal | None = None
+    maybe: Maybe | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +135,27 @@ class Bought(Fact):
     created_at: datetime
     total: int
     how: str = "created"
+
+
+@dataclass(frozen=True)
+class Owner(Fact):
+    """This batch is that claim's: one batch, one claim."""
+
+    shard: Shard
+
+
+@dataclass(frozen=True)
+class Seen(Fact):
+    """Some custom_ids from the results of a batch that might have been an orphan; none: they are not of our kind."""
+
+    custom_ids: list[str]
+
+
+@dataclass(frozen=True)
+class Gone(Fact):
+    """Since when the results of a batch that might have been an orphan cannot be had."""
+
+    at: datetime
 
 
 @dataclass(frozen=True)

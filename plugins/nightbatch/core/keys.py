@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from nightbatch.core.errors import SettingsError
-from nightbatch.core.ids import Shard, Snapshot
+from nightbatch.core.ids import BatchId, Shard, Snapshot
 
 LEASES = "leases/"
 PROBE = "probe/"
 CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS = (
     "claims/", "posts/", "batches/", "landed/", "snapshots/", "reports/",
 )  # fmt: skip
+OWNERS, SEEN = "owners/", "seen/"
 SUCCESS = "_SUCCESS"
 
 
@@ -62,9 +63,34 @@ def post(shard: Shard, number: int) -> str:
     return f"{POSTS}{shard}/{number}.json"
 
 
+def is_post(key: str) -> bool:
+    """Tell a post's own key from those that say how it ended."""
+    return key.count(".") == 1
+
+
 def refusal(shard: Shard, number: int) -> str:
     """The definite no to the POST of this number: nothing was bought by it."""
     return f"{POSTS}{shard}/{number}.no.json"
+
+
+def maybe(shard: Shard, number: int) -> str:
+    """The sender of the POST of this number has ended, and does not know whether it bought."""
+    return f"{POSTS}{shard}/{number}.maybe.json"
+
+
+def owner(batch: BatchId) -> str:
+    """Which claim a batch is: created right after the POST, or when an orphan is adopted."""
+    return f"{OWNERS}{batch}.json"
+
+
+def seen(batch: BatchId) -> str:
+    """Some custom_ids of a batch that was taken for a possible orphan."""
+    return f"{SEEN}{batch}.json"
+
+
+def gone(batch: BatchId) -> str:
+    """When the results of a possible orphan were first found gone."""
+    return f"{SEEN}{batch}.gone.json"
 
 
 def batch(shard: Shard) -> str:
@@ -85,6 +111,11 @@ def report(partition: str, snapshot: Snapshot) -> str:
 def shard_of(key: str) -> Shard:
     """Read the shard's name back from a claim's, batch's, post's or landed key."""
     return Shard(key.split("/")[1].partition(".")[0])
+
+
+def batch_of(key: str) -> BatchId:
+    """Read the batch's id back from an owner's key."""
+    return BatchId(key.split("/")[1].removesuffix(".json"))
 
 
 def part(folder: str, content: str, number: int) -> str:

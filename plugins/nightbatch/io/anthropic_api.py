@@ -21,6 +21,7 @@ from nightbatch.core.errors import (
     ApiError,
     ApiUnavailable,
     BatchGone,
+    Incomplete,
     MaybeSent,
     NightbatchError,
     NotSent,
@@ -44,24 +45,20 @@ class AnthropicBatches:
         self._client = client.with_options(max_retries=0)
 
     def create(self, body: Body) -> Batch:
+        sending = _Sending(body)
         headers = {"content-type": "application/json", "content-length": str(body.size)}
         try:
-            answer = self._client.post(PATH, cast_to=object, content=body.chunks, options={"headers": headers})
-        except anthropic.APIConnectionError as error:
-            if isinstance(error.__cause__, NightbatchError):
-                raise NotSent(f"the body was not sent whole: {error.__cause__}") from None
-            if isinstance(error.__cause__, _NEVER_OPENED):
-                raise NotSent(f"the API could not be reached: {type(error.__cause__).__name__}.") from None
-            raise MaybeSent(f"the answer to the create was lost: {type(error.__cause__ or error).__name__}.") from None
-        except anthropic.APIStatusError as error:
-            raise create_error(error) from None
+            answer = self._client.post(PATH, cast_to=object, content=iter(sending), options={"headers": headers})
         except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
-            raise MaybeSent(f"the answer to the create could not be read: {type(error).__name__}.") from None
+            raise sending.judge(error) from None
         return _created(answer)
 
     def page(self, after: BatchId | None = None) -> Page:
-        with _reading():
-            return page_of(self._client.get(page_path(after), cast_to=object))
+        try:
+            with _reading():
+                return page_of(self._client.get(page_path(after), cast_to=object))
+        except BatchGone as error:  # the batch that `after` names: begin again
+            raise ApiUnavailable(str(error)) from None
 
     def batch(self, batch: BatchId) -> Batch:
         with _reading():
@@ -87,6 +84,31 @@ class AnthropicBatches:
                 opened = self._client.messages.batches.with_streaming_response.results(batch)
                 response = stack.enter_context(opened)
             yield _chunks(response.iter_bytes(CHUNK))
+
+
+class _Sending:
+    """A body on its way, counted: what was not handed over whole cannot have bought anything."""
+
+    def __init__(self, body: Body) -> None:
+        self._body, self._left = body, body.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._body.chunks:
+            self._left -= len(chunk)
+            yield chunk
+
+    def judge(self, error: Exception) -> NightbatchError:
+        """Say what an error means for the purchase."""
+        if isinstance(error, anthropic.APIStatusError):
+            return create_error(error)
+        cause = error.__cause__ or error
+        if isinstance(cause, Incomplete):
+            return cause
+        if isinstance(cause, NightbatchError):
+            return NotSent(f"the body was not sent whole: {cause}")
+        if isinstance(cause, _NEVER_OPENED) or self._left > 0:
+            return NotSent(f"the API could not be reached: {type(cause).__name__}.")
+        return MaybeSent(f"the answer to the create was lost: {type(cause).__name__}.")
 
 
 def page_path(after: BatchId | None) -> str:
@@ -122,7 +144,8 @@ def create_error(error: anthropic.APIStatusError) -> ApiError:
     status = error.status_code
     if status in {408, 500, 502, 503, 504} or (status > 500 and status != 529):
         return MaybeSent(f"the create may have succeeded: {told}")
-    return NotSent(told, retry_after=retry_after(error.response.headers), retryable=status in {400, 409, 429, 529})
+    after = retry_after(error.response.headers)
+    return NotSent(told, retry_after=after, retryable=status in {400, 409, 429, 529}, once=status == 400)
 
 
 def read_error(error: anthropic.APIStatusError) -> ApiError:

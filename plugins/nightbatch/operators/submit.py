@@ -37,7 +37,9 @@ class SubmitOperator(BaseOperator):
             outcome = Buyer(ledger, api, ports.now, ports.timing()).submit(self.lane["shard"])
             if isinstance(outcome, Later):
                 self._wait(outcome, ref)
-            self.log.info("Shard %s is batch %s.", self.lane["shard"], outcome.batch)
+            if outcome.warning:
+                self.log.warning("%s", outcome.warning)
+            self.log.info("Shard %s is batch %s.", self.lane["shard"], outcome.batch or "none: it was given up")
             return {"batch": outcome.batch, "conn": ref.anthropic_conn_id, "poll": ref.poll_seconds}
 
     def _wait(self, later: Any, ref: RunRef) -> NoReturn:

@@ -6,16 +6,28 @@ So two planners that act on the same view collide on one key, and the one that c
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightbatch.core import keys
 from nightbatch.core.errors import Absent
-from nightbatch.core.facts import METADATA, Bought, Claim, LandedFact, Post, Refusal
-from nightbatch.core.ids import Shard, Snapshot
+from nightbatch.core.facts import (
+    METADATA,
+    Bought,
+    Claim,
+    Gone,
+    LandedFact,
+    Maybe,
+    Owner,
+    Post,
+    Refusal,
+    Seen,
+    Sending,
+)
+from nightbatch.core.ids import BatchId, Shard, Snapshot
 from nightbatch.core.ports import Store
 from nightbatch.core.run import Run
 from nightbatch.core.staging import CLAIM
@@ -39,18 +51,6 @@ class View:
     def next(self) -> Shard:
         """The number that a new claim must take."""
         return keys.shard(int(self.claimed[-1]) + 1 if self.claimed else 1)
-
-
-@dataclass(frozen=True)
-class Posts:
-    """What is known of the sendings of one claim: number, who sent it, and the definite no, if there was one."""
-
-    sent: list[tuple[int, Post, Refusal | None]]
-
-    @property
-    def next(self) -> int:
-        """The number of the next POST."""
-        return self.sent[-1][0] + 1 if self.sent else 1
 
 
 class Ledger:
@@ -82,30 +82,79 @@ class Ledger:
         pq.write_table(requests.cast(CLAIM).replace_schema_metadata(schema.metadata), out, compression="zstd")
         return self.store.create(keys.claim(shard), out.getvalue())
 
-    def posts(self, shard: Shard) -> Posts:
-        """Read what is known of the sendings of a claim."""
-        names = [entry.key for entry in self.store.list(f"{keys.POSTS}{shard}/")]
-        numbers = sorted(int(name.rsplit("/", 1)[1].split(".")[0]) for name in names if ".no." not in name)
-        return Posts([(number, self._post(shard, number), self._refusal(shard, number, names)) for number in numbers])
+    def posts(self, shard: Shard) -> list[Sending]:
+        """Read what is known of the sendings of a claim, in their order."""
+        names = {entry.key for entry in self.store.list(f"{keys.POSTS}{shard}/")}
+        numbers = sorted({int(name.rsplit("/", 1)[1].split(".")[0]) for name in names if keys.is_post(name)})
+        return [self._sending(shard, number, names) for number in numbers]
 
     def write_post(self, shard: Shard, number: int, post: Post) -> bool:
         """Take the right to send; False if somebody else has it."""
         return self.store.create(keys.post(shard, number), post.to_json())
 
-    def write_refusal(self, shard: Shard, number: int, refusal: Refusal) -> None:
-        """Note that a sending bought nothing."""
-        self.store.create(keys.refusal(shard, number), refusal.to_json())
+    def write_refusal(self, shard: Shard, number: int, refusal: Refusal) -> bool:
+        """Note that a sending bought nothing; False if somebody noted that first, in other words."""
+        return self.store.create(keys.refusal(shard, number), refusal.to_json())
 
-    def batch(self, shard: Shard) -> Bought | None:
-        """Read which batch a claim became, if that is known."""
+    def write_maybe(self, shard: Shard, number: int, maybe: Maybe) -> None:
+        """Note that the sender of a POST has ended without knowing what it bought."""
+        self.store.create(keys.maybe(shard, number), maybe.to_json())
+
+    def batch(self, shard: Shard, claim: Claim | None = None) -> Bought | None:
+        """Read which batch a claim became, if that is known. `claim`: what it says, if that was read already."""
         try:
             return Bought.from_json(self.store.get(keys.batch(shard)))
         except Absent:
+            claim = claim or self.claim(shard)
+        if claim.batch is None:
+            return None
+        return Bought(batch=claim.batch, created_at=claim.created_at, total=claim.total, how="found late")
+
+    def write_batch(self, shard: Shard, bought: Bought) -> Bought:
+        """Note which batch a claim became; return what is noted, which may be another."""
+        known = self.store.create(keys.batch(shard), bought.to_json())
+        return bought if known else Bought.from_json(self.store.get(keys.batch(shard)))
+
+    def owners(self) -> frozenset[BatchId]:
+        """Name the batches that are some claim's."""
+        return frozenset(keys.batch_of(entry.key) for entry in self.store.list(keys.OWNERS))
+
+    def owner(self, batch: BatchId) -> Shard:
+        """Read whose a batch is."""
+        return Owner.from_json(self.store.get(keys.owner(batch))).shard
+
+    def write_owner(self, batch: BatchId, shard: Shard) -> bool:
+        """Make a batch a claim's; False if it is another's. The same again is True."""
+        return self.store.create(keys.owner(batch), Owner(shard).to_json())
+
+    def write_second(self, claim: Claim, requests: pa.Table, batch: BatchId) -> Shard:
+        """Claim anew what a batch holds that was bought beside the claim's own, so that it can land as well.
+
+        Doing it again finds the claim of the first time.
+        """
+        second = replace(claim, token=f"second {batch}", batch=batch)
+        while True:
+            view = self.view()
+            if known := [shard for shard in view.in_flight if self.claim(shard).batch == batch]:
+                return known[0]
+            if self.write_claim(view.next, second, requests):
+                return view.next
+
+    def seen(self, batch: BatchId) -> Seen | None:
+        """Read what was seen in the results of a possible orphan."""
+        try:
+            return Seen.from_json(self.store.get(keys.seen(batch)))
+        except Absent:
             return None
 
-    def write_batch(self, shard: Shard, bought: Bought) -> bool:
-        """Note which batch a claim became; False if another is noted."""
-        return self.store.create(keys.batch(shard), bought.to_json())
+    def write_seen(self, batch: BatchId, seen: Seen) -> None:
+        """Note what was seen in the results of a possible orphan."""
+        self.store.create(keys.seen(batch), seen.to_json())
+
+    def first_gone(self, batch: BatchId, gone: Gone) -> Gone:
+        """Note since when the results of a possible orphan are gone; return what was noted first."""
+        known = self.store.create(keys.gone(batch), gone.to_json())
+        return gone if known else Gone.from_json(self.store.get(keys.gone(batch)))
 
     def landed(self, shard: Shard) -> LandedFact | None:
         """Read what a landed shard says of itself; None before it has landed."""
@@ -121,9 +170,11 @@ class Ledger:
     def _shards(self, prefix: str) -> Iterator[Shard]:
         return (keys.shard_of(entry.key) for entry in self.store.list(prefix))
 
-    def _post(self, shard: Shard, number: int) -> Post:
-        return Post.from_json(self.store.get(keys.post(shard, number)))
-
-    def _refusal(self, shard: Shard, number: int, names: list[str]) -> Refusal | None:
-        key = keys.refusal(shard, number)
-        return Refusal.from_json(self.store.get(key)) if key in names else None
+    def _sending(self, shard: Shard, number: int, names: Collection[str]) -> Sending:
+        get, no, maybe = self.store.get, keys.refusal(shard, number), keys.maybe(shard, number)
+        return Sending(
+            number,
+            Post.from_json(get(keys.post(shard, number))),
+            Refusal.from_json(get(no)) if no in names else None,
+            Maybe.from_json(get(maybe)) if maybe in names else None,
+        )

@@ -26,8 +26,10 @@ class BatchTrigger(BaseTrigger):
         from nightbatch.triggers.poller import poller
 
         try:
-            ended = await poller(self.conn).wait(self.batch, float(self.poll))
-            seen: dict[str, Any] = {"batch": self.batch, "counts": ended.counts}
+            seen: dict[str, Any] = {"batch": self.batch, "counts": {}}
+            if self.batch:  # a claim that was given up has none
+                ended = await poller(self.conn).wait(self.batch, float(self.poll))
+                seen["counts"] = ended.counts
         except BatchGone:
             seen = {"batch": self.batch, "counts": {}, "gone": True}
         except AccountStopped as error:
