@@ -51,7 +51,7 @@ def ledger(url: str, aws_conn_id: str) -> Ledger:
     """Open the ledger below a state URL."""
     from nightbatch.steps.ledger import Ledger
 
-    return Ledger(store(url, aws_conn_id))
+    return Ledger(store(url, aws_conn_id), timing().lease)
 
 
 def batches(anthropic_conn_id: str) -> AnthropicBatches:

@@ -100,7 +100,8 @@ class _Sending:
     def judge(self, error: Exception) -> NightbatchError:
         """Say what an error means for the purchase."""
         if isinstance(error, anthropic.APIStatusError):
-            return create_error(error)
+            told = create_error(error)
+            return NotSent(str(told)) if isinstance(told, MaybeSent) and self._left > 0 else told
         cause = error.__cause__ or error
         if isinstance(cause, Incomplete):
             return cause

@@ -5,35 +5,55 @@ A stream that is short, broken or garbled is fetched again, a bounded number of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.core import keys
-from nightbatch.core.errors import ApiUnavailable, Incomplete
+from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete
 from nightbatch.core.facts import METADATA, Claim, LandedFact
 from nightbatch.core.ids import BatchId, Shard
 from nightbatch.core.ports import Batch, Batches
 from nightbatch.core.price import DEFAULT
 from nightbatch.core.results import TOKENS, Landing, landed_schema
 from nightbatch.steps import sheets
+from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.release import land_as_lost
 
 FETCHES = 4
+LOOKS = 5
+"""A live batch may be "not found" for a moment; one that is so five times within half a minute is gone."""
 BLOCK = 4 * 1024 * 1024
 
 
-def land(shard: Shard, ledger: Ledger, api: Batches) -> LandedFact:
-    """Land a shard whose batch has ended; a shard that has landed is left as it is."""
+def land(shard: Shard, ledger: Ledger, api: Batches, pause: Callable[[float], None] = time.sleep) -> LandedFact:
+    """Land a shard whose batch has ended; a shard that has landed is left as it is.
+
+    If batch or results are gone for good, all its requests land as `missing`: they will be asked again.
+    """
     if (fact := ledger.landed(shard)) is not None:
         return fact
     bought = ledger.batch(shard)
     if bought is None:
         raise Incomplete(f"shard {shard} has no batch yet: submit comes first.")
     claim = ledger.claim(shard)
-    batch = api.batch(bought.batch)
+    for look in range(1, LOOKS + 1):
+        try:
+            return _fetch(shard, claim, api.batch(bought.batch), ledger, api)
+        except BatchGone as error:
+            if look < LOOKS:
+                pause(2.0**look)
+            told = f"its answers are lost, batch {bought.batch} or its results are gone: {error}"
+    return land_as_lost(shard, ledger, told, bought.batch)
+
+
+def _fetch(shard: Shard, claim: Claim, batch: Batch, ledger: Ledger, api: Batches) -> LandedFact:
+    if not batch.ended:
+        raise Incomplete(f"batch {batch.id} has not ended yet: wait for its end, then land again.")
     for fetch in range(1, FETCHES + 1):
         try:
             return _land(shard, claim, batch, ledger, api, last=fetch == FETCHES)
@@ -50,14 +70,18 @@ def _land(shard: Shard, claim: Claim, batch: Batch, ledger: Ledger, api: Batches
     totals = _Totals()
     with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(answer)) as sheet:
         with api.results(batch.id) as chunks:
+            reach("results opened")
             for block in blocks(chunks):
                 totals.write(sheet, landing.add(block))
+                reach("block of results read")
         if not last:
             check(landing, batch)
         totals.write(sheet, landing.missing())
         fact = totals.fact(shard, claim, batch.id, landing)
         sheet.close({METADATA: fact.to_json()})
+        reach("results staged")
         sheet.commit()
+    reach("results landed")
     return ledger.landed(shard) or fact
 
 

@@ -56,8 +56,9 @@ class View:
 class Ledger:
     """The facts below one state URL."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, lease_seconds: float = 300) -> None:
+        """Open a ledger; `lease_seconds`: how long a planner that has died holds off the others."""
+        self.store, self.lease_seconds = store, lease_seconds
 
     def view(self) -> View:
         """List claims and landed shards, oldest first."""

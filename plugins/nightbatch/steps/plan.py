@@ -19,6 +19,7 @@ from nightbatch.core.price import DEFAULT
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL
 from nightbatch.core.run import Run
 from nightbatch.steps import lease, sheets
+from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger, View
 
 
@@ -38,7 +39,8 @@ def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime])
     Doing it again finds the claims of the first time in flight, and names the same shards.
     """
     run = ledger.run(ref.snapshot)
-    with lease.hold(ledger.store, now):
+    with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds):
+        reach("lease taken")
         while True:
             view = ledger.view()
             asked = pending.distinct(_asked(run, ledger))
@@ -48,6 +50,7 @@ def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime])
             claims = [(_claim(ref, run, attempt, part, now()), part) for part in _shards(ref, run, left)]
             made = _write(ledger, view.next, claims)
             if made is not None:
+                reach("claims complete")
                 lanes = [_joined(ref, ledger, shard) for shard in joined] + made
                 lanes.sort(key=lambda lane: lane.shard)
                 return Plan(lanes, asked.num_rows, left.num_rows, _estimate(run, left))
@@ -96,6 +99,7 @@ def _write(ledger: Ledger, shard: Shard, claims: list[tuple[Claim, pa.Table]]) -
     for claim, requests in claims:
         if not ledger.write_claim(shard, claim, pending.as_claim(requests)):
             return None
+        reach("claim written")
         lanes.append(Lane(shard, claim.attempt, claim.total))
         shard = keys.shard(int(shard) + 1)
     return lanes

@@ -26,6 +26,7 @@ from nightbatch.core.staging import PROBLEM, REQUESTS, Stager, rows_schema
 from nightbatch.core.template import Template
 from nightbatch.core.uniqueness import KeyCheck
 from nightbatch.steps import sheets
+from nightbatch.steps.failpoints import reach
 from nightbatch.steps.source import Source, check_unchanged, common_schema, parquet_files, read
 
 PART_ROWS = 131_072
@@ -40,6 +41,7 @@ def prepare(enrichment: Enrichment, source: Store, state: Store) -> Run:
     """
     enrichment.check()
     probe(state)
+    reach("store proved fit")
     answer = AnswerType(enrichment.schema)
     template = Template(enrichment.user_template)
     made = frame_of(enrichment, answer)
@@ -56,8 +58,10 @@ def prepare(enrichment: Enrichment, source: Store, state: Store) -> Run:
     stager = Stager(template, made, enrichment.max_batch_bytes)
     counts = _stage(Source(source, files, schema), state, stager, enrichment, name)
     check_unchanged(source, enrichment.partition, files)
+    reach("source seen unchanged")
     run = _run(enrichment, name, made, files, counts)
     state.create(keys.run(name), run.to_json())
+    reach("snapshot complete")
     return run
 
 
@@ -140,6 +144,7 @@ def _stage(
             for sheet in (row_sheet, request_sheet):
                 sheet.close()
                 sheet.commit()
+                reach("part of the snapshot written")
             rows, requests = rows + row_sheet.rows, requests + request_sheet.rows
         parts += 1
     key_check.check()

@@ -32,6 +32,7 @@ from nightbatch.core.results import landed_schema
 from nightbatch.core.run import Run
 from nightbatch.core.staging import PROBLEM, REQUEST_ID
 from nightbatch.steps import lease, sheets
+from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
 
 FILE_ROWS, BATCH_ROWS = 1_000_000, 65_536
@@ -55,8 +56,9 @@ def publish(
     evidence = _evidence(ref, run, ledger)
     rows = _count_rows(run, ledger, evidence)
     require_enough(ref, rows)
-    with lease.hold(ledger.store, now), ExitStack() as stack:
+    with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds), ExitStack() as stack:
         join, sheets_made = _write(run, ledger, evidence, target, stack)
+        reach("files uploaded")
         summary = _report(ref, run, evidence, join, (now() - started).total_seconds())
         _replace(run.partition, target, sheets_made, summary, join.schema)
     ledger.store.create(keys.report(run.partition, run.snapshot), msgspec.json.encode(summary, order="sorted"))
@@ -152,11 +154,15 @@ def _replace(
     names = {sheet.key for sheet in made}
     old = [entry.key for entry in target.list(folder + "part-")]
     target.remove([success])
+    reach("old _SUCCESS removed")
     target.remove(key for key in old if key not in names)
+    reach("old files removed")
     for sheet in made:
         sheet.commit()
+        reach("file published")
     marker = {**summary, "files": sorted(names), "schema_hash": hashlib.sha256(schema.serialize()).hexdigest()[:16]}
     target.create(success, msgspec.json.encode(marker, order="sorted"))
+    reach("_SUCCESS written")
 
 
 def folder_of(partition: str) -> str:

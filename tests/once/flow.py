@@ -1,0 +1,205 @@
+"""The whole flow without Airflow: the five steps one after the other, as the DAG calls them, over any world."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightbatch.core.enrichment import Enrichment
+from nightbatch.core.errors import BatchGone
+from nightbatch.core.facts import Lane, RunRef
+from nightbatch.core.ids import BatchId, Shard
+from nightbatch.core.ports import Batches, Store
+from nightbatch.core.purchase import Timing
+from nightbatch.core.report import Report
+from nightbatch.steps.land import land
+from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.plan import plan
+from nightbatch.steps.prepare import prepare
+from nightbatch.steps.publish import publish
+from nightbatch.steps.submit import Buyer, Later
+
+SOURCE, TARGET = "s3://lake/in/", "s3://lake/out/"
+QUICK = Timing(fuse=2, answer=0.5, settle=0.3, clock_slack=0.5, look=0.05, lease=0.5)
+
+
+class World(Protocol):
+    """Where a flow runs: stores, the API, a clock, and a way to wait."""
+
+    timing: Timing
+
+    def store(self, url: str) -> Store: ...
+    def now(self) -> datetime: ...
+    def sleep(self, seconds: float) -> None: ...
+    def api(self) -> Batches: ...
+
+
+def settings(partition: str = "dt=1", **more: Any) -> Enrichment:
+    """Return what every test asks: a short text about each row."""
+    given: dict[str, Any] = {
+        "source": SOURCE, "target": TARGET, "key": ["id"], "prompt": "Say: {{ text }}", "model": "claude-haiku-4-5",
+        "max_tokens": 50, "partition": partition, "min_answered": 0.0, "canary": "never",
+    }  # fmt: skip
+    return Enrichment(**(given | more))
+
+
+def rows(texts: Sequence[str]) -> pa.Table:
+    """Make a source table with a text a row."""
+    return pa.table({"id": [f"row-{number}" for number in range(len(texts))], "text": list(texts)})
+
+
+def put(store: Store, key: str, table: pa.Table) -> None:
+    """Write a source file."""
+    out = pa.BufferOutputStream()
+    pq.write_table(table, out)
+    store.create(key, out.getvalue().to_pybytes())
+
+
+def published(store: Store, partition: str = "dt=1") -> list[dict[str, Any]]:
+    """Read a published partition: what a warehouse would see of it."""
+    folder = f"{partition}/" if partition else ""
+    names = [entry.key for entry in store.list(folder) if entry.key.endswith(".parquet")]
+    assert f"{folder}_SUCCESS" in [entry.key for entry in store.list(folder)]
+    tables = [pq.read_table(pa.BufferReader(store.get(name))) for name in names]
+    return pa.concat_tables(tables).select(["id", "answer", "_status"]).to_pylist()
+
+
+@dataclass
+class Flow:
+    """One run: its world, what it asks, and who it is."""
+
+    world: World
+    enrichment: Enrichment = field(default_factory=settings)
+    buyer: str = "dag/run"
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.world.store(self.enrichment.state_url), self.world.timing.lease)
+
+    def prepare(self) -> RunRef:
+        made = prepare(self.enrichment, self.world.store(SOURCE), self.ledger.store)
+        names = {one.name for one in fields(RunRef)} & {one.name for one in fields(Enrichment)}
+        rules = {name: getattr(self.enrichment, name) for name in names - {"state", "target", "partition"}}
+        return RunRef(
+            state=self.enrichment.state_url, target=self.enrichment.target, partition=made.partition,
+            snapshot=made.snapshot, buyer=self.buyer, rows=made.rows, requests=made.requests, **rules,
+        )  # fmt: skip
+
+    def plan(self, ref: RunRef, attempt: int = 1) -> list[Lane]:
+        return plan(ref, attempt, self.ledger, self.world.now).lanes
+
+    def submit(self, shard: Shard) -> BatchId:
+        """Submit, waiting as the triggerer would."""
+        buyer = Buyer(self.ledger, self.world.api(), self.world.now, self.world.timing)
+        while isinstance(outcome := buyer.submit(shard), Later):
+            self.pause(outcome)
+        return outcome.batch
+
+    def pause(self, later: Later) -> None:
+        while self.world.now() < later.until and not any(self.ended(batch) for batch in later.batches):
+            self.world.sleep(min(0.05, (later.until - self.world.now()).total_seconds()))
+
+    def wait(self, batch: BatchId) -> None:
+        while batch and not self.ended(batch):
+            self.world.sleep(0.02)
+
+    def ended(self, batch: BatchId) -> bool:
+        try:
+            return self.world.api().batch(batch).ended
+        except BatchGone:
+            return True
+
+    def land(self, shard: Shard) -> None:
+        land(shard, self.ledger, self.world.api(), self.world.sleep)
+
+    def publish(self, ref: RunRef) -> Report:
+        return publish(ref, self.ledger, self.world.store(self.enrichment.target), self.world.now, self.world.now())
+
+    def steps(self, after_plan: Callable[[list[Lane]], None] = lambda _: None) -> Iterator[Report | None]:
+        """Do the whole flow, a step at a time; the last value is the report."""
+        ref = self.prepare()
+        yield None
+        for attempt in range(1, ref.attempts + 1):
+            lanes = self.plan(ref, attempt)
+            after_plan(lanes)
+            yield None
+            for lane in lanes:
+                batch = self.submit(lane.shard)
+                yield None
+                self.wait(batch)
+                self.land(lane.shard)
+                yield None
+        yield self.publish(ref)
+
+    def run(self) -> Report:
+        report: Report | None = None
+        for report in self.steps():  # noqa: B007
+            pass
+        assert report is not None
+        return report
+
+
+@dataclass(frozen=True)
+class RealWorld:
+    """A bucket on an S3 server and an emulator, by their addresses: it can be handed to another process."""
+
+    s3: str
+    emulator: str
+    timing: Timing = QUICK
+    answer_seconds: float = 30.0
+    clock_offset: float = 0.0
+
+    def store(self, url: str) -> Store:
+        import boto3
+        from botocore.config import Config
+
+        from nightbatch.io.s3 import S3Store, filesystem
+
+        session = boto3.Session("any", "secret-of-tests", region_name="us-east-1")
+        client = session.client("s3", endpoint_url=self.s3, config=Config(s3={"addressing_style": "path"}))
+        return S3Store(url, client, lambda: filesystem(client, session.get_credentials()))
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(time.time() + self.clock_offset, UTC)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(min(max(seconds, 0.0), 0.1))
+
+    def api(self) -> Batches:
+        import anthropic
+
+        from nightbatch.io.anthropic_api import AnthropicBatches
+
+        return AnthropicBatches(
+            anthropic.Anthropic(base_url=self.emulator, api_key="sk-test", timeout=self.answer_seconds)
+        )
+
+    def make_bucket(self, table: pa.Table, partition: str = "dt=1") -> None:
+        """Create the bucket anew with one source partition."""
+        import boto3
+
+        s3 = boto3.resource(
+            "s3", endpoint_url=self.s3, region_name="us-east-1", aws_access_key_id="any",
+            aws_secret_access_key="secret-of-tests",
+        )  # fmt: skip
+        bucket = s3.Bucket("lake")
+        if bucket in s3.buckets.all():
+            bucket.objects.delete()
+        else:
+            bucket.create()
+        put(self.store(SOURCE), f"{partition}/part-0.parquet", table)
+
+
+@contextmanager
+def timed() -> Iterator[list[float]]:
+    """Measure the block's wall time."""
+    start, took = time.monotonic(), [0.0]
+    yield took
+    took[0] = time.monotonic() - start

@@ -1,0 +1,38 @@
+"""A world in memory, whose clock turns as far as anybody waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nightbatch.core.ports import Store
+from nightbatch.core.purchase import Timing
+from nightbatch.io.memory import MemoryBucket, MemoryStore
+from nightbatch.io.memory_api import Clock, MemoryBatches
+
+SLOW = 60.0
+"""A wait of a twentieth of a second in the real world is a minute here."""
+
+
+@dataclass
+class MemoryWorld:
+    """Stores and an API in memory; to sleep is to turn the clock."""
+
+    timing: Timing = field(default_factory=Timing)
+    clock: Clock = field(default_factory=Clock)
+    bucket: MemoryBucket = field(default_factory=MemoryBucket)
+
+    def __post_init__(self) -> None:
+        self.batches = MemoryBatches(self.clock)
+
+    def store(self, url: str) -> Store:
+        return MemoryStore(url, self.bucket)
+
+    def now(self) -> datetime:
+        return self.clock()
+
+    def sleep(self, seconds: float) -> None:
+        self.clock.turn(max(seconds, SLOW))
+
+    def api(self) -> MemoryBatches:
+        return self.batches
