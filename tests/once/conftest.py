@@ -1,0 +1,38 @@
+"""What the tests of buying once share: an S3 server, an emulator whose books are the judge, and processes to kill."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from moto.server import ThreadedMotoServer
+from tests.once.flow import RealWorld
+
+from nightbatch.emulator.embedded import Emulator, running
+from nightbatch.emulator.settings import Pace, Settings
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """Run moto for the whole session."""
+    os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """Run one emulator for the whole session."""
+    with running(Settings(pace=Pace(seconds=0.05))) as server:
+        yield server
+
+
+@pytest.fixture
+def world(s3_url: str, emulator: Emulator) -> RealWorld:
+    """Return a world of real servers, with empty books."""
+    emulator.reset()
+    return RealWorld(s3_url, emulator.url)
