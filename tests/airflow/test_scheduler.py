@@ -10,8 +10,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
-from nightbatch.local.demo import DAG_ID, SOURCE, TARGET
+from nightbatch.local.demo import DAG_ID, SOURCE, TARGET, run_night
+from nightbatch.local.errors import NightFailed
 from nightbatch.local.rest import Json
 from nightbatch.local.settings import ACCESS_KEY, API_KEY, BUCKET, REGION, SECRET_KEY
 from nightbatch.local.stack import Stack
@@ -122,6 +124,12 @@ def test_waiting_took_no_worker(nights: list[Night]) -> None:
     waited = [task for task in waits if task["state"] == "success"]
     assert len(waited) >= 2
     assert all(task["pid"] is None and task["queued_when"] is None and not task["hostname"] for task in waited)
+
+
+def test_a_night_without_a_source_fails_with_its_reason_and_buys_nothing(stack: Stack, nights: list[Night]) -> None:
+    with pytest.raises(NightFailed, match=r"prepare(?s:.)*dt=1999-01-01"):
+        run_night(stack, "dt=1999-01-01", Console(quiet=True))
+    assert stack.books()["requests"] == nights[-1].books["requests"]
 
 
 def test_no_prompt_row_value_or_key_reaches_airflow(stack: Stack, nights: list[Night]) -> None:
