@@ -90,7 +90,8 @@ class _Run(threading.Thread):
                     await self._stopping.wait()
             finally:
                 engine.close()
-        except BaseException as error:
+        except Exception as error:
+            if self.started.is_set():
+                raise
             self.failure = error
             self.started.set()
-            raise
