@@ -86,12 +86,18 @@ def _desk(settings: Settings) -> Iterator[Desk]:
         desk.close()
 
 
-@pytest.fixture
-def desk(message_batches_api: Emulator) -> Iterator[Desk]:  # noqa: F811
-    """Return a desk at the session's emulator, fresh."""
-    desk = Desk(message_batches_api)
+@pytest.fixture(scope="session")
+def session_desk(message_batches_server: Emulator) -> Iterator[Desk]:  # noqa: F811
+    """Keep one desk for the whole session: a client is slow to make."""
+    desk = Desk(message_batches_server)
     yield desk
     desk.close()
+
+
+@pytest.fixture
+def desk(session_desk: Desk, message_batches_api: Emulator) -> Desk:  # noqa: F811
+    """Return a desk at the session's emulator, which has forgotten everything."""
+    return session_desk
 
 
 @pytest.fixture

@@ -178,17 +178,23 @@ def test_an_emulator_that_cannot_start_says_why():
         running(Settings(port=int(one.url.rpartition(":")[2]))).__enter__()
 
 
+ANYBODYS_TESTS = """
+from urllib.request import Request, urlopen
+
+def test_one(message_batches_api):
+    headers = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
+    body = b'{"requests": [{"custom_id": "a", "params": {}}]}'
+    urlopen(Request(message_batches_api.url + "/v1/messages/batches", body, headers))
+    assert message_batches_api.books()["batches"]["created"] == 1
+
+def test_two(message_batches_api):
+    assert message_batches_api.books()["batches"]["created"] == 0
+"""
+
+
 def test_the_fixtures_are_a_plugin_for_anybodys_tests(tmp_path):
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["nightbatch.emulator.fixtures"]\n')
-    (tmp_path / "test_it.py").write_text(
-        "import anthropic\n"
-        "def test_one(message_batches_api):\n"
-        "    client = anthropic.Anthropic(base_url=message_batches_api.url, api_key='k')\n"
-        "    client.messages.batches.create(requests=[{'custom_id': 'a', 'params': {}}])\n"
-        "    assert message_batches_api.books()['batches']['created'] == 1\n"
-        "def test_two(message_batches_api):\n"
-        "    assert message_batches_api.books()['batches']['created'] == 0\n"
-    )
+    (tmp_path / "test_it.py").write_text(ANYBODYS_TESTS)
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         env={**os.environ, "PYTHONPATH": str(PLUGINS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
