@@ -1,18 +1,28 @@
-"""What tokens cost: a dated table, exact in Decimal, in US dollars."""
+"""What tokens cost: a dated table, exact in Decimal, in US dollars. A model that it does not name has no price."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from functools import cache
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-_DATED = re.compile(r"-20\d{6}$")
+from nightbatch.core.errors import SettingsError
+
+PICO = Decimal("0.000000000001")
+"""Costs are kept to 10^-12 US dollars; no token price of today needs more."""
+STALE_DAYS = 90
+BATCH = "batch"
+UNKNOWN_MINIMUM = 4096
+
+_VARIANT = re.compile(r"(-20\d{6}|-latest)$")
 _MILLION = Decimal(1_000_000)
+_FACTORS = ("cache_write_5m", "cache_write_1h", "cache_read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,7 @@ class Usage:
     cache_write_1h: int = 0
     cache_read: int = 0
     output: int = 0
-    service_tier: str = "batch"
+    service_tier: str = BATCH
     inference_geo: str | None = None
 
     @property
@@ -33,63 +43,131 @@ class Usage:
         return self.input + self.cache_write_5m + self.cache_write_1h + self.cache_read
 
 
-@dataclass(frozen=True)
+class Rates(NamedTuple):
+    """US dollars a token, by class, in the order of a `Usage`."""
+
+    input: Decimal
+    cache_write_5m: Decimal
+    cache_write_1h: Decimal
+    cache_read: Decimal
+    output: Decimal
+
+
+@dataclass(frozen=True, eq=False)
 class Prices:
     """A price table; see `prices.json` for its form."""
 
     table: Mapping[str, Any]
+    _known: dict[tuple[str, bool, bool, bool], Rates] = field(default_factory=dict, repr=False)
+
+    @property
+    def as_of(self) -> str:
+        """The day on which the table was taken, as a date."""
+        return str(self.table["as_of"])
+
+    @property
+    def source(self) -> str:
+        """Where the table was taken from."""
+        return str(self.table["source"])
 
     def cost(self, model: str, usage: Usage) -> Decimal | None:
-        """Price one request; None where the model's price is not known."""
-        rates = self._rates(model, usage.total_input, usage.service_tier, usage.inference_geo or "")
+        """Price one request; None where the model's price is not known. Only the tier `batch` has the batch price."""
+        rates = self.rates(
+            model, prompt=usage.total_input, batch=usage.service_tier == BATCH, us=usage.inference_geo == "us"
+        )
         if rates is None:
             return None
-        base, out, write_5m, write_1h, read = rates
-        return (
-            usage.input * base
-            + usage.cache_write_5m * write_5m
-            + usage.cache_write_1h * write_1h
-            + usage.cache_read * read
-            + usage.output * out
-        )
+        counts = (usage.input, usage.cache_write_5m, usage.cache_write_1h, usage.cache_read, usage.output)
+        total = sum((count * rate for count, rate in zip(counts, rates, strict=True) if count), Decimal(0))
+        return total.quantize(PICO)
 
-    def cache_minimum(self, model: str) -> int:
-        """Count the tokens that a shared prefix must have to be cached at all."""
-        return int(self.table["cache_minimum_tokens"].get(_DATED.sub("", model), 4096))
+    def rates(self, model: str, *, prompt: int = 0, batch: bool = True, us: bool = False) -> Rates | None:
+        """Look up what each class of token costs in a request whose whole prompt has this many tokens."""
+        row = self.table["models"].get(plain(model))
+        if row is None:
+            return None
+        long = self.is_long(model, prompt)
+        key = (plain(model), long, batch, us)
+        if key not in self._known:
+            self._known[key] = self._rates({**row, **row["above"]} if long else row, batch=batch, us=us)
+        return self._known[key]
+
+    def is_long(self, model: str, prompt: int) -> bool:
+        """Tell whether a prompt of this many tokens lifts the model's prices, for all tokens of its request."""
+        limit = self.long_above(model)
+        return limit is not None and prompt > limit
+
+    def long_above(self, model: str) -> int | None:
+        """Return how many tokens a prompt may have before the model's prices rise; None where they never do."""
+        above = (self.table["models"].get(plain(model)) or {}).get("above")
+        return int(above["prompt_tokens"]) if above else None
 
     def knows(self, model: str) -> bool:
         """Tell whether the model has a price."""
-        return _DATED.sub("", model) in self.table["models"]
+        return plain(model) in self.table["models"]
 
-    def _rates(self, model: str, prompt: int, tier: str, geo: str) -> tuple[Decimal, ...] | None:
-        row = self.table["models"].get(_DATED.sub("", model))
-        if row is None:
+    def cache_minimum(self, model: str) -> int:
+        """Count the tokens that a shared prefix must have to be cached at all."""
+        return int(self.table["cache_minimum_tokens"].get(plain(model), UNKNOWN_MINIMUM))
+
+    @cached_property
+    def batch_factor(self) -> Decimal:
+        """What a batch costs, as a share of the standard price."""
+        return Decimal(self.table["batch"])
+
+    def age_days(self, today: date) -> int:
+        """Count the days since the table was taken."""
+        return (today - date.fromisoformat(self.as_of)).days
+
+    def stale(self, today: date) -> str | None:
+        """Say that the table is too old to be trusted, if it is."""
+        age = self.age_days(today)
+        if age <= STALE_DAYS:
             return None
-        above = row.get("above")
-        return _rates(self._key, _DATED.sub("", model), bool(above) and prompt > above["prompt_tokens"], tier, geo)
+        return f"The prices are of {self.as_of}, {age} days ago: compare them with {self.source} (NIGHTBATCH_PRICES)."
 
-    @property
-    def _key(self) -> str:
-        return json.dumps(self.table, sort_keys=True) if self.table is not _default_table() else ""
+    def over(self, given: Mapping[str, Any]) -> Prices:
+        """Lay a user's table over this one: what it names replaces what is here, model by model."""
+        models = {**self.table["models"], **given.get("models", {})}
+        minima = {**self.table["cache_minimum_tokens"], **given.get("cache_minimum_tokens", {})}
+        return checked({**self.table, **given, "models": models, "cache_minimum_tokens": minima})
 
-
-@cache
-def _default_table() -> Mapping[str, Any]:
-    table: Mapping[str, Any] = json.loads(Path(__file__).with_name("prices.json").read_text())
-    return table
-
-
-@cache
-def _rates(key: str, model: str, above: bool, tier: str, geo: str) -> tuple[Decimal, ...]:
-    """Rates a token: input, output, cache write 5 m, write 1 h, read."""
-    table = json.loads(key) if key else _default_table()
-    row = table["models"][model]
-    row = {**row, **row["above"]} if above else row
-    scale = Decimal(table["batch"]) if tier == "batch" else Decimal(1)
-    scale *= Decimal(table["us_inference"]) if geo == "us" else Decimal(1)
-    base, out = (Decimal(row[name]) * scale / _MILLION for name in ("input", "output"))
-    factors = (row.get(name, table[name]) for name in ("cache_write_5m", "cache_write_1h", "cache_read"))
-    return (base, out, *(base * Decimal(factor) for factor in factors))
+    def _rates(self, row: Mapping[str, Any], *, batch: bool, us: bool) -> Rates:
+        scale = (self.batch_factor if batch else 1) * (Decimal(self.table["us_inference"]) if us else 1) / _MILLION
+        base, out = Decimal(row["input"]) * scale, Decimal(row["output"]) * scale
+        write_5m, write_1h, read = (base * Decimal(row.get(name, self.table[name])) for name in _FACTORS)
+        return Rates(base, write_5m, write_1h, read, out)
 
 
-DEFAULT = Prices(_default_table())
+def plain(model: str) -> str:
+    """Return a model's id without its date."""
+    return _VARIANT.sub("", model)
+
+
+def checked(table: Mapping[str, Any]) -> Prices:
+    """Make prices of a table, or raise SettingsError that names what cannot be read."""
+    place = "as_of"
+    try:
+        date.fromisoformat(str(table["as_of"]))
+        for place in ("source", "batch", "us_inference", *_FACTORS):
+            _positive(table[place]) if place != "source" else str(table[place])
+        for name, row in table["models"].items():
+            place = f"models.{name}"
+            for one in (row, *([row["above"]] if "above" in row else [])):
+                _positive(one["input"], one["output"], *(one[factor] for factor in _FACTORS if factor in one))
+            int(row.get("above", {"prompt_tokens": 0})["prompt_tokens"])
+        place = "cache_minimum_tokens"
+        for count in table[place].values():
+            _positive(count)
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
+        raise SettingsError(f"prices: {place} is missing or unreadable; numbers are texts such as '2.50'.") from None
+    return Prices(table)
+
+
+def _positive(*amounts: Any) -> None:
+    for amount in amounts:
+        if not Decimal(str(amount)) > 0 or isinstance(amount, float):
+            raise ValueError(amount)
+
+
+DEFAULT = checked(json.loads(Path(__file__).with_name("prices.json").read_text()))
