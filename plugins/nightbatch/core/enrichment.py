@@ -59,8 +59,10 @@ class Enrichment:
     :param canary: whether one small batch goes first: `new` (never answered before), `always` or `never`.
     :param reuse: take answers that an earlier run has bought.
     :param limit: at most this many rows.
-    :param max_cost_usd: refuse to buy when the estimate is above it.
-    :param approve_above_usd: ask a human when the estimate is above it.
+    :param max_cost_usd: most that one run may cost; refuse to buy what may cost more.
+    :param max_monthly_cost_usd: most that the target may cost in a calendar month (UTC).
+    :param approve_above_usd: ask a human before buying what may cost more than this.
+    :param approve_within_hours: without an answer by then, nothing is bought.
     :param min_answered: share of rows, 0 to 1, below which the run fails and publishes nothing.
     :param max_batch_requests: most requests of one batch (the API's limit: 100,000).
     :param max_batch_bytes: most bytes of one batch's body (the API's limit: 256 MB).
@@ -88,7 +90,9 @@ class Enrichment:
     reuse: bool = True
     limit: int | None = None
     max_cost_usd: float | None = None
+    max_monthly_cost_usd: float | None = None
     approve_above_usd: float | None = None
+    approve_within_hours: float = 12
     min_answered: float = 0.95
     max_batch_requests: int = MAX_REQUESTS
     max_batch_bytes: int = MAX_BYTES
@@ -184,7 +188,8 @@ class Enrichment:
             "max_tokens": (1, float("inf")), "attempts": (1, 5), "min_answered": (0, 1), "limit": (1, float("inf")),
             "max_batch_requests": (1, MAX_REQUESTS), "max_batch_bytes": (1_000, MAX_BYTES),
             "max_in_flight_requests": (1, float("inf")), "max_cost_usd": (0, float("inf")),
-            "approve_above_usd": (0, float("inf")), "poll_seconds": (0.05, 3600), "deadline_hours": (0, 24 * 29),
+            "max_monthly_cost_usd": (0, float("inf")), "approve_above_usd": (0, float("inf")),
+            "approve_within_hours": (0.01, 24 * 7), "poll_seconds": (0.05, 3600), "deadline_hours": (0, 24 * 29),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)

@@ -19,7 +19,7 @@
     │   ├── BatchGone         no such batch, or its results are no longer kept
     │   └── AccountStopped    credit, limit, permission or hold: mend the account, then rerun
     ├── Incomplete        results that do not tally with the batch
-    ├── CapExceeded       more money than allowed: nothing was bought
+    ├── CapExceeded       more money than a cap allows: raise it, or ask for less
     └── RunFailed         too little was answered: nothing was published
 
 No message holds prompts, row values, answers or keys.
@@ -123,7 +123,7 @@ class Incomplete(NightbatchError):
 
 
 class CapExceeded(NightbatchError):
-    """The estimate exceeds max_cost_usd: nothing was bought."""
+    """What would be bought may cost more than a cap allows: it was not bought."""
 
 
 class RunFailed(NightbatchError):

@@ -1,28 +1,189 @@
-"""What a purchase will cost, before it is made: expected and at most."""
+"""What a purchase will cost, before it is made: expected and at most, and how that was found."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
-from nightbatch.core.price import Prices, Usage
+import numpy as np
 
-BYTES_A_TOKEN = 4
-OUTPUT_SHARE = Decimal("0.35")
+from nightbatch.core.price import PICO, Prices, Rates
+
+BYTES_A_TOKEN, LEAST_BYTES_A_TOKEN = 3.5, 2.0
+"""A text's bytes to a token as expected, and as few as no text in any script has been seen to have on average."""
+MARGIN = 1.15
+"""By how much counted tokens may fall short: count_tokens itself says that it is an estimate."""
+TRUSTED = 30
+"""From so many answers on, none is taken to be longer than the longest of them."""
+HITS_WARM, HITS_COLD = 0.9, 0.5
+"""Share of requests that read the cache where an answer has begun before, and in a cold batch, until history tells."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """US dollars for a number of requests; None where the model's price is not known."""
+    """US dollars and tokens for a number of requests; None where the model's price is not known."""
 
-    requests: int
-    expected: Decimal | None
-    at_most: Decimal | None
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    expected: Decimal | None = Decimal(0)
+    at_most: Decimal | None = Decimal(0)
+    how: str = "nothing to buy"
+
+    @property
+    def told(self) -> str:
+        """The estimate in words."""
+        return f"{usd(self.expected)} expected, {usd(self.at_most)} at most ({self.how})"
 
 
-def estimate(prices: Prices, *, model: str, max_tokens: int, requests: int, request_bytes: int) -> Estimate:
-    """Price requests by their length in bytes; the answers are at most `max_tokens` long."""
-    tokens = request_bytes // BYTES_A_TOKEN
-    most = prices.cost(model, Usage(input=tokens, output=max_tokens * requests))
-    expected = prices.cost(model, Usage(input=tokens, output=int(max_tokens * requests * OUTPUT_SHARE)))
-    return Estimate(requests, expected, most)
+def usd(amount: Decimal | None) -> str:
+    """Write an amount for a person."""
+    return "unknown" if amount is None else f"{amount:,.4f} USD"
+
+
+@dataclass(frozen=True)
+class History:
+    """What requests of the same frame have used so far."""
+
+    answers: int = 0
+    output: int = 0
+    longest: int = 0
+    input: int = 0
+    read: int = 0
+    written: int = 0
+    size: int = 0
+    canary: bool = False
+    """size: bytes of those requests. canary: nothing but canaries has been answered."""
+
+    @property
+    def hits(self) -> float | None:
+        """The share of cached tokens that were read instead of written."""
+        return self.read / (self.read + self.written) if self.read + self.written else None
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """How many input tokens a request has: some for its frame, some a byte of content; `most` times that at most."""
+
+    frame: float
+    per_byte: float
+    most: float
+    how: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How many output tokens a request has: on average, and at most."""
+
+    mean: float
+    most: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Cached:
+    """How many tokens of the frame are cached, and the share of requests that will read them."""
+
+    tokens: float = 0.0
+    hits: float = 0.0
+    how: str = "no cache"
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """Everything that an estimate rests on, found once; requests are then estimated by their sizes."""
+
+    prices: Prices
+    model: str
+    us: bool
+    prompts: Prompts
+    answers: Answers
+    cached: Cached
+
+    def estimate(self, sizes: np.ndarray) -> Estimate:
+        """Price requests whose contents have these lengths in bytes. Long prompts are priced as such, one by one."""
+        if not len(sizes):
+            return Estimate()
+        tokens = self.prompts.frame + self.prompts.per_byte * np.asarray(sizes, dtype=np.float64)
+        how = f"input: {self.prompts.how}; output: {self.answers.how}; {self.cached.how}"
+        expected = self._price(tokens, self.answers.mean, self.cached.hits)
+        at_most = self._price(tokens * self.prompts.most, self.answers.most, 0.0)
+        output = round(len(sizes) * self.answers.mean)
+        return Estimate(len(sizes), round(float(tokens.sum())), output, expected, at_most, how)
+
+    def _price(self, tokens: np.ndarray, output: float, hits: float) -> Decimal | None:
+        limit = self.prices.long_above(self.model)
+        long = tokens > (np.inf if limit is None else limit)
+        total = Decimal(0)
+        for chosen, prompt in ((tokens[~long], 0), (tokens[long], (limit or 0) + 1)):
+            rates = self.prices.rates(self.model, prompt=prompt, us=self.us)
+            if rates is None:
+                return None
+            total += self._sum(rates, chosen, output, hits)
+        return total.quantize(PICO)
+
+    def _sum(self, rates: Rates, tokens: np.ndarray, output: float, hits: float) -> Decimal:
+        count = len(tokens)
+        shared = min(self.cached.tokens * count, float(tokens.sum()))
+        read = round(shared * hits)
+        written, fresh = round(shared) - read, round(float(tokens.sum())) - round(shared)
+        prompt = fresh * rates.input + read * rates.cache_read + written * rates.cache_write_1h
+        return prompt + round(count * output) * rates.output
+
+
+def history(rows: Iterable[Mapping[str, Any]]) -> History:
+    """Add up rows of the cost table."""
+    total, attempts = History(), set()
+    for row in rows:
+        written = row["cache_write_5m_tokens"] + row["cache_write_1h_tokens"]
+        total = History(
+            answers=total.answers + row["billed"],
+            output=total.output + row["output_tokens"],
+            longest=max(total.longest, row["longest_output_tokens"]),
+            input=total.input + row["input_tokens"] + row["cache_read_tokens"] + written,
+            read=total.read + row["cache_read_tokens"],
+            written=total.written + written,
+            size=total.size + (row["bytes"] * row["billed"] // max(1, row["requests"])),
+        )
+        attempts.add(row["attempt"])
+    return replace(total, canary=attempts == {0})
+
+
+def answers(known: History, max_tokens: int) -> Answers:
+    """Find the length of answers: from history, else their upper bound."""
+    if not known.answers:
+        return Answers(max_tokens, max_tokens, f"max_tokens {max_tokens:,}, for want of history")
+    what = "the canary's" if known.canary else "history of"
+    most = min(known.longest, max_tokens) if known.answers >= TRUSTED else max_tokens
+    bound = f"none longer than {most:,}" if known.answers >= TRUSTED else f"at most max_tokens {max_tokens:,}"
+    return Answers(min(known.output / known.answers, most), most, f"{what} {known.answers:,} answers, {bound}")
+
+
+def counted(frame: int, samples: Sequence[tuple[int, int]]) -> Prompts:
+    """Find the length of prompts from counted ones: (bytes of content, tokens), and the tokens of the bare frame."""
+    size, tokens = (sum(pair[place] for pair in samples) for place in (0, 1))
+    per_byte = max(0.0, (tokens - frame * len(samples)) / size) if size else 1 / BYTES_A_TOKEN
+    return Prompts(frame, per_byte, MARGIN, f"count_tokens sample of {len(samples)}")
+
+
+def by_length(frame_bytes: int) -> Prompts:
+    """Find the length of prompts from their bytes alone."""
+    most = BYTES_A_TOKEN / LEAST_BYTES_A_TOKEN
+    return Prompts(frame_bytes / BYTES_A_TOKEN, 1 / BYTES_A_TOKEN, most, f"length, {BYTES_A_TOKEN} bytes a token")
+
+
+def by_history(known: History, frame_bytes: int) -> Prompts:
+    """Find the length of prompts from what was billed for those before."""
+    per_byte = known.input / max(1, known.size)
+    return Prompts(frame_bytes * per_byte, per_byte, MARGIN, f"history of {known.answers:,} prompts")
+
+
+def cached(known: History, tokens: float, *, warm: bool) -> Cached:
+    """Say what the cache will do for this many shared tokens; as before, if there is a before."""
+    if not tokens:
+        return Cached()
+    hits = known.hits if known.hits is not None else HITS_WARM if warm else HITS_COLD
+    why = "as before" if known.hits is not None else "assumed"
+    return Cached(tokens, hits, f"cache: {tokens:,.0f} shared tokens, {hits:.0%} of them read ({why})")

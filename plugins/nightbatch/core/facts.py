@@ -44,7 +44,9 @@ class RunRef(Fact):
     canary: str = "new"
     min_answered: float = 0.95
     max_cost_usd: float | None = None
+    max_monthly_cost_usd: float | None = None
     approve_above_usd: float | None = None
+    approve_within_hours: float = 12
     max_batch_requests: int = 100_000
     max_batch_bytes: int = 256_000_000
     max_in_flight_requests: int | None = None
@@ -86,6 +88,11 @@ class Claim(Fact):
     estimated_usd: str | None = None
     batch: BatchId | None = None
     """Set where the shard was bought before it was claimed: a second purchase that came to light late."""
+    at_most_usd: str | None = None
+    how: str = ""
+    model: str = ""
+    question: str = ""
+    """how: how the estimate was found. question: names what is asked, whatever the row."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +177,14 @@ class LandedFact(Fact):
     lines: int = 0
     account: str | None = None
     tokens: dict[str, int] = field(default_factory=dict)
+    created_at: datetime | None = None
+    standard_usd: str | None = None
+    uncached_usd: str | None = None
+    billed: int = 0
+    full_price: int = 0
+    longest: int = 0
+    """standard_usd, uncached_usd: what it would have cost outside a batch, and without the cache. billed, full_price:
+    requests that cost something, and those not at batch price. longest: most tokens of one answer."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from nightbatch.core.ids import BatchId, Shard, Snapshot
 
 LEASES = "leases/"
 PROBE = "probe/"
-CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS = (
-    "claims/", "posts/", "batches/", "landed/", "snapshots/", "reports/",
+CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS, COSTS = (
+    "claims/", "posts/", "batches/", "landed/", "snapshots/", "reports/", "costs/",
 )  # fmt: skip
 OWNERS, SEEN = "owners/", "seen/"
 SUCCESS = "_SUCCESS"
@@ -101,6 +101,11 @@ def batch(shard: Shard) -> str:
 def landed(shard: Shard) -> str:
     """What became of each request of a shard."""
     return f"{LANDED}{shard}.parquet"
+
+
+def cost(shard: Shard) -> str:
+    """What a landed shard has cost: one row of the cost table."""
+    return f"{COSTS}{shard}.parquet"
 
 
 def report(partition: str, snapshot: Snapshot) -> str:

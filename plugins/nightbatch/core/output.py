@@ -53,13 +53,13 @@ class Join:
         taken = self.answers.rows.take(pa.array(places, mask=places < 0)).combine_chunks()
         status = self._status(rows, taken)
         self.by_status.update({one["values"]: one["counts"] for one in pc.value_counts(status).to_pylist()})
-        self.rows += rows.num_rows
         answered = pc.equal(status, str(Status.ANSWERED))
         columns = [
             *(rows.column(one.name) for one in self.kept),
             *(pc.if_else(answered, column, pa.scalar(None, column.type)) for column in self._answer(taken)),
             *self._ours(rows, taken, status, self._cost(positions)),
         ]
+        self.rows += rows.num_rows
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
     def _status(self, rows: pa.RecordBatch, taken: pa.Table) -> pa.Array:
@@ -90,7 +90,11 @@ class Join:
         ]
 
     def _cost(self, positions: np.ndarray) -> pa.Array:
-        """Give each request's cost to the first row that asked it; the rows that share it cost nothing."""
+        """Give each request's cost to the first row that asked it; the rows that share it cost nothing.
+
+        The partition's first row also carries what was paid for requests that are asked no more, so that the sum over
+        the partition stays the bill.
+        """
         valid = positions >= 0
         asked = positions[valid]
         first = np.zeros(len(positions), dtype=bool)
@@ -100,6 +104,8 @@ class Join:
         np.add.at(self.duplicate_uses, asked, 1)
         cost = np.zeros(len(positions))
         cost[first] = self.answers.paid[positions[first]] / MICRO
+        if not self.rows and len(cost):
+            cost[0] += self.answers.left_over / MICRO
         unknown = np.zeros(len(positions), dtype=bool)
         unknown[first] = self.answers.unpriced[positions[first]]
         return pa.array(cost, pa.float64(), mask=unknown)

@@ -27,6 +27,15 @@ def difference(asked: pa.Table, known: Iterable[pa.Array]) -> pa.Table:
     return asked
 
 
+def common(asked: pa.Table, known: Iterable[pa.Array]) -> pa.Table:
+    """Return the rows of `asked` whose id is in one of the known sets; their order stays."""
+    found = pc.is_in(asked.column("id"), value_set=_chunk(pa.array([], asked.column("id").type)))
+    for ids in known:
+        if len(ids):
+            found = pc.or_(found, pc.is_in(asked.column("id"), value_set=_chunk(ids)))
+    return asked.filter(found)
+
+
 def meets(asked: pa.Table, ids: pa.Array) -> bool:
     """Tell whether any of these ids is asked."""
     return bool(len(ids)) and bool(pc.any(pc.is_in(asked.column("id"), value_set=_chunk(ids))).as_py())

@@ -7,28 +7,31 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from nightbatch.core.budget import total
+from nightbatch.core.costs import amount
 from nightbatch.core.facts import LandedFact
-from nightbatch.core.price import Prices, Usage
-from nightbatch.core.results import TOKENS
 
-CENT_PARTS = Decimal("0.000001")
+MICRO_USD = Decimal("0.000001")
+
+Report = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Saved:
-    """US dollars that were not paid: by batch price, by the cache, by reuse of answers, by duplicates."""
+    """US dollars that were not paid, each against what would have been paid without it; None where that is unknown.
 
-    batch: Decimal
-    cache: Decimal
-    reuse: Decimal
-    duplicates: Decimal
+    batch: at the standard price. cache: had every token been plain input; below zero where writing cost more than
+    reading saved. reuse: had requests that others bought been bought again. duplicates: had every row been bought.
+    """
 
-    def to_json(self) -> dict[str, float]:
+    batch: Decimal | None
+    cache: Decimal | None
+    reuse: Decimal | None
+    duplicates: Decimal | None
+
+    def to_json(self) -> dict[str, float | None]:
         """Return the four as numbers."""
-        return {name: dollars(getattr(self, name)) or 0.0 for name in ("batch", "cache", "reuse", "duplicates")}
+        return {name: dollars(getattr(self, name)) for name in ("batch", "cache", "reuse", "duplicates")}
 
 
 def tokens(facts: Iterable[LandedFact]) -> dict[str, int]:
@@ -40,42 +43,42 @@ def tokens(facts: Iterable[LandedFact]) -> dict[str, int]:
     return total
 
 
-def by_price(prices: Prices, model: str, bought: Mapping[str, int]) -> tuple[Decimal, Decimal]:
-    """Return what batch price and cache have saved on these tokens."""
-    counts = {name: bought.get(name, 0) for name in TOKENS}
-    paid = prices.cost(model, _usage(counts))
-    standard = prices.cost(model, _usage(counts, "standard"))
-    whole = sum(counts.values()) - counts["output"]
-    uncached = prices.cost(model, Usage(input=whole, output=counts["output"]))
-    if paid is None or standard is None or uncached is None:
-        return Decimal(0), Decimal(0)
-    return standard - paid, uncached - paid
-
-
-def _usage(counts: Mapping[str, int], tier: str = "batch") -> Usage:
-    fresh, write_5m, write_1h, read, output = (counts[name] for name in TOKENS)
-    return Usage(fresh, write_5m, write_1h, read, output, service_tier=tier)
-
-
 def cost(facts: Iterable[LandedFact]) -> Decimal | None:
     """Sum what shards have cost; None if one of them has an unknown price."""
-    total = Decimal(0)
-    for fact in facts:
-        if fact.cost_usd is None:
-            return None
-        total += Decimal(fact.cost_usd)
-    return total
+    return total(amount(fact.cost_usd) for fact in facts)
+
+
+def saved_by_batch(facts: Iterable[LandedFact]) -> Decimal | None:
+    """Sum what the batch price has saved."""
+    return total(_less(fact.standard_usd, fact.cost_usd) for fact in facts)
+
+
+def saved_by_cache(facts: Iterable[LandedFact]) -> Decimal | None:
+    """Sum what the cache has saved."""
+    return total(_less(fact.uncached_usd, fact.cost_usd) for fact in facts)
+
+
+def money(facts: list[LandedFact]) -> Mapping[str, Any]:
+    """Return what a run's batches cost, as estimated and as paid, in all and by attempt."""
+    return {
+        "cost_usd": dollars(cost(facts)),
+        "estimated_usd": dollars(total(amount(fact.claim.estimated_usd) for fact in facts)),
+        "at_most_usd": dollars(total(amount(fact.claim.at_most_usd) for fact in facts)),
+        "estimated_how": sorted({fact.claim.how for fact in facts if fact.claim.how}),
+        "by_attempt": [_attempt(facts, number) for number in sorted({fact.claim.attempt for fact in facts})],
+    }
 
 
 def dollars(amount: Decimal | None) -> float | None:
     """Round to a millionth of a dollar, for a report; the facts keep the exact amount."""
-    return None if amount is None else float(amount.quantize(CENT_PARTS))
+    return None if amount is None else float(amount.quantize(MICRO_USD))
 
 
-def whole_costs(costs: pa.ChunkedArray) -> Decimal:
-    """Sum a column of costs."""
-    total = pc.sum(costs.cast(pa.decimal128(38, 12))).as_py()
-    return Decimal(total or 0)
+def _attempt(facts: list[LandedFact], number: int) -> dict[str, Any]:
+    wave = [fact for fact in facts if fact.claim.attempt == number]
+    requests = sum(fact.claim.total for fact in wave)
+    return {"attempt": number, "batches": len(wave), "requests": requests, "cost_usd": dollars(cost(wave))}
 
 
-Report = dict[str, Any]
+def _less(whole: str | None, paid: str | None) -> Decimal | None:
+    return None if whole is None or paid is None else Decimal(whole) - Decimal(paid)

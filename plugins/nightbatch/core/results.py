@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
 from nightbatch.core.answer import AnswerType
+from nightbatch.core.bill import Bill
 from nightbatch.core.ids import ID_BYTES, BatchId
 from nightbatch.core.outcome import BY_RESULT_TYPE, Status, of_error, of_stop
 from nightbatch.core.price import Prices, Usage
@@ -189,6 +191,7 @@ class Landing:
     batch: BatchId
     prices: Prices
     waiting: set[bytes]
+    asked_model: str = ""
     kinds: Counter[str] = field(default_factory=Counter)
     statuses: Counter[Status] = field(default_factory=Counter)
     unknown: int = 0
@@ -196,6 +199,10 @@ class Landing:
     garbled: int = 0
     account: str | None = None
     seen: set[bytes] = field(default_factory=set)
+    bill: Bill = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bill = Bill(self.prices)
 
     def add(self, block: bytes) -> pa.RecordBatch:
         """Turn a block of whole lines into landed rows."""
@@ -237,8 +244,15 @@ class Landing:
         for name in TOKENS:
             yield pa.array([one.usage and getattr(one.usage, name) for one in landed], pa.int64())
         yield pa.array([one.usage and one.usage.service_tier for one in landed], pa.string())
-        costs = [self.prices.cost(one.model or "", one.usage) if one.usage else 0 for one in landed]
-        yield pa.array(costs, COST)
+        yield pa.array([self._cost(one) for one in landed], COST)
+
+    def _cost(self, one: Landed) -> Decimal | None:
+        """Price one result, and put it on the bill; null where the price is not known."""
+        if one.usage is None:
+            return Decimal(0)
+        model = one.model or self.asked_model
+        self.bill.add(model, one.usage)
+        return self.prices.cost(model, one.usage)
 
     def _expected(self, line: Line | None) -> bytes | None:
         if line is None:

@@ -39,6 +39,8 @@ class Run:
     rows: int
     requests: int
     source_bytes: int = 0
+    question: str = ""
+    """Hash of what is asked whatever the row: prompt template, schema, model and parameters."""
 
     @cached_property
     def frame(self) -> Frame:
@@ -58,6 +60,12 @@ class Run:
     def from_json(cls, raw: bytes) -> Run:
         """Decode `run.json`."""
         return cls(**msgspec.json.decode(raw))
+
+
+def question_name(frame: Frame, template: str, schema: Mapping[str, Any] | None) -> str:
+    """Name what is asked, whatever the row."""
+    content = msgspec.json.encode([frame.identity.decode(), template, schema])
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def snapshot_name(settings: Mapping[str, Any], files: Sequence[Entry]) -> Snapshot:

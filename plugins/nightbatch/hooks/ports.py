@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -21,11 +22,13 @@ from nightbatch.core.errors import (
     StoreDenied,
     StoreUnfit,
 )
+from nightbatch.core.facts import RunRef
 from nightbatch.core.purchase import Timing
 
 if TYPE_CHECKING:
     from nightbatch.io.anthropic_api import AnthropicBatches
     from nightbatch.io.s3 import S3Store
+    from nightbatch.steps.estimate import Counts
     from nightbatch.steps.ledger import Ledger
 
 FINAL = (InputError, AccountStopped, CapExceeded, RunFailed, StoreUnfit, StoreDenied)
@@ -65,6 +68,12 @@ def batches(anthropic_conn_id: str) -> AnthropicBatches:
         raise SettingsError(f"connection {anthropic_conn_id!r}: platform {hook.platform!r} has no message batches.")
     client: Any = hook.get_conn()
     return AnthropicBatches(client)
+
+
+def counts(ref: RunRef) -> Counts:
+    """Count tokens with the credentials of a run; the API is opened when the first count is asked for."""
+    opened = cache(batches)
+    return lambda params: opened(ref.anthropic_conn_id).count_tokens(params)
 
 
 def timing() -> Timing:

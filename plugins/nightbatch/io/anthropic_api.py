@@ -32,6 +32,8 @@ from nightbatch.core.ports import Batch, Body, Page
 PATH = "/v1/messages/batches"
 PAGE = 1000
 CHUNK = 1024 * 1024
+COUNT = 10.0
+"""Seconds that counting tokens may take: an estimate can do without."""
 MAX_RETRY_AFTER = 900.0
 _STOPPED_STATUS = {401, 402, 403}
 _STOPPED_WORDS = re.compile(r"usage limits?|credit balance|spend limit|organi[sz]ation .*(on hold|disabled)", re.I)
@@ -74,7 +76,9 @@ class AnthropicBatches:
 
     def count_tokens(self, params: dict[str, Any]) -> int:
         with _reading():
-            answer = self._client.post("/v1/messages/count_tokens", cast_to=object, body=params)
+            answer = self._client.post(
+                "/v1/messages/count_tokens", cast_to=object, body=params, options={"timeout": COUNT}
+            )
             return int(cast("dict[str, Any]", answer)["input_tokens"])
 
     @contextmanager

@@ -34,8 +34,9 @@ class PlanOperator(BaseOperator):
 
         with ports.final_errors():
             ref = RunRef.from_xcom(self.run)
-            made = plan(ref, self.attempt, ports.ledger(ref.state, ref.aws_conn_id), ports.now)
-            cost = "unknown" if made.estimate.expected is None else f"{made.estimate.expected:.4f} USD"
+            made = plan(ref, self.attempt, ports.ledger(ref.state, ref.aws_conn_id), ports.now, ports.counts(ref))
             counts = (made.asked, made.pending, len(made.lanes))
-            self.log.info("%d requests, %d pending, %d shards; expected cost %s.", *counts, cost)
+            self.log.info("%d requests, %d pending, %d shards; %s.", *counts, made.estimate.told)
+            for note in made.notes:
+                self.log.warning(note)
             return [asdict(lane) for lane in made.lanes]

@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 from nightbatch.core import keys
 from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete
 from nightbatch.core.facts import METADATA, Claim, LandedFact
-from nightbatch.core.ids import BatchId, Shard
+from nightbatch.core.ids import Shard
 from nightbatch.core.ports import Batch, Batches
-from nightbatch.core.price import DEFAULT
 from nightbatch.core.results import TOKENS, Landing, landed_schema
-from nightbatch.steps import sheets
+from nightbatch.steps import costs, sheets
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.prices import prices
 from nightbatch.steps.release import land_as_lost
 
 FETCHES = 4
@@ -36,6 +36,7 @@ def land(shard: Shard, ledger: Ledger, api: Batches, pause: Callable[[float], No
     If batch or results are gone for good, all its requests land as `missing`: they will be asked again.
     """
     if (fact := ledger.landed(shard)) is not None:
+        costs.write(ledger, fact)
         return fact
     bought = ledger.batch(shard)
     if bought is None:
@@ -64,9 +65,10 @@ def _fetch(shard: Shard, claim: Claim, batch: Batch, ledger: Ledger, api: Batche
 
 
 def _land(shard: Shard, claim: Claim, batch: Batch, ledger: Ledger, api: Batches, *, last: bool) -> LandedFact:
-    answer = ledger.run(claim.snapshot).answer
+    run = ledger.run(claim.snapshot)
+    answer = run.answer
     waiting = set(ledger.claimed(shard).column("id").to_pylist())
-    landing = Landing(answer, batch.id, DEFAULT, waiting)
+    landing = Landing(answer, batch.id, prices(), waiting, run.model)
     totals = _Totals()
     with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(answer)) as sheet:
         with api.results(batch.id) as chunks:
@@ -77,12 +79,14 @@ def _land(shard: Shard, claim: Claim, batch: Batch, ledger: Ledger, api: Batches
         if not last:
             check(landing, batch)
         totals.write(sheet, landing.missing())
-        fact = totals.fact(shard, claim, batch.id, landing)
+        fact = totals.fact(shard, claim, batch, landing)
         sheet.close({METADATA: fact.to_json()})
         reach("results staged")
         sheet.commit()
     reach("results landed")
-    return ledger.landed(shard) or fact
+    fact = ledger.landed(shard) or fact
+    costs.write(ledger, fact)
+    return fact
 
 
 class _Totals:
@@ -102,16 +106,24 @@ class _Totals:
         for name in TOKENS:
             self.tokens[name] += pc.sum(rows.column(name)).as_py() or 0
 
-    def fact(self, shard: Shard, claim: Claim, batch: BatchId, landing: Landing) -> LandedFact:
+    def fact(self, shard: Shard, claim: Claim, batch: Batch, landing: Landing) -> LandedFact:
+        bill = landing.bill
+        whole = bill.costs()
         return LandedFact(
             shard=shard,
-            batch=batch,
+            batch=batch.id,
             claim=claim,
             statuses={str(status): count for status, count in sorted(landing.statuses.items())},
             cost_usd=None if self.cost is None else str(self.cost),
             lines=len(landing.seen),
             account=landing.account,
             tokens=self.tokens,
+            created_at=batch.created_at,
+            standard_usd=str(whole.standard) if whole else None,
+            uncached_usd=str(whole.uncached) if whole else None,
+            billed=bill.answers,
+            full_price=bill.full_price,
+            longest=bill.longest,
         )
 
 

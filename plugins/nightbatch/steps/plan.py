@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
@@ -11,49 +11,101 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.core import keys, pending
-from nightbatch.core.estimate import Estimate, estimate
+from nightbatch.core.advice import advice, anew_note
+from nightbatch.core.errors import CapExceeded
+from nightbatch.core.estimate import Estimate
 from nightbatch.core.facts import Claim, Lane, RunRef
 from nightbatch.core.ids import Shard
 from nightbatch.core.outcome import SETTLED
-from nightbatch.core.price import DEFAULT
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL
 from nightbatch.core.run import Run
-from nightbatch.steps import lease, sheets
+from nightbatch.steps import budget, costs, lease, sheets
+from nightbatch.steps.costs import Row
+from nightbatch.steps.estimate import Counts, Quote, quoted
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger, View
+from nightbatch.steps.prices import prices
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The lanes of one attempt, and what those that are new will cost."""
+    """The lanes of one attempt, what those that are new will cost, and what a reader of the log should know."""
 
     lanes: list[Lane]
     asked: int
     pending: int
     estimate: Estimate
+    notes: tuple[str, ...] = ()
 
 
-def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime]) -> Plan:
+@dataclass(frozen=True)
+class Look:
+    """What a run asks, which shards in flight it may wait for, and what is left to be bought."""
+
+    view: View
+    asked: pa.Table
+    joined: list[Shard]
+    left: pa.Table
+
+
+def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime], counts: Counts | None = None) -> Plan:
     """Claim what is pending for a run, and name every shard that it must wait for.
 
-    Doing it again finds the claims of the first time in flight, and names the same shards.
+    Doing it again finds the claims of the first time in flight, and names the same shards. Raises CapExceeded before
+    anything is claimed; once a run has bought something, a cap ends its buying instead, and publish decides.
     """
     run = ledger.run(ref.snapshot)
     with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds):
         reach("lease taken")
+        costs.complete(ledger, ledger.view().landed)
+        rows = budget.read(ref, run.question, ledger, now())
         while True:
-            view = ledger.view()
-            asked = pending.distinct(_asked(run, ledger))
-            left = pending.difference(asked, _settled(ref, ledger, view))
-            joined = [shard for shard in view.in_flight if _joins(ref, ledger, shard, left)]
-            left = pending.difference(left, (ledger.claimed(shard).column("id") for shard in joined))
-            claims = [(_claim(ref, run, attempt, part, now()), part) for part in _shards(ref, run, left)]
-            made = _write(ledger, view.next, claims)
+            found = look(ref, run, ledger)
+            quote = quoted(run, ledger, found.left, rows, counts if attempt <= 1 else None)
+            notes = _notes(ref, run, ledger, found, quote, now()) if attempt <= 1 else ()
+            left = found.left
+            if refusal := _refusal(ref, ledger, found.view, rows, quote, now()):
+                if not _has_bought(ref, rows):
+                    raise CapExceeded(refusal)
+                left, notes = left.slice(0, 0), (*notes, refusal)
+            claims = [(_claim(ref, run, attempt, part, quote, now()), part) for part in _shards(ref, run, left)]
+            made = _write(ledger, found.view.next, claims)
             if made is not None:
                 reach("claims complete")
-                lanes = [_joined(ref, ledger, shard) for shard in joined] + made
+                lanes = [_joined(ref, ledger, shard) for shard in found.joined] + made
                 lanes.sort(key=lambda lane: lane.shard)
-                return Plan(lanes, asked.num_rows, left.num_rows, _estimate(run, left))
+                return Plan(lanes, found.asked.num_rows, left.num_rows, quote.of(left), notes)
+
+
+def look(ref: RunRef, run: Run, ledger: Ledger) -> Look:
+    """Take the difference: asked − settled − in flight."""
+    view = ledger.view()
+    asked = pending.distinct(_asked(run, ledger))
+    left = pending.difference(asked, _settled(ref, ledger, view))
+    joined = [shard for shard in view.in_flight if _joins(ref, ledger, shard, left)]
+    left = pending.difference(left, (ledger.claimed(shard).column("id") for shard in joined))
+    return Look(view, asked, joined, left)
+
+
+def _refusal(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], quote: Quote, now: datetime) -> str | None:
+    refusals = (cap.refuses(quote.whole) for cap in budget.caps(ref, ledger, view, rows, now))
+    return next((refusal for refusal in refusals if refusal), None)
+
+
+def _notes(ref: RunRef, run: Run, ledger: Ledger, found: Look, quote: Quote, now: datetime) -> tuple[str, ...]:
+    """Gather what a reader of the log should know before the money is spent."""
+    if not found.left.num_rows:
+        return ()
+    notes = advice(prices(), run, now.date())
+    if ref.scope:
+        anew = pending.common(found.left, _settled(replace(ref, reuse=True), ledger, found.view))
+        notes = (*notes, anew_note(quote.of(anew), found.left.num_rows))
+    return notes
+
+
+def _has_bought(ref: RunRef, rows: list[Row]) -> bool:
+    place = (ref.buyer, ref.target, ref.partition)
+    return any((row["run"], row["target"], row["partition"]) == place for row in rows)
 
 
 def _asked(run: Run, ledger: Ledger) -> Iterator[pa.Table]:
@@ -84,12 +136,14 @@ def _joined(ref: RunRef, ledger: Ledger, shard: Shard) -> Lane:
     return Lane(shard, claim.attempt, claim.total, joined=claim.buyer != ref.buyer)
 
 
-def _claim(ref: RunRef, run: Run, attempt: int, requests: pa.Table, now: datetime) -> Claim:
-    expected = _estimate(run, requests).expected
+def _claim(ref: RunRef, run: Run, attempt: int, requests: pa.Table, quote: Quote, now: datetime) -> Claim:
+    made = quote.of(requests)
     return Claim(
         snapshot=ref.snapshot, buyer=ref.buyer, scope=ref.scope, target=ref.target, partition=ref.partition,
         attempt=attempt, total=requests.num_rows, size=_body(run, requests), created_at=now, token=uuid4().hex,
-        estimated_usd=None if expected is None else str(expected),
+        estimated_usd=None if made.expected is None else str(made.expected),
+        at_most_usd=None if made.at_most is None else str(made.at_most), how=made.how,
+        model=run.model, question=run.question,
     )  # fmt: skip
 
 
@@ -116,16 +170,6 @@ def _shards(ref: RunRef, run: Run, left: pa.Table) -> Iterator[pa.Table]:
 
 
 def _body(run: Run, requests: pa.Table) -> int:
-    contents: int = pc.sum(requests.column("size")).as_py() or 0
+    contents = int(pc.sum(requests.column("size")).as_py() or 0)
     items: int = requests.num_rows
     return contents + items * run.frame.item_overhead + len(BODY_HEAD + BODY_TAIL) - 1
-
-
-def _estimate(run: Run, requests: pa.Table) -> Estimate:
-    return estimate(
-        DEFAULT,
-        model=run.model,
-        max_tokens=run.max_tokens,
-        requests=requests.num_rows,
-        request_bytes=_body(run, requests),
-    )

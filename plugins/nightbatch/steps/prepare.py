@@ -13,24 +13,23 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightbatch.core import keys
+from nightbatch.core import caching, keys
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import Absent, StoreUnfit, TargetError
 from nightbatch.core.ids import Snapshot
 from nightbatch.core.ports import Entry, Store
-from nightbatch.core.price import DEFAULT
 from nightbatch.core.request import Frame, frame, shared_params
-from nightbatch.core.run import Run, snapshot_name
+from nightbatch.core.run import Run, question_name, snapshot_name
 from nightbatch.core.staging import PROBLEM, REQUESTS, Stager, rows_schema
 from nightbatch.core.template import Template
 from nightbatch.core.uniqueness import KeyCheck
 from nightbatch.steps import sheets
 from nightbatch.steps.failpoints import reach
+from nightbatch.steps.prices import prices
 from nightbatch.steps.source import Source, check_unchanged, common_schema, parquet_files, read
 
 PART_ROWS = 131_072
-CHARACTERS_A_TOKEN = 4
 
 
 def prepare(enrichment: Enrichment, source: Store, state: Store) -> Run:
@@ -86,8 +85,7 @@ def frame_of(enrichment: Enrichment, answer: AnswerType) -> Frame:
         output_format=answer.api_schema,
     )
     system = enrichment.system_text
-    long_enough = len(system or "") / CHARACTERS_A_TOKEN >= DEFAULT.cache_minimum(enrichment.model)
-    return frame(shared, system=system, cache=long_enough)
+    return frame(shared, system=system, cache=caching.long_enough(prices(), enrichment.model, system))
 
 
 def check_names(answer: AnswerType, kept: Sequence[str]) -> None:
@@ -176,4 +174,5 @@ def _run(enrichment: Enrichment, name: Snapshot, made: Frame, files: list[Entry]
         schema=dict(enrichment.schema) if enrichment.schema is not None else None,
         wire=made.wire.decode(), identity=made.identity.decode(), files=[list(entry) for entry in files],
         parts=parts, rows=rows, requests=requests, source_bytes=sum(entry.size for entry in files),
+        question=question_name(made, enrichment.user_template, enrichment.schema),
     )  # fmt: skip

@@ -12,28 +12,28 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightbatch.core import keys, report
-from nightbatch.core.answers import Answers, gather
+from nightbatch.core import caching, keys, report
+from nightbatch.core.advice import afterwards
+from nightbatch.core.answers import MICRO, Answers, Wave, gather
 from nightbatch.core.errors import RunFailed
 from nightbatch.core.facts import LandedFact, RunRef
 from nightbatch.core.outcome import Status
 from nightbatch.core.output import Join
 from nightbatch.core.pending import distinct
 from nightbatch.core.ports import Store
-from nightbatch.core.price import DEFAULT
 from nightbatch.core.results import landed_schema
 from nightbatch.core.run import Run
 from nightbatch.core.staging import PROBLEM, REQUEST_ID
 from nightbatch.steps import lease, sheets
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.prices import prices
 
 FILE_ROWS, BATCH_ROWS = 1_000_000, 65_536
 
@@ -44,8 +44,13 @@ class Evidence:
 
     answers: Answers
     facts: list[LandedFact]
-    reused: np.ndarray
-    """Which of the asked requests this run did not buy."""
+    bought: np.ndarray
+    """Which of the asked requests this run has bought."""
+
+    @property
+    def reused(self) -> np.ndarray:
+        """Which of the asked requests were answered without this run buying them."""
+        return ~self.bought & (self.answers.places >= 0)
 
 
 def publish(
@@ -59,7 +64,7 @@ def publish(
     with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds), ExitStack() as stack:
         join, sheets_made = _write(run, ledger, evidence, target, stack)
         reach("files uploaded")
-        summary = _report(ref, run, evidence, join, (now() - started).total_seconds())
+        summary = _report(run, evidence, join, started, now())
         _replace(run.partition, target, sheets_made, summary, join.schema)
     ledger.store.create(keys.report(run.partition, run.snapshot), msgspec.json.encode(summary, order="sorted"))
     return summary
@@ -86,20 +91,24 @@ def _evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
     facts: list[LandedFact] = []
     mine = np.zeros(len(asked), dtype=bool)
 
-    def landed() -> Iterator[tuple[pa.Table, bool]]:
+    def landed() -> Iterator[Wave]:
         for shard in ledger.view().landed:
             fact = ledger.landed(shard)
-            if fact is None or (ref.scope and fact.claim.scope != ref.scope):
+            if fact is None:
+                continue
+            ours = (fact.claim.target, fact.claim.partition) == (run.target, run.partition)
+            usable = not ref.scope or fact.claim.scope == ref.scope
+            if not ours and not usable:
                 continue
             table = sheets.table(ledger.store, keys.landed(shard))
-            if fact.claim.buyer == ref.buyer:
+            if ours and fact.claim.buyer == ref.buyer:
                 facts.append(fact)
                 mine[_positions(asked, table)] = True
-            yield table, (fact.claim.target, fact.claim.partition) == (run.target, run.partition)
+            yield Wave(table, ours, usable)
 
     schema = landed_schema(run.answer).remove_metadata()
     answers = gather(asked, landed(), schema)
-    return Evidence(answers, facts, ~mine)
+    return Evidence(answers, facts, mine)
 
 
 def _positions(asked: pa.Array, table: pa.Table) -> np.ndarray:
@@ -170,37 +179,38 @@ def folder_of(partition: str) -> str:
     return partition.strip("/") + "/" if partition.strip("/") else ""
 
 
-def _report(ref: RunRef, run: Run, evidence: Evidence, join: Join, seconds: float) -> report.Report:
+def _report(run: Run, evidence: Evidence, join: Join, started: datetime, now: datetime) -> report.Report:
     facts = evidence.facts
-    bought = report.tokens(facts)
-    batch, cache = report.by_price(DEFAULT, run.model, bought)
-    estimated = [fact.claim.estimated_usd for fact in facts]
+    tokens = report.tokens(facts)
+    full_price = sum(fact.full_price for fact in facts)
+    saved = report.Saved(report.saved_by_batch(facts), report.saved_by_cache(facts), *_shared(evidence, join))
     return {
         "rows": join.rows,
         "requests": len(evidence.answers.asked),
         "reused": int(evidence.reused.sum()),
-        "bought": int((~evidence.reused).sum()),
+        "bought": int(evidence.bought.sum()),
         "answered": join.by_status.get(str(Status.ANSWERED), 0),
         "by_status": dict(sorted(join.by_status.items())),
         "batches": len(facts),
-        "tokens": bought,
-        "cost_usd": report.dollars(report.cost(facts)),
-        "estimated_usd": report.dollars(sum((Decimal(one) for one in estimated if one), Decimal(0))),
-        "saved_usd": report.Saved(batch, cache, *_shared(evidence, join)).to_json(),
-        "seconds": round(seconds, 1),
+        "tokens": tokens,
+        **report.money(facts),
+        "saved_usd": saved.to_json(),
+        "cache_hit_rate": caching.hit_rate(tokens),
+        "full_price_requests": full_price,
+        "warnings": afterwards(prices(), run, tokens, full_price, now.date()) if facts else [],
+        "seconds": round((now - started).total_seconds(), 1),
         "partition": run.partition,
         "snapshot": run.snapshot,
         "target": run.target,
     }
 
 
-def _shared(evidence: Evidence, join: Join) -> tuple[Decimal, Decimal]:
+def _shared(evidence: Evidence, join: Join) -> tuple[Decimal | None, Decimal | None]:
     """Return what reuse and duplicates saved: what those requests did cost when they were bought."""
-    answers = evidence.answers
-    price: Any = np.zeros(len(answers.asked))
-    has = answers.places >= 0
-    costs = np.asarray(answers.rows.column("cost_usd").cast(pa.float64()).fill_null(0.0))
-    price[has] = costs[answers.places[has]]
-    reuse = float(price[evidence.reused].sum())
-    repeats = float((price * np.maximum(join.duplicate_uses - 1, 0)).sum())
-    return Decimal(str(round(reuse, 12))), Decimal(str(round(repeats, 12)))
+    cost, unknown = evidence.answers.prices()
+    repeats = np.maximum(join.duplicate_uses - 1, 0)
+    uses = (evidence.reused.astype(np.int64), repeats)
+    reuse, duplicates = (
+        None if unknown[times > 0].any() else Decimal(int((cost * times).sum())) / MICRO for times in uses
+    )
+    return reuse, duplicates

@@ -15,12 +15,12 @@ from nightbatch.core.errors import NightbatchError
 from nightbatch.core.facts import METADATA, Claim, LandedFact, Post, Refusal
 from nightbatch.core.ids import BatchId, Shard
 from nightbatch.core.outcome import Status
-from nightbatch.core.price import DEFAULT
 from nightbatch.core.purchase import Done, Released, Search, decide
 from nightbatch.core.results import Landed, Landing, landed_schema
 from nightbatch.steps import sheets
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.prices import prices
 
 
 class InDoubt(NightbatchError):
@@ -63,7 +63,7 @@ def land_as_lost(shard: Shard, ledger: Ledger, why: str, batch: BatchId | None =
     claim, name = ledger.claim(shard), batch or BatchId("")
     ids = ledger.claimed(shard).column("id").to_pylist()
     answer = ledger.run(claim.snapshot).answer
-    landing = Landing(answer, name, DEFAULT, set(ids))
+    landing = Landing(answer, name, prices(), set(ids))
     with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(answer)) as sheet:
         sheet.write(landing.rows(ids, [Landed(Status.MISSING, error=why) for _ in ids]))
         fact = _fact(shard, claim, name, len(ids))

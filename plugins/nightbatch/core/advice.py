@@ -1,0 +1,43 @@
+"""What a person should be told about money, before it is spent and after: prices, cache, reuse, billing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from nightbatch.core import caching
+from nightbatch.core.estimate import Estimate, usd
+from nightbatch.core.price import Prices
+from nightbatch.core.run import Run
+
+
+def advice(prices: Prices, run: Run, today: date) -> tuple[str, ...]:
+    """Say what is doubtful about prices and cache before anything is bought."""
+    return tuple(_before(prices, run, today))
+
+
+def afterwards(prices: Prices, run: Run, tokens: Mapping[str, int], full_price: int, today: date) -> list[str]:
+    """Say what is doubtful about what was bought."""
+    notes = list(_before(prices, run, today))
+    if full_price:
+        notes.append(f"{full_price:,} requests were not served as a batch: they cost the full price.")
+    if poor := caching.poor(prices, run.model, tokens):
+        notes.append(poor)
+    return notes
+
+
+def anew_note(anew: Estimate, requests: int) -> str:
+    """Say what asking anew costs."""
+    return (
+        f"reuse is off: {anew.requests:,} of {requests:,} requests have been answered before and would cost nothing; "
+        f"asking them anew costs about {usd(anew.expected)}."
+    )
+
+
+def _before(prices: Prices, run: Run, today: date) -> Iterator[str]:
+    if not prices.knows(run.model):
+        yield f"The price of {run.model} is not known, so its cost is not either: name it in NIGHTBATCH_PRICES."
+    if stale := prices.stale(today):
+        yield stale
+    if short := caching.too_short(prices, run.model, run.frame):
+        yield short

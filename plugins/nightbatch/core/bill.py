@@ -1,0 +1,75 @@
+"""What requests cost and would have cost, summed by what decides the price: exact, however many there are.
+
+Prices are linear in tokens within one model, tier, region and prompt length, so sums of tokens over those suffice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from operator import add
+
+from nightbatch.core.price import BATCH, PICO, Prices, Rates, Usage
+
+Terms = tuple[str, bool, bool, bool]
+"""What decides a price: the model, a long prompt, the batch tier, inference in the US."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """US dollars: what was paid, what it would have been at the standard price, and without the cache."""
+
+    paid: Decimal
+    standard: Decimal
+    uncached: Decimal
+
+
+@dataclass
+class Bill:
+    """Adds up what requests have used."""
+
+    prices: Prices
+    sums: dict[Terms, tuple[int, ...]] = field(default_factory=dict)
+    answers: int = 0
+    full_price: int = 0
+    longest: int = 0
+    """answers: requests that are billed. full_price: those not at batch price. longest: most tokens of one answer."""
+
+    def add(self, model: str, usage: Usage) -> None:
+        """Take in one request that is billed."""
+        batch = usage.service_tier == BATCH
+        terms = (model, self.prices.is_long(model, usage.total_input), batch, usage.inference_geo == "us")
+        counts = (usage.input, usage.cache_write_5m, usage.cache_write_1h, usage.cache_read, usage.output)
+        known = self.sums.get(terms)
+        self.sums[terms] = counts if known is None else tuple(map(add, known, counts))
+        self.answers += 1
+        self.full_price += not batch
+        self.longest = max(self.longest, usage.output)
+
+    def costs(self) -> Costs | None:
+        """Price the sums; None if the price of one model is not known."""
+        paid = standard = uncached = Decimal(0)
+        for terms, counts in self.sums.items():
+            rates, full = self._rates(terms), self._rates((*terms[:2], False, terms[3]))
+            if rates is None or full is None:
+                return None
+            paid += _sum(rates, counts)
+            standard += _sum(full, counts)
+            uncached += sum(counts[:-1]) * rates.input + counts[-1] * rates.output
+        return Costs(*(amount.quantize(PICO) for amount in (paid, standard, uncached)))
+
+    def _rates(self, terms: Terms) -> Rates | None:
+        model, long, batch, us = terms
+        prompt = (self.prices.long_above(model) or 0) + 1 if long else 0
+        return self.prices.rates(model, prompt=prompt, batch=batch, us=us)
+
+
+def price_sums(prices: Prices, model: str, tokens: Mapping[str, int]) -> Decimal | None:
+    """Price sums of tokens of one model at its batch price for short prompts."""
+    rates = prices.rates(model)
+    return None if rates is None else _sum(rates, tuple(tokens.get(name, 0) for name in Rates._fields)).quantize(PICO)
+
+
+def _sum(rates: Rates, counts: tuple[int, ...]) -> Decimal:
+    return sum((rate * count for rate, count in zip(rates, counts, strict=True)), Decimal(0))

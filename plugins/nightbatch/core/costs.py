@@ -1,0 +1,71 @@
+"""The cost table: one row a batch, for SQL. A row follows from a landed fact alone, so it can be written any time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from nightbatch.core.facts import LandedFact
+from nightbatch.core.outcome import Status
+from nightbatch.core.results import TOKENS
+
+USD = pa.decimal128(28, 12)
+SETTLED = (Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED)
+TOKEN_COLUMNS = {name: f"{name}_tokens" for name in TOKENS}
+
+COSTS = pa.schema([
+    pa.field("month", pa.string()),
+    pa.field("created_at", pa.timestamp("us", "UTC")),
+    *(pa.field(name, pa.string()) for name in ("target", "partition", "run", "snapshot", "question", "model")),
+    *(pa.field(name, pa.string()) for name in ("shard", "batch_id")),
+    pa.field("attempt", pa.int32()),
+    *(pa.field(name, pa.int64()) for name in ("requests", *map(str, SETTLED), "lost", "billed", "full_price")),
+    *(pa.field(name, pa.int64()) for name in TOKEN_COLUMNS.values()),
+    pa.field("longest_output_tokens", pa.int64()),
+    pa.field("bytes", pa.int64()),
+    *(pa.field(f"{name}_usd", USD) for name in ("estimated", "at_most", "cost", "saved_batch", "saved_cache")),
+])  # fmt: skip
+"""`month` is that of the batch's creation, UTC, as 2026-11. Costs of an unknown price are null."""
+
+Row = Mapping[str, Any]
+
+
+def row(fact: LandedFact) -> dict[str, Any]:
+    """Make the row of a landed shard."""
+    claim, created = fact.claim, (fact.created_at or fact.claim.created_at).astimezone(UTC)
+    settled = {str(status): fact.statuses.get(str(status), 0) for status in SETTLED}
+    paid = amount(fact.cost_usd)
+    return {
+        "month": month(created), "created_at": created, "target": claim.target, "partition": claim.partition,
+        "run": claim.buyer, "snapshot": claim.snapshot, "question": claim.question, "model": claim.model,
+        "shard": fact.shard, "batch_id": fact.batch, "attempt": claim.attempt, "requests": claim.total,
+        **settled, "lost": claim.total - sum(settled.values()),
+        "billed": fact.billed, "full_price": fact.full_price,
+        **{column: fact.tokens.get(name, 0) for name, column in TOKEN_COLUMNS.items()},
+        "longest_output_tokens": fact.longest, "bytes": claim.size,
+        "estimated_usd": amount(claim.estimated_usd), "at_most_usd": amount(claim.at_most_usd), "cost_usd": paid,
+        "saved_batch_usd": _less(fact.standard_usd, paid), "saved_cache_usd": _less(fact.uncached_usd, paid),
+    }  # fmt: skip
+
+
+def table(fact: LandedFact) -> pa.Table:
+    """Make the file of a landed shard."""
+    return pa.Table.from_pylist([row(fact)], schema=COSTS)
+
+
+def month(at: datetime) -> str:
+    """Name the calendar month of a moment, UTC."""
+    return f"{at.astimezone(UTC):%Y-%m}"
+
+
+def amount(text: str | None) -> Decimal | None:
+    """Read an amount of a fact."""
+    return None if text is None else Decimal(text)
+
+
+def _less(whole: str | None, paid: Decimal | None) -> Decimal | None:
+    return None if whole is None or paid is None else Decimal(whole) - paid

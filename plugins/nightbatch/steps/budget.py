@@ -1,0 +1,64 @@
+"""Which caps a run has, and what counts against each: the cost table's rows, and claims that have not landed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from nightbatch.core import costs
+from nightbatch.core.bill import price_sums
+from nightbatch.core.budget import Cap, Spent, total
+from nightbatch.core.facts import Claim, RunRef
+from nightbatch.steps.costs import Row, newest_first
+from nightbatch.steps.ledger import Ledger, View
+from nightbatch.steps.prices import prices
+
+LIFE = timedelta(days=35)
+"""No run is older: results can be fetched for 29 days."""
+ENOUGH_ANSWERS, MOST_FILES = 2_000, 100
+
+
+def read(ref: RunRef, question: str, ledger: Ledger, now: datetime) -> list[Row]:
+    """Read as much of the cost table as caps and history need."""
+    since = min(now - LIFE, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)) if _capped(ref) else now
+    rows: list[Row] = []
+    answers = 0
+    for row in newest_first(ledger):
+        if row["created_at"] < since and (answers >= ENOUGH_ANSWERS or len(rows) >= MOST_FILES):
+            break
+        rows.append(row)
+        answers += row["billed"] if row["question"] == question else 0
+    return rows
+
+
+def caps(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], now: datetime) -> Iterator[Cap]:
+    """Name the caps of a run, each with what counts against it already."""
+    claims = [ledger.claim(shard) for shard in view.in_flight] if _capped(ref) else []
+    if ref.max_cost_usd is not None:
+        mine = [row for row in rows if (row["run"], row["target"], row["partition"]) == (ref.buyer, *_place(ref))]
+        flying = [one for one in claims if (one.buyer, one.target, one.partition) == (ref.buyer, *_place(ref))]
+        yield Cap("max_cost_usd", ref.max_cost_usd, _spent(mine, flying), "this run")
+    if ref.max_monthly_cost_usd is not None:
+        month = costs.month(now)
+        theirs = [row for row in rows if (row["target"], row["month"]) == (ref.target, month)]
+        flying = [one for one in claims if one.target == ref.target]
+        yield Cap("max_monthly_cost_usd", ref.max_monthly_cost_usd, _spent(theirs, flying), f"the target in {month}")
+
+
+def _capped(ref: RunRef) -> bool:
+    return ref.max_cost_usd is not None or ref.max_monthly_cost_usd is not None
+
+
+def _place(ref: RunRef) -> tuple[str, str]:
+    return ref.target, ref.partition
+
+
+def _spent(rows: Iterable[Row], flying: Iterable[Claim]) -> Spent:
+    paid = total(_priced_now(row) if row["cost_usd"] is None else row["cost_usd"] for row in rows)
+    return Spent(paid, total(costs.amount(claim.at_most_usd) for claim in flying))
+
+
+def _priced_now(row: Row) -> Decimal | None:
+    """Price what had no known price when it landed."""
+    return price_sums(prices(), row["model"], {name: row[column] for name, column in costs.TOKEN_COLUMNS.items()})
