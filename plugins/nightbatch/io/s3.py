@@ -6,7 +6,8 @@ pyarrow's own S3 output streams are not used: one that an exception leaves behin
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -26,6 +27,8 @@ _DENIED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch",
 _TAKEN = {"PreconditionFailed", "412"}
 _BUSY = {"ConditionalRequestConflict", "409", "OperationAborted"}
 _UNFIT = {"NotImplemented", "501"}
+_COMPLETED = {"NoSuchUpload"}
+BUSY_TRIES, BUSY_PAUSE = 4, 0.2
 
 
 class S3Store:
@@ -83,30 +86,38 @@ class S3Store:
     def _put(self, key: str, body: bytes) -> None:
         self.client.put_object(Bucket=self.bucket, Key=self.root + key, Body=body, IfNoneMatch="*", **self.extra)
 
-    def settle(self, key: str, body: bytes | None, put: Any) -> bool:
-        """Put, and where the answer leaves it open whose object stands there now, read it."""
-        for attempt in range(4):
+    def settle(self, key: str, body: bytes | None, put: Callable[[], None]) -> bool:
+        """Put conditionally; where the answer leaves open whose object stands there now, read it.
+
+        boto3 sends a put again whose answer was lost, and then is told that the key is taken: by itself. `body` None:
+        whose it is cannot be told by reading, and the object that stands there counts as another's.
+        """
+        for left in reversed(range(BUSY_TRIES)):
             try:
                 put()
             except ClientError as error:
-                code = _code(error)
-                if code in _BUSY and attempt < 3:
+                code, status = _code(error), int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
+                if code in _BUSY and left:
+                    time.sleep(BUSY_PAUSE)
                     continue
-                if code in _TAKEN:
-                    return body is not None and self.get(key) == body
                 if code in _UNFIT:
                     raise StoreUnfit(f"{self.url} has no conditional writes ({code}).") from None
-                if int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0)) < 500:
-                    raise _told(error, self.url + key) from None
-                return self._look(key, body, error)
+                if code in _TAKEN | _COMPLETED or status >= 500:
+                    return self._stands(key, body, error)
+                raise _told(error, self.url + key) from None
             except BotoCoreError as error:
-                return self._look(key, body, error)
+                return self._stands(key, body, error)
             return True
         raise AssertionError("unreachable")
 
-    def _look(self, key: str, body: bytes | None, error: Exception) -> bool:
+    def _stands(self, key: str, body: bytes | None, error: Exception) -> bool:
+        """Tell whether what stands at a key is what was to be put there; raise the error if nothing does."""
         try:
-            return body is not None and self.get(key) == body
+            if body is None:
+                with self.telling(key):
+                    self.client.head_object(Bucket=self.bucket, Key=self.root + key)
+                return False
+            return self.get(key) == body
         except Absent:
             raise _told(error, self.url + key) from None
 
@@ -146,8 +157,11 @@ class S3Upload:
     def abort(self) -> None:
         upload, self._upload, self._buffer = self._upload, None, io.BytesIO()
         if upload is not None:
-            with self._store.telling(self._key):
+            try:
                 self._store.client.abort_multipart_upload(Bucket=self._store.bucket, Key=self._name, UploadId=upload)
+            except ClientError as error:
+                if _code(error) not in _COMPLETED:
+                    raise _told(error, self._store.url + self._key) from None
 
     def _flush(self) -> None:
         client: Any = self._store.client
