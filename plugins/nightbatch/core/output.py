@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.answers import MICRO, Answers
+from nightbatch.core.custom_ids import custom_ids
 from nightbatch.core.outcome import Status
 from nightbatch.core.staging import PROBLEM, REQUEST_ID
 
@@ -80,7 +81,7 @@ class Join:
         error = pc.coalesce(rows.column(PROBLEM), _one(taken, "error"))
         absent = pc.and_(pc.equal(status, str(Status.MISSING)), pc.is_null(error))
         return [
-            pa.array([one and one.hex() for one in ids.to_pylist()], pa.string()),
+            custom_ids(ids),
             status,
             pc.if_else(absent, "never answered", error),
             *(_one(taken, name) for name in ("model", "stop_reason", "batch_id")),

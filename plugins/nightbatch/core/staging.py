@@ -6,15 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nightbatch.core.errors import InputError
 from nightbatch.core.ids import ID_BYTES
-from nightbatch.core.request import BODY_HEAD, BODY_TAIL, Frame, encode_content
+from nightbatch.core.request import BODY_HEAD, BODY_TAIL, Frame, encode_contents
 from nightbatch.core.template import Template
 
 ID = pa.binary(ID_BYTES)
 REQUEST_ID, PROBLEM = "_request_id", "_problem"
-REQUESTS = pa.schema([pa.field("id", ID, nullable=False), pa.field("content", pa.large_binary(), nullable=False)])
+REQUESTS = pa.schema(
+    [
+        pa.field("id", ID, nullable=False),
+        pa.field("content", pa.large_binary(), nullable=False),
+        pa.field("size", pa.int32(), nullable=False),
+    ]
+)
+"""`size`: bytes of the content."""
 CLAIM = pa.schema([pa.field("id", ID, nullable=False), pa.field("part", pa.int32(), nullable=False)])
 
 EMPTY, TOO_LARGE = "the prompt is empty after rendering", "the request is larger than max_batch_bytes"
@@ -22,7 +30,7 @@ EMPTY, TOO_LARGE = "the prompt is empty after rendering", "the request is larger
 
 @dataclass(frozen=True)
 class Staged:
-    """One batch of rows: each row's request id (null where there is a problem), and the distinct requests."""
+    """One batch of rows: each row's request id (null where there is a problem), and the requests not seen before."""
 
     ids: pa.Array
     problems: pa.Array
@@ -37,27 +45,32 @@ class Stager:
     frame: Frame
     max_bytes: int
 
-    def stage(self, rows: pa.RecordBatch) -> Staged:
-        """Render, encode and name the request of each row. A row that cannot be asked has a problem instead."""
-        prompts = self.template.render(rows)
-        contents = [encode_content(prompt) for prompt in prompts]
-        problems = [self._problem(prompt, content) for prompt, content in zip(prompts, contents, strict=True)]
-        ids = self.frame.request_ids(contents)
-        asked = [i if p is None else None for i, p in zip(ids, problems, strict=True)]
-        distinct = {i: content for i, content in zip(asked, contents, strict=True) if i is not None}
-        return Staged(
-            pa.array(asked, ID),
-            pa.array(problems, pa.string()),
-            pa.RecordBatch.from_arrays(
-                [pa.array(distinct.keys(), ID), pa.array(distinct.values(), pa.large_binary())], schema=REQUESTS
-            ),
-        )
+    def stage(self, rows: pa.RecordBatch, seen: set[bytes]) -> Staged:
+        """Render, encode and name the request of each row; `seen` takes in the new ids.
 
-    def _problem(self, prompt: str, content: bytes) -> str | None:
-        if not prompt.strip():
-            return EMPTY
-        room = self.max_bytes - len(BODY_HEAD) - len(BODY_TAIL)
-        return TOO_LARGE if len(content) + self.frame.item_overhead > room else None
+        A row that cannot be asked has a problem instead.
+        """
+        prompts = self.template.render(rows)
+        contents = encode_contents(prompts)
+        ids: list[bytes | None] = list(self.frame.request_ids(contents))
+        problems = self._problems(prompts, contents)
+        for row in problems:
+            ids[row] = None
+        fresh = {i: content for i, content in zip(ids, contents, strict=True) if i is not None and i not in seen}
+        seen.update(fresh)
+        told = [problems.get(row) for row in range(len(ids))] if problems else pa.nulls(len(ids))
+        return Staged(pa.array(ids, ID), pa.array(told, pa.string()), _requests(fresh))
+
+    def _problems(self, prompts: Sequence[str], contents: Sequence[bytes]) -> dict[int, str]:
+        room = self.max_bytes - len(BODY_HEAD) - len(BODY_TAIL) - self.frame.item_overhead
+        large = {row: TOO_LARGE for row, content in enumerate(contents) if len(content) > room}
+        return large | {row: EMPTY for row, prompt in enumerate(prompts) if not prompt or prompt.isspace()}
+
+
+def _requests(fresh: dict[bytes, bytes]) -> pa.RecordBatch:
+    contents = pa.array(fresh.values(), pa.large_binary())
+    sizes = pc.binary_length(contents).cast(pa.int32())
+    return pa.RecordBatch.from_arrays([pa.array(fresh.keys(), ID), contents, sizes], schema=REQUESTS)
 
 
 def rows_schema(source: pa.Schema, kept: Sequence[str]) -> pa.Schema:

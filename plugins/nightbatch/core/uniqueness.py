@@ -1,19 +1,24 @@
 """Whether a key identifies rows: counts of nulls and duplicates over a stream, without keeping the values.
 
-Each key is kept as a 128-bit digest, 16 bytes a row.
+Each key is kept as a 64-bit hash, 8 bytes a row. Equal keys have equal hashes; where hashes repeat, the rows are read
+again and their keys compared, so that two keys that only share a hash are no duplicates.
 """
 
 from __future__ import annotations
 
-import hashlib
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nightbatch.core.errors import SourceError
 
+MOST_COMPARED = 1_000_000
+"""Rows with repeated hashes beyond which chance is ruled out, and none is compared."""
 _encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 
 
@@ -23,31 +28,46 @@ class KeyCheck:
 
     columns: list[str]
     nulls: int = 0
-    rows: int = 0
-    _digests: list[bytes] = field(default_factory=list)
+    _hashes: array[int] = field(default_factory=lambda: array("q"))
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Take in a batch of rows."""
-        if not self.columns:
-            return
-        self.rows += rows.num_rows
-        values = [rows.column(name).to_pylist() for name in self.columns]
-        digests = bytearray()
-        for key in zip(*values, strict=True):
-            self.nulls += None in key
-            digests += hashlib.blake2b(_encode(key), digest_size=16).digest()
-        self._digests.append(bytes(digests))
+        if self.columns:
+            self.nulls += _null_keys(rows, self.columns)
+            self._hashes.extend(map(hash, _keys(rows, self.columns)))
 
-    def check(self) -> None:
-        """Raise SourceError if some key is null or stands twice; say how many, show none."""
-        if not self.columns:
-            return
-        distinct = len(np.unique(np.frombuffer(b"".join(self._digests), dtype="V16"))) if self.rows else 0
-        named = ", ".join(self.columns)
+    def check(self, again: Callable[[], Iterable[pa.RecordBatch]]) -> None:
+        """Raise SourceError if some key is null or stands twice; say how many, show none. `again` reads the rows."""
+        rows, named = len(self._hashes), ", ".join(self.columns)
         if self.nulls:
-            raise SourceError(f"key ({named}): {self.nulls} of {self.rows} rows have a null in it; a key has none.")
-        if distinct < self.rows:
+            raise SourceError(f"key ({named}): {self.nulls} of {rows} rows have a null in it; a key has none.")
+        if repeats := self._repeats(again):
             raise SourceError(
-                f"key ({named}): {self.rows - distinct} of {self.rows} rows repeat another row's key; "
+                f"key ({named}): {repeats} of {rows} rows repeat another row's key; "
                 "name more columns, or remove the duplicates from the source."
             )
+
+    def _repeats(self, again: Callable[[], Iterable[pa.RecordBatch]]) -> int:
+        """Count the rows whose key stands in an earlier row. Sorts the hashes in place."""
+        hashes = np.frombuffer(self._hashes, dtype=np.int64)
+        hashes.sort()
+        same = hashes[1:] == hashes[:-1]
+        repeats = int(same.sum())
+        if not repeats or repeats > MOST_COMPARED:
+            return repeats
+        suspect = set(np.unique(hashes[1:][same]).tolist())
+        keys = [key for rows in again() for key in _keys(rows, self.columns) if hash(key) in suspect]
+        return len(keys) - len(set(keys))
+
+
+def _keys(rows: pa.RecordBatch, columns: Sequence[str]) -> Iterator[bytes]:
+    return map(_encode, zip(*(rows.column(name).to_pylist() for name in columns), strict=True))
+
+
+def _null_keys(rows: pa.RecordBatch, columns: Sequence[str]) -> int:
+    if not any(rows.column(name).null_count for name in columns):
+        return 0
+    null = np.zeros(rows.num_rows, dtype=bool)
+    for name in columns:
+        null |= np.asarray(pc.is_null(rows.column(name)))
+    return int(null.sum())

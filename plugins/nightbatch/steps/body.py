@@ -15,13 +15,14 @@ from nightbatch.core.errors import Absent, Incomplete, NightbatchError, Unreadab
 from nightbatch.core.facts import Claim
 from nightbatch.core.ids import Shard
 from nightbatch.core.ports import Body
-from nightbatch.core.request import BODY_HEAD, BODY_TAIL
+from nightbatch.core.request import BODY_HEAD, BODY_TAIL, Frame
 from nightbatch.core.run import Run
 from nightbatch.steps import sheets
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.overlap import ahead
 
-CHUNK = 1024 * 1024
+BATCH_ROWS, CHUNK = 4_096, 256 * 1024
 
 
 class BurntOutError(NightbatchError):
@@ -53,35 +54,37 @@ def body_of(shard: Shard, claim: Claim, ledger: Ledger, fuse: Fuse) -> Body:
         run = ledger.run(claim.snapshot)
     except Absent as error:
         raise _not_whole(error) from None
-    return Body(claim.size, _chunks(_items(ledger.claimed(shard), run, ledger), claim, fuse))
+    staged = ahead(_staged(ledger.claimed(shard), run, ledger))
+    return Body(claim.size, _chunks(staged, run.frame, claim, fuse))
 
 
-def _items(claimed: pa.Table, run: Run, ledger: Ledger) -> Iterator[bytes]:
-    item = run.frame.item
+def _staged(claimed: pa.Table, run: Run, ledger: Ledger) -> Iterator[pa.RecordBatch]:
+    """Read the claimed requests part by part; which rows of a part are claimed is found once, from its ids."""
     for part in pc.unique(claimed.column("part")).to_pylist():
         wanted = claimed.filter(pc.equal(claimed.column("part"), part)).column("id").combine_chunks()
+        key, at = keys.requests(run.snapshot, part), 0
         try:
-            for batch in sheets.batches(ledger.store, keys.requests(run.snapshot, part), None, 8_192):
-                kept = batch.filter(pc.is_in(batch.column("id"), value_set=wanted))
-                ids, contents = kept.column("id").to_pylist(), kept.column("content").to_pylist()
-                yield from map(item, ids, contents)
+            ids = sheets.table(ledger.store, key, ["id"]).column("id")
+            kept = pc.is_in(ids, value_set=wanted).combine_chunks()
+            for batch in sheets.batches(ledger.store, key, ["id", "content"], BATCH_ROWS):
+                mask, at = kept.slice(at, batch.num_rows), at + batch.num_rows
+                yield batch if mask.true_count == batch.num_rows else batch.filter(mask)
         except (Absent, Unreadable) as error:
             raise _not_whole(error) from None
 
 
-def _chunks(items: Iterator[bytes], claim: Claim, fuse: Fuse) -> Iterator[bytes]:
-    """Join the items to a body in chunks of about a megabyte; its last bytes, alone, only if the fuse still burns."""
-    gathered, count = bytearray(BODY_HEAD), 0
-    for entry in items:
-        gathered += b"," + entry if count else entry
-        count += 1
-        if len(gathered) >= CHUNK:
+def _chunks(staged: Iterator[pa.RecordBatch], frame: Frame, claim: Claim, fuse: Fuse) -> Iterator[bytes]:
+    """Join the items to a body in chunks; its last bytes, alone, only if the fuse still burns."""
+    count = 0
+    yield BODY_HEAD
+    for batch in staged:
+        items = frame.items(batch.column("id"), batch.column("content"))
+        for at in range(0 if count else 1, len(items), CHUNK):
             fuse.check()
-            yield bytes(gathered)
-            gathered.clear()
+            yield items[at : at + CHUNK].tobytes()
+        count += batch.num_rows
     if count != claim.total:
         raise Incomplete(f"{count} of {claim.total} staged requests were found: the snapshot is not whole any more.")
-    yield bytes(gathered)
     reach("body sent but for its end")
     fuse.check()
     yield BODY_TAIL

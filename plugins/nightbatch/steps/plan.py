@@ -110,10 +110,9 @@ def _has_bought(ref: RunRef, rows: list[Row]) -> bool:
 
 def _asked(run: Run, ledger: Ledger) -> Iterator[pa.Table]:
     for part, key in enumerate(ledger.request_parts(run)):
-        for batch in sheets.batches(ledger.store, key, None, 65_536):
-            sizes = pc.binary_length(batch.column("content"))
-            parts = pa.array([part] * batch.num_rows, pa.int32())
-            yield pa.table({"id": batch.column("id"), "part": parts, "size": sizes})
+        for batch in sheets.batches(ledger.store, key, ["id", "size"], 65_536):
+            parts = pa.repeat(pa.scalar(part, pa.int32()), batch.num_rows)
+            yield pa.table({"id": batch.column("id"), "part": parts, "size": batch.column("size")})
 
 
 def _settled(ref: RunRef, ledger: Ledger, view: View) -> Iterator[pa.Array]:

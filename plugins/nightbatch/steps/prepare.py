@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from nightbatch.core import caching, keys
 from nightbatch.core.answer import AnswerType
@@ -26,8 +25,9 @@ from nightbatch.core.template import Template
 from nightbatch.core.uniqueness import KeyCheck
 from nightbatch.steps import sheets
 from nightbatch.steps.failpoints import reach
+from nightbatch.steps.overlap import Behind, ahead
 from nightbatch.steps.prices import prices
-from nightbatch.steps.source import Source, check_unchanged, common_schema, parquet_files, read
+from nightbatch.steps.source import BATCH_ROWS, Source, check_unchanged, common_schema, parquet_files, read
 
 PART_ROWS = 131_072
 
@@ -124,29 +124,32 @@ def _stage(
     """Write rows and requests part by part; return the counts of parts, rows and requests."""
     key_check, rows, requests = KeyCheck(list(enrichment.key)), 0, 0
     parts = 0
-    for part in _parts(read(source, enrichment.limit)):
+    for part in _parts(ahead(read(source, enrichment.limit))):
         with ExitStack() as stack:
             row_sheet, request_sheet = (
-                stack.enter_context(sheets.Sheet(state, key(name, parts), schema))
+                stack.enter_context(sheets.Sheet(state, key(name, parts), schema, plain=True))
                 for key, schema in ((keys.rows, rows_schema(source.schema, enrichment.kept)), (keys.requests, REQUESTS))
             )
-            seen: pa.Array = pa.array([], REQUESTS.field("id").type)
+            behind = stack.enter_context(Behind())
+            seen: set[bytes] = set()
             for batch in part:
                 key_check.add(batch)
-                staged = stager.stage(batch)
+                staged = stager.stage(batch, seen)
                 kept = [*(batch.column(column) for column in enrichment.kept), staged.ids, staged.problems]
-                row_sheet.write(pa.RecordBatch.from_arrays(kept, schema=row_sheet.schema))
-                fresh = staged.requests.filter(pc.invert(pc.is_in(staged.requests.column("id"), value_set=seen)))
-                request_sheet.write(fresh)
-                seen = pa.concat_arrays([seen, fresh.column("id")])
+                behind.do(row_sheet.write, pa.RecordBatch.from_arrays(kept, schema=row_sheet.schema))
+                behind.do(request_sheet.write, staged.requests)
             for sheet in (row_sheet, request_sheet):
-                sheet.close()
-                sheet.commit()
-                reach("part of the snapshot written")
-            rows, requests = rows + row_sheet.rows, requests + request_sheet.rows
-        parts += 1
-    key_check.check()
+                behind.do(sheet.close)
+                behind.do(sheet.commit)
+                behind.do(reach, "part of the snapshot written")
+        rows, requests, parts = rows + row_sheet.rows, requests + request_sheet.rows, parts + 1
+    key_check.check(lambda: _staged_rows(state, name, parts, list(enrichment.key)))
     return parts, rows, requests
+
+
+def _staged_rows(state: Store, name: Snapshot, parts: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    for part in range(parts):
+        yield from sheets.batches(state, keys.rows(name, part), columns, BATCH_ROWS)
 
 
 def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatch]]:

@@ -13,12 +13,22 @@ from nightbatch.core.ports import Creates, Reads, Upload
 
 
 class Sheet:
-    """A Parquet file in the making. Leaving its block by an exception forgets it; `commit` publishes it."""
+    """A Parquet file in the making. Leaving its block by an exception forgets it; `commit` publishes it.
 
-    def __init__(self, store: Creates, key: str, schema: pa.Schema) -> None:
+    `plain` is for columns whose values are all different: no dictionaries and no statistics.
+    """
+
+    def __init__(self, store: Creates, key: str, schema: pa.Schema, *, plain: bool = False) -> None:
         self.key, self.schema, self.rows = key, schema, 0
         self._upload = store.upload(key)
-        self._writer = pq.ParquetWriter(pa.PythonFile(_Sink(self._upload), mode="w"), schema, compression="zstd")
+        self._writer = pq.ParquetWriter(
+            pa.PythonFile(_Sink(self._upload), mode="w"),
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=not plain,
+            write_statistics=not plain,
+        )
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Add rows; those of one call become row groups of their own."""

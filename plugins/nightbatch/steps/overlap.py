@@ -1,0 +1,41 @@
+"""One thread beside the main one: reads come ahead of their use, writes follow behind; both leave Python's lock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_END: Any = object()
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the same, with the next item being made in a thread meanwhile."""
+    with ThreadPoolExecutor(1, "ahead") as thread:
+        following = thread.submit(next, items, _END)
+        while (item := following.result()) is not _END:
+            following = thread.submit(next, items, _END)
+            yield item
+
+
+class Behind:
+    """Does calls one after another in a thread, at most one of them waiting; leaving its block waits for all."""
+
+    def __init__(self) -> None:
+        self._thread, self._calls = ThreadPoolExecutor(1, "behind"), deque[Future[Any]]()
+
+    def do(self, call: Callable[..., Any], *args: Any) -> None:
+        """Have a call done; raises what an earlier one raised."""
+        while len(self._calls) > 1:
+            self._calls.popleft().result()
+        self._calls.append(self._thread.submit(call, *args))
+
+    def __enter__(self) -> Behind:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=kind is not None)
+        while self._calls and kind is None:
+            self._calls.popleft().result()

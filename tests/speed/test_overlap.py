@@ -1,0 +1,68 @@
+"""Reads ahead and writes behind change when things happen, never what or in which order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from nightbatch.steps.overlap import Behind, ahead
+
+
+def test_ahead_yields_the_same_in_the_same_order() -> None:
+    assert list(ahead(iter(range(50)))) == list(range(50))
+
+
+def test_ahead_makes_items_in_one_other_thread() -> None:
+    names = set(ahead(threading.current_thread().name for _ in range(5)))
+    assert len(names) == 1
+    assert threading.current_thread().name not in names
+
+
+def test_ahead_passes_an_error_on_after_the_items_before_it() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    items = ahead(broken())
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(items)
+
+
+def test_ahead_stops_when_its_reader_stops() -> None:
+    made: list[int] = []
+    items = ahead(made.append(n) or n for n in range(100))  # type: ignore[func-returns-value]
+    assert next(items) == 0
+    items.close()  # type: ignore[attr-defined]
+    assert len(made) <= 3
+
+
+def test_behind_keeps_the_order_and_ends_with_all_done() -> None:
+    done: list[int] = []
+    with Behind() as behind:
+        for number in range(20):
+            behind.do(done.append, number)
+    assert done == list(range(20))
+
+
+def test_behind_raises_what_a_call_raised() -> None:
+    def fail() -> None:
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"), Behind() as behind:
+        behind.do(fail)
+
+
+def test_behind_lets_the_blocks_own_error_through_once_the_running_call_is_over() -> None:
+    done: list[int] = []
+
+    def work() -> None:
+        with Behind() as behind:
+            behind.do(done.append, 1)
+            raise KeyError("own")
+
+    with pytest.raises(KeyError):
+        work()
+    assert done in ([], [1])

@@ -1,0 +1,90 @@
+"""The fast path gives the bytes of the compiled one: prompts, ids and the body, for any rows."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nightbatch.core.custom_ids import custom_ids
+from nightbatch.core.request import encode_contents, frame
+from nightbatch.core.staging import EMPTY, TOO_LARGE, Stager
+from nightbatch.core.template import Template
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+CELLS = {
+    "text": (pa.string(), TEXT),
+    "count": (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
+    "share": (pa.float64(), st.floats(allow_nan=False, allow_infinity=False)),
+    "flag": (pa.bool_(), st.booleans()),
+    "when": (
+        pa.timestamp("us", "UTC"),
+        st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)),
+    ),
+    "tags": (pa.list_(pa.string()), st.lists(TEXT, max_size=3)),
+}
+SCHEMA = pa.schema([pa.field(name, kind) for name, (kind, _) in CELLS.items()])
+ROW = st.fixed_dictionaries({name: st.none() | cells for name, (_, cells) in CELLS.items()})
+ROWS = st.lists(ROW, min_size=1, max_size=5)
+    st.fixed_dictionaries({n: st.none() | cells for n, (_, cells) in CELLS.items()}), min_size=1, max_size=5
+)
+LITERAL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}"), max_size=20)
+FRAME = frame({"model": "m", "max_tokens": 9}, system="Be brief.", cache=True)
+
+
+@settings(deadline=None)
+@given(ROWS, st.lists(st.sampled_from(sorted(CELLS)), max_size=4), st.lists(LITERAL, min_size=5, max_size=5))
+def test_a_template_of_plain_substitutions_renders_as_its_compiled_form(
+    rows: list[dict[str, Any]], names: list[str], literals: list[str]
+) -> None:
+    plain = literals[0] + "".join(f"{{{{ {name} }}}}{text}" for name, text in zip(names, literals[1:], strict=False))
+    compiled = plain + "{% if true %}{% endif %}"
+    batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+    assert list(Template(plain).render(batch)) == list(Template(compiled).render(batch))
+
+
+@settings(deadline=None)
+@given(st.lists(TEXT, max_size=6))
+def test_a_body_built_in_columns_equals_one_built_item_by_item(prompts: list[str]) -> None:
+    contents = encode_contents(prompts)
+    assert [json.loads(content) for content in contents] == prompts
+    ids = FRAME.request_ids(contents)
+    assert ids == [FRAME.request_id(content) for content in contents]
+    joined = FRAME.items(pa.array(ids, pa.binary(20)), pa.array(contents, pa.large_binary()))
+    assert joined.tobytes() == b"".join(b"," + FRAME.item(i, c) for i, c in zip(ids, contents, strict=True))
+
+
+def test_items_of_a_slice_are_the_slices_own() -> None:
+    contents = encode_contents(["a", "b", "c", "d"])
+    ids = FRAME.request_ids(contents)
+    batch = pa.RecordBatch.from_arrays(
+        [pa.array(ids, pa.binary(20)), pa.array(contents, pa.large_binary())], names=["id", "content"]
+    ).slice(1, 2)
+    expected = b"".join(b"," + FRAME.item(i, c) for i, c in zip(ids[1:3], contents[1:3], strict=True))
+    assert FRAME.items(batch.column("id"), batch.column("content")).tobytes() == expected
+
+
+def test_ids_print_as_hex_and_null_stays_null() -> None:
+    ids = pa.array([bytes(range(20)), None, b"\xff" * 20], pa.binary(20))
+    assert custom_ids(ids).to_pylist() == [bytes(range(20)).hex(), None, "ff" * 20]
+    assert custom_ids(ids.slice(2)).to_pylist() == ["ff" * 20]
+    assert custom_ids(pa.nulls(2, pa.binary(20))).to_pylist() == [None, None]
+
+
+def test_a_row_is_asked_once_in_its_part_and_a_problem_is_never_asked() -> None:
+    stager = Stager(Template("{{ text }}"), FRAME, max_bytes=len(FRAME.wire) + 200)
+    rows = pa.record_batch({"text": ["a", "b", "a", " \n", "c" * 300]})
+    seen: set[bytes] = set()
+    first = stager.stage(rows, seen)
+    assert first.requests.column("content").to_pylist() == [b'"a"', b'"b"']
+    assert first.requests.column("size").to_pylist() == [3, 3]
+    assert first.problems.to_pylist() == [None, None, None, EMPTY, TOO_LARGE]
+    assert first.ids.to_pylist()[0] == first.ids.to_pylist()[2]
+    assert first.ids.to_pylist()[3:] == [None, None]
+    again = stager.stage(rows, seen)
+    assert again.ids == first.ids
+    assert again.requests.num_rows == 0
