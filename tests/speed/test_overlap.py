@@ -55,6 +55,22 @@ def test_behind_raises_what_a_call_raised() -> None:
         behind.do(fail)
 
 
+def test_behind_does_nothing_after_a_call_that_raised() -> None:
+    done: list[int] = []
+
+    def fail() -> None:
+        raise OSError("full")
+
+    def work() -> None:
+        with Behind() as behind:
+            behind.do(fail)
+            behind.do(done.append, 1)
+
+    with pytest.raises(OSError, match="full"):
+        work()
+    assert done == []
+
+
 def test_behind_lets_the_blocks_own_error_through_once_the_running_call_is_over() -> None:
     done: list[int] = []
 

@@ -16,10 +16,18 @@ from nightbatch.core.staging import EMPTY, TOO_LARGE, Stager
 from nightbatch.core.template import Template
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-CELLS = {
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+CELLS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
     "text": (pa.string(), TEXT),
     "count": (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
-    "share": (pa.float64(), st.floats(allow_nan=False, allow_infinity=False)),
+    "share": (pa.float64(), st.floats()),
+    "shares": (pa.list_(pa.float32()), st.lists(st.floats(allow_nan=False, width=32), max_size=3)),
+    "price": (pa.decimal128(12, 3), st.decimals(-1000, 1000, places=3)),
+    "day": (pa.date32(), st.dates()),
+    "place": (
+        pa.struct([("x", pa.float64()), ("name", pa.string())]),
+        st.fixed_dictionaries({"x": FINITE, "name": TEXT}),
+    ),
     "flag": (pa.bool_(), st.booleans()),
     "when": (
         pa.timestamp("us", "UTC"),
@@ -30,8 +38,6 @@ CELLS = {
 SCHEMA = pa.schema([pa.field(name, kind) for name, (kind, _) in CELLS.items()])
 ROW = st.fixed_dictionaries({name: st.none() | cells for name, (_, cells) in CELLS.items()})
 ROWS = st.lists(ROW, min_size=1, max_size=5)
-    st.fixed_dictionaries({n: st.none() | cells for n, (_, cells) in CELLS.items()}), min_size=1, max_size=5
-)
 LITERAL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}"), max_size=20)
 FRAME = frame({"model": "m", "max_tokens": 9}, system="Be brief.", cache=True)
 

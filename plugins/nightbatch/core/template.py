@@ -1,7 +1,8 @@
 """Prompt templates: column values are variables of a Jinja template, never templates themselves.
 
 A template of plain substitutions is joined column by column in Arrow; any other is compiled by MiniJinja.
-Both print a value with `display`, so they give equal bytes. A null prints as nothing.
+Both print a value with `display`, so they give equal bytes. A null prints as nothing, a
+number that is whole without a fraction (MiniJinja knows no difference between 1 and 1.0).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +25,7 @@ from nightbatch.core.errors import TemplateError
 _PLAIN = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}")
 _MARKUP = re.compile(r"\{\{|\{%|\{#")
 _TRIMMED = re.compile(r"\{\{-|-\}\}")
+_FRACTIONS = re.compile(r"double|float|decimal")
 _GLOBALS = {"range", "dict", "namespace", "debug", "loop", "self", "true", "false", "none"}
 
 
@@ -121,7 +124,27 @@ def _values(column: pa.Array) -> list[Any]:
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     values: list[Any] = column.to_pylist()
-    return values
+    return [_number(value) for value in values] if _FRACTIONS.search(str(column.type)) else values
+
+
+def _number(value: Any) -> Any:
+    """Give a number the form that MiniJinja leaves as it is, without loss; also inside lists and structs.
+
+    A float or decimal that is whole becomes an integer; any other decimal a float, or text if it has too many digits.
+    """
+    match value:
+        case float():
+            return int(value) if value.is_integer() and abs(value) <= 2.0**63 else value
+        case Decimal():
+            if value == value.to_integral_value():
+                return int(value)
+            return float(value) if Decimal(repr(float(value))) == value else str(value)
+        case list():
+            return [_number(one) for one in value]
+        case dict():
+            return {name: _number(one) for name, one in value.items()}
+        case _:
+            return value
 
 
 def _environment() -> minijinja.Environment:

@@ -21,16 +21,20 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 class Behind:
-    """Does calls one after another in a thread, at most one of them waiting; leaving its block waits for all."""
+    """Does calls one after another in a thread, at most one of them waiting; leaving its block waits for all.
+
+    After a call that raised, none is done any more.
+    """
 
     def __init__(self) -> None:
         self._thread, self._calls = ThreadPoolExecutor(1, "behind"), deque[Future[Any]]()
+        self._failed = False
 
     def do(self, call: Callable[..., Any], *args: Any) -> None:
         """Have a call done; raises what an earlier one raised."""
         while len(self._calls) > 1:
             self._calls.popleft().result()
-        self._calls.append(self._thread.submit(call, *args))
+        self._calls.append(self._thread.submit(self._do, call, *args))
 
     def __enter__(self) -> Behind:
         return self
@@ -39,3 +43,9 @@ class Behind:
         self._thread.shutdown(cancel_futures=kind is not None)
         while self._calls and kind is None:
             self._calls.popleft().result()
+
+    def _do(self, call: Callable[..., Any], *args: Any) -> None:
+        if not self._failed:
+            self._failed = True
+            call(*args)
+            self._failed = False
