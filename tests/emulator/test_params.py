@@ -6,6 +6,13 @@ FORCED = {"tools": [{"name": "t", "input_schema": {"type": "object"}}], "tool_ch
 LONG = "word " * 900_000
 
 
+SCHEMA = {"type": "object", "properties": {}, "additionalProperties": False}
+FORM = {"format": {"type": "json_schema", "schema": SCHEMA}}
+ASKED, PREFILL = [{"role": "user", "content": "x"}], {"role": "assistant", "content": "{"}
+DOCUMENT = {"type": "document", "source": {"type": "text", "data": "x"}, "citations": {"enabled": True}}
+CITED = {"role": "user", "content": [DOCUMENT]}
+
+
 def marked(ttl):
     return {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": ttl}}
 
@@ -58,6 +65,8 @@ BAD = [
     ({"output_config": {"effort": "huge"}}, "invalid_request_error", "output_config.effort"),
     ({"output_config": {"format": {"type": "text"}}}, "invalid_request_error", "output_config.format.type"),
     ({"output_config": {"format": {"type": "json_schema"}}}, "invalid_request_error", "schema: Field required"),
+    ({"messages": [*ASKED, PREFILL], "output_config": FORM}, "invalid_request_error", "prefilling"),
+    ({"messages": [CITED], "output_config": FORM}, "invalid_request_error", "citations are not supported"),
     (
         {"system": [marked("2h")]},
         "invalid_request_error",

@@ -14,7 +14,7 @@ from nightbatch.emulator.faults import Fault
 from nightbatch.emulator.frame import Frame, Frames
 from nightbatch.emulator.models import Model, dated_id
 from nightbatch.emulator.outcome import Outcome, errored
-from nightbatch.emulator.params import check_messages, check_prompt
+from nightbatch.emulator.params import check_messages, check_prompt, check_with_format
 from nightbatch.emulator.prompt import Prompt, messages_prompt
 from nightbatch.emulator.reply import Failure, Reply, Responder
 from nightbatch.emulator.row_faults import instead, spoil
@@ -48,6 +48,7 @@ class Answerer:
             return errored(model.kind, model.message)
         try:
             check_messages(asked.params.get("messages"))
+            check_with_format(frame.params, asked.params["messages"])
             prompt = frame.prompt + messages_prompt(asked.params["messages"])
             prompt = _with_last_breakpoint(prompt, asked.params.get("cache_control"))
             check_prompt(prompt, model)

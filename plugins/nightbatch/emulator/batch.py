@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,8 +61,7 @@ class Batch:
         if self.status(now) != "ended" or self.answers is None:
             return empty | {"processing": self.count}
         answered = self.timeline.answered(self.count)
-        counted = Counter(self.answers.kinds[:answered])
-        tally = empty | {name: counted[kind] for kind, name in KINDS.items()}
+        tally = empty | {name: self.answers.kinds.count(kind, 0, answered) for kind, name in KINDS.items()}
         tally[self.timeline.left_over()] += self.count - answered
         return tally
 

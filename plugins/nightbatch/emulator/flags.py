@@ -25,6 +25,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> Settings:
         clock_offset=given.clock_offset,
         timestamps=given.timestamps,
         cancel_ended=given.cancel_ended,
+        results_type=given.results_type,
         gzip=given.gzip,
         state=given.state,
         limits=limits,
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--responder", default=Settings.responder, metavar="MODULE:CALLABLE", help="who answers: params -> answer")
     add("--api-key", action="append", default=[], metavar="KEY", help="accept this key (again for more); default: any")
     add("--state", type=Path, metavar="DIR", help="keep everything in DIR, to go on after a restart")
+    add("--results-type", default=Settings.results_type, metavar="TYPE", help="the content-type of results")
     add("--gzip", action="store_true", help="compress results for clients that accept it")
     add("--cancel-ended", type=int, choices=(200, 400, 409), default=400, help="status of cancelling an ended batch")
     add("--fault", action="append", default=[], metavar="WHERE:WHAT[:KEY=VALUE,…]", help="a fault, or its JSON")

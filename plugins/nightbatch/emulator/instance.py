@@ -3,13 +3,12 @@
 Bounds are looked for in descriptions too, where the SDK writes what the API does not take: `{minimum: 1, maximum: 5}`.
 """
 
-import random
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightbatch.emulator.words import chance_of, pick_words, sentence
+from nightbatch.emulator.words import Chance, pick_words, sentence
 
 Schema = Mapping[str, Any]
 
@@ -21,11 +20,11 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def instance(schema: Schema, text: str, *, seed: int) -> Any:
     """Return an instance of `schema` that follows `text` where it can: an enum's value named in the text is chosen."""
-    return _Maker(schema, text, chance_of(text, seed)).make(schema, depth=0)
+    return _Maker(schema, text, Chance(text, seed)).make(schema, depth=0)
 
 
 class _Maker:
-    def __init__(self, root: Schema, text: str, chance: random.Random) -> None:
+    def __init__(self, root: Schema, text: str, chance: Chance) -> None:
         self.root = root
         self.text = text
         self.lower = text.lower()
@@ -50,7 +49,7 @@ class _Maker:
     def _of_type(self, schema: Schema, depth: int) -> Any:
         kind = schema.get("type", "object" if "properties" in schema else "string")
         if isinstance(kind, list):
-            kind = self.chance.choice([name for name in kind if name != "null"] or ["null"])
+            kind = self.chance.pick([name for name in kind if name != "null"] or ["null"])
         match kind:
             case "object":
                 return self._object(schema, depth)
@@ -61,7 +60,7 @@ class _Maker:
             case "number":
                 return self._number(schema, whole=False)
             case "boolean":
-                return self.chance.random() < 0.5
+                return self.chance.share() < 0.5
             case "null":
                 return None
         return self._string(schema)
@@ -69,13 +68,13 @@ class _Maker:
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
         needed = schema.get("required", [])
         fields = schema.get("properties", {})
-        chosen = (name for name in fields if name in needed or (depth < 6 and self.chance.random() < 0.8))
+        chosen = (name for name in fields if name in needed or (depth < 6 and self.chance.share() < 0.8))
         return {name: self.make(fields[name], depth=depth + 1) for name in chosen}
 
     def _array(self, schema: Schema, depth: int) -> list[Any]:
         least = int(schema.get("minItems", 0))
         most = int(schema.get("maxItems", least + 3))
-        length = self.chance.randint(least, max(least, most if depth < 6 else least))
+        length = least + self.chance.below(max(least, most if depth < 6 else least) - least + 1)
         return [self.make(schema.get("items", {}), depth=depth + 1) for _ in range(length)]
 
     def _number(self, schema: Schema, *, whole: bool) -> float:
@@ -85,9 +84,10 @@ class _Maker:
         low = (min(0, high) if high is not None else 0) if low is None else low
         high = max(low, 100) if high is None else high
         if not whole:
-            return round(self.chance.uniform(low, high), 2)
+            return round(low + self.chance.share() * (high - low), 2)
         multiple = int(schema.get("multipleOf", 1)) or 1
-        return self.chance.randint(-(-int(low) // multiple), int(high) // multiple) * multiple
+        first = -(-int(low) // multiple)
+        return (first + self.chance.below(max(1, int(high) // multiple - first + 1))) * multiple
 
     def _string(self, schema: Schema) -> str:
         form = schema.get("format")
@@ -103,8 +103,8 @@ class _Maker:
         return text[:most]
 
     def _formatted(self, form: str) -> str | None:
-        day = _START + timedelta(seconds=self.chance.randrange(300 * 86_400))
-        number = self.chance.randrange(1, 255)
+        day = _START + timedelta(seconds=self.chance.below(300 * 86_400))
+        number = 1 + self.chance.below(254)
         word = "-".join(pick_words(self.text, self.chance, 1)) or "example"
         forms = {
             "date": f"{day:%Y-%m-%d}",
@@ -116,7 +116,7 @@ class _Maker:
             "uri": f"https://example.com/{word}",
             "ipv4": f"192.0.2.{number}",
             "ipv6": f"2001:db8::{number:x}",
-            "uuid": f"{self.chance.getrandbits(128):032x}",
+            "uuid": "".join(f"{self.chance.below(1 << 16):04x}" for _ in range(8)),
         }
         made = forms.get(form)
         return "-".join(re.findall(r"(.{8})(.{4})(.{4})(.{4})(.{12})", made)[0]) if form == "uuid" and made else made
@@ -126,13 +126,13 @@ class _Maker:
         for value in values:
             if isinstance(value, str) and value and value.replace("_", " ").lower() in self.lower:
                 return value
-        return self.chance.choice(values)
+        return self.chance.pick(values)
 
     def _variant(self, variants: list[Any], depth: int) -> Any:
         plain = [variant for variant in variants if not _is_null(variant)]
-        if not plain or (len(plain) < len(variants) and self.chance.random() < 0.25):
+        if not plain or (len(plain) < len(variants) and self.chance.share() < 0.25):
             return {"type": "null"}
-        return plain[0] if depth >= 6 else self.chance.choice(plain)
+        return plain[0] if depth >= 6 else self.chance.pick(plain)
 
     def _resolve(self, ref: str) -> Any:
         found: Any = self.root
@@ -166,7 +166,7 @@ def _is_null(schema: Any) -> bool:
     return isinstance(schema, dict) and (schema.get("type") == "null" or schema.get("const", 0) is None)
 
 
-def _matching(pattern: str, chance: random.Random) -> str:
+def _matching(pattern: str, chance: Chance) -> str:
     """Return a string that matches a simple pattern: classes, groups of alternatives and counts; else the bare text."""
     return "".join(_pieces(pattern.removeprefix("^").removesuffix("$"), chance))
 
@@ -175,7 +175,7 @@ _PIECE = re.compile(r"(\[[^\]]+\]|\\[dws]|\([^()]*\)|\\.|.)(\{(\d+)(?:,\d*)?\}|[
 _ALPHABETS = {r"\d": "0123456789", r"\w": "abcdefghijklmnopqrstuvwxyz", r"\s": " ", ".": "abcdefgh"}
 
 
-def _pieces(pattern: str, chance: random.Random) -> list[str]:
+def _pieces(pattern: str, chance: Chance) -> list[str]:
     made = []
     for piece, times, least in _PIECE.findall(pattern):
         repeat = int(least) if least else (0 if times in {"*", "?"} else 1)
@@ -183,12 +183,12 @@ def _pieces(pattern: str, chance: random.Random) -> list[str]:
     return made
 
 
-def _piece(piece: str, chance: random.Random) -> str:
+def _piece(piece: str, chance: Chance) -> str:
     if piece.startswith("("):
-        return _matching(chance.choice(piece[1:-1].removeprefix("?:").split("|")), chance)
+        return _matching(chance.pick(piece[1:-1].removeprefix("?:").split("|")), chance)
     if piece.startswith("["):
-        return chance.choice(_letters(piece[1:-1]))
-    return chance.choice(_ALPHABETS[piece]) if piece in _ALPHABETS else piece.removeprefix("\\")
+        return chance.pick(_letters(piece[1:-1]))
+    return chance.pick(_ALPHABETS[piece]) if piece in _ALPHABETS else piece.removeprefix("\\")
 
 
 def _letters(inside: str) -> str:

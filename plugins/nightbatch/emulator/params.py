@@ -8,7 +8,7 @@ import msgspec
 
 from nightbatch.emulator.errors import ApiError, invalid
 from nightbatch.emulator.models import Model, find_model
-from nightbatch.emulator.prompt import Prompt
+from nightbatch.emulator.prompt import Prompt, output_schema
 from nightbatch.emulator.schema_rules import check_schema
 
 Params = Mapping[str, Any]
@@ -67,6 +67,19 @@ def check_messages(messages: object) -> None:
         _check_message(message, f"messages.{number}")
     if messages[0]["role"] == "assistant":
         raise invalid("messages: first message must use the 'user' role")
+
+
+def check_with_format(frame: Params, messages: list[dict[str, Any]]) -> None:
+    """Raise the error of a prefill or of citations where the answer must follow a schema."""
+    if output_schema(frame) is None:
+        return
+    if messages[-1]["role"] == "assistant":
+        raise invalid("output_config.format: prefilling the assistant's message is not supported")
+    for message in messages:
+        for block in message["content"] if isinstance(message["content"], list) else ():
+            citations = block.get("citations")
+            if isinstance(citations, dict) and citations.get("enabled"):
+                raise invalid("output_config.format: citations are not supported")
 
 
 def _check_message(message: object, place: str) -> None:

@@ -7,7 +7,7 @@ from nightbatch.emulator.instance import instance
 from nightbatch.emulator.prompt import last_text, output_schema
 from nightbatch.emulator.reply import Answer, Reply
 from nightbatch.emulator.tickets import FIELDS, is_ticket_schema, triage
-from nightbatch.emulator.words import chance_of, sentence
+from nightbatch.emulator.words import Chance, sentence
 
 
 class schema:  # noqa: N801 - named as it stands in `--responder`
@@ -24,7 +24,7 @@ class schema:  # noqa: N801 - named as it stands in `--responder`
             return made
         if (tool := _forced_tool(params)) is not None:
             return self._tool_use(tool, text)
-        return sentence(text, chance_of(text, self.seed))
+        return sentence(text, Chance(text, self.seed))
 
     def instance(self, wanted: Mapping[str, Any], text: str) -> Any:
         return instance(wanted, text, seed=self.seed)

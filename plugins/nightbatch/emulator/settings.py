@@ -54,6 +54,7 @@ class Settings:
     clock_offset: float = 0.0
     timestamps: TimestampStyle = "zulu"
     cancel_ended: Literal[200, 400, 409] = 400
+    results_type: str = "application/x-jsonl"
     gzip: bool = False
     state: Path | None = None
     faults: tuple[Any, ...] = ()

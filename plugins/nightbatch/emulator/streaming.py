@@ -26,11 +26,12 @@ async def send_results(
     """Stream a batch's result lines, with what the faults do to them."""
     ending = next((fault for fault in faults if fault.what in ENDINGS), None)
     blocks = _damaged_blocks(result_blocks(engine.store.lines(batch.id), batch), batch.count, faults)
-    response = web.StreamResponse(headers={"content-type": "application/x-jsonl"})
+    headers = {"content-type": engine.settings.results_type}
+    response = web.StreamResponse(headers=headers)
     if engine.settings.gzip and "gzip" in request.headers.get("accept-encoding", ""):
         response.enable_compression(web.ContentCoding.gzip)
     if ending is not None and ending.options.get("close"):
-        response = _CloseDelimited(headers={"content-type": "application/x-jsonl"})
+        response = _CloseDelimited(headers=headers)
         response.force_close()
     if ending is not None:
         return await _send_badly(request, response, list(blocks), ending)

@@ -1,7 +1,6 @@
 """Triage of a support ticket by its words, so that a demo's answers make sense to a person who reads them."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,14 +54,14 @@ def _summary(text: str, category: str) -> str:
     if len(sentences) < 2:
         telling = sentences[0] if sentences else text.strip()[:200]
     else:
-        telling = max(sentences, key=lambda part: _said(part)[category])
+        telling = max(sentences, key=lambda part: _said(part).get(category, 0))
     return telling if len(telling) <= 160 else telling[:157].rsplit(" ", 1)[0] + "…"
 
 
-def _said(text: str) -> Counter[str]:
+def _said(text: str) -> dict[str, int]:
     """Count the words and phrases of each group; a word counts by how it begins."""
+    said = dict.fromkeys(_STEMS, 0)
     lower = text.lower()
-    said: Counter[str] = Counter()
     for word in lower.split():
         for stem, group in _WORDS.get(word[:3], ()):
             if word.startswith(stem):

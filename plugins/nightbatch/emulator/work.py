@@ -52,6 +52,7 @@ def work(job: Job, answerer: Answerer) -> Iterator[None]:
     if job.index is not None:
         write_index(job.index, answers)
     batch.answers = answers
+    job.body.unlink(missing_ok=True)
 
 
 def _shuffled(job: Job) -> list[Item]:
