@@ -117,6 +117,29 @@ class Batches(Protocol):
         """Read one batch. Raises BatchGone or ApiUnavailable."""
 
 
+class Sight(NamedTuple):
+    """One batch, and the seconds that the API asks to wait before the next look."""
+
+    batch: Batch
+    hint: float | None = None
+
+
+class AsyncBatches(Protocol):
+    """Read and cancel batches from an event loop, without blocking it. No verb retries by itself."""
+
+    async def page(self, after: BatchId | None, limit: int) -> Page:
+        """List batches, newest first. Raises ApiUnavailable or AccountStopped."""
+
+    async def batch(self, batch: BatchId) -> Sight:
+        """Read one batch. Raises BatchGone, ApiUnavailable or AccountStopped."""
+
+    async def cancel(self, batch: BatchId) -> None:
+        """Ask that a batch be cancelled; an ended one stays as it is. Raises as `batch`."""
+
+    async def close(self) -> None:
+        """Give back the connections."""
+
+
 class Cancels(Protocol):
     """Cancel batches."""
 

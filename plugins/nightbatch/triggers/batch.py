@@ -4,43 +4,110 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
 from nightbatch.core.errors import AccountStopped, BatchGone
+from nightbatch.triggers.kill import was_killed
+
+KILL_SECONDS = 120.0
+_killing: set[asyncio.Task[None]] = set()
 
 
 class BatchTrigger(BaseTrigger):
-    """Fire once a batch has ended, or is gone; `land` says what that means."""
+    """Fire once a batch has ended, or is gone.
 
-    def __init__(self, batch: str, conn: str, poll: str) -> None:
+    :param batch: the batch's id.
+    :param conn: the `anthropic` connection.
+    :param poll: the longest pause between two looks, in seconds.
+    :param deadline: time (ISO) at which the wait is cut short; empty: never.
+    :param cancel_at_deadline: cancel the batch then and wait for its end; else the task is skipped.
+    :param cancel_on_fail: cancel the batch when its task is marked failed, or its run fails.
+    """
+
+    def __init__(
+        self,
+        batch: str,
+        conn: str,
+        poll: str,
+        deadline: str = "",
+        cancel_at_deadline: str = "True",
+        cancel_on_fail: str = "False",
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.batch, self.conn, self.poll = batch, conn, poll
+        self.deadline, self.cancel_at_deadline, self.cancel_on_fail = deadline, cancel_at_deadline, cancel_on_fail
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        kwargs = {"batch": self.batch, "conn": self.conn, "poll": self.poll}
-        return "nightbatch.triggers.batch.BatchTrigger", kwargs
+        names = ("batch", "conn", "poll", "deadline", "cancel_at_deadline", "cancel_on_fail")
+        return "nightbatch.triggers.batch.BatchTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        try:
+            seen = await self._wait()
+        except AccountStopped as error:
+            self.log.error("The wait for batch %s fails: %s", self.batch, error)
+            yield self._end(TaskFailedEvent(), {"failed": str(error)})
+            return
+        if seen is None:
+            why = f"batch {self.batch} had not ended at the deadline; it is left alone."
+            self.log.warning("Skipped: %s", why)
+            yield self._end(TaskSkippedEvent(), {"skipped": why})
+            return
+        if self.task_instance is not None:
+            await asyncio.to_thread(self._push, seen)
+        yield self._end(TaskSuccessEvent(), seen)
+
+    async def on_kill(self) -> None:
+        """Cancel the batch if its task has failed by somebody's hand; a cleared or moved trigger cancels nothing.
+
+        Airflow cancels this coroutine again within a second, so the work is done in a task of its own.
+        """
+        if _yes(self.cancel_on_fail):
+            task = asyncio.get_running_loop().create_task(self._kill())
+            _killing.add(task)
+            task.add_done_callback(_killing.discard)
+            await asyncio.shield(task)
+
+    async def _wait(self) -> dict[str, Any] | None:
+        """Return what the batch came to; None: the deadline has passed."""
         from nightbatch.triggers.poller import poller
 
+        if not self.batch:  # a claim that was given up has none
+            return {"batch": "", "counts": {}}
+        shared, ceiling = poller(self.conn), float(self.poll)
         try:
-            seen: dict[str, Any] = {"batch": self.batch, "counts": {}}
-            if self.batch:  # a claim that was given up has none
-                ended = await poller(self.conn).wait(self.batch, float(self.poll))
-                seen["counts"] = ended.counts
+            try:
+                async with asyncio.timeout(self._left()):
+                    ended = await shared.wait(self.batch, ceiling)
+            except TimeoutError:
+                if not _yes(self.cancel_at_deadline):
+                    return None
+                self.log.warning("Batch %s is cancelled at its deadline.", self.batch)
+                await shared.cancel(self.batch)
+                ended = await shared.wait(self.batch, ceiling)
         except BatchGone:
-            seen = {"batch": self.batch, "counts": {}, "gone": True}
-        except AccountStopped as error:
-            self.log.error("%s", error)
-            yield TaskFailedEvent()
-            return
-        if self.task_instance is None:
-            yield TriggerEvent(seen)
-            return
-        await asyncio.to_thread(self._push, seen)
-        yield TaskSuccessEvent()
+            return {"batch": self.batch, "counts": {}, "gone": True}
+        return {"batch": self.batch, "counts": ended.counts}
+
+    async def _kill(self) -> None:
+        from nightbatch.triggers.poller import poller
+
+        async with asyncio.timeout(KILL_SECONDS):
+            if await was_killed(self.task_instance):
+                await poller(self.conn).cancel(self.batch)
+                self.log.warning("Batch %s is cancelled, since its task was marked failed.", self.batch)
+
+    def _left(self) -> float | None:
+        if not self.deadline or self.deadline == "None":
+            return None
+        return (datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds()
+
+    def _end(self, event: TriggerEvent, told: dict[str, Any]) -> TriggerEvent:
+        """End the task from here; `airflow dags test` has no task instance, and must go through a worker."""
+        return event if self.task_instance is not None else TriggerEvent(told)
 
     def _push(self, seen: dict[str, Any]) -> None:
         from airflow.sdk.execution_time.xcom import XCom
@@ -50,3 +117,7 @@ class BatchTrigger(BaseTrigger):
             key="return_value", value=seen, dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id,
             map_index=ti.map_index,
         )  # fmt: skip
+
+
+def _yes(given: str) -> bool:
+    return str(given).strip().lower() in {"true", "1", "yes"}

@@ -11,10 +11,11 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 DWELL = 4.0
 """Seconds before the first event: one that comes sooner can overtake the worker that is still deferring."""
+CEILING = 60.0
 
 
 class LaterTrigger(BaseTrigger):
-    """Fire at a time, or as soon as one of these batches has ended."""
+    """Fire at a time, or as soon as one of these batches has ended or is gone."""
 
     def __init__(self, until: str, batches: list[str], conn_id: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -27,13 +28,17 @@ class LaterTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         from nightbatch.triggers.poller import poller
 
-        left = (datetime.fromisoformat(self.until) - datetime.now(UTC)).total_seconds()
         await asyncio.sleep(DWELL)
+        left = max(0.0, (datetime.fromisoformat(self.until) - datetime.now(UTC)).total_seconds())
         if self.batches:
-            waits = [asyncio.ensure_future(poller(self.conn_id).wait(one, left)) for one in self.batches]
-            await asyncio.wait(waits, timeout=max(0.0, left - DWELL), return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
+            shared = poller(self.conn_id)
+            waits = [asyncio.ensure_future(shared.wait(one, CEILING)) for one in self.batches]
+            try:
+                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+                await asyncio.gather(*waits, return_exceptions=True)
         else:
-            await asyncio.sleep(max(0.0, left - DWELL))
+            await asyncio.sleep(left)
         yield TriggerEvent({})

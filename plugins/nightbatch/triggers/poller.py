@@ -7,122 +7,232 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import logging
 import random
-from typing import Any
-
-import anthropic
-import httpx2
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from nightbatch.core.errors import AccountStopped, ApiUnavailable, BatchGone
 from nightbatch.core.ids import BatchId
-from nightbatch.core.ports import Batch
-from nightbatch.io.anthropic_api import PATH, batch_of, page_of, page_path, read_error
+from nightbatch.core.poll import (
+    Ended,
+    Gone,
+    Missing,
+    Pace,
+    Shown,
+    Unread,
+    Watched,
+    backoff,
+    next_look,
+    on_state,
+)
+from nightbatch.core.ports import AsyncBatches, Batch
+from nightbatch.core.room import Place
+from nightbatch.triggers.line import Line
+from nightbatch.triggers.look import Look, aim, look
 
 log = logging.getLogger(__name__)
-SOONEST, GROWTH, GONE_LOOKS = 1.0, 1.3, 5
-_pollers: dict[tuple[str, int], Poller] = {}
+JITTER = 0.15
+"""Looks come up to this share sooner than they are due, so that many triggerers do not look at once."""
+BREATH = 250
+"""Batches that are thought about before the event loop has its turn."""
+_pollers: dict[str, Poller] = {}
 
 
 def poller(conn_id: str) -> Poller:
     """Return the poller of a connection in the running loop."""
-    key = (conn_id, id(asyncio.get_running_loop()))
-    if key not in _pollers:
-        _pollers[key] = Poller(conn_id)
-    return _pollers[key]
+    from nightbatch.hooks.waiting import Connection, pace
+
+    loop = asyncio.get_running_loop()
+    found = _pollers.get(conn_id)
+    if found is None or found.loop is not loop:
+        found = _pollers[conn_id] = Poller(Connection(conn_id, pace()), pace())
+    return found
+
+
+class Connects(Protocol):
+    """Hand out the client of a connection."""
+
+    async def open(self) -> AsyncBatches:
+        """Return the client, a new one where the connection has changed. Raises AccountStopped, ApiUnavailable."""
+
+    def doubt(self) -> None:
+        """Look whether the connection has changed before the client is handed out again."""
+
+    async def close(self) -> None:
+        """Close the client; `open` makes a new one."""
 
 
 class Poller:
     """Looks at all awaited batches of a connection together, for as long as any is awaited."""
 
-    def __init__(self, conn_id: str) -> None:
-        self.conn_id = conn_id
-        self._waiting: dict[BatchId, list[asyncio.Future[Batch]]] = {}
-        self._ceilings: dict[BatchId, float] = {}
-        self._unseen: dict[BatchId, int] = {}
+    def __init__(self, connection: Connects, pace: Pace) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.pace = pace
+        self._connection = connection
+        self._started = datetime.now(UTC), self.loop.time()
+        self._watched: dict[BatchId, Watched] = {}
+        self._futures: dict[BatchId, dict[asyncio.Future[Batch], float]] = {}
+        self._line = Line(pace)
+        self._guests = 0
+        self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._last, self._calls = datetime.min.replace(tzinfo=UTC), 1
+        self._not_before = self._last
+        self._failures = 0
+        self._refused_since: datetime | None = None
 
     async def wait(self, batch: str, ceiling: float) -> Batch:
         """Return the batch once it has ended. Raises BatchGone and AccountStopped."""
         name = BatchId(batch)
-        future: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(name, []).append(future)
-        self._ceilings[name] = ceiling
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
+        future: asyncio.Future[Batch] = self.loop.create_future()
+        self._futures.setdefault(name, {})[future] = ceiling
+        known = self._watched.get(name, Watched(name, ceiling, self.now()))
+        self._watched[name] = replace(known, ceiling=min(known.ceiling, ceiling))
+        self._wake()
         try:
             return await future
         finally:
-            self._waiting.get(name, []).remove(future) if future in self._waiting.get(name, []) else None
-            if not self._waiting.get(name):
-                self._waiting.pop(name, None)
-                self._ceilings.pop(name, None)
+            self._forget(name, future)
+
+    async def room(self, place: Place, ceiling: float) -> None:
+        """Return when there is room in the account's queue for a shard, in the order of the line."""
+        future = self._line.join(place, ceiling)
+        self._wake()
+        try:
+            await future
+        finally:
+            self._line.leave(place, future)
+
+    async def cancel(self, batch: str) -> None:
+        """Ask that a batch be cancelled, again while the API cannot be reached. Raises BatchGone, AccountStopped."""
+        self._guests += 1
+        self._wake()
+        try:
+            for failures in itertools.count(1):
+                try:
+                    return await (await self._connection.open()).cancel(BatchId(batch))
+                except ApiUnavailable as error:
+                    await asyncio.sleep(backoff(failures, error.retry_after, self.pace))
+        finally:
+            self._guests -= 1
+
+    def now(self) -> datetime:
+        """Return the time, by a clock that does not jump."""
+        since, at = self._started
+        return since + timedelta(seconds=self.loop.time() - at)
+
+    def _wake(self) -> None:
+        self._woken.set()
+        if self._task is None or self._task.done():
+            # In a context of its own, since what it logs belongs to no single task.
+            self._task = self.loop.create_task(self._run(), context=contextvars.Context())
 
     async def _run(self) -> None:
-        async with await self._client() as client:
-            pause = SOONEST
-            while self._waiting:
-                try:
-                    await self._look(client)
-                    pause = min(pause * GROWTH, *self._ceilings.values(), 3600.0)
-                except ApiUnavailable as error:
-                    log.warning("%s", error)
-                    pause = max(error.retry_after or 0.0, min(60.0, pause * 2))
-                except AccountStopped as error:
-                    self._fail_all(error)
-                await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311
+        while self._wanted():
+            try:
+                while await self._rest():
+                    await self._tick()
+            except Exception as error:
+                self._fail_all(error)
+            finally:
+                await self._connection.close()
 
-    async def _client(self) -> Any:
-        from airflow.providers.anthropic.hooks.anthropic import AnthropicHook
+    def _wanted(self) -> bool:
+        return bool(self._watched or len(self._line) or self._guests)
 
-        hook = AnthropicHook(conn_id=self.conn_id)
-        await asyncio.to_thread(lambda: hook.platform)  # looks the connection up, which blocks
-        client: Any = await hook.get_async_conn()
-        return client.with_options(max_retries=0)
+    async def _rest(self) -> bool:
+        """Sleep until the next look is due; False: nobody has waited for a while."""
+        while True:
+            self._woken.clear()
+            until = self._next()
+            pause = self.pace.linger if until is None else (until - self.now()).total_seconds()
+            if until is not None and pause <= 0:
+                return True
+            try:
+                await asyncio.wait_for(self._woken.wait(), pause)
+            except TimeoutError:
+                if not self._wanted():
+                    return False
 
-    async def _look(self, client: Any) -> None:
-        awaited, after = set(self._waiting), None
-        while awaited:
-            page = page_of(await self._get(client, page_path(after)))
-            for batch in page.batches:
-                if batch.id in awaited:
-                    awaited.discard(batch.id)
-                    self._seen(batch)
-            after = page.next
-            if after is None:
-                break
-        for name in awaited:
-            await self._retrieve(client, name)
+    def _next(self) -> datetime | None:
+        times = [next_look(self._watched.values(), self._last, self._calls, self.pace), self._line.due]
+        wanted = [time for time in times if time is not None]
+        return max(min(wanted), self._not_before) if wanted else None
 
-    async def _retrieve(self, client: Any, name: BatchId) -> None:
+    async def _tick(self) -> None:
+        now, found = self.now(), Look()
+        everything = self._line.due is not None and self._line.due <= now
         try:
-            self._seen(batch_of(await self._get(client, f"{PATH}/{name}")))
-        except BatchGone as error:
-            self._unseen[name] = self._unseen.get(name, 0) + 1
-            if self._unseen[name] >= GONE_LOOKS:
-                self._settle(name, error)
+            target = aim(self._watched.values(), now, everything=everything)
+            await look(await self._connection.open(), target, found)
+            self._failures, self._refused_since = 0, None
+        except ApiUnavailable as error:
+            self._back_off(error, error.retry_after)
+        except AccountStopped as error:
+            self._refused(error)
+        self._last, self._calls = self.now(), found.calls
+        await self._absorb(found)
+        if found.whole and everything:
+            self._line.settle(found.listed.values(), self.now())
 
-    async def _get(self, client: Any, path: str) -> Any:
-        try:
-            return await client.get(path, cast_to=object)
-        except anthropic.APIStatusError as error:
-            raise read_error(error) from None
-        except (anthropic.AnthropicError, httpx2.HTTPError) as error:
-            raise ApiUnavailable(f"the API could not be read: {type(error).__name__}.") from None
+    def _back_off(self, error: Exception, asked: float | None = None) -> None:
+        self._failures += 1
+        pause = backoff(self._failures, asked, self.pace)
+        log.warning("%s Looking again in %.0f s.", error, pause)
+        self._not_before = self.now() + timedelta(seconds=pause)
 
-    def _seen(self, batch: Batch) -> None:
-        self._unseen.pop(batch.id, None)
-        if batch.ended:
-            self._settle(batch.id, batch)
+    def _refused(self, error: AccountStopped) -> None:
+        """Bear with a refusal for a while: the key may be being changed."""
+        self._connection.doubt()
+        self._refused_since = self._refused_since or self.now()
+        if self.now() - self._refused_since >= timedelta(seconds=self.pace.refused):
+            self._refused_since = None
+            self._fail_all(error)
+        self._back_off(error)
 
-    def _fail_all(self, error: AccountStopped) -> None:
-        for name in list(self._waiting):
-            self._settle(name, error)
+    async def _absorb(self, found: Look) -> None:
+        states: dict[BatchId, Shown | Missing | Unread] = {**found.alone}
+        states |= {name: Shown(found.listed[name]) for name in self._watched.keys() & found.listed.keys()}
+        spread = 1 - JITTER * random.random()  # noqa: S311
+        for number, (name, state) in enumerate(states.items()):
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+            if name in self._watched:
+                self._learn(self._watched[name], state, spread)
+
+    def _learn(self, watched: Watched, state: Shown | Missing | Unread, spread: float) -> None:
+        now = self.now()
+        match on_state(watched, state, now, self.pace):
+            case Ended(batch):
+                self._settle(watched.batch, batch)
+            case Gone():
+                self._settle(watched.batch, BatchGone(f"the API no longer knows batch {watched.batch}."))
+            case Watched(due=due) as still:
+                self._watched[watched.batch] = replace(still, due=now + (due - now) * spread)
 
     def _settle(self, name: BatchId, outcome: Batch | Exception) -> None:
-        for future in self._waiting.pop(name, []):
-            if not future.done():
-                if isinstance(outcome, Exception):
-                    future.set_exception(outcome)
-                else:
-                    future.set_result(outcome)
+        self._watched.pop(name, None)
+        for future in self._futures.pop(name, {}):
+            if future.done():
+                continue
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    def _fail_all(self, error: Exception) -> None:
+        for name in list(self._watched):
+            self._settle(name, error)
+        self._line.fail(error)
+
+    def _forget(self, name: BatchId, future: asyncio.Future[Batch]) -> None:
+        ceilings = self._futures.get(name, {})
+        ceilings.pop(future, None)
+        if ceilings:
+            self._watched[name] = replace(self._watched[name], ceiling=min(ceilings.values()))
+        else:
+            self._futures.pop(name, None)
+            self._watched.pop(name, None)

@@ -1,0 +1,22 @@
+"""Whether a trigger ended because its task was killed; Airflow calls `on_kill` for a cleared or moved one too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+KILLED = frozenset({"failed", "skipped"})
+"""Marked failed, or its run failed; skipped: its run timed out. A cleared or moved task has none of these states."""
+
+
+async def was_killed(ti: Any) -> bool:
+    """Ask Airflow for the state of a task instance, and tell whether it was ended against its will."""
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
+
+    if ti is None:
+        return False
+    asked = GetTaskStates(dag_id=ti.dag_id, map_index=ti.map_index, task_ids=[ti.task_id], run_ids=[ti.run_id])
+    answer = await task_runner.SUPERVISOR_COMMS.asend(asked)
+    states = answer.task_states.get(ti.run_id, {}) if isinstance(answer, TaskStatesResult) else {}
+    name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
+    return states.get(name) in KILLED

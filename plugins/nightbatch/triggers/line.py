@@ -1,0 +1,79 @@
+"""The line of shards that wait for room in the account's queue: served in order, from the poller's own listing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from nightbatch.core.poll import Pace, interval
+from nightbatch.core.ports import Batch
+from nightbatch.core.room import Held, Place, admit, queued, still_held
+
+
+class Line:
+    """Who waits for room, and what is held for those that were let through but are not seen yet."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.due: datetime | None = None
+        """When the queue should be looked at next; None: nobody waits."""
+        self._pace = pace
+        self._ceiling = pace.most
+        self._waiting: dict[str, tuple[Place, asyncio.Future[None]]] = {}
+        self._learned: dict[str, int] = {}
+        self._held: list[Held] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def join(self, place: Place, ceiling: float) -> asyncio.Future[None]:
+        """Take a place; what is returned is done when the shard may send. The room is held until its batch turns up."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._held = [one for one in self._held if one.order != place.order]
+        self._waiting[place.order] = (place, future)
+        self._ceiling, self.due = ceiling, datetime.min.replace(tzinfo=UTC)
+        return future
+
+    def leave(self, place: Place, future: asyncio.Future[None]) -> None:
+        """Give up a place, if it is still taken."""
+        if self._waiting.get(place.order, (place, None))[1] is future:
+            self._drop(place.order)
+
+    def settle(self, batches: Collection[Batch], now: datetime) -> None:
+        """Let through whoever has room, by a listing of all batches that can be running."""
+        self._held = still_held(self._held, batches, now)
+        used = queued(batches) + sum(one.total for one in self._held)
+        line = [self._learn(place, used) for place, _ in self._waiting.values()]
+        known = frozenset(batch.id for batch in batches)
+        for place in admit(line, used, now):
+            until = now + timedelta(seconds=self._pace.held)
+            self._held.append(Held(place.order, place.total, known, until))
+            future = self._waiting[place.order][1]
+            self._drop(place.order)
+            if not future.done():
+                future.set_result(None)
+        if self._waiting:
+            running = (one for one in batches if not one.ended)
+            pauses = [interval(one, now, self._pace, hint=None, ceiling=self._ceiling) for one in running]
+            self.due = now + timedelta(seconds=min(pauses, default=self._pace.soonest))
+
+    def fail(self, error: Exception) -> None:
+        """End all waits with an error."""
+        for place, future in list(self._waiting.values()):
+            self._drop(place.order)
+            if not future.done():
+                future.set_exception(error)
+
+    def _learn(self, place: Place, used: int) -> Place:
+        """Fill in how long the queue was when the API said that it was full: so much it takes, at least."""
+        if place.full_until is None:
+            return place
+        learned = self._learned.setdefault(place.order, used)
+        return replace(place, cap=min(place.cap, learned))
+
+    def _drop(self, order: str) -> None:
+        self._waiting.pop(order, None)
+        self._learned.pop(order, None)
+        if not self._waiting:
+            self.due = None
