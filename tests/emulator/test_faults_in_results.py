@@ -163,9 +163,10 @@ def test_the_next_download_is_whole_again(desk, batch):
     assert len(desk.rows(batch.id)) == ROWS
 
 
-@pytest.mark.parametrize("what", ["drop_before", "not_found", "timeout", "delay"])
-def test_what_can_happen_to_any_call_can_happen_to_results(desk, batch, what):
-    desk.emulator.faults({"where": "results", "what": what, "seconds": 2, "after": False})
+@pytest.mark.parametrize("what", ["drop_before", "drop_after", "not_found", "timeout", "delay"])
+@pytest.mark.parametrize("after", [False, True])
+def test_what_can_happen_to_any_call_can_happen_to_results(desk, batch, what, after):
+    desk.emulator.faults({"where": "results", "what": what, "seconds": 2, "after": after})
     try:
         status = desk.http.get(f"/v1/messages/batches/{batch.id}/results", timeout=0.3).status_code
     except httpx.HTTPError as error:

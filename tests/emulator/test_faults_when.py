@@ -51,6 +51,13 @@ def test_by_how_many_requests_a_batch_has(desk):
     assert [desk.post(desk.items(count)).status_code for count in (1, 2)] == [200, 529]
 
 
+def test_a_fault_on_any_call_sees_each_call_once(desk):
+    desk.emulator.faults({"where": "any", "what": "delay", "seconds": 0})
+    desk.create(desk.items(1))
+    (fault,) = desk.http.get("/_emulator/faults").json()["faults"]
+    assert fault["seen"] == 1
+
+
 def test_faults_can_be_read_with_what_they_saw_and_struck(desk):
     desk.emulator.faults(LIST | {"nth": 1})
     struck(desk, 3)

@@ -142,6 +142,14 @@ def test_the_books_price_what_was_used_at_half(desk):
     assert desk.emulator.books()["cost_usd"] == pytest.approx(cost, rel=1e-6)
 
 
+def test_answers_from_the_us_cost_a_tenth_more(desk):
+    desk.ask("one")
+    cost = desk.emulator.books()["cost_usd"]
+    used = usage(desk.ask("one", inference_geo="us"))
+    assert used["inference_geo"] == "us"
+    assert desk.emulator.books()["cost_usd"] == pytest.approx(2.1 * cost)
+
+
 def test_a_long_prompt_to_haiku_5_5_costs_five_times_as_much_for_all_its_tokens(desk):
     short, long = (usage(desk.ask("a" * size, model="claude-haiku-5-5")) for size in (360_000, 440_000))
     books = desk.emulator.books()

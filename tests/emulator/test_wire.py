@@ -130,6 +130,14 @@ def test_results_are_compressed_for_clients_that_accept_it_if_asked(open_desk):
         assert len(answer.text.splitlines()) == 20
 
 
+def test_results_may_come_as_another_type(open_desk):
+    with open_desk(Settings(results_type="application/octet-stream", pace=Pace(0.01))) as desk:
+        batch = desk.create(desk.items(1))
+        desk.ended(batch.id)
+        answer = desk.http.get(f"/v1/messages/batches/{batch.id}/results")
+    assert answer.headers["content-type"] == "application/octet-stream"
+
+
 def test_batches_are_listed_newest_first(desk):
     made = [desk.create(desk.items(1)).id for _ in range(3)]
     page = desk.http.get("/v1/messages/batches").json()

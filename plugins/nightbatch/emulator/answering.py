@@ -85,6 +85,7 @@ def succeeded(params: Mapping[str, Any], model: Model, usage: Usage, reply: Repl
     said = reply.text or "".join(str(block.get("text") or block.get("input") or "") for block in content)
     usage.output = reply.output_tokens if reply.output_tokens is not None else max(1, tokens(said))
     stopped, sequence = _stop(reply)
+    geo = params.get("inference_geo") or "global"
     message = {
         "id": f"msg_01{secrets.token_hex(11)}",
         "type": "message",
@@ -94,11 +95,11 @@ def succeeded(params: Mapping[str, Any], model: Model, usage: Usage, reply: Repl
         "stop_reason": stopped,
         "stop_sequence": sequence,
         "stop_details": None,
-        "usage": usage.wire(params.get("inference_geo") or "global"),
+        "usage": usage.wire(geo),
     }
     if stopped == "refusal":
         message["stop_details"] = {"type": "refusal", "category": None, "explanation": None}
-    return Outcome(SUCCEEDED, {"type": "succeeded", "message": message}, model.id, usage, model.cost(usage))
+    return Outcome(SUCCEEDED, {"type": "succeeded", "message": message}, model.id, usage, model.cost(usage, geo))
 
 
 def _text(answer: str | Mapping[str, Any] | list[Any]) -> str:

@@ -52,7 +52,7 @@ def bill_of_lines(lines: Iterable[bytes]) -> Bill:
         model = find_model(message["model"]) if message else None
         if model is not None:
             usage = _read_usage(message["usage"])
-            bill.add(model.id, usage, model.cost(usage))
+            bill.add(model.id, usage, model.cost(usage, message["usage"]["inference_geo"]))
     return bill
 
 

@@ -13,8 +13,11 @@ from nightbatch.emulator.engine import Engine
 from nightbatch.emulator.store import Store
 
 
-def read_books(engine: Engine) -> dict[str, Any]:
-    """Return the books as JSON. `accepted` counts what was sent, `bought` what was answered and therefore billed."""
+def read_books(engine: Engine, *, waiting: int) -> dict[str, Any]:
+    """Return the books as JSON. `accepted` counts what was sent, `bought` what was answered and therefore billed.
+
+    Slow, so not on the loop; `waiting`, the queue's length, was looked up there.
+    """
     now, store = engine.clock.now(), engine.store
     batches = list(engine.account.batches)
     bills = [_bill(store, batch, now) for batch in batches]
@@ -29,7 +32,7 @@ def read_books(engine: Engine) -> dict[str, Any]:
         "bought": count_contents(store, [batch for batch in batches if batch.status(now) == "ended"], bought),
         "calls": engine.calls.table(),
         "queue": {
-            "now": engine.account.waiting(now),
+            "now": waiting,
             "peak": engine.account.queue_peak,
             "limit": engine.settings.limits.queue,
         },

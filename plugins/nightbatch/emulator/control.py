@@ -27,7 +27,8 @@ async def books(request: web.Request) -> web.StreamResponse:
     """Return the books, once every answer under way is worked out."""
     engine = request.app[ENGINE]
     await _worked_out(engine, due_by=float("inf"))
-    return answer(await asyncio.to_thread(read_books, engine))
+    waiting = engine.account.waiting(engine.clock.now())
+    return answer(await asyncio.to_thread(read_books, engine, waiting=waiting))
 
 
 @controls.get("/_emulator/clock", name="_clock")

@@ -70,8 +70,9 @@ class Faults:
         return made
 
     def strike(self, where: str, facts: Facts) -> list[Fault]:
-        """Return those that strike this call or batch."""
-        return [fault for fault in self.all if fault.where in {where, "any"} and fault.strikes(facts)]
+        """Return those that strike this call, or this batch; `any` means calls."""
+        meant = {where} if where == "batch" else {where, "any"}
+        return [fault for fault in self.all if fault.where in meant and fault.strikes(facts)]
 
     def of_rows(self) -> tuple[Fault, ...]:
         """Return those that may strike single requests of a batch that is created now."""

@@ -1,7 +1,6 @@
 """The server: an aiohttp application over one engine, listening until it is told to stop."""
 
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -43,7 +42,6 @@ async def listening(engine: Engine) -> AsyncIterator[str]:
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; say the base URL on standard output when ready."""
     sys.setswitchinterval(0.001)  # the worker computes; a poll should not have to wait for it
-    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     engine = Engine(settings)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

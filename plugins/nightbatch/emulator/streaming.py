@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from nightbatch.emulator.batch import Batch
-from nightbatch.emulator.disturb import FOREVER, DroppedError
+from nightbatch.emulator.disturb import FOREVER, DroppedError, after
 from nightbatch.emulator.engine import Engine
 from nightbatch.emulator.fault_kinds import ENDINGS, LINES
 from nightbatch.emulator.faults import Fault
@@ -24,6 +24,7 @@ async def send_results(
     request: web.Request, engine: Engine, batch: Batch, faults: tuple[Fault, ...]
 ) -> web.StreamResponse:
     """Stream a batch's result lines, with what the faults do to them."""
+    await after(fault for fault in faults if fault.what != "stall")
     ending = next((fault for fault in faults if fault.what in ENDINGS), None)
     blocks = _damaged_blocks(result_blocks(engine.store.lines(batch.id), batch), batch.count, faults)
     headers = {"content-type": engine.settings.results_type}

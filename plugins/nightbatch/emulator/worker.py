@@ -2,10 +2,10 @@
 
 import heapq
 import itertools
+import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
 
 
 class Worker:
@@ -51,8 +51,8 @@ class Worker:
             done.set_result(None)
         except BaseException as error:
             self._drop(number)
-            with suppress(Exception):
-                done.set_exception(error)
+            logging.getLogger(__name__).exception("a batch could not be worked out")
+            done.set_exception(error)
 
     def _drop(self, number: int) -> None:
         with self._changed:
