@@ -6,6 +6,7 @@ from nightbatch.core.errors import SettingsError
 from nightbatch.core.ids import BatchId, Shard, Snapshot
 
 LEASES = "leases/"
+INDEX = "index/"
 PROBE = "probe/"
 CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS, COSTS = (
     "claims/", "posts/", "batches/", "landed/", "snapshots/", "reports/", "costs/",
@@ -106,6 +107,11 @@ def landed(shard: Shard) -> str:
 def cost(shard: Shard) -> str:
     """What a landed shard has cost: one row of the cost table."""
     return f"{COSTS}{shard}.parquet"
+
+
+def index(first: Shard, last: Shard, content: str) -> str:
+    """Which ids the landed shards between two numbers hold, sorted; `content` names the shards that it covers."""
+    return f"{INDEX}{first}-{last}-{content}.parquet"
 
 
 def report(partition: str, snapshot: Snapshot) -> str:

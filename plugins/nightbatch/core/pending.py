@@ -8,32 +8,39 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightbatch.core.finder import Finder, repeats
 from nightbatch.core.staging import CLAIM
 
 
 def distinct(asked: Iterable[pa.Table]) -> pa.Table:
     """Merge the requests of all parts (`id`, `part`, `size`), each id once, where it first stands."""
     table = pa.concat_tables(asked)
-    first = pc.index_in(table.column("id"), value_set=pc.unique(table.column("id")))
-    _, places = np.unique(np.asarray(first), return_index=True)
-    return table.take(pa.array(np.sort(places)))
+    again = repeats(table.column("id"))
+    return _without(table, again) if len(again) else table
 
 
 def difference(asked: pa.Table, known: Iterable[pa.Array]) -> pa.Table:
-    """Return the rows of `asked` whose id is in none of the known sets; their order stays."""
-    for ids in known:
-        if len(ids) and asked.num_rows:
-            asked = asked.filter(pc.invert(pc.is_in(asked.column("id"), value_set=_chunk(ids))))
-    return asked
+    """Return the rows of `asked`, of distinct ids, whose id is in none of the known sets; their order stays."""
+    found = _found(asked, known)
+    return asked.filter(pa.array(~found)) if found.any() else asked
 
 
 def common(asked: pa.Table, known: Iterable[pa.Array]) -> pa.Table:
-    """Return the rows of `asked` whose id is in one of the known sets; their order stays."""
-    found = pc.is_in(asked.column("id"), value_set=_chunk(pa.array([], asked.column("id").type)))
-    for ids in known:
-        if len(ids):
-            found = pc.or_(found, pc.is_in(asked.column("id"), value_set=_chunk(ids)))
-    return asked.filter(found)
+    """Return the rows of `asked`, of distinct ids, whose id is in one of the known sets; their order stays."""
+    return asked.filter(pa.array(_found(asked, known)))
+
+
+def _found(asked: pa.Table, known: Iterable[pa.Array]) -> np.ndarray:
+    found, finder = np.zeros(asked.num_rows, dtype=bool), Finder(asked.column("id"))
+    for ids in known if asked.num_rows else ():
+        found[finder.find(ids)[1]] = True
+    return found
+
+
+def _without(table: pa.Table, places: np.ndarray) -> pa.Table:
+    kept = np.ones(table.num_rows, dtype=bool)
+    kept[places] = False
+    return table.filter(pa.array(kept))
 
 
 def meets(asked: pa.Table, ids: pa.Array) -> bool:

@@ -16,13 +16,13 @@ from nightbatch.core.errors import CapExceeded
 from nightbatch.core.estimate import Estimate
 from nightbatch.core.facts import Claim, Lane, RunRef
 from nightbatch.core.ids import Shard
-from nightbatch.core.outcome import SETTLED
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL
 from nightbatch.core.run import Run
 from nightbatch.steps import budget, costs, lease, sheets
 from nightbatch.steps.costs import Row
 from nightbatch.steps.estimate import Counts, Quote, quoted
 from nightbatch.steps.failpoints import reach
+from nightbatch.steps.history import history
 from nightbatch.steps.ledger import Ledger, View
 from nightbatch.steps.prices import prices
 
@@ -117,12 +117,11 @@ def _asked(run: Run, ledger: Ledger) -> Iterator[pa.Table]:
 
 def _settled(ref: RunRef, ledger: Ledger, view: View) -> Iterator[pa.Array]:
     """Read the ids that need not be asked again: landed answers and refusals, within the run's scope."""
-    settled = pa.array(sorted(SETTLED), pa.string())
-    for shard in view.landed:
-        if ref.scope and (fact := ledger.landed(shard)) and fact.claim.scope != ref.scope:
-            continue
-        table = sheets.table(ledger.store, keys.landed(shard), ["id", "status"])
-        yield table.filter(pc.is_in(table.column("status").cast(pa.string()), value_set=settled)).column("id")
+    past = history(ledger.store, view.landed)
+    wanted = [shard for shard, of in past.whose().items() if not ref.scope or of.scope == ref.scope]
+    for entries in past.entries(wanted):
+        settled = entries.column("settled")
+        yield entries.column("id") if pc.all(settled).as_py() else entries.filter(settled).column("id")
 
 
 def _joins(ref: RunRef, ledger: Ledger, shard: Shard, asked: pa.Table) -> bool:

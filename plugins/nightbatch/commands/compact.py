@@ -1,0 +1,30 @@
+"""Gather the ids of landed shards into few sorted files, so that plans and publications over years read them fast.
+
+Nothing is changed or removed, and what readers see stays the same; cut short, it is simply begun again.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from nightbatch.hooks import console
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/")
+    console.arguments(parser, api=False)
+
+
+def run(given: Namespace) -> int:
+    """Write the indexes that are missing."""
+    from nightbatch.steps.history import compact
+    from nightbatch.steps.ledger import Ledger
+
+    ledger = Ledger(console.store(given.state, given))
+    landed = ledger.view().landed
+    made = compact(ledger.store, landed)
+    print(f"{len(landed)} landed shards, {len(made)} indexes written")
+    for key in made:
+        print(key)
+    return 0

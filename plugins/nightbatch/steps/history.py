@@ -1,0 +1,114 @@
+"""What has landed, by id: read from the indexes where they are, from the landed shards' own files where not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightbatch.core import index, keys
+from nightbatch.core.errors import Absent
+from nightbatch.core.facts import METADATA, LandedFact
+from nightbatch.core.ids import Shard
+from nightbatch.core.index import Whose
+from nightbatch.core.ports import Store
+from nightbatch.steps import sheets
+
+BATCH_ROWS = 262_144
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A file that tells the ids of some landed shards: one shard's own, or an index that covers `covered` shards."""
+
+    key: str
+    shards: dict[Shard, Whose]
+    covered: int = 0
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it is an index."""
+        return self.covered > 0
+
+
+@dataclass(frozen=True)
+class History:
+    """All landed shards of a view, each in one volume."""
+
+    store: Store
+    volumes: list[Volume]
+
+    def whose(self) -> dict[Shard, Whose]:
+        """Tell for whom each landed shard was bought, oldest first."""
+        return dict(sorted((shard, of) for volume in self.volumes for shard, of in volume.shards.items()))
+
+    def entries(self, wanted: Collection[Shard]) -> Iterator[pa.Table]:
+        """Read `id`, `shard` and `settled` of all rows that landed in the wanted shards."""
+        for volume in self.volumes:
+            some = volume.shards.keys() & set(wanted)
+            if some and volume.is_index:
+                yield from self._indexed(volume, None if len(some) == volume.covered else some)
+            elif some:
+                (shard,) = some
+                yield index.entries(shard, sheets.table(self.store, volume.key, ["id", "status"]))
+
+    def _indexed(self, volume: Volume, some: Collection[Shard] | None) -> Iterator[pa.Table]:
+        numbers = pa.array([int(shard) for shard in some or ()], pa.int32())
+        for batch in sheets.batches(self.store, volume.key, None, BATCH_ROWS):
+            table = pa.Table.from_batches([batch])
+            yield table if some is None else table.filter(pc.is_in(table.column("shard"), value_set=numbers))
+
+
+def history(store: Store, landed: Sequence[Shard]) -> History:
+    """Find the volumes of these landed shards: the indexes first, then the files of the shards that none covers."""
+    left, volumes = set(landed), []
+    for entry in store.list(keys.INDEX):
+        covered = index.from_metadata(sheets.metadata(store, entry.key, index.METADATA) or b"[]")
+        mine = {shard: of for shard, of in covered.items() if shard in left}
+        if mine:
+            volumes.append(Volume(entry.key, mine, len(covered)))
+            left -= mine.keys()
+    found = ((shard, _whose(store, shard)) for shard in sorted(left))
+    volumes += [Volume(keys.landed(shard), {shard: of}) for shard, of in found if of is not None]
+    return History(store, volumes)
+
+
+def compact(store: Store, landed: Sequence[Shard], most_rows: int = 2_000_000) -> list[str]:
+    """Write indexes over the landed shards that none covers yet, about `most_rows` ids each; return their keys.
+
+    An index is one file, created whole: a compaction that is cut short leaves what it has finished, and is begun again
+    for the rest. Shards are never touched, and a shard that two indexes cover is read from the first.
+    """
+    made: list[str] = []
+    group: list[pa.Table] = []
+    covered: dict[Shard, Whose] = {}
+    singles = [volume for volume in history(store, landed).volumes if not volume.is_index]
+    for number, volume in enumerate(singles, 1):
+        ((shard, of),) = volume.shards.items()
+        group.append(index.entries(shard, sheets.table(store, volume.key, ["id", "status"])))
+        covered[shard] = of
+        if sum(table.num_rows for table in group) >= most_rows or number == len(singles):
+            made.append(_write(store, group, covered))
+            group, covered = [], {}
+    return made
+
+
+def _write(store: Store, group: list[pa.Table], covered: dict[Shard, Whose]) -> str:
+    shards = sorted(covered)
+    key = keys.index(shards[0], shards[-1], index.name(shards))
+    with sheets.Sheet(store, key, index.INDEX, plain=True) as sheet:
+        table = index.merged(group)
+        for start in range(0, table.num_rows, BATCH_ROWS):
+            sheet.write(table.slice(start, BATCH_ROWS))
+        sheet.close(index.to_metadata(covered))
+        sheet.commit()
+    return key
+
+
+def _whose(store: Store, shard: Shard) -> Whose | None:
+    try:
+        return index.whose(LandedFact.from_json(sheets.metadata(store, keys.landed(shard), METADATA)))
+    except Absent:
+        return None

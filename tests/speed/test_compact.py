@@ -1,0 +1,102 @@
+"""Compacting writes what is known already in another order: nothing that a reader sees may change by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
+from tests.once.memory import MemoryWorld
+
+from nightbatch.core import keys
+from nightbatch.steps.history import compact, history
+from nightbatch.steps.ledger import Ledger
+
+NIGHTS = [["one", "two", "three"], ["two", "four"], ["one", "five", "two"], ["six", "three", "five"]]
+
+
+def ledger_of(world: MemoryWorld) -> Ledger:
+    return Flow(world).ledger
+
+
+def run_nights(world: MemoryWorld, between: Callable[[Ledger], Any], *, reuse: bool = True) -> list[Any]:
+    """Run all nights, doing something to the state after each; return what each has published and reported."""
+    seen = []
+    for night, texts in enumerate(NIGHTS):
+        partition = f"dt={night}"
+        put(world.store(SOURCE), f"{partition}/part-0.parquet", rows(texts))
+        asked = settings(partition, max_batch_requests=2, reuse=reuse)
+        report = Flow(world, asked, f"dag/{night}").run()
+        kept = {name: value for name, value in report.items() if name != "seconds"}
+        seen.append((published(world.store(TARGET), partition), kept))
+        between(ledger_of(world))
+    return seen
+
+
+def compact_all(ledger: Ledger) -> None:
+    compact(ledger.store, ledger.view().landed)
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_nights_buy_and_publish_the_same_whether_the_state_is_compacted_or_not(reuse: bool) -> None:
+    plain = run_nights(MemoryWorld(), lambda _: None, reuse=reuse)
+    assert run_nights(MemoryWorld(), compact_all, reuse=reuse) == plain
+
+
+def test_a_compaction_that_was_cut_short_is_no_hindrance() -> None:
+    def cut_short(ledger: Ledger) -> None:
+        made = compact(ledger.store, ledger.view().landed, most_rows=2)
+        ledger.store.remove(made[1:])
+
+    assert run_nights(MemoryWorld(), cut_short) == run_nights(MemoryWorld(), lambda _: None)
+
+
+def test_two_compactions_at_once_are_no_hindrance() -> None:
+    def twice(ledger: Ledger) -> None:
+        made = compact(ledger.store, ledger.view().landed, most_rows=2)
+        bodies = {key: ledger.store.get(key) for key in made}
+        ledger.store.remove(made)
+        compact(ledger.store, ledger.view().landed)
+        for key, body in bodies.items():
+            ledger.store.create(key, body)
+
+    assert run_nights(MemoryWorld(), twice) == run_nights(MemoryWorld(), lambda _: None)
+
+
+def test_compacting_again_writes_only_what_is_new() -> None:
+    world = MemoryWorld()
+    run_nights(world, compact_all)
+    ledger = ledger_of(world)
+    before = [entry.key for entry in ledger.store.list(keys.INDEX)]
+    assert compact(ledger.store, ledger.view().landed) == []
+    assert [entry.key for entry in ledger.store.list(keys.INDEX)] == before
+    past = history(ledger.store, ledger.view().landed)
+    assert all(volume.is_index for volume in past.volumes)
+    assert list(past.whose()) == ledger.view().landed
+
+
+def test_an_index_says_what_the_shards_say() -> None:
+    world = MemoryWorld()
+    run_nights(world, lambda _: None)
+    ledger = ledger_of(world)
+    landed = ledger.view().landed
+
+    def said() -> set[tuple[bytes, int, bool]]:
+        tables = history(ledger.store, landed).entries(landed[1:])
+        return {tuple(row.values()) for table in tables for row in table.to_pylist()}
+
+    single = said()
+    compact_all(ledger)
+    assert said() == single
+    heads = [row["id"][:8][::-1] for row in next(iter(history(ledger.store, landed).entries(landed))).to_pylist()]
+    assert heads == sorted(heads)
+
+
+def test_a_shard_that_is_gone_is_read_no_more_though_an_index_covers_it() -> None:
+    world = MemoryWorld()
+    run_nights(world, compact_all)
+    ledger = ledger_of(world)
+    kept = ledger.view().landed[1:]
+    numbers = {row["shard"] for table in history(ledger.store, kept).entries(kept) for row in table.to_pylist()}
+    assert numbers == {int(shard) for shard in kept}
