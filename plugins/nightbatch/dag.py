@@ -27,7 +27,8 @@ def enrich(
 ) -> TaskGroup:
     """Build the tasks that enrich a dataset.
 
-    prepare → plan → (submit → wait → land) for each shard → plan again for what is lost → … → publish.
+    prepare → a canary (attempt 0) → plan → (submit → wait → land) for each shard → plan again for what is lost → …
+    → publish.
 
     :param enrichment: what to do. None: the run's parameters say it all.
     :param group_id: prefix of the tasks' ids; needed where one DAG enriches two datasets.
@@ -37,7 +38,7 @@ def enrich(
     with TaskGroup(group_id or "enrich", prefix_group_id=group_id is not None) as group:
         last: Any = PrepareOperator(task_id="prepare", enrichment=enrichment, **RETRIES)
         run = f"{{{{ ti.xcom_pull(task_ids='{last.task_id}') | tojson }}}}"
-        for attempt in range(1, attempts + 1):
+        for attempt in range(attempts + 1):
             last = last >> _attempt(run, attempt)
         publish = PublishOperator(
             task_id="publish", run=run, outlets=list(outlets), trigger_rule="none_failed", **RETRIES
@@ -47,7 +48,7 @@ def enrich(
 
 
 def _attempt(run: str, attempt: int) -> Any:
-    """Build one wave: a plan, and a lane for each shard it names. A wave with nothing before it is skipped."""
+    """Build one wave: a plan, and a lane for each shard it names. Empty ones are skipped."""
     rule = "none_failed" if attempt <= 1 else "none_failed_min_one_success"
     with TaskGroup(f"attempt_{attempt}") as wave:
         plan = PlanOperator(task_id="plan", run=run, attempt=attempt, trigger_rule=rule, **RETRIES)

@@ -55,9 +55,12 @@ class AnswerType:
             value = msgspec.json.decode(text)
         except msgspec.DecodeError as error:
             return None, f"not JSON: {error}"
-        if self._validator.is_valid(value):
-            return value, None
-        return None, self._why(value)
+        except RecursionError:
+            return None, "not JSON: nested too deeply"
+        try:
+            return (value, None) if self._validator.is_valid(value) else (None, self._why(value))
+        except (ValueError, OverflowError, RecursionError) as error:
+            return None, f"the schema cannot be checked: {type(error).__name__}"
 
     def columns(self, values: Sequence[Any]) -> tuple[pa.Array, list[int]]:
         """Turn values that `read` returned into an Arrow array; also the positions that do not fit its types."""

@@ -20,6 +20,7 @@
     │   └── AccountStopped    credit, limit, permission or hold: mend the account, then rerun
     ├── Incomplete        results that do not tally with the batch
     ├── CapExceeded       more money than a cap allows: raise it, or ask for less
+    ├── CanaryRejected    the API takes no request of this kind: mend prompt, schema, model or params
     └── RunFailed         too little was answered: nothing was published
 
 No message holds prompts, row values, answers or keys.
@@ -124,6 +125,10 @@ class Incomplete(NightbatchError):
 
 class CapExceeded(NightbatchError):
     """What would be bought may cost more than a cap allows: it was not bought."""
+
+
+class CanaryRejected(NightbatchError):
+    """Every request of the canary was rejected: nothing else was bought."""
 
 
 class RunFailed(NightbatchError):

@@ -185,6 +185,9 @@ class LandedFact(Fact):
     longest: int = 0
     """standard_usd, uncached_usd: what it would have cost outside a batch, and without the cache. billed, full_price:
     requests that cost something, and those not at batch price. longest: most tokens of one answer."""
+    errors: dict[str, int] = field(default_factory=dict)
+    odd: dict[str, int] = field(default_factory=dict)
+    """errors: how often the commonest were told, in the API's words; odd: lines that were passed over."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from nightbatch.core.ids import BatchId, Shard, Snapshot
 LEASES = "leases/"
 INDEX = "index/"
 PROBE = "probe/"
-CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS, COSTS = (
-    "claims/", "posts/", "batches/", "landed/", "snapshots/", "reports/", "costs/",
+CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS, COSTS, QUESTIONS = (
+    "claims/", "posts/", "batches/", "landed/", "snapshots/", "reports/", "costs/", "questions/",
 )  # fmt: skip
 OWNERS, SEEN = "owners/", "seen/"
 SUCCESS = "_SUCCESS"
@@ -112,6 +112,11 @@ def cost(shard: Shard) -> str:
 def index(first: Shard, last: Shard, content: str) -> str:
     """Which ids the landed shards between two numbers hold, sorted; `content` names the shards that it covers."""
     return f"{INDEX}{first}-{last}-{content}.parquet"
+
+
+def question(name: str) -> str:
+    """The fact that this prompt, schema, model and parameters have been answered once: no canary is needed."""
+    return f"{QUESTIONS}{name}.json"
 
 
 def report(partition: str, snapshot: Snapshot) -> str:

@@ -7,6 +7,7 @@ What a future API may add (a result type, a stop reason, an error type) is `erro
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -26,34 +27,62 @@ class Status(StrEnum):
 
 SETTLED = frozenset({Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED})
 
-BY_STOP_REASON = {
-    "end_turn": Status.ANSWERED,
-    "stop_sequence": Status.ANSWERED,
-    "tool_use": Status.ANSWERED,
-    "refusal": Status.REFUSED,
-    "max_tokens": Status.TRUNCATED,
-    "model_context_window_exceeded": Status.TRUNCATED,
+TABLE: dict[tuple[str, str], Status] = {
+    ("succeeded", "end_turn"): Status.ANSWERED,
+    ("succeeded", "stop_sequence"): Status.ANSWERED,
+    ("succeeded", "tool_use"): Status.ANSWERED,
+    ("succeeded", "refusal"): Status.REFUSED,
+    ("succeeded", "max_tokens"): Status.TRUNCATED,
+    ("succeeded", "model_context_window_exceeded"): Status.TRUNCATED,
+    ("succeeded", "pause_turn"): Status.ERRORED,
+    ("errored", "invalid_request_error"): Status.REJECTED,
+    ("errored", "not_found_error"): Status.REJECTED,
+    ("errored", "request_too_large"): Status.REJECTED,
+    ("errored", "api_error"): Status.ERRORED,
+    ("errored", "overloaded_error"): Status.ERRORED,
+    ("errored", "rate_limit_error"): Status.ERRORED,
+    ("errored", "timeout_error"): Status.ERRORED,
+    ("errored", "billing_error"): Status.ERRORED,
+    ("errored", "permission_error"): Status.ERRORED,
+    ("errored", "authentication_error"): Status.ERRORED,
+    ("canceled", ""): Status.CANCELED,
+    ("expired", ""): Status.EXPIRED,
 }
-BY_RESULT_TYPE = {"canceled": Status.CANCELED, "expired": Status.EXPIRED}
-BY_ERROR_TYPE = {
-    "invalid_request_error": Status.REJECTED,
-    "not_found_error": Status.REJECTED,
-    "request_too_large": Status.REJECTED,
-}
+"""By result type and, within it, the stop reason or the error's type. `answered` means: so far; the answer's own type
+has the last word, and what does not fit it is `invalid`."""
+
 ACCOUNT_ERRORS = frozenset({"billing_error", "permission_error", "authentication_error"})
 _ACCOUNT_WORDS = re.compile(
-    r"credit balance|billing|usage limit|spend(ing)? limit|organization .*(on hold|disabled)", re.IGNORECASE
+    r"credit balance|purchase credits|billing|usage limits?\b|spend(ing)? limit"
+    r"|organi[sz]ation .*(on hold|disabled)|organi[sz]ation on hold",
+    re.IGNORECASE,
 )
+_ADDRESS, _LONG = re.compile(r"\b(https?|s3)://\S+"), re.compile(r"\S{80,}")
+SHOWN = 300
 
 
-def of_error(error_type: str, message: str) -> tuple[Status, bool]:
+def of_error(error_type: str, message: str, code: str = "") -> tuple[Status, bool]:
     """Judge an `errored` result: its status, and whether the account is at fault rather than the row."""
-    if error_type in ACCOUNT_ERRORS or _ACCOUNT_WORDS.search(message):
+    if error_type in ACCOUNT_ERRORS or _ACCOUNT_WORDS.search(f"{message} {code.replace('_', ' ')}"):
         return Status.ERRORED, True
-    return BY_ERROR_TYPE.get(error_type, Status.ERRORED), False
+    return TABLE.get(("errored", error_type), Status.ERRORED), False
 
 
 def of_stop(stop_reason: str | None) -> tuple[Status, str | None]:
     """Judge a `succeeded` result by why the model stopped; the reason is None where it is an answer so far."""
-    status = BY_STOP_REASON.get(stop_reason or "", Status.ERRORED)
+    status = TABLE.get(("succeeded", stop_reason or ""), Status.ERRORED)
     return status, None if status is Status.ANSWERED else f"stop_reason {stop_reason}"
+
+
+def of_kind(result_type: str) -> tuple[Status, str]:
+    """Judge a result that has neither message nor error."""
+    status = TABLE.get((result_type, ""), Status.ERRORED)
+    return status, result_type if status is not Status.ERRORED else f"result type {result_type}"
+
+
+def commonest(errors: Mapping[str, int]) -> str:
+    """Return the commonest error in the API's words, fit for a log: without addresses and long tokens, and cut."""
+    if not errors:
+        return "no reason was given"
+    words = min(errors, key=lambda one: (-errors[one], one))
+    return _LONG.sub("…", _ADDRESS.sub("(address)", words))[:SHOWN].rstrip(".")

@@ -1,12 +1,15 @@
 """Result lines become landed rows: one Arrow row for each request of a shard, in the order the lines come.
 
-Lines are decoded in blocks; a line that cannot be read counts as garbled, so that the stream is fetched again.
+Lines are decoded in blocks; a line that cannot be read counts as garbled. A stream that does not tally is read again,
+and what was read before stays: each reading can only add.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -17,7 +20,7 @@ import pyarrow as pa
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.bill import Bill
 from nightbatch.core.ids import ID_BYTES, BatchId
-from nightbatch.core.outcome import BY_RESULT_TYPE, Status, of_error, of_stop
+from nightbatch.core.outcome import Status, of_error, of_kind, of_stop
 from nightbatch.core.price import Prices, Usage
 
 COST = pa.decimal128(18, 12)
@@ -26,7 +29,7 @@ COST = pa.decimal128(18, 12)
 class _Block(msgspec.Struct):
     type: str = ""
     text: str | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = msgspec.Raw()
 
 
 class _CacheCreation(msgspec.Struct):
@@ -54,7 +57,13 @@ class _Message(msgspec.Struct):
 class _Error(msgspec.Struct):
     type: str = ""
     message: str = ""
+    details: Any = None
     error: _Error | None = None
+
+    @property
+    def code(self) -> str:
+        """The `error_code` among the details, if there is one."""
+        return str(self.details.get("error_code") or "") if isinstance(self.details, dict) else ""
 
 
 class _Result(msgspec.Struct):
@@ -81,6 +90,7 @@ class _OddLine(msgspec.Struct):
 
 _lines = msgspec.json.Decoder(Line)
 _odd_line = msgspec.json.Decoder(_OddLine)
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, ValueError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -101,22 +111,26 @@ def decode(block: bytes) -> Iterator[Line | None]:
     """Decode whole lines; None for one that is not a result line. Blank lines are passed over."""
     try:
         yield from _lines.decode_lines(block)
-    except msgspec.DecodeError:
-        for raw in block.splitlines():
+    except _UNREADABLE:
+        for raw in block.split(b"\n"):
             if raw.strip():
                 yield _decode_one(raw)
 
 
 def _decode_one(raw: bytes) -> Line | None:
-    try:
+    with suppress(*_UNREADABLE):
         return _lines.decode(raw)
-    except msgspec.DecodeError:
-        pass
-    try:
+    with suppress(*_UNREADABLE):
+        return _lines.decode(_without_surrogates(raw))
+    with suppress(*_UNREADABLE):
         odd = _odd_line.decode(raw)
-    except msgspec.DecodeError:
-        return None
-    return Line(custom_id=odd.custom_id, result=_Result(type=f"unreadable {odd.result.type}"))
+        return Line(custom_id=odd.custom_id, result=_Result(type=f"unreadable {odd.result.type}"))
+    return None
+
+
+def _without_surrogates(raw: bytes) -> bytes:
+    """Replace halves of surrogate pairs, which JSON may escape but no text can hold."""
+    return json.dumps(json.loads(raw), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def judge(result: _Result, answer: AnswerType) -> Landed:
@@ -125,22 +139,36 @@ def judge(result: _Result, answer: AnswerType) -> Landed:
         return _judge_message(result.message, answer)
     if result.type == "errored":
         inner = (result.error and result.error.error) or result.error or _Error()
-        status, account = of_error(inner.type, inner.message)
+        status, account = of_error(inner.type, inner.message, inner.code)
         return Landed(status, error=f"{inner.type or 'error'}: {inner.message}", account=account)
-    status = BY_RESULT_TYPE.get(result.type, Status.ERRORED)
-    return Landed(status, error=result.type if status is not Status.ERRORED else f"result type {result.type}")
+    return Landed(*of_kind(result.type))
 
 
 def _judge_message(message: _Message, answer: AnswerType) -> Landed:
     status, error = of_stop(message.stop_reason)
-    text = "".join(block.text for block in message.content if block.type == "text" and block.text)
-    if not text and answer.schema is not None:
-        text = next((bytes(b.input).decode() for b in message.content if b.type == "tool_use" and b.input), "")
+    text = _said(message, structured=answer.schema is not None)
     value = None
     if status is Status.ANSWERED:
         value, error = answer.read(text)
         status = Status.ANSWERED if error is None else Status.INVALID
     return Landed(status, error, text or None, value, message.model, message.stop_reason, _usage(message.usage))
+
+
+def _said(message: _Message, *, structured: bool) -> str:
+    """Return the model's words: all its text, or the input of the tool it calls.
+
+    Of a structured answer only what follows the last tool counts: before it a model may say what it is about to do.
+    """
+    said: list[str] = []
+    for block in message.content:
+        if block.type == "text":
+            said.append(block.text or "")
+        elif structured and "tool" in block.type:
+            said.clear()
+    called = next((bytes(block.input).decode() for block in message.content if block.type == "tool_use"), "")
+    if called and (structured and message.stop_reason == "tool_use"):
+        return called
+    return "".join(said) or called
 
 
 def _usage(usage: _Usage | None) -> Usage:
@@ -180,6 +208,7 @@ def landed_schema(answer: AnswerType) -> pa.Schema:
     )
 
 
+MOST_ERRORS = 200
 TOKENS = ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output")
 
 
@@ -194,31 +223,58 @@ class Landing:
     asked_model: str = ""
     kinds: Counter[str] = field(default_factory=Counter)
     statuses: Counter[Status] = field(default_factory=Counter)
-    unknown: int = 0
-    repeated: int = 0
-    garbled: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    odd: Counter[str] = field(default_factory=Counter)
+    """Lines of the last reading that were garbled, unknown, repeated or differing (repeated with another content)."""
     account: str | None = None
-    seen: set[bytes] = field(default_factory=set)
+    seen: dict[bytes, int] = field(default_factory=dict)
     bill: Bill = field(init=False)
+    _read_now: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.bill = Bill(self.prices)
 
+    def begin(self) -> None:
+        """Begin to read the stream, for the first time or once more."""
+        self.odd.clear()
+        self._read_now.clear()
+
     def add(self, block: bytes) -> pa.RecordBatch:
-        """Turn a block of whole lines into landed rows."""
+        """Turn a block of whole lines into landed rows, one for each request that no line spoke of before."""
         ids, rows = [], []
         for line in decode(block):
             request_id = self._expected(line)
-            if request_id is not None and line is not None:
-                self.kinds[line.result.type] += 1
-                ids.append(request_id)
-                rows.append(judge(line.result, self.answer))
+            if request_id is None or line is None:
+                continue
+            known = request_id in self.seen
+            if known and request_id not in self._read_now:
+                self._read_now.add(request_id)
+                continue
+            landed = judge(line.result, self.answer)
+            content = hash((landed.status, landed.error, landed.text))
+            if known:
+                self.odd["repeated" if content == self.seen[request_id] else "differing"] += 1
+                continue
+            self.seen[request_id] = content
+            self._read_now.add(request_id)
+            self.kinds[line.result.type] += 1
+            ids.append(request_id)
+            rows.append(landed)
         return self.rows(ids, rows)
 
-    def missing(self) -> pa.RecordBatch:
+    def gap(self, counts: Mapping[str, int]) -> str | None:
+        """Compare what was read with the shard and with the batch's own counts, kind by kind; None: it tallies."""
+        told = {kind: count for kind, count in counts.items() if count and kind != "processing"}
+        read = {kind: count for kind, count in self.kinds.items() if count}
+        if len(self.seen) == len(self.waiting) and (not told or read == told):
+            return None
+        odd = ", ".join(f"{count} {name}" for name, count in sorted(self.odd.items())) or "none odd"
+        return f"{len(self.seen)} of {len(self.waiting)} results were read; lines: {read}, told: {told}, {odd}"
+
+    def missing(self, why: str) -> pa.RecordBatch:
         """Make a lost row of each request that no line spoke of."""
-        ids = sorted(self.waiting - self.seen)
-        return self.rows(ids, [Landed(Status.MISSING, error="not in the results") for _ in ids])
+        ids = sorted(self.waiting - self.seen.keys())
+        return self.rows(ids, [Landed(Status.MISSING, error=why) for _ in ids])
 
     def rows(self, ids: list[bytes], landed: list[Landed]) -> pa.RecordBatch:
         """Build Arrow rows, in which a value that does not fit its type is `invalid`."""
@@ -228,6 +284,8 @@ class Landing:
         for one in landed:
             self.statuses[one.status] += 1
             self.account = self.account or (one.error if one.account else None)
+            if one.error and (one.error in self.errors or len(self.errors) < MOST_ERRORS):
+                self.errors[one.error] += 1
         return pa.RecordBatch.from_arrays(list(self._arrays(ids, landed, values)), schema=landed_schema(self.answer))
 
     def _arrays(self, ids: list[bytes], landed: list[Landed], values: pa.Array) -> Iterable[pa.Array]:
@@ -256,17 +314,13 @@ class Landing:
 
     def _expected(self, line: Line | None) -> bytes | None:
         if line is None:
-            self.garbled += 1
+            self.odd["garbled"] += 1
             return None
         try:
             request_id = bytes.fromhex(line.custom_id)
         except ValueError:
             request_id = b""
         if request_id not in self.waiting:
-            self.unknown += 1
+            self.odd["unknown"] += 1
             return None
-        if request_id in self.seen:
-            self.repeated += 1
-            return None
-        self.seen.add(request_id)
         return request_id

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from nightbatch.core.errors import (
     AccountStopped,
+    CanaryRejected,
     CapExceeded,
     InputError,
     NotSent,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from nightbatch.steps.estimate import Counts
     from nightbatch.steps.ledger import Ledger
 
-FINAL = (InputError, AccountStopped, CapExceeded, RunFailed, StoreUnfit, StoreDenied)
+FINAL = (InputError, AccountStopped, CanaryRejected, CapExceeded, RunFailed, StoreUnfit, StoreDenied)
 
 
 def now() -> datetime:

@@ -1,92 +1,72 @@
-"""Land: stream the results of an ended batch into one Parquet file, complete or not at all.
-
-A stream that is short, broken or garbled is fetched again, a bounded number of times; what is missing then is lost.
-"""
+"""Land: stream the results of an ended batch into one Parquet file, complete or not at all."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightbatch.core import keys
-from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete
-from nightbatch.core.facts import METADATA, Claim, LandedFact
+from nightbatch.core import canary, keys
+from nightbatch.core.errors import AccountStopped, CanaryRejected, Incomplete
+from nightbatch.core.facts import METADATA, Bought, Claim, LandedFact
 from nightbatch.core.ids import Shard
-from nightbatch.core.ports import Batch, Batches
+from nightbatch.core.outcome import Status, commonest
+from nightbatch.core.ports import Batches
 from nightbatch.core.results import TOKENS, Landing, landed_schema
 from nightbatch.steps import costs, sheets
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.prices import prices
-from nightbatch.steps.release import land_as_lost
+from nightbatch.steps.reading import Pause, read
 
-FETCHES = 4
-LOOKS = 5
-"""A live batch may be "not found" for a moment; one that is so five times within half a minute is gone."""
-BLOCK = 4 * 1024 * 1024
+TOP_ERRORS = 3
 
 
-def land(shard: Shard, ledger: Ledger, api: Batches, pause: Callable[[float], None] = time.sleep) -> LandedFact:
+def land(shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep) -> LandedFact:
     """Land a shard whose batch has ended; a shard that has landed is left as it is.
 
-    If batch or results are gone for good, all its requests land as `missing`: they will be asked again.
+    If the batch or its results are gone for good, what they held lands as `missing`: it will be asked again. Raises
+    AccountStopped where the account is at fault for what was not answered, once all is landed, and CanaryRejected
+    where the shard is a canary of which nothing was taken.
     """
-    if (fact := ledger.landed(shard)) is not None:
+    fact = ledger.landed(shard)
+    if fact is None:
+        bought = ledger.batch(shard)
+        if bought is None:
+            raise Incomplete(f"shard {shard} has no batch yet: submit comes first.")
+        fact = _land(shard, bought, ledger, api, pause)
         costs.write(ledger, fact)
-        return fact
-    bought = ledger.batch(shard)
-    if bought is None:
-        raise Incomplete(f"shard {shard} has no batch yet: submit comes first.")
+        if fact.account:
+            told = commonest({fact.account: 1})
+            raise AccountStopped(f"{told}. Mend the account, then run again: what is landed stays.")
+    costs.write(ledger, fact)
+    if fact.claim.attempt == canary.ATTEMPT and canary.all_rejected(fact.statuses):
+        raise CanaryRejected(
+            f"The API rejected all {sum(fact.statuses.values())} requests of the canary, so nothing else was bought. "
+            f"It says: {commonest(fact.errors)}. Mend the prompt, schema, model or parameters, then run again."
+        )
+    return fact
+
+
+def _land(shard: Shard, bought: Bought, ledger: Ledger, api: Batches, pause: Pause) -> LandedFact:
     claim = ledger.claim(shard)
-    for look in range(1, LOOKS + 1):
-        try:
-            return _fetch(shard, claim, api.batch(bought.batch), ledger, api)
-        except BatchGone as error:
-            if look < LOOKS:
-                pause(2.0**look)
-            told = f"its answers are lost, batch {bought.batch} or its results are gone: {error}"
-    return land_as_lost(shard, ledger, told, bought.batch)
-
-
-def _fetch(shard: Shard, claim: Claim, batch: Batch, ledger: Ledger, api: Batches) -> LandedFact:
-    if not batch.ended:
-        raise Incomplete(f"batch {batch.id} has not ended yet: wait for its end, then land again.")
-    for fetch in range(1, FETCHES + 1):
-        try:
-            return _land(shard, claim, batch, ledger, api, last=fetch == FETCHES)
-        except (Incomplete, ApiUnavailable):
-            if fetch == FETCHES:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _land(shard: Shard, claim: Claim, batch: Batch, ledger: Ledger, api: Batches, *, last: bool) -> LandedFact:
     run = ledger.run(claim.snapshot)
-    answer = run.answer
     waiting = set(ledger.claimed(shard).column("id").to_pylist())
-    landing = Landing(answer, batch.id, prices(), waiting, run.model)
+    landing = Landing(run.answer, bought.batch, prices(), waiting, run.model)
     totals = _Totals()
-    with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(answer)) as sheet:
-        with api.results(batch.id) as chunks:
-            reach("results opened")
-            for block in blocks(chunks):
-                totals.write(sheet, landing.add(block))
-                reach("block of results read")
-        if not last:
-            check(landing, batch)
-        totals.write(sheet, landing.missing())
-        fact = totals.fact(shard, claim, batch, landing)
+    with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(run.answer)) as sheet:
+        why = read(bought, landing, api, lambda rows: totals.write(sheet, rows), pause)
+        totals.write(sheet, landing.missing(why))
+        fact = totals.fact(shard, claim, bought, landing)
         sheet.close({METADATA: fact.to_json()})
         reach("results staged")
         sheet.commit()
     reach("results landed")
-    fact = ledger.landed(shard) or fact
-    costs.write(ledger, fact)
-    return fact
+    if landing.statuses[Status.ANSWERED]:
+        ledger.write_question(run)
+    return ledger.landed(shard) or fact
 
 
 class _Totals:
@@ -106,47 +86,24 @@ class _Totals:
         for name in TOKENS:
             self.tokens[name] += pc.sum(rows.column(name)).as_py() or 0
 
-    def fact(self, shard: Shard, claim: Claim, batch: Batch, landing: Landing) -> LandedFact:
+    def fact(self, shard: Shard, claim: Claim, bought: Bought, landing: Landing) -> LandedFact:
         bill = landing.bill
         whole = bill.costs()
         return LandedFact(
             shard=shard,
-            batch=batch.id,
+            batch=bought.batch,
             claim=claim,
             statuses={str(status): count for status, count in sorted(landing.statuses.items())},
             cost_usd=None if self.cost is None else str(self.cost),
             lines=len(landing.seen),
             account=landing.account,
             tokens=self.tokens,
-            created_at=batch.created_at,
+            errors=dict(landing.errors.most_common(TOP_ERRORS)),
+            odd=dict(landing.odd),
+            created_at=bought.created_at,
             standard_usd=str(whole.standard) if whole else None,
             uncached_usd=str(whole.uncached) if whole else None,
             billed=bill.answers,
             full_price=bill.full_price,
             longest=bill.longest,
         )
-
-
-def check(landing: Landing, batch: Batch) -> None:
-    """Compare the lines read with the batch's own counts, kind by kind, and with the shard."""
-    told = {kind: count for kind, count in batch.counts.items() if count and kind != "processing"}
-    read = {kind: landing.kinds.get(kind, 0) for kind in told}
-    missing = len(landing.waiting) - len(landing.seen)
-    if read != told or missing or landing.garbled or landing.unknown or landing.repeated:
-        raise Incomplete(
-            f"batch {batch.id}: read {len(landing.seen)} of {len(landing.waiting)} results "
-            f"({landing.garbled} garbled, {landing.unknown} unknown, {landing.repeated} repeated lines; "
-            f"by kind {dict(landing.kinds)}, told {told})."
-        )
-
-
-def blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Gather chunks into blocks of whole lines; a last line without an end is given out as it is."""
-    held = bytearray()
-    for chunk in chunks:
-        held += chunk
-        if len(held) >= BLOCK and (end := held.rfind(b"\n") + 1):
-            yield bytes(held[:end])
-            del held[:end]
-    if held:
-        yield bytes(held)

@@ -164,6 +164,14 @@ class Ledger:
         except Absent:
             return None
 
+    def answered_before(self, run: Run) -> bool:
+        """Tell whether what this run asks was ever answered under this state."""
+        return any(self.store.list(keys.question(run.question)))
+
+    def write_question(self, run: Run) -> None:
+        """Note that what this run asks has been answered."""
+        self.store.create(keys.question(run.question), b"{}")
+
     def request_parts(self, run: Run) -> Iterable[str]:
         """Name the files in which a run's requests are staged."""
         return (keys.requests(run.snapshot, part) for part in range(run.parts))

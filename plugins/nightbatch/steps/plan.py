@@ -10,7 +10,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightbatch.core import keys, pending
+from nightbatch.core import canary, keys, pending
 from nightbatch.core.advice import advice, anew_note
 from nightbatch.core.errors import CapExceeded
 from nightbatch.core.estimate import Estimate
@@ -55,6 +55,8 @@ def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime],
     anything is claimed; once a run has bought something, a cap ends its buying instead, and publish decides.
     """
     run = ledger.run(ref.snapshot)
+    if attempt > ref.attempts or (attempt == canary.ATTEMPT and not _wants_canary(ref, run, ledger)):
+        return Plan([], 0, 0, Estimate())
     with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds):
         reach("lease taken")
         costs.complete(ledger, ledger.view().landed)
@@ -63,7 +65,7 @@ def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime],
             found = look(ref, run, ledger)
             quote = quoted(run, ledger, found.left, rows, counts if attempt <= 1 else None)
             notes = _notes(ref, run, ledger, found, quote, now()) if attempt <= 1 else ()
-            left = found.left
+            joined, left = _canary(run, ledger, found) if attempt == canary.ATTEMPT else (found.joined, found.left)
             if refusal := _refusal(ref, ledger, found.view, rows, quote, now()):
                 if not _has_bought(ref, rows):
                     raise CapExceeded(refusal)
@@ -72,7 +74,7 @@ def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime],
             made = _write(ledger, found.view.next, claims)
             if made is not None:
                 reach("claims complete")
-                lanes = [_joined(ref, ledger, shard) for shard in found.joined] + made
+                lanes = [_joined(ref, ledger, shard) for shard in joined] + made
                 lanes.sort(key=lambda lane: lane.shard)
                 return Plan(lanes, found.asked.num_rows, left.num_rows, quote.of(left), notes)
 
@@ -85,6 +87,22 @@ def look(ref: RunRef, run: Run, ledger: Ledger) -> Look:
     joined = [shard for shard in view.in_flight if _joins(ref, ledger, shard, left)]
     left = pending.difference(left, (ledger.claimed(shard).column("id") for shard in joined))
     return Look(view, asked, joined, left)
+
+
+def _wants_canary(ref: RunRef, run: Run, ledger: Ledger) -> bool:
+    """Tell whether a canary goes first: always, never, or where this question was never answered."""
+    if ref.canary == "always":
+        landed = (ledger.landed(shard) for shard in ledger.view().landed)
+        mine = (fact.claim for fact in landed if fact is not None and fact.claim.buyer == ref.buyer)
+        return not any(claim.attempt == canary.ATTEMPT for claim in mine)
+    return ref.canary == "new" and not ledger.answered_before(run)
+
+
+def _canary(run: Run, ledger: Ledger, found: Look) -> tuple[list[Shard], pa.Table]:
+    """Name the canaries in flight for the same question, or else the requests of a new one."""
+    claims = {shard: ledger.claim(shard) for shard in found.joined}
+    flying = [s for s, c in claims.items() if c.attempt == canary.ATTEMPT and c.question == run.question]
+    return flying, found.left.slice(0, 0) if flying else canary.representative(found.left)
 
 
 def _refusal(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], quote: Quote, now: datetime) -> str | None:

@@ -1,0 +1,117 @@
+"""Reading the results of an ended batch until they tally with it, or until no more is to be had.
+
+A stream that is short, broken or garbled is read again, a bounded number of times, and each reading adds what those
+before it lacked. What is missing then is lost, and free to be asked again; but results that could not be read at all
+are not lost: they are paid for, so the task fails and is tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete
+from nightbatch.core.facts import Bought
+from nightbatch.core.ids import BatchId
+from nightbatch.core.ports import Batch, Batches
+from nightbatch.core.results import Landing
+from nightbatch.steps.failpoints import reach
+
+READINGS = 6
+BLOCK = 4 * 1024 * 1024
+FEW = 1_000
+"""Up to so many results may be given up for lost when their stream breaks each time; more are waited for."""
+KEPT = timedelta(days=29)
+"""For so long after a batch's creation its results can be read."""
+
+Write = Callable[[pa.RecordBatch], None]
+Pause = Callable[[float], None]
+
+
+def read(bought: Bought, landing: Landing, api: Batches, write: Write, pause: Pause) -> str:
+    """Read the results until they tally, as often as is worth it; return why those that are missing then are."""
+    batch: Batch | None = None
+    trouble: Exception = Incomplete()
+    for reading in range(READINGS):
+        if reading:
+            pause(_pause(reading, trouble))
+        try:
+            batch = batch or _ended(api.batch(bought.batch))
+            _read_once(batch, landing, api, write)
+            trouble = Incomplete(f"batch {bought.batch}: {landing.gap(batch.counts)}.")
+        except (ApiUnavailable, BatchGone) as error:
+            trouble = error
+        if batch is not None and landing.gap(batch.counts) is None:
+            return ""
+    return _give_up(bought, batch, landing, api, trouble)
+
+
+def _read_once(batch: Batch, landing: Landing, api: Batches, write: Write) -> None:
+    landing.begin()
+    with api.results(batch.id) as chunks:
+        reach("results opened")
+        for block in blocks(chunks):
+            write(landing.add(block))
+            reach("block of results read")
+
+
+def _give_up(bought: Bought, batch: Batch | None, landing: Landing, api: Batches, trouble: Exception) -> str:
+    """Say why what is still missing is lost, or raise where it may still be read: it is paid for."""
+    if isinstance(trouble, BatchGone):
+        if batch is None and not _listed(api, bought):
+            return f"batch {bought.batch} was deleted before its results were read"
+        if batch is not None and datetime.now(UTC) - batch.created_at > KEPT:
+            return f"the results of batch {bought.batch} are no longer kept by the API"
+        raise ApiUnavailable(f"batch {bought.batch} has ended, but its results are not there: {trouble}")
+    nothing = not landing.seen and not landing.odd
+    few = len(landing.waiting) - len(landing.seen) <= FEW
+    if (isinstance(trouble, ApiUnavailable) and (nothing or not few)) or (nothing and not few):
+        raise trouble
+    return f"not in the results of batch {bought.batch}, which were read {READINGS} times"
+
+
+def _ended(batch: Batch) -> Batch:
+    if not batch.ended:
+        raise Incomplete(f"batch {batch.id} has not ended yet: it has no results to land.")
+    return batch
+
+
+def _listed(api: Batches, bought: Bought) -> bool:
+    """Tell whether the API lists a batch; only the list of a batch's own time is looked at."""
+    after: BatchId | None = None
+    while True:
+        page = api.page(after)
+        if any(batch.id == bought.batch for batch in page.batches):
+            return True
+        after = page.next
+        if after is None or (page.batches and page.batches[-1].created_at < bought.created_at):
+            return False
+
+
+def _pause(reading: int, trouble: Exception) -> float:
+    """Seconds before the next reading: a short stream is read again soon, an API in trouble later."""
+    if isinstance(trouble, Incomplete):
+        return 0.5
+    told = trouble.retry_after if isinstance(trouble, ApiUnavailable) else None
+    return min(30.0, max(told or 0.0, 2.0 ** (reading - 1)))
+
+
+def blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Gather chunks into blocks of whole lines; a last line without an end is given out as it is.
+
+    Where the stream breaks, the whole lines before the break are given out first.
+    """
+    held = bytearray()
+    try:
+        for chunk in chunks:
+            held += chunk
+            if len(held) >= BLOCK and (end := held.rfind(b"\n") + 1):
+                yield bytes(held[:end])
+                del held[:end]
+    except ApiUnavailable:
+        yield bytes(held[: held.rfind(b"\n") + 1])
+        raise
+    if held:
+        yield bytes(held)
