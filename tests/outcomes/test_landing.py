@@ -1,4 +1,4 @@
-"""Landing is complete or red: what the API has is read, what it has not is lost, and what is paid for is not given up."""
+"""Landing is complete or red: what the API has is read, what it lacks is lost, what is paid for is not given up."""
 
 from __future__ import annotations
 
