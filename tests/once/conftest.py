@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from moto.server import ThreadedMotoServer
-from tests.once.flow import RealWorld
+from tests.once.flow import Flow, RealWorld
+from tests.once.judge import Table, Verdict, verdict
 
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.settings import Pace, Settings
+
+Judged = Callable[..., Verdict]
+
+
+@pytest.fixture(scope="session")
+def table() -> Iterator[Table]:
+    """Gather the cases of the session; where the environment asks for it, write them down at its end."""
+    cases = Table()
+    yield cases
+    cases.write()
+
+
+@pytest.fixture
+def judged(table: Table) -> Judged:
+    """Return how a case is judged: nothing was bought twice and no paid answer was lost; and noted in the table."""
+
+    def judge(where: str, case: str, happens: str, *flows: Flow, twice: int = 0) -> Verdict:
+        seen = verdict(*flows)
+        table.add(where, case, happens, seen)
+        assert seen == Verdict(twice, 0)
+        return seen
+
+    return judge
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
-"""A world in memory, whose clock turns as far as anybody waits."""
+"""A world in memory, whose clock turns as far as anybody waits; its planners' leases never hold anybody off."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from nightbatch.core.ports import Store
 from nightbatch.core.purchase import Timing
@@ -18,9 +18,11 @@ SLOW = 60.0
 class MemoryWorld:
     """Stores and an API in memory; to sleep is to turn the clock."""
 
-    timing: Timing = field(default_factory=Timing)
+    timing: Timing = field(default_factory=lambda: Timing(lease=0))
     clock: Clock = field(default_factory=Clock)
     bucket: MemoryBucket = field(default_factory=MemoryBucket)
+    offset: float = 0.0
+    """Seconds by which the workers' clock is ahead of the API's."""
 
     def __post_init__(self) -> None:
         self.batches = MemoryBatches(self.clock)
@@ -29,7 +31,7 @@ class MemoryWorld:
         return MemoryStore(url, self.bucket)
 
     def now(self) -> datetime:
-        return self.clock()
+        return self.clock() + timedelta(seconds=self.offset)
 
     def sleep(self, seconds: float) -> None:
         self.clock.turn(max(seconds, SLOW))

@@ -1,17 +1,472 @@
-"""Buying once over ports in memory: each case by itself, with nothing else going wrong."""
+"""Buying once over ports in memory: each case by itself, judged by what the API has sold."""
 
 from __future__ import annotations
 
-from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.once.conftest import Judged
+from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
+from nightbatch.core.errors import Incomplete, NotSent
+from nightbatch.core.ids import BatchId
+from nightbatch.core.purchase import Timing
+from nightbatch.steps.failpoints import watching
+from nightbatch.steps.land import land
+from nightbatch.steps.release import InDoubt, release
+from nightbatch.steps.submit import Buyer, Later, Submitted
+
+HERE = "In memory, with a clock that is turned"
 TEXTS = ["one", "two", "three", "two"]
+ANSWERS = [f"about Say: {text}" for text in TEXTS]
+DAY = 86_400.0
 
 
-def test_an_undisturbed_run_buys_each_distinct_request_once() -> None:
-    world = MemoryWorld()
-    put(world.store(SOURCE), "dt=1/part-0.parquet", rows(TEXTS))
-    report = Flow(world).run()
-    assert (report["bought"], report["answered"]) == (3, 4)
-    assert set(world.batches.bought().values()) == {1}
-    assert [row["answer"] for row in published(world.store(TARGET))] == [f"about Say: {text}" for text in TEXTS]
+@pytest.fixture
+def world() -> MemoryWorld:
+    """Return a world with one source partition."""
+    made = MemoryWorld()
+    put(made.store(SOURCE), "dt=1/part-0.parquet", rows(TEXTS))
+    return made
+
+
+@pytest.fixture
+def flow(world: MemoryWorld) -> Flow:
+    """Return a run over it."""
+    return Flow(world)
+
+
+def strangers(world: MemoryWorld, batches: int = 1, size: int = 3) -> None:
+    """Let somebody else of the account buy batches of this size."""
+    params = {"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "theirs"}]}
+    for batch in range(batches):
+        world.batches.add([{"custom_id": f"theirs-{batch}-{row}", "params": params} for row in range(size)])
+
+
+def is_whole(world: MemoryWorld, partition: str = "dt=1") -> bool:
+    """Tell whether the published partition is that of an undisturbed run."""
+    return [(row["answer"], row["_status"]) for row in published(world.store(TARGET), partition)] == [
+        (answer, "answered") for answer in ANSWERS
+    ]
+
+
+def claimed(flow: Flow) -> Any:
+    """Bring a run to where its shard is claimed; return the shard."""
+    return flow.plan(flow.prepare())[0].shard
+
+
+def buyer(flow: Flow) -> Buyer:
+    """Return who submits for a flow."""
+    return Buyer(flow.ledger, flow.world.api(), flow.world.now, flow.world.timing)
+
+
+def at(point: str, act: Callable[[], object]) -> Any:
+    """Do something else when a point is first reached: whoever reached it stands still meanwhile."""
+    left = [act]
+
+    def watch(reached: str) -> None:
+        if reached == point and left:
+            left.pop()()
+
+    return watching(watch)
+
+
+def test_an_undisturbed_run_buys_each_distinct_request_once(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    report = flow.run()
+    assert (report["bought"], report["answered"], len(world.batches.made)) == (3, 4, 1)
+    assert is_whole(world)
+    judged(HERE, "nothing goes wrong", "each distinct request is bought once", flow)
+
+
+def test_a_second_run_buys_nothing(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    flow.run()
+    second = Flow(world, buyer="dag/again")
+    assert second.run()["bought"] == 0
+    judged(HERE, "a run is run again", "all its answers are reused", flow, second)
+
+
+def test_a_lost_answer_is_found_again_by_its_custom_ids(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    world.batches.faults.creates = ["lost"]
+    flow.run()
+    assert len(world.batches.made) == 1
+    assert flow.ledger.batch(flow.ledger.view().claimed[0]).how == "adopted"  # type: ignore[union-attr]
+    assert is_whole(world)
+    judged(HERE, "the answer to a create is lost", "its batch is awaited, known by its custom_ids and adopted", flow)
+
+
+def test_a_create_that_never_arrived_is_sent_again_only_after_the_grace(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
+    world.batches.faults.creates = ["dropped"]
+    began = world.now()
+    flow.run()
+    grace = timedelta(seconds=world.timing.settle + world.timing.clock_slack)
+    assert world.batches.made[0].created_at - began >= grace
+    assert is_whole(world)
+    judged(HERE, "a create is lost on its way", "no batch can be it: sent again after the grace", flow)
+
+
+def test_a_sender_that_died_is_given_longer_than_one_that_told_its_end(world: MemoryWorld, flow: Flow) -> None:
+    shard = claimed(flow)
+    began = world.now()
+    with pytest.raises(ZeroDivisionError), at("post written", lambda: 1 / 0):
+        buyer(flow).submit(shard)
+    flow.submit(shard)
+    t = world.timing
+    assert world.now() - began >= timedelta(seconds=t.fuse + t.answer + t.settle + t.clock_slack)
+
+
+def test_a_definite_no_is_sent_again_after_its_time(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    world.batches.faults.creates = ["refused", "refused"]
+    began = world.now()
+    flow.run()
+    assert timedelta(seconds=60) <= world.batches.made[0].created_at - began < timedelta(seconds=600)
+    judged(HERE, "the API says no for now (429, 529)", "sent again after its retry-after", flow)
+
+
+def test_noes_without_end_are_raised_in_the_end(world: MemoryWorld, flow: Flow) -> None:
+    world.timing = Timing(patience=600)
+    world.batches.faults.creates = ["refused"] * 10_000
+    began = world.now()
+    with pytest.raises(NotSent):
+        flow.run()
+    assert world.now() - began > timedelta(seconds=600)
+
+
+def test_strangers_of_the_same_size_are_awaited_and_left_alone(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    strangers(world, 3)
+    world.batches.faults.creates = ["dropped"]
+    shard = claimed(flow)
+    flow.submit(shard)
+    strangers(world, 2)
+    flow.run()
+    assert len(world.batches.made) == 6
+    assert max(world.batches.result_reads[batch.id] for batch in world.batches.made[:3]) == 1
+    assert is_whole(world)
+    judged(HERE, "strangers' batches have the same size", "each is awaited, read once and left alone", flow)
+
+
+def test_an_orphan_is_found_among_strangers(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    strangers(world, 2)
+    world.batches.faults.creates = ["lost"]
+    world.batches.arriving = lambda: strangers(world, 2)
+    flow.run()
+    assert len(world.batches.made) == 5
+    judged(HERE, "an orphan among strangers' batches of its size", "only the one with its custom_ids is adopted", flow)
+
+
+def test_an_orphan_is_found_behind_more_than_a_page_of_batches(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    world.batches.page_size = 10
+    strangers(world, 15)
+    world.clock.turn(DAY)
+    world.batches.faults.creates = ["lost"]
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    strangers(world, 25, size=1)
+    flow.run()
+    assert len(world.batches.made) == 41
+    judged(HERE, "more batches than one page lists", "paged through, as far back as the claim", flow)
+
+
+@pytest.mark.parametrize("offset", [-300.0, 300.0])
+@pytest.mark.parametrize("fault", ["lost", "dropped"])
+def test_clocks_may_be_five_minutes_apart(
+    world: MemoryWorld, flow: Flow, judged: Judged, offset: float, fault: str
+) -> None:
+    world.offset = offset
+    world.batches.faults.creates = [fault]
+    flow.run()
+    assert is_whole(world)
+    judged(HERE, "clocks five minutes apart, either way", "the search allows for ten", flow)
+
+
+def test_an_orphan_that_expires_is_adopted_and_asked_again(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    world.batches.faults.creates, world.batches.faults.rows = ["lost"], {0: "expired", 1: "expired"}
+    flow.run()
+    assert is_whole(world)
+    assert [len(batch.requests) for batch in world.batches.made] == [3, 2]
+    judged(HERE, "an orphan ends after 24 hours by expiry", "adopted; only what expired is asked again", flow)
+
+
+def test_two_orphans_of_one_size_are_told_apart(world: MemoryWorld, judged: Judged) -> None:
+    flow = Flow(world, settings(max_batch_requests=1))
+    world.batches.faults.creates = ["lost", "lost", "lost"]
+    lanes = flow.plan(flow.prepare())
+    for lane in lanes:
+        buyer(flow).submit(lane.shard)
+    flow.run()
+    assert len(world.batches.made) == 3
+    assert is_whole(world)
+    judged(HERE, "several orphans of the same size", "each claim adopts its own", flow)
+
+
+def test_orphans_that_ask_the_same_are_shared_out(world: MemoryWorld, judged: Judged) -> None:
+    flows = [Flow(world, settings(reuse=False), buyer=f"dag/{name}") for name in "ab"]
+    world.batches.faults.creates = ["lost", "lost"]
+    shards = [claimed(flow) for flow in flows]
+    for flow, shard in zip(flows, shards, strict=True):
+        buyer(flow).submit(shard)
+    adopted = {flow.submit(shard) for flow, shard in zip(flows, shards, strict=True)}
+    assert len(adopted) == len(world.batches.made) == 2
+
+
+def test_two_that_look_for_one_orphan_adopt_it_both(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    world.batches.faults.creates = ["lost"]
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    world.clock.turn(7_200)
+    other = Flow(world, buyer="dag/other")
+    with at("owner written", lambda: other.submit(shard)):
+        assert flow.submit(shard) == other.submit(shard)
+    assert len(world.batches.made) == 1
+    flow.run()
+    judged(HERE, "two runs look for one orphan", "both adopt it; the fact is one", flow)
+
+
+def test_a_zombie_that_sleeps_before_its_post_buys_nothing(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    shard, successor = claimed(flow), Flow(world, buyer="dag/successor")
+    with at("post written", lambda: successor.submit(shard)):
+        flow.submit(shard)
+    assert len(world.batches.made) == 1
+    flow.run()
+    judged(HERE, "a zombie wakes before its POST", "its fuse has burned down: its body stays without an end", flow)
+
+
+def test_a_zombie_that_sleeps_in_its_post_buys_nothing(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    shard, successor = claimed(flow), Flow(world, buyer="dag/successor")
+    with at("body sent but for its end", lambda: successor.submit(shard)):
+        flow.submit(shard)
+    assert len(world.batches.made) == 1
+    flow.run()
+    judged(HERE, "a zombie wakes in the midst of its POST", "its fuse has burned down: the end is never sent", flow)
+
+
+@pytest.mark.parametrize("point", ["batch created", "owner written"])
+def test_a_zombie_that_wakes_after_its_successor_adopted_changes_nothing(
+    world: MemoryWorld, flow: Flow, judged: Judged, point: str
+) -> None:
+    shard, successor = claimed(flow), Flow(world, buyer="dag/successor")
+    with at(point, successor.run):
+        batch = flow.submit(shard)
+    assert [batch] == [one.id for one in world.batches.made]
+    flow.run()
+    judged(HERE, "a zombie wakes after its successor adopted", "it finds its own batch noted", flow, successor)
+
+
+def test_a_second_purchase_that_comes_to_light_is_told_and_kept(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    shard, successor = claimed(flow), Flow(world, buyer="dag/successor")
+    acts = [lambda: successor.submit(shard)]
+    world.batches.arriving = lambda: acts.pop()() and None if acts else None
+    outcome = buyer(flow).submit(shard)
+    first, late = (batch.id for batch in world.batches.made)
+    assert isinstance(outcome, Submitted)
+    assert outcome.batch == first
+    assert f"bought twice, as {first} and {late}" in (outcome.warning or "")
+    second = flow.ledger.view().claimed[-1]
+    flow.run()
+    flow.wait(flow.submit(second))
+    flow.land(second)
+    told = "told in the log; the second becomes a claim of its own, and lands"
+    judged(HERE, "the API creates a batch half an hour after it was sent", told, flow, twice=3)
+
+
+def test_what_another_run_has_in_flight_is_joined(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    claimed(flow)
+    other = Flow(world, buyer="dag/other")
+    assert other.run()["bought"] == 0
+    assert is_whole(world)
+    judged(
+        HERE, "a run dies after its claim; another has the same rows", "it joins the claim, and posts it", flow, other
+    )
+
+
+def test_two_partitions_with_the_same_prompts_are_bought_once(world: MemoryWorld, judged: Judged) -> None:
+    put(world.store(SOURCE), "dt=2/part-0.parquet", rows(TEXTS))
+    one, two = Flow(world), Flow(world, settings("dt=2"), buyer="dag/two")
+    with at("post written", lambda: two.plan(two.prepare())):
+        one.run()
+    two.run()
+    assert len(world.batches.made) == 1
+    assert is_whole(world, "dt=2")
+    judged(HERE, "two partitions with the same prompts at once", "the second joins the first's claim", one, two)
+
+
+def test_a_backfill_of_ten_buys_each_request_once(world: MemoryWorld, judged: Judged) -> None:
+    for day in range(2, 11):
+        put(world.store(SOURCE), f"dt={day}/part-0.parquet", rows([*TEXTS, f"only {day}"]))
+    flows = [Flow(world, settings(f"dt={day}"), buyer=f"dag/{day}") for day in range(1, 11)]
+    running = [flow.steps() for flow in flows]
+    while running:
+        running = [steps for steps in running if next(steps, "end") != "end"]
+    assert world.batches.bought().total() == 3 + 9
+    judged(HERE, "a backfill of ten partitions at once", "what they share is bought by one of them", *flows)
+
+
+def test_a_batch_cancelled_in_the_console_is_asked_again(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    batch = flow.submit(claimed(flow))
+    world.batches.cancel(batch)
+    flow.run()
+    assert is_whole(world)
+    judged(
+        HERE,
+        "a batch is cancelled in the Console while we wait",
+        "its requests land as lost, and are asked again",
+        flow,
+    )
+
+
+def test_a_batch_deleted_in_the_console_lands_as_missing(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    batch = flow.submit(claimed(flow))
+    world.batches.made[0].deleted = True
+    flow.run()
+    assert is_whole(world)
+    landed = flow.ledger.landed(flow.ledger.view().landed[0])
+    assert landed is not None
+    assert (landed.batch, landed.statuses) == (batch, {"missing": 3})
+    told = "its answers are gone: said so for each row, and asked again"
+    judged(HERE, "a batch is deleted in the Console while we wait", told, flow)
+
+
+def test_results_gone_after_29_days_are_said_to_be_gone(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    flow.submit(claimed(flow))
+    world.clock.turn(30 * DAY)
+    flow.run()
+    assert is_whole(world)
+    told = "said so for each row; only those are asked again"
+    judged(HERE, "results gone after 29 days", told, flow)
+
+
+def test_a_passing_404_condemns_nothing(world: MemoryWorld, flow: Flow) -> None:
+    batch = flow.submit(claimed(flow))
+    flow.wait(batch)
+    world.batches.made[0].deleted = True
+
+    def mend(_: float) -> None:
+        world.batches.made[0].deleted = False
+
+    landed = land(flow.ledger.view().claimed[0], flow.ledger, world.batches, mend)
+    assert landed.statuses == {"answered": 3}
+
+
+def test_results_of_a_batch_that_has_not_ended_are_not_taken_for_gone(world: MemoryWorld, flow: Flow) -> None:
+    shard = claimed(flow)
+    flow.submit(shard)
+    with pytest.raises(Incomplete, match="not ended"):
+        flow.land(shard)
+    assert flow.ledger.landed(shard) is None
+
+
+def test_a_candidate_whose_results_are_gone_is_not_ours_in_the_end(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
+    world.batches.faults.creates = ["dropped"]
+    strangers(world)
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    world.clock.turn(40 * DAY)
+    flow.run()
+    assert is_whole(world)
+    judged(HERE, "a possible orphan whose results are gone", "asked after for a while, then passed over", flow)
+
+
+def test_a_list_that_fails_is_asked_again(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    world.batches.faults.creates = ["lost"]
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    world.batches.faults.reads = 1
+    assert isinstance(buyer(flow).submit(shard), Later)
+    flow.run()
+    judged(HERE, "the API cannot be read while an orphan is looked for", "looked for again", flow)
+
+
+def test_a_final_no_gives_the_claim_up(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    world.batches.faults.creates = ["too large"]
+    with pytest.raises(NotSent, match="413"):
+        flow.run()
+    assert flow.ledger.view().in_flight == []
+    Flow(world, settings(max_batch_requests=2), buyer="dag/mended").run()
+    assert is_whole(world)
+    judged(HERE, "the API refuses a batch for good (413)", "red; its requests are free for a run that is mended", flow)
+
+
+def test_an_odd_no_is_tried_once_more(world: MemoryWorld, flow: Flow) -> None:
+    world.batches.faults.creates = ["odd"]
+    flow.run()
+    assert is_whole(world)
+
+
+def test_an_odd_no_that_comes_again_is_final(world: MemoryWorld, flow: Flow) -> None:
+    world.batches.faults.creates = ["odd", "odd"]
+    with pytest.raises(NotSent, match="400"):
+        flow.run()
+    assert flow.ledger.view().in_flight == []
+
+
+def test_a_claim_whose_snapshot_is_gone_is_given_up_and_claimed_anew(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
+    ref = flow.prepare()
+    flow.plan(ref)
+    ledger = flow.ledger
+    staged = [entry.key for entry in ledger.store.list(f"snapshots/{ref.snapshot}/requests")]
+    ledger.store.remove(staged)
+    other = Flow(world, settings(limit=4), buyer="dag/other")
+    other.run()
+    assert is_whole(world)
+    judged(
+        HERE,
+        "the staged requests of a claim are gone",
+        "it is given up before anything is sent, and claimed anew",
+        other,
+    )
+
+
+# Releasing a claim by hand.
+
+
+def test_a_claim_that_was_never_posted_can_be_released(world: MemoryWorld, flow: Flow) -> None:
+    shard = claimed(flow)
+    release(shard, flow.ledger, world.now, "by hand")
+    assert flow.submit(shard) == BatchId("")
+    assert world.batches.made == []
+    flow.run()
+    assert is_whole(world)
+
+
+def test_a_claim_in_doubt_cannot_be_released(world: MemoryWorld, flow: Flow) -> None:
+    world.batches.faults.creates = ["lost"]
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    with pytest.raises(InDoubt, match="may have been bought"):
+        release(shard, flow.ledger, world.now, "by hand")
+
+
+def test_a_claim_with_a_batch_cannot_be_released(world: MemoryWorld, flow: Flow) -> None:
+    shard = claimed(flow)
+    flow.submit(shard)
+    with pytest.raises(InDoubt, match="cancel"):
+        release(shard, flow.ledger, world.now, "by hand")
+
+
+def test_releasing_and_posting_at_once_cannot_both_succeed(world: MemoryWorld, flow: Flow) -> None:
+    shard = claimed(flow)
+
+    def let_go() -> None:
+        with pytest.raises(InDoubt):
+            release(shard, flow.ledger, world.now, "by hand")
+
+    with at("post written", let_go):
+        assert flow.submit(shard)
+    assert len(world.batches.made) == 1
+
+
+def test_a_release_that_died_half_way_is_completed_by_the_next_submit(world: MemoryWorld, flow: Flow) -> None:
+    shard = claimed(flow)
+    with pytest.raises(ZeroDivisionError), at("claim given up", lambda: 1 / 0):
+        release(shard, flow.ledger, world.now, "by hand")
+    assert flow.ledger.view().in_flight == [shard]
+    assert flow.submit(shard) == BatchId("")
+    assert flow.ledger.view().in_flight == []

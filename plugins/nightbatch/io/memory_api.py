@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightbatch.core.errors import ApiUnavailable, BatchGone, MaybeSent, NightbatchError, NotSent
+from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete, MaybeSent, NightbatchError, NotSent
 from nightbatch.core.ids import BatchId
 from nightbatch.core.ports import Batch, Body, Page
 
@@ -58,9 +58,9 @@ class MemoryBatch:
 class Faults:
     """What goes wrong with the next creates and reads; each is used up once.
 
-    `creates`: `refused` (a definite no), `lost` (the answer, after the batch was made), `dropped` (a maybe that made
-    none). `rows`: how a row of the next batch ends, by position: `errored`, `expired`, `canceled`. `reads`: so many
-    reads fail.
+    `creates`: `lost` (the answer, after the batch was made), `dropped` (a maybe that made none), and the definite noes
+    `refused` (for now), `odd` (worth one more try) and `too large` (for good). `rows`: how rows of the next batch end,
+    by position: `errored`, `expired`, `canceled`. `reads`: so many reads fail.
     """
 
     creates: list[str] = field(default_factory=list)
@@ -76,19 +76,29 @@ class MemoryBatches:
         self.page_size = 1000
         self.made: list[MemoryBatch] = []
         self.faults = Faults()
+        self.arriving: Callable[[], None] = lambda: None
+        """What happens while a body that was sent whole is still on its way."""
+        self.result_reads: Counter[BatchId] = Counter()
 
     def create(self, body: Body) -> Batch:
         try:
             raw = b"".join(body.chunks)
+        except Incomplete:
+            raise
         except NightbatchError as error:
             raise NotSent(f"the body was not sent whole: {error}") from None
         fault = self.faults.creates.pop(0) if self.faults.creates else ""
         if fault == "refused":
             raise NotSent("the API answered 429.", retry_after=30)
+        if fault == "odd":
+            raise NotSent("the API answered 400.", once=True)
+        if fault == "too large":
+            raise NotSent("the API answered 413.", retryable=False)
         if len(raw) != body.size:
             raise NotSent("the body is not of its size.")
         if fault == "dropped":
             raise MaybeSent("the answer to the create was lost.")
+        self.arriving()
         made = self.add(json.loads(raw)["requests"])
         if fault == "lost":
             raise MaybeSent("the answer to the create was lost.")
@@ -118,6 +128,7 @@ class MemoryBatches:
         found = self._find(batch)
         if self._now() < found.ends_at or self._now() > found.created_at + KEPT:
             raise BatchGone(f"there are no results of batch {batch}.")
+        self.result_reads[batch] += 1
         yield (json.dumps(line).encode() + b"\n" for line in found.results)
 
     def add(self, requests: list[dict[str, Any]]) -> MemoryBatch:

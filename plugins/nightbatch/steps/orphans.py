@@ -34,7 +34,7 @@ class Eye:
 
 @dataclass(frozen=True)
 class Found:
-    """The batch that was bought, or those that may be it and cannot be judged yet."""
+    """The batch that was bought, or those that may be it: not ended yet, or ended and not to be read just now."""
 
     mine: Batch | None = None
     waiting: list[Batch] = field(default_factory=list)

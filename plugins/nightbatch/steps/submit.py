@@ -114,8 +114,8 @@ class Buyer:
         if found.mine is not None:
             return self._note(shard, claim, found.mine, how="adopted")
         if found.waiting:
-            ids = tuple(batch.id for batch in found.waiting)
-            why = f"one of {len(ids)} batches may be what was bought: waiting for an end"
+            ids = tuple(batch.id for batch in found.waiting if not batch.ended)
+            why = f"one of {len(found.waiting)} batches may be what was bought: waiting for an end"
             return Later(next_look(sending, now, self.timing), why, ids)
         if (end := over(sending, self.timing)) > now:
             why = "a create may have bought a batch: looking for it"
