@@ -26,7 +26,7 @@ _PLAIN = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}")
 _MARKUP = re.compile(r"\{\{|\{%|\{#")
 _TRIMMED = re.compile(r"\{\{-|-\}\}")
 _FRACTIONS = re.compile(r"double|float|decimal")
-_GLOBALS = {"range", "dict", "namespace", "debug", "loop", "self", "true", "false", "none"}
+_FUNCTIONS = {"range", "dict", "namespace", "cycler", "joiner"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,11 @@ class Template:
             names = _environment().undeclared_variables_in_str(self.text)
         except minijinja.TemplateError as error:
             raise TemplateError(f"prompt: {_first_line(error)}. Mend the template.") from None
-        return tuple(sorted(names - _GLOBALS))
+        return tuple(sorted(name for name in names if not self._calls(name)))
+
+    def _calls(self, name: str) -> bool:
+        """Tell `range(3)`, which calls one of Jinja's functions, from a column `range`."""
+        return name in _FUNCTIONS and re.search(rf"\b{name}\s*\(", self.text) is not None
 
     def check(self, schema: pa.Schema) -> None:
         """Refuse columns that are not there or that cannot be printed."""
@@ -66,7 +70,8 @@ class Template:
         """Literals and column names in turn, if the template is nothing but plain substitutions."""
         if _TRIMMED.search(self.text) or _MARKUP.search(_PLAIN.sub("", self.text)):
             return None
-        return _PLAIN.split(self.text)
+        pieces = _PLAIN.split(self.text)
+        return pieces if set(pieces[1::2]) <= set(self.columns) else None
 
     def _join(self, rows: pa.RecordBatch) -> list[str]:
         pieces = self._pieces or []

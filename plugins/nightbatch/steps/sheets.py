@@ -95,8 +95,12 @@ def table(store: Reads, key: str, columns: Sequence[str] | None = None) -> pa.Ta
 
 
 def batches(store: Reads, key: str, columns: Sequence[str] | None, size: int) -> Iterator[pa.RecordBatch]:
-    """Read some columns of a file, `size` rows at a time."""
-    yield from file(store, key).iter_batches(batch_size=size, columns=columns, use_threads=False)
+    """Read some columns of a file, `size` rows at a time; a file without rows gives one batch without rows."""
+    opened = file(store, key)
+    if opened.metadata.num_rows:
+        yield from opened.iter_batches(batch_size=size, columns=columns, use_threads=False)
+    else:
+        yield pa.RecordBatch.from_pylist([], schema=opened.read(columns=columns).schema)
 
 
 def metadata(store: Reads, key: str, name: bytes) -> bytes:

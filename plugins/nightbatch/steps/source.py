@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ from nightbatch.core.template import Template
 from nightbatch.steps import sheets
 
 BATCH_ROWS = 8_192
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,15 @@ def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
 
 def _is_data(key: str) -> bool:
     """Tell a data file from a marker or a file in the making, by the convention of Hive and Spark."""
-    hidden = any(part.startswith(("_", ".")) for part in key.split("/"))
+    *folders, name = key.split("/")
+    hidden = any(part.startswith(("_", ".")) for part in [*(one for one in folders if "=" not in one), name])
     return not hidden and key.lower().endswith((".parquet", ".parq", ".pq"))
 
 
-def _partition_values(key: str) -> dict[str, str]:
-    """Read the columns that a Hive path holds: `dt=2026-11-21/part-0.parquet`."""
-    return dict(folder.split("=", 1) for folder in key.split("/")[:-1] if "=" in folder)
+def _partition_values(key: str) -> dict[str, str | None]:
+    """Read the columns that a Hive path holds, percent-decoded: `dt=2026-11-21/city=New%20York/part-0.parquet`."""
+    pairs = (folder.split("=", 1) for folder in key.split("/")[:-1] if "=" in folder)
+    return {unquote(name): None if value == HIVE_NULL else unquote(value) for name, value in pairs}
 
 
 def _with_partition(schema: pa.Schema, key: str) -> pa.Schema:

@@ -1,0 +1,113 @@
+"""Datasets as other tools write them: folders that are columns, files and partitions without rows, odd column names."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nightbatch.core.enrichment import Enrichment
+from nightbatch.core.facts import RunRef
+from nightbatch.core.run import Run
+from nightbatch.core.template import Template
+from nightbatch.io.memory import MemoryBucket, MemoryStore
+from nightbatch.steps import sheets
+from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.plan import plan
+from nightbatch.steps.prepare import prepare
+from nightbatch.steps.publish import publish
+
+SOURCE, TARGET = "s3://lake/in/", "s3://lake/out/"
+
+
+class Lake:
+    """A dataset in memory and what is made of it, up to the purchase."""
+
+    def __init__(self) -> None:
+        self.bucket = MemoryBucket()
+        self.settings = Enrichment(
+            source=SOURCE, target=TARGET, prompt="{{ text }}", model="claude-haiku-4-5", key=["id"], canary="never"
+        )
+
+    def put(self, name: str, table: pa.Table) -> None:
+        out = io.BytesIO()
+        pq.write_table(table, out)
+        self.bucket.objects[SOURCE + name] = out.getvalue()
+
+    def store(self, url: str) -> MemoryStore:
+        return MemoryStore(url, self.bucket)
+
+    def prepare(self, **changes: Any) -> Run:
+        self.settings = self.settings.override(changes)
+        return prepare(self.settings, self.store(SOURCE), self.store(self.settings.state_url))
+
+    def staged(self, run: Run) -> list[dict[str, Any]]:
+        """Read the kept columns as prepare staged them."""
+        key = f"snapshots/{run.snapshot}/rows-00000.parquet"
+        return sheets.table(self.store(self.settings.state_url), key, run.kept).to_pylist()
+
+
+@pytest.fixture
+def lake() -> Lake:
+    return Lake()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def rows(*texts: str, first: int = 1) -> pa.Table:
+    numbers = pa.array(range(first, first + len(texts)), pa.int64())
+    return pa.table({"id": numbers, "text": pa.array(texts, pa.string())})
+
+
+def test_a_partition_without_rows_publishes_typed_columns_and_buys_nothing(lake: Lake) -> None:
+    lake.put("a.parquet", rows())
+    run = lake.prepare()
+    ledger = Ledger(lake.store(lake.settings.state_url))
+    ref = RunRef(
+        state=lake.settings.state_url, target=TARGET, partition="", snapshot=run.snapshot, buyer="dag/run", rows=0,
+        requests=0,
+    )  # fmt: skip
+    assert plan(ref, 1, ledger, now).lanes == []
+    report = publish(ref, ledger, lake.store(TARGET), now, now())
+    assert (report["rows"], report["requests"], report["bought"], report["by_status"]) == (0, 0, 0, {})
+    (name,) = [key for key in lake.bucket.objects if key.startswith(f"{TARGET}part-")]
+    schema = pq.read_schema(io.BytesIO(lake.bucket.objects[name]))
+    assert [schema.field(one).type for one in ("id", "answer", "_cost_usd")] == [pa.int64(), pa.string(), pa.float64()]
+
+
+def test_values_in_folder_names_are_percent_decoded_and_the_default_partition_is_null(lake: Lake) -> None:
+    lake.put("city=New%20York/rate=50%25/a.parquet", rows("x"))
+    lake.put("city=__HIVE_DEFAULT_PARTITION__/rate=a%3Db/a.parquet", rows("y", first=2))
+    run = lake.prepare(keep=["city", "rate"], prompt="{{ city }}: {{ text }}")
+    assert lake.staged(run) == [
+        {"id": 1, "city": "New York", "rate": "50%"},
+        {"id": 2, "city": None, "rate": "a=b"},
+    ]
+
+
+def test_a_partition_column_may_begin_with_an_underscore_and_hidden_folders_stay_hidden(lake: Lake) -> None:
+    lake.put("_day=1/a.parquet", rows("x"))
+    lake.put("_temporary/a.parquet", rows("y"))
+    lake.put("_day=1/_a.parquet", rows("z"))
+    assert lake.staged(lake.prepare(keep=["_day"])) == [{"id": 1, "_day": "1"}]
+
+
+@pytest.mark.parametrize("name", ["range", "loop", "dict", "namespace", "debug"])
+def test_a_column_may_have_the_name_of_a_function_of_jinja(name: str) -> None:
+    batch = pa.record_batch({name: ["long"], "n": [2]})
+    for text in (f"{{{{ {name} }}}}!", f"{{% if n %}}{{{{ {name} }}}}!{{% endif %}}"):
+        template = Template(text)
+        assert name in template.columns
+        assert list(template.render(batch)) == ["long!"]
+
+
+def test_functions_of_jinja_are_no_columns_where_they_are_called() -> None:
+    template = Template("{% for i in range(n) %}{{ loop.index }} {% endfor %}{{ none }}{{ true }}")
+    assert template.columns == ("n",)
+    assert list(template.render(pa.record_batch({"n": [2]}))) == ["1 2 true"]
