@@ -6,6 +6,7 @@ import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,13 @@ def test_an_unknown_model_has_an_unknown_price_not_none_at_all() -> None:
 
 
 def test_inference_in_the_us_costs_a_tenth_more() -> None:
-    usage = {"input": 1_000, "cache_write_5m": 10, "cache_write_1h": 20, "cache_read": 3_000, "output": 400}
+    usage: dict[str, Any] = {
+        "input": 1_000,
+        "cache_write_5m": 10,
+        "cache_write_1h": 20,
+        "cache_read": 3_000,
+        "output": 400,
+    }
     anywhere, us = (DEFAULT.cost("claude-opus-5-5", Usage(**usage, inference_geo=geo)) for geo in ("global", "us"))
     assert anywhere is not None
     assert us == anywhere * Decimal("1.1")

@@ -1,0 +1,123 @@
+"""Caps: refused before anything is bought, and kept under failures, retries, reruns and other runs' purchases."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.money.shop import TARGET, Shop, books_usd, enrichment, texts
+
+from nightbatch.core.errors import CapExceeded
+from nightbatch.steps.prices import VARIABLE
+
+
+def bound(shop: Shop, **given: object) -> float:
+    """Return the most that a run may cost, without buying anything."""
+    most = shop.plan(shop.prepare(enrichment(target="s3://lake/dry/", **given), "dag/dry")).estimate.at_most
+    assert most is not None
+    return float(most)
+
+
+def test_a_purchase_above_the_cap_is_refused_before_anything_is_claimed(shop: Shop) -> None:
+    shop.put(texts(50))
+    most = bound(shop)
+    ref = shop.prepare(enrichment(max_cost_usd=most * 0.99))
+    with pytest.raises(CapExceeded, match=r"50 requests may cost .* above max_cost_usd"):
+        shop.plan(ref)
+    assert list(shop.ledger(ref).store.list("claims/")) == []
+    assert shop.emulator.books()["batches"]["created"] == 0
+
+
+def test_a_purchase_at_the_cap_is_made(shop: Shop) -> None:
+    shop.put(texts(50))
+    most = bound(shop)
+    assert shop.night(enrichment(max_cost_usd=most))["answered"] == 50
+
+
+def test_history_gives_a_better_bound_than_max_tokens(shop: Shop) -> None:
+    shop.put(texts(50), "dt=1")
+    most = bound(shop, partition="dt=1")
+    first = shop.night(enrichment(partition="dt=1"), "dag/1")
+    shop.put(texts(50, start=50), "dt=2")
+    cap = 2 * first["cost_usd"]
+    assert cap < most
+    assert shop.night(enrichment(partition="dt=2", max_cost_usd=cap), "dag/2")["answered"] == 50
+
+
+def test_what_a_run_has_spent_counts_when_lost_rows_are_asked_again(shop: Shop) -> None:
+    shop.emulator.faults({"where": "row", "what": "unknown_stop"})
+    shop.put(texts(50))
+    cap = bound(shop, max_tokens=30)
+    ref = shop.prepare(enrichment(max_cost_usd=cap, max_tokens=30, attempts=5))
+    plans = shop.waves(ref)
+    assert float(books_usd(shop.emulator)) <= cap
+    assert plans[-1].lanes == []
+    assert "above max_cost_usd" in plans[-1].notes[-1]
+    assert len(plans) < 5
+
+
+def test_a_rerun_of_the_same_run_does_not_begin_a_new_budget(shop: Shop) -> None:
+    shop.emulator.faults({"where": "row", "what": "unknown_stop"})
+    shop.put(texts(50))
+    cap = bound(shop, max_tokens=30)
+    for _ in range(3):
+        shop.waves(shop.prepare(enrichment(max_cost_usd=cap, max_tokens=30, attempts=5)))
+    assert float(books_usd(shop.emulator)) <= cap
+
+
+def test_what_is_in_flight_counts_as_the_most_that_it_may_cost(shop: Shop) -> None:
+    shop.put(texts(50), "dt=1")
+    cap = 1.5 * bound(shop, partition="dt=1")
+    rules = {"max_monthly_cost_usd": cap}
+    shop.plan(shop.prepare(enrichment(partition="dt=1", **rules), "dag/1"))
+    shop.put(texts(50, start=50), "dt=2")
+    with pytest.raises(CapExceeded, match="in flight by the target"):
+        shop.plan(shop.prepare(enrichment(partition="dt=2", **rules), "dag/2"))
+
+
+def test_a_month_has_one_budget_for_all_runs_of_a_target(shop: Shop) -> None:
+    shop.put(texts(40), "dt=1")
+    first = shop.night(enrichment(partition="dt=1"), "dag/1")
+    shop.put(texts(40, start=40), "dt=2")
+    rules = {"max_monthly_cost_usd": 1.5 * first["cost_usd"]}
+    with pytest.raises(CapExceeded, match="max_monthly_cost_usd"):
+        shop.plan(shop.prepare(enrichment(partition="dt=2", **rules), "dag/2"))
+
+
+def test_the_next_month_has_a_budget_of_its_own(shop: Shop) -> None:
+    shop.put(texts(40), "dt=1")
+    first = shop.night(enrichment(partition="dt=1"), "dag/1")
+    shop.wait(32 * 86_400)
+    shop.put(texts(40, start=40), "dt=2")
+    rules = {"max_monthly_cost_usd": 1.5 * first["cost_usd"]}
+    assert shop.night(enrichment(partition="dt=2", **rules), "dag/2")["answered"] == 40
+
+
+def test_another_targets_purchases_are_no_part_of_the_budget(shop: Shop) -> None:
+    state = "s3://lake/ledger/"
+    shop.put(texts(40), "dt=1")
+    first = shop.night(enrichment(partition="dt=1", state=state), "dag/1")
+    shop.put(texts(40, start=40), "dt=2")
+    rules = {"max_monthly_cost_usd": 1.5 * first["cost_usd"], "state": state, "target": "s3://lake/other/"}
+    assert shop.night(enrichment(partition="dt=2", **rules), "dag/2")["answered"] == 40
+
+
+def test_an_unknown_price_is_refused_under_a_cap_and_says_what_to_do(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.put(texts(3))
+    job = enrichment(model="claude-fable-5", max_cost_usd=1000)
+    with pytest.raises(CapExceeded, match="NIGHTBATCH_PRICES"):
+        shop.plan(shop.prepare(job))
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps({"models": {"claude-fable-5": {"input": "10", "output": "50"}}}))
+    monkeypatch.setenv(VARIABLE, str(path))
+    assert shop.night(job)["answered"] == 3
+
+
+def test_rows_that_are_answered_already_need_no_budget(shop: Shop) -> None:
+    shop.put(texts(10))
+    shop.night(enrichment(), "dag/1")
+    assert shop.night(enrichment(max_cost_usd=0), "dag/2")["reused"] == 10
+    assert {row["target"] for row in shop.costs()} == {TARGET}
