@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup, task_group
 
+from nightbatch.operators.approve import ApproveOperator
 from nightbatch.operators.land import LandOperator
 from nightbatch.operators.plan import PlanOperator
 from nightbatch.operators.prepare import PrepareOperator
@@ -38,6 +39,8 @@ def enrich(
     with TaskGroup(group_id or "enrich", prefix_group_id=group_id is not None) as group:
         last: Any = PrepareOperator(task_id="prepare", enrichment=enrichment, **RETRIES)
         run = f"{{{{ ti.xcom_pull(task_ids='{last.task_id}') | tojson }}}}"
+        if _may_ask(enrichment, group.dag):
+            last = last >> ApproveOperator(task_id="approve", run=run, **RETRIES)
         for attempt in range(attempts + 1):
             last = last >> _attempt(run, attempt)
         publish = PublishOperator(
@@ -45,6 +48,12 @@ def enrich(
         )
         last >> publish
     return group
+
+
+def _may_ask(enrichment: Enrichment | None, dag: Any) -> bool:
+    """Tell whether a run may need a human's approval: because its author says so, or a parameter of the run can."""
+    said = enrichment is None or enrichment.approve_above_usd is not None
+    return said or "approve_above_usd" in (getattr(dag, "params", None) or {})
 
 
 def _attempt(run: str, attempt: int) -> Any:

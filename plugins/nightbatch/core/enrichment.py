@@ -189,7 +189,7 @@ class Enrichment:
             "max_batch_requests": (1, MAX_REQUESTS), "max_batch_bytes": (1_000, MAX_BYTES),
             "max_in_flight_requests": (1, float("inf")), "max_cost_usd": (0, float("inf")),
             "max_monthly_cost_usd": (0, float("inf")), "approve_above_usd": (0, float("inf")),
-            "approve_within_hours": (0.01, 24 * 7), "poll_seconds": (0.05, 3600), "deadline_hours": (0, 24 * 29),
+            "approve_within_hours": (0.001, 24 * 7), "poll_seconds": (0.05, 3600), "deadline_hours": (0, 24 * 29),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)

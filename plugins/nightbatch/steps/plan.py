@@ -46,6 +46,8 @@ class Look:
     asked: pa.Table
     joined: list[Shard]
     left: pa.Table
+    flying: int = 0
+    """How many of the asked requests are in flight."""
 
 
 def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime], counts: Counts | None = None) -> Plan:
@@ -64,12 +66,12 @@ def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime],
         while True:
             found = look(ref, run, ledger)
             quote = quoted(run, ledger, found.left, rows, counts if attempt <= 1 else None)
-            notes = _notes(ref, run, ledger, found, quote, now()) if attempt <= 1 else ()
+            notes = notes_on(ref, run, ledger, found, quote, now()) if attempt <= 1 else ()
             joined, left = _canary(run, ledger, found) if attempt == canary.ATTEMPT else (found.joined, found.left)
-            if refusal := _refusal(ref, ledger, found.view, rows, quote, now()):
+            if refused := refusal(ref, ledger, found.view, rows, quote, now()):
                 if not _has_bought(ref, rows):
-                    raise CapExceeded(refusal)
-                left, notes = left.slice(0, 0), (*notes, refusal)
+                    raise CapExceeded(refused)
+                left, notes = left.slice(0, 0), (*notes, refused)
             claims = [(_claim(ref, run, attempt, part, quote, now()), part) for part in _shards(ref, run, left)]
             made = _write(ledger, found.view.next, claims)
             if made is not None:
@@ -83,10 +85,10 @@ def look(ref: RunRef, run: Run, ledger: Ledger) -> Look:
     """Take the difference: asked − settled − in flight."""
     view = ledger.view()
     asked = pending.distinct(_asked(run, ledger))
-    left = pending.difference(asked, _settled(ref, ledger, view))
-    joined = [shard for shard in view.in_flight if _joins(ref, ledger, shard, left)]
-    left = pending.difference(left, (ledger.claimed(shard).column("id") for shard in joined))
-    return Look(view, asked, joined, left)
+    unsettled = pending.difference(asked, _settled(ref, ledger, view))
+    joined = [shard for shard in view.in_flight if _joins(ref, ledger, shard, unsettled)]
+    left = pending.difference(unsettled, (ledger.claimed(shard).column("id") for shard in joined))
+    return Look(view, asked, joined, left, unsettled.num_rows - left.num_rows)
 
 
 def _wants_canary(ref: RunRef, run: Run, ledger: Ledger) -> bool:
@@ -105,12 +107,13 @@ def _canary(run: Run, ledger: Ledger, found: Look) -> tuple[list[Shard], pa.Tabl
     return flying, found.left.slice(0, 0) if flying else canary.representative(found.left)
 
 
-def _refusal(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], quote: Quote, now: datetime) -> str | None:
-    refusals = (cap.refuses(quote.whole) for cap in budget.caps(ref, ledger, view, rows, now))
-    return next((refusal for refusal in refusals if refusal), None)
+def refusal(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], quote: Quote, now: datetime) -> str | None:
+    """Say which cap forbids the purchase; None where none does."""
+    told = (cap.refuses(quote.whole) for cap in budget.caps(ref, ledger, view, rows, now))
+    return next(filter(None, told), None)
 
 
-def _notes(ref: RunRef, run: Run, ledger: Ledger, found: Look, quote: Quote, now: datetime) -> tuple[str, ...]:
+def notes_on(ref: RunRef, run: Run, ledger: Ledger, found: Look, quote: Quote, now: datetime) -> tuple[str, ...]:
     """Gather what a reader of the log should know before the money is spent."""
     if not found.left.num_rows:
         return ()

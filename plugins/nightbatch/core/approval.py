@@ -1,0 +1,43 @@
+"""The question that a human is asked before money is spent: figures, no row and no prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nightbatch.core.estimate import Estimate, usd
+from nightbatch.core.facts import RunRef
+
+
+@dataclass(frozen=True)
+class Question:
+    """What stands on the form."""
+
+    subject: str
+    body: str
+
+
+def question(ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, ...]) -> Question | None:
+    """Ask whether to buy; None where it costs nothing, or surely no more than `approve_above_usd`."""
+    limit, most = ref.approve_above_usd, estimate.at_most
+    if limit is None or not estimate.requests or (most is not None and most <= limit):
+        return None
+    lines = [
+        f"| target | `{ref.target}` |",
+        f"| partition | `{ref.partition or 'whole dataset'}` |",
+        f"| rows | {ref.rows:,} |",
+        f"| different requests | {asked:,} |",
+        f"| to be bought | {estimate.requests:,} |",
+        f"| expected | {usd(estimate.expected)} |",
+        f"| at most | {usd(most)} |",
+        f"| approval needed above | {limit:g} USD |",
+        f"| tokens, about | {estimate.input_tokens:,} in, {estimate.output_tokens:,} out |",
+        f"| found by | {estimate.how} |",
+    ]
+    table = "\n".join(["| | |", "|---|---|", *lines])
+    ends = f"Without an answer within {ref.approve_within_hours:g} hours nothing is bought."
+    again = "Requests that are lost are asked again and may add to it; `max_cost_usd` bounds the whole run."
+    price = usd(most) if most is not None else "an unknown price"
+    return Question(
+        subject=f"Buy {estimate.requests:,} requests for up to {price}?",
+        body="\n\n".join([table, *notes, f"{again} {ends}"]),
+    )
