@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,7 @@ from nightbatch import Enrichment, Prompt
 from nightbatch.core import keys
 from nightbatch.core.facts import Lane, RunRef
 from nightbatch.core.purchase import Timing
+from nightbatch.core.run import reference
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.io.memory import MemoryBucket, MemoryStore
@@ -91,12 +92,7 @@ class Shop:
     def prepare(self, job: Enrichment, buyer: str = "dag/night-1") -> RunRef:
         """Stage a run."""
         run = prepare(job, self.store(job.source), self.store(job.state_url))
-        names = {one.name for one in fields(RunRef)} & {one.name for one in fields(Enrichment)}
-        rules = {name: getattr(job, name) for name in names - {"state", "target", "partition"}}
-        return RunRef(
-            state=job.state_url, target=job.target, partition=run.partition, snapshot=run.snapshot, buyer=buyer,
-            rows=run.rows, requests=run.requests, **rules,
-        )  # fmt: skip
+        return reference(job, run, buyer)
 
     def ledger(self, ref: RunRef) -> Ledger:
         """Open the ledger of a run."""

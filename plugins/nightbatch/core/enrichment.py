@@ -31,7 +31,12 @@ class Prompt:
         """
         caller = sys._getframe(1).f_globals.get("__file__", ".")  # noqa: SLF001
         path = _find(Path("prompts") / name, Path(caller))
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return cls.parse(path.read_text(encoding="utf-8"))
+
+    @classmethod
+    def parse(cls, text: str) -> Prompt:
+        """Part a text at its first line `---`."""
+        lines = text.splitlines(keepends=True)
         bars = [number for number, line in enumerate(lines) if line.strip() == "---"]
         if not bars:
             return cls(user="".join(lines).strip())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from nightbatch.core.answer import AnswerType
+from nightbatch.core.enrichment import Enrichment
+from nightbatch.core.facts import RunRef
 from nightbatch.core.ids import Snapshot
 from nightbatch.core.ports import Entry
 from nightbatch.core.request import Frame
@@ -60,6 +62,22 @@ class Run:
     def from_json(cls, raw: bytes) -> Run:
         """Decode `run.json`."""
         return cls(**msgspec.json.decode(raw))
+
+
+def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:
+    """Make what the later tasks need to know of a run: ids and rules, no rows and no prompts."""
+    names = {one.name for one in fields(RunRef)} & {one.name for one in fields(Enrichment)}
+    rules = {name: getattr(settings, name) for name in names - {"state", "target", "partition"}}
+    return RunRef(
+        state=settings.state_url,
+        target=settings.target,
+        partition=run.partition,
+        snapshot=run.snapshot,
+        buyer=buyer,
+        rows=run.rows,
+        requests=run.requests,
+        **rules,
+    )
 
 
 def question_name(frame: Frame, template: str, schema: Mapping[str, Any] | None) -> str:

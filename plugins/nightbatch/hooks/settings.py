@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.facts import RunRef
-from nightbatch.core.run import Run
+from nightbatch.core.run import Run, reference
 from nightbatch.hooks.ports import now
 
 BLANK: dict[str, Any] = {"source": "", "target": "", "prompt": "", "model": ""}
@@ -31,15 +30,4 @@ def partition(template: str, context: Mapping[str, Any]) -> str:
 def run_ref(settings: Enrichment, run: Run, context: Mapping[str, Any]) -> RunRef:
     """Make what the later tasks need to know of the run: ids and rules, no rows and no prompts."""
     dag_run: Any = context["dag_run"]
-    names = {one.name for one in fields(RunRef)} & {one.name for one in fields(Enrichment)}
-    rules = {name: getattr(settings, name) for name in names - {"state", "target", "partition"}}
-    return RunRef(
-        state=settings.state_url,
-        target=settings.target,
-        partition=run.partition,
-        snapshot=run.snapshot,
-        buyer=f"{dag_run.dag_id}/{dag_run.run_id}",
-        rows=run.rows,
-        requests=run.requests,
-        **rules,
-    )
+    return reference(settings, run, f"{dag_run.dag_id}/{dag_run.run_id}")

@@ -1,0 +1,132 @@
+"""Print what enriching a dataset would cost, before one schedules anything. Nothing is bought and nothing is written.
+
+The parameters are those of a run: each as a flag, or all as one JSON object by --conf, which flags override. A text
+that begins with @ names a file; a prompt file may hold the system part, a line ---, and the user part. Requests that
+the target's state has answers for cost nothing, and its history makes the estimate a better one. Without an API key
+tokens are guessed from lengths. The exit code is 1 where a cap would refuse the purchase.
+"""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nightbatch.core.enrichment import Enrichment, Prompt
+from nightbatch.core.errors import SettingsError
+from nightbatch.hooks import console
+
+TEXTS = ("source", "target", "partition", "system", "prompt", "model", "canary", "state")
+NAMES = ("key", "keep")
+NO_FLAGS = ("answer", "anthropic_conn_id", "aws_conn_id")
+NOWHERE = "s3://nightbatch/estimate/"
+"""Stands for the target where none is given: there is no state then, and no history."""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("--conf", default="{}", metavar="JSON", help="parameters as one object, or @file")
+    for one in fields(Enrichment):
+        if one.name not in NO_FLAGS:
+            names = dict.fromkeys([f"--{one.name.replace('_', '-')}", f"--{one.name}"])
+            parser.add_argument(*names, dest=one.name, metavar=_metavar(one.name))
+    console.arguments(parser)
+
+
+def run(given: Namespace) -> int:
+    """Print the estimate."""
+    from nightbatch.core.run import reference
+    from nightbatch.io.overlay import Overlay
+    from nightbatch.steps.ledger import Ledger
+    from nightbatch.steps.prepare import prepare
+    from nightbatch.steps.quote import quote
+
+    job = enrichment(given)
+    job.check()
+    state = Overlay(job.state_url, None if job.target == NOWHERE else console.store(job.state_url, given))
+    staged = prepare(job, console.store(job.source, given), state)
+    key = given.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
+    counts = console.batches(given).count_tokens if key else None
+    offer = quote(reference(job, staged, "estimate"), Ledger(state), lambda: datetime.now(UTC), counts)
+    print("\n".join(told(job, staged.rows, offer)))
+    return 1 if offer.refusal else 0
+
+
+def enrichment(given: Namespace) -> Enrichment:
+    """Read the parameters."""
+    conf = _json("conf", _text(given.conf))
+    if not isinstance(conf, dict):
+        raise SettingsError("conf: must be a JSON object.")
+    flags = {one.name: getattr(given, one.name, None) for one in fields(Enrichment)}
+    params = {**conf, **{name: _value(name, text) for name, text in flags.items() if text is not None}}
+    blank = Enrichment(source="", target=NOWHERE, prompt="", model="").override(
+        {name: value for name, value in params.items() if name != "prompt"}
+    )
+    prompt = params.get("prompt") or ""
+    file = Prompt.parse(_text(prompt)) if str(prompt).startswith("@") else Prompt(user=prompt)
+    return blank.override({"prompt": file.user, "system": blank.system_text or file.system})
+
+
+def told(job: Enrichment, rows: int, offer: Any) -> Iterator[str]:
+    """Lay the estimate out as a table."""
+    from nightbatch.core.estimate import usd
+    from nightbatch.steps.prices import prices
+
+    made = offer.estimate
+    full = None if made.expected is None else made.expected / prices().batch_factor
+    lines = {
+        "source": job.source_url,
+        "model": job.model,
+        "rows": f"{rows:,}",
+        "different requests": f"{offer.asked:,}",
+        "answered already": f"{offer.reused:,}",
+        "in flight": f"{offer.in_flight:,}",
+        "to be bought": f"{made.requests:,}",
+        "input tokens": f"about {made.input_tokens:,}",
+        "output tokens": f"about {made.output_tokens:,}",
+        "expected": usd(made.expected),
+        "at most": usd(made.at_most),
+        "outside a batch": usd(full),
+        "found by": made.how,
+        "prices of": f"{prices().as_of}, {prices().source}",
+    }
+    yield from (f"{name:<20}{value}" for name, value in lines.items())
+    yield from (f"{'note':<20}{note}" for note in offer.notes)
+    if offer.refusal:
+        yield f"{'refused':<20}{offer.refusal}"
+
+
+def _value(name: str, text: str) -> Any:
+    if name == "prompt":
+        return text
+    if name in TEXTS:
+        return _text(text)
+    if name in NAMES and not text.startswith("["):
+        return [one for one in text.split(",") if one]
+    return _json(name, _text(text))
+
+
+def _text(given: str) -> str:
+    if not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{given[1:]} cannot be read: {error}") from None
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        raise SettingsError(f"{name}: {text[:40]!r} is not JSON.") from None
+
+
+def _metavar(name: str) -> str:
+    return "TEXT" if name in TEXTS else "NAME,…" if name in NAMES else "JSON"

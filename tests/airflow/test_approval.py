@@ -1,0 +1,112 @@
+"""A human's approval on real Airflow: what may cost more waits for it, and nothing is claimed before it is given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pytest
+
+from nightbatch.local.rest import Json
+from nightbatch.local.settings import BUCKET
+from nightbatch.local.stack import Stack
+
+DAG_ID = "enrich_parquet"
+SOURCE = "approval/in"
+PATIENCE = 60.0
+
+
+def job(name: str, **given: object) -> dict[str, Any]:
+    """Describe one run: thirty rows, asked anew under a target and a state of its own."""
+    return {
+        "source": f"s3://{BUCKET}/{SOURCE}/", "target": f"s3://{BUCKET}/approval/{name}/", "key": ["id"],
+        "prompt": f"Summarise for {name}: {{{{ body }}}}", "model": "claude-haiku-4-5", "max_tokens": 50,
+        "canary": "never", "poll_seconds": 1, **given,
+    }  # fmt: skip
+
+
+def waiting(stack: Stack, run_id: str) -> Json:
+    """Wait until the run asks, and return its form."""
+    path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id)}/hitlDetails"
+    deadline = time.monotonic() + PATIENCE
+    while not (asked := stack.airflow.get(path)["hitl_details"]):
+        assert time.monotonic() < deadline, "the run did not ask"
+        time.sleep(0.5)
+    form: Json = asked[0]
+    return form
+
+
+def answer(stack: Stack, run_id: str, choice: str) -> None:
+    """Answer the form as a person would."""
+    path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id)}/taskInstances/approve/-1/hitlDetails"
+    stack.airflow.patch(path, {"chosen_options": [choice], "params_input": {}})
+
+
+@pytest.fixture(scope="module")
+def start(stack: Stack) -> Callable[..., str]:
+    """Put the rows, and return what starts a run of them."""
+    rows = {"id": [f"A-{n}" for n in range(30)], "body": [f"the invoice of order {n} is wrong" for n in range(30)]}
+    stack.lake.put_table(f"{SOURCE}/part-0.parquet", pa.table(rows))
+    stack.airflow.wait_parsed(DAG_ID)
+    return lambda name, **given: stack.airflow.trigger(DAG_ID, conf=job(name, **given))
+
+
+@pytest.fixture(scope="module")
+def runs(stack: Stack, start: Callable[..., str]) -> dict[str, str]:
+    """Start four runs at once: to be approved, to be rejected, left without an answer, and too cheap to be asked."""
+    return {
+        "approved": start("approved", approve_above_usd=0),
+        "rejected": start("rejected", approve_above_usd=0),
+        "unanswered": start("unanswered", approve_above_usd=0, approve_within_hours=0.002),
+        "cheap": start("cheap", approve_above_usd=1000),
+    }
+
+
+def claims(stack: Stack, name: str) -> list[str]:
+    """List what a run has claimed."""
+    return stack.lake.keys(f"_nightbatch/approval/{name}/claims/")
+
+
+def states(stack: Stack, run_id: str) -> dict[str, str]:
+    """Tell the state of each task of a run that has finished."""
+    return {task["task_id"]: task["state"] for task in stack.airflow.tasks(DAG_ID, run_id)}
+
+
+def test_the_form_has_the_figures_and_nothing_is_claimed_before_the_answer(stack: Stack, runs: dict[str, str]) -> None:
+    form = waiting(stack, runs["approved"])
+    assert form["subject"].startswith("Buy 30 requests for up to 0.0")
+    assert all(word in form["body"] for word in ("expected", "at most", "USD", "count_tokens sample"))
+    assert "invoice" not in form["subject"] + form["body"]
+    assert (form["options"], form["defaults"]) == (["Approve", "Reject"], ["Reject"])
+    assert claims(stack, "approved") == []
+
+
+def test_what_is_approved_is_bought_and_published(stack: Stack, runs: dict[str, str]) -> None:
+    waiting(stack, runs["approved"])
+    answer(stack, runs["approved"], "Approve")
+    assert stack.airflow.wait(DAG_ID, runs["approved"]) == "success"
+    report = stack.airflow.xcom(DAG_ID, runs["approved"], "publish")
+    assert (report["answered"], report["bought"]) == (30, 30)
+
+
+def test_what_is_rejected_ends_well_having_bought_nothing(stack: Stack, runs: dict[str, str]) -> None:
+    waiting(stack, runs["rejected"])
+    answer(stack, runs["rejected"], "Reject")
+    assert stack.airflow.wait(DAG_ID, runs["rejected"]) == "success"
+    assert states(stack, runs["rejected"])["publish"] == "skipped"
+    assert claims(stack, "rejected") == []
+    assert stack.lake.keys("approval/rejected/") == []
+
+
+def test_no_answer_in_time_is_a_rejection(stack: Stack, runs: dict[str, str]) -> None:
+    assert stack.airflow.wait(DAG_ID, runs["unanswered"]) == "success"
+    assert states(stack, runs["unanswered"])["publish"] == "skipped"
+    assert claims(stack, "unanswered") == []
+
+
+def test_what_is_cheap_enough_is_not_asked_about(stack: Stack, runs: dict[str, str]) -> None:
+    assert stack.airflow.wait(DAG_ID, runs["cheap"]) == "success"
+    assert stack.airflow.xcom(DAG_ID, runs["cheap"], "publish")["answered"] == 30

@@ -1,0 +1,145 @@
+"""`python -m nightbatch estimate`: the figures before anything is scheduled, without Airflow, with nothing written."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from moto.server import ThreadedMotoServer
+from tests.money.shop import SOURCE, TARGET, Shop, enrichment, texts
+
+from nightbatch.__main__ import main
+from nightbatch.emulator.embedded import Emulator
+from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.quote import quote
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PROMPT = "Summarise: {{ body }}"
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """Serve S3."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def lake(endpoint: str, message_batches_api: Emulator, monkeypatch: pytest.MonkeyPatch) -> S3Client:
+    """Set the environment as a person would who has no Airflow, and put fifty rows into the lake."""
+    settings = {
+        "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "us-east-1", "ANTHROPIC_API_KEY": "sk-test",
+        "ANTHROPIC_BASE_URL": message_batches_api.url,
+    }  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    client: Any = boto3.client("s3")
+    client.create_bucket(Bucket="lake")
+    out = io.BytesIO()
+    pq.write_table(pa.table({"id": list(range(50)), "body": texts(50)}), out)
+    client.put_object(Bucket="lake", Key="tickets/part-0.parquet", Body=out.getvalue())
+    return client
+
+
+def keys(lake: S3Client) -> list[str]:
+    """List the whole lake."""
+    return [entry["Key"] for entry in lake.list_objects_v2(Bucket="lake")["Contents"]]
+
+
+def flags(**given: str) -> list[str]:
+    """Write a command line."""
+    job = {"source": SOURCE, "target": TARGET, "prompt": PROMPT, "model": "claude-haiku-4-5", "max_tokens": "200"}
+    return ["estimate", *(part for name, value in {**job, **given}.items() for part in (f"--{name}", value))]
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Read the printed table."""
+    lines = capsys.readouterr().out.splitlines()
+    return {line[:20].strip(): line[20:] for line in lines}
+
+
+def test_the_table_says_what_a_run_would_buy_and_cost(lake: S3Client, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(flags()) == 0
+    table = shown(capsys)
+    assert (table["rows"], table["to be bought"], table["answered already"]) == ("50", "50", "0")
+    assert table["expected"].endswith(" USD")
+    assert "count_tokens sample of 19" in table["found by"]
+    assert table["prices of"].startswith("2026-")
+
+
+def test_nothing_is_written_and_nothing_is_bought(lake: S3Client, message_batches_api: Emulator) -> None:
+    main(flags())
+    assert keys(lake) == ["tickets/part-0.parquet"]
+    assert message_batches_api.books()["batches"]["created"] == 0
+
+
+def test_one_object_of_parameters_will_do_and_flags_override_it(
+    lake: S3Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conf = {"source": SOURCE, "prompt": PROMPT, "model": "claude-opus-5", "limit": 40, "key": ["id"]}
+    assert main(["estimate", "--conf", json.dumps(conf), "--limit", "7"]) == 0
+    table = shown(capsys)
+    assert (table["rows"], table["model"]) == ("7", "claude-opus-5")
+
+
+def test_a_prompt_may_be_a_file_of_both_parts(
+    lake: S3Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "prompt.md"
+    path.write_text("You are a clerk.\n---\n{{ body }}\n")
+    assert main(flags(prompt=f"@{path}")) == 0
+    assert shown(capsys)["to be bought"] == "50"
+
+
+def test_without_a_key_tokens_are_guessed_from_lengths(
+    lake: S3Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    assert main(flags()) == 0
+    assert "bytes a token" in shown(capsys)["found by"]
+
+
+def test_a_cap_that_would_refuse_is_shown_and_told_by_the_exit_code(
+    lake: S3Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(flags(max_cost_usd="0.001")) == 1
+    assert "above max_cost_usd" in shown(capsys)["refused"]
+
+
+@pytest.mark.parametrize("wrong", [{"limit": "many"}, {"prompt": "@nowhere.md"}, {"source": "tickets"}])
+def test_a_wrong_parameter_is_named(lake: S3Client, wrong: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(flags(**wrong)) == 1
+    assert (*wrong.values(),)[0].lstrip("@") in capsys.readouterr().err
+
+
+def test_airflow_is_not_even_imported(lake: S3Client) -> None:
+    code = (
+        "import sys; from nightbatch.__main__ import main; code = main(sys.argv[1:]); "
+        "sys.exit(code or int('airflow' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *flags()], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_answered_already_costs_nothing(shop: Shop) -> None:
+    shop.put(texts(30))
+    shop.night(enrichment(), "dag/1")
+    shop.put(texts(40))
+    ref = shop.prepare(enrichment(), "dag/2")
+    offer = quote(ref, Ledger(shop.store(ref.state)), shop.now, shop.api.count_tokens)
+    assert (offer.asked, offer.reused, offer.estimate.requests) == (40, 30, 10)
