@@ -58,7 +58,7 @@ class Prices:
     """A price table; see `prices.json` for its form."""
 
     table: Mapping[str, Any]
-    _known: dict[tuple[str, bool, bool, bool], Rates] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, bool, bool, bool], Rates | None] = field(default_factory=dict, repr=False)
 
     @property
     def as_of(self) -> str:
@@ -77,25 +77,22 @@ class Prices:
         )
         if rates is None:
             return None
-        counts = (usage.input, usage.cache_write_5m, usage.cache_write_1h, usage.cache_read, usage.output)
-        total = sum((count * rate for count, rate in zip(counts, rates, strict=True) if count), Decimal(0))
-        return total.quantize(PICO)
+        total = usage.input * rates.input + usage.output * rates.output
+        if usage.cache_read or usage.cache_write_1h or usage.cache_write_5m:
+            written = usage.cache_write_5m * rates.cache_write_5m + usage.cache_write_1h * rates.cache_write_1h
+            total += usage.cache_read * rates.cache_read + written
+        return total if self._exact else total.quantize(PICO)
 
     def rates(self, model: str, *, prompt: int = 0, batch: bool = True, us: bool = False) -> Rates | None:
         """Look up what each class of token costs in a request whose whole prompt has this many tokens."""
-        row = self.table["models"].get(plain(model))
-        if row is None:
-            return None
-        long = self.is_long(model, prompt)
-        key = (plain(model), long, batch, us)
+        key = (model, self.is_long(model, prompt), batch, us)
         if key not in self._known:
-            self._known[key] = self._rates({**row, **row["above"]} if long else row, batch=batch, us=us)
+            self._known[key] = self._rates(*key)
         return self._known[key]
 
     def is_long(self, model: str, prompt: int) -> bool:
         """Tell whether a prompt of this many tokens lifts the model's prices, for all tokens of its request."""
-        limit = self.long_above(model)
-        return limit is not None and prompt > limit
+        return prompt > self._long_above and prompt > (self.long_above(model) or prompt)
 
     def long_above(self, model: str) -> int | None:
         """Return how many tokens a prompt may have before the model's prices rise; None where they never do."""
@@ -132,7 +129,24 @@ class Prices:
         minima = {**self.table["cache_minimum_tokens"], **given.get("cache_minimum_tokens", {})}
         return checked({**self.table, **given, "models": models, "cache_minimum_tokens": minima})
 
-    def _rates(self, row: Mapping[str, Any], *, batch: bool, us: bool) -> Rates:
+    @cached_property
+    def _long_above(self) -> int:
+        """The shortest prompt, of any model, for which prices may rise: most prompts need no further look."""
+        return min(
+            (row["above"]["prompt_tokens"] for row in self.table["models"].values() if "above" in row), default=0
+        )
+
+    @cached_property
+    def _exact(self) -> bool:
+        """Whether no token price has more than twelve decimals: sums of whole tokens then have none either."""
+        every = (self.rates(model, prompt=prompt, us=True) for model in self.table["models"] for prompt in (0, 10**9))
+        return all(round(rate, 12) == rate for rates in every if rates for rate in rates)
+
+    def _rates(self, model: str, long: bool, batch: bool, us: bool) -> Rates | None:
+        row = self.table["models"].get(plain(model))
+        if row is None:
+            return None
+        row = {**row, **row["above"]} if long else row
         scale = (self.batch_factor if batch else 1) * (Decimal(self.table["us_inference"]) if us else 1) / _MILLION
         base, out = Decimal(row["input"]) * scale, Decimal(row["output"]) * scale
         write_5m, write_1h, read = (base * Decimal(row.get(name, self.table[name])) for name in _FACTORS)

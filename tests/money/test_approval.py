@@ -1,0 +1,46 @@
+"""When a human is asked, and what stands on the form."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from nightbatch.core.approval import Question, question
+from nightbatch.core.estimate import Estimate
+from nightbatch.core.facts import RunRef
+from nightbatch.core.ids import Snapshot
+
+
+def ask(limit: float | None, at_most: str | None, requests: int = 3) -> Question | None:
+    """Put the question for a purchase."""
+    ref = RunRef(
+        state="s3://lake/_nightbatch/t/", target="s3://lake/t/", partition="dt=1", snapshot=Snapshot("s"), buyer="dag/1",
+        rows=5, requests=4, approve_above_usd=limit,
+    )  # fmt: skip
+    most = None if at_most is None else Decimal(at_most)
+    return question(ref, Estimate(requests, 30, 20, most, most, "known"), asked=4, notes=("a note",))
+
+
+@pytest.mark.parametrize(("limit", "at_most"), [(None, "1000"), (10, "10"), (10, "0.5"), (None, None)])
+def test_nobody_is_asked_without_a_limit_or_below_it(limit: float | None, at_most: str | None) -> None:
+    assert ask(limit, at_most) is None
+
+
+def test_nobody_is_asked_where_nothing_is_bought() -> None:
+    assert ask(0, None, requests=0) is None
+
+
+def test_a_person_is_asked_above_the_limit() -> None:
+    asked = ask(10, "10.01")
+    assert asked is not None
+    assert asked.subject == "Buy 3 requests for up to 10.0100 USD?"
+    assert "| at most | 10.0100 USD |" in asked.body
+    assert "a note" in asked.body
+    assert "Without an answer within 12 hours nothing is bought." in asked.body
+
+
+def test_a_person_is_asked_where_the_price_is_unknown() -> None:
+    asked = ask(10, None)
+    assert asked is not None
+    assert "an unknown price" in asked.subject
