@@ -35,6 +35,13 @@ SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"
 # The seed guide's table once more, by hand: what a token of each class costs in a batch, in US dollars a million.
 BATCH_PRICES = {
     MODEL: {"input": "0.5", "cache_write_5m": "0.625", "cache_write_1h": "1", "cache_read": "0.05", "output": "2.5"},
+    "claude-opus-5": {
+        "input": "2.5",
+        "cache_write_5m": "3.125",
+        "cache_write_1h": "5",
+        "cache_read": "0.25",
+        "output": "12.5",
+    },
     "claude-sonnet-5-5": {
         "input": "1",
         "cache_write_5m": "1.25",

@@ -15,8 +15,8 @@ from nightbatch.core.ids import Snapshot
 def ask(limit: float | None, at_most: str | None, requests: int = 3) -> Question | None:
     """Put the question for a purchase."""
     ref = RunRef(
-        state="s3://lake/_nightbatch/t/", target="s3://lake/t/", partition="dt=1", snapshot=Snapshot("s"), buyer="dag/1",
-        rows=5, requests=4, approve_above_usd=limit,
+        state="s3://lake/_nightbatch/t/", target="s3://lake/t/", partition="dt=1", snapshot=Snapshot("s"),
+        buyer="dag/1", rows=5, requests=4, approve_above_usd=limit,
     )  # fmt: skip
     most = None if at_most is None else Decimal(at_most)
     return question(ref, Estimate(requests, 30, 20, most, most, "known"), asked=4, notes=("a note",))

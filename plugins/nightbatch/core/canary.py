@@ -31,5 +31,5 @@ def representative(pending: pa.Table) -> pa.Table:
 
 
 def all_rejected(statuses: Mapping[str, int]) -> bool:
-    """Tell whether the API refused every request for what it is."""
-    return bool(statuses) and set(statuses) == {str(Status.REJECTED)}
+    """Tell whether the API refused every request for what it is; one alone, sent to fill the cache, tells nothing."""
+    return sum(statuses.values()) > 1 and set(statuses) == {str(Status.REJECTED)}

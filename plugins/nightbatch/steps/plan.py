@@ -25,6 +25,7 @@ from nightbatch.steps.failpoints import reach
 from nightbatch.steps.history import history
 from nightbatch.steps.ledger import Ledger, View
 from nightbatch.steps.prices import prices
+from nightbatch.steps.vanguard import flying, vanguard
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime],
     anything is claimed; once a run has bought something, a cap ends its buying instead, and publish decides.
     """
     run = ledger.run(ref.snapshot)
-    if attempt > ref.attempts or (attempt == canary.ATTEMPT and not _wants_canary(ref, run, ledger)):
+    ahead = vanguard(ref, run, ledger) if attempt == canary.ATTEMPT else None
+    if attempt > ref.attempts or (ahead is not None and not ahead):
         return Plan([], 0, 0, Estimate())
     with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds):
         reach("lease taken")
@@ -67,7 +69,10 @@ def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime],
             found = look(ref, run, ledger)
             quote = quoted(run, ledger, found.left, rows, counts if attempt <= 1 else None)
             notes = notes_on(ref, run, ledger, found, quote, now()) if attempt <= 1 else ()
-            joined, left = _canary(run, ledger, found) if attempt == canary.ATTEMPT else (found.joined, found.left)
+            joined, left = found.joined, found.left
+            if ahead is not None:
+                joined = flying(run, ledger, joined)
+                left = left.slice(0, 0) if joined else ahead.requests(run, left, quote)
             if refused := refusal(ref, ledger, found.view, rows, quote, now()):
                 if not _has_bought(ref, rows):
                     raise CapExceeded(refused)
@@ -89,22 +94,6 @@ def look(ref: RunRef, run: Run, ledger: Ledger) -> Look:
     joined = [shard for shard in view.in_flight if _joins(ref, ledger, shard, unsettled)]
     left = pending.difference(unsettled, (ledger.claimed(shard).column("id") for shard in joined))
     return Look(view, asked, joined, left, unsettled.num_rows - left.num_rows)
-
-
-def _wants_canary(ref: RunRef, run: Run, ledger: Ledger) -> bool:
-    """Tell whether a canary goes first: always, never, or where this question was never answered."""
-    if ref.canary == "always":
-        landed = (ledger.landed(shard) for shard in ledger.view().landed)
-        mine = (fact.claim for fact in landed if fact is not None and fact.claim.buyer == ref.buyer)
-        return not any(claim.attempt == canary.ATTEMPT for claim in mine)
-    return ref.canary == "new" and not ledger.answered_before(run)
-
-
-def _canary(run: Run, ledger: Ledger, found: Look) -> tuple[list[Shard], pa.Table]:
-    """Name the canaries in flight for the same question, or else the requests of a new one."""
-    claims = {shard: ledger.claim(shard) for shard in found.joined}
-    flying = [s for s, c in claims.items() if c.attempt == canary.ATTEMPT and c.question == run.question]
-    return flying, found.left.slice(0, 0) if flying else canary.representative(found.left)
 
 
 def refusal(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], quote: Quote, now: datetime) -> str | None:
