@@ -11,10 +11,12 @@ import pyarrow.compute as pc
 from nightbatch.core.finder import Finder, repeats
 from nightbatch.core.staging import CLAIM
 
+ASKED = pa.schema([*CLAIM, pa.field("size", pa.int32(), nullable=False)])
+
 
 def distinct(asked: Iterable[pa.Table]) -> pa.Table:
     """Merge the requests of all parts (`id`, `part`, `size`), each id once, where it first stands."""
-    table = pa.concat_tables(asked)
+    table = pa.concat_tables(list(asked) or [ASKED.empty_table()])
     again = repeats(table.column("id"))
     return _without(table, again) if len(again) else table
 

@@ -79,6 +79,8 @@ class Batch:
     counts: dict[str, int] = field(default_factory=dict)
     canceling: bool = False
     expires_at: datetime | None = None
+    archived: bool = False
+    """archived: its results are no longer kept."""
 
     @property
     def total(self) -> int:

@@ -138,6 +138,7 @@ def batch_of(answer: Any) -> Batch:
         canceling=answer["processing_status"] == "canceling",
         counts={kind: int(count or 0) for kind, count in answer["request_counts"].items()},
         expires_at=datetime.fromisoformat(expires) if expires else None,
+        archived=answer.get("archived_at") is not None,
     )
 
 

@@ -51,7 +51,8 @@ class MemoryBatch:
         """Return the batch as the API tells it."""
         ended = now >= self.ends_at
         kinds = Counter(line["result"]["type"] for line in self.results) if ended else {"processing": len(self.results)}
-        return Batch(self.id, self.created_at, ended, dict(kinds), expires_at=self.created_at + DAY)
+        archived = now > self.created_at + KEPT
+        return Batch(self.id, self.created_at, ended, dict(kinds), expires_at=self.created_at + DAY, archived=archived)
 
 
 @dataclass

@@ -36,6 +36,8 @@ class PublishOperator(BaseOperator):
             started = getattr(context["dag_run"], "start_date", None) or ports.now()
             report = publish(ref, ledger, target, ports.now, started)
             self.log.info("%d rows published, %s; %s USD.", report["rows"], report["by_status"], report["cost_usd"])
+            if report["schema_changes"]:
+                self.log.warning("Columns changed since the last partition: %s.", "; ".join(report["schema_changes"]))
             for asset in self.outlets:
                 context["outlet_events"][asset].extra = report
             return report

@@ -7,7 +7,8 @@ new files in, new `_SUCCESS`. A reader that minds `_SUCCESS` never sees two runs
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +19,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightbatch.core import caching, keys, report
+from nightbatch.core import caching, evolution, keys, report
 from nightbatch.core.advice import afterwards
 from nightbatch.core.answers import MICRO, Answers, Wave, gather
-from nightbatch.core.errors import RunFailed
+from nightbatch.core.errors import Absent, RunFailed, StoreError
 from nightbatch.core.facts import LandedFact, RunRef
-from nightbatch.core.outcome import Status
+from nightbatch.core.outcome import Status, commonest
 from nightbatch.core.output import Join
 from nightbatch.core.pending import distinct
 from nightbatch.core.ports import Store
@@ -31,11 +32,13 @@ from nightbatch.core.results import landed_schema
 from nightbatch.core.run import Run
 from nightbatch.core.staging import PROBLEM, REQUEST_ID
 from nightbatch.steps import lease, sheets
+from nightbatch.steps.evolution import columns_before
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.prices import prices
 
 FILE_ROWS, BATCH_ROWS = 1_000_000, 65_536
+MOST_ERRORS = 1_000
 
 
 @dataclass(frozen=True)
@@ -59,24 +62,27 @@ def publish(
     """Publish a run's partition and return its report. Raises RunFailed, with nothing published, below min_answered."""
     run = ledger.run(ref.snapshot)
     evidence = _evidence(ref, run, ledger)
-    rows = _count_rows(run, ledger, evidence)
-    require_enough(ref, rows)
+    require_enough(ref, *_count_rows(run, ledger, evidence))
     with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds), ExitStack() as stack:
         join, sheets_made = _write(run, ledger, evidence, target, stack)
         reach("files uploaded")
         summary = _report(run, evidence, join, started, now())
+        before = columns_before(target, folder_of(run.partition))
+        after = evolution.columns(join.schema)
+        summary["schema_changes"] = evolution.changes(before, after) if before else []
         _replace(run.partition, target, sheets_made, summary, join.schema)
     ledger.store.create(keys.report(run.partition, run.snapshot), msgspec.json.encode(summary, order="sorted"))
     return summary
 
 
-def require_enough(ref: RunRef, rows: dict[str, int]) -> None:
-    """Decide red or green before anything is published."""
+def require_enough(ref: RunRef, rows: Mapping[str, int], errors: Mapping[str, int]) -> None:
+    """Decide red or green before anything is published. `errors`: how often each was told."""
     total, answered = sum(rows.values()), rows.get(str(Status.ANSWERED), 0)
     if total and (answered == 0 or answered < ref.min_answered * total):
         counts = ", ".join(f"{count} {status}" for status, count in sorted(rows.items(), key=lambda one: -one[1]))
         raise RunFailed(
             f"{answered} of {total} rows were answered, below min_answered={ref.min_answered}: {counts}. "
+            f"The commonest error: {commonest(errors)}. "
             "Nothing was published; answers that were bought are kept, and a rerun asks only what is lost."
         )
 
@@ -120,12 +126,13 @@ def _rows(run: Run, ledger: Ledger, columns: list[str] | None) -> Iterator[pa.Re
         yield from sheets.batches(ledger.store, keys.rows(run.snapshot, part), columns, BATCH_ROWS)
 
 
-def _count_rows(run: Run, ledger: Ledger, evidence: Evidence) -> dict[str, int]:
-    """Count the rows of each status, before a file is written."""
-    join = Join(run.answer, evidence.answers, [])
+def _count_rows(run: Run, ledger: Ledger, evidence: Evidence) -> tuple[dict[str, int], Counter[str]]:
+    """Count the rows of each status, and the errors told, before a file is written."""
+    join, errors = Join(run.answer, evidence.answers, []), Counter[str]()
     for batch in _rows(run, ledger, [REQUEST_ID, PROBLEM]):
-        join.join(batch)
-    return dict(join.by_status)
+        told = pc.value_counts(join.join(batch).column("_error").drop_null())
+        errors.update({one["values"]: one["counts"] for one in told.to_pylist()[:MOST_ERRORS]})
+    return dict(join.by_status), errors
 
 
 def _write(
@@ -161,7 +168,10 @@ def _replace(
     folder = folder_of(partition)
     success = folder + keys.SUCCESS
     names = {sheet.key for sheet in made}
+    digest = hashlib.sha256(schema.serialize()).hexdigest()[:16]
     old = [entry.key for entry in target.list(folder + "part-")]
+    if set(old) == names and _stands(target, success, names, digest):
+        return
     target.remove([success])
     reach("old _SUCCESS removed")
     target.remove(key for key in old if key not in names)
@@ -169,9 +179,19 @@ def _replace(
     for sheet in made:
         sheet.commit()
         reach("file published")
-    marker = {**summary, "files": sorted(names), "schema_hash": hashlib.sha256(schema.serialize()).hexdigest()[:16]}
-    target.create(success, msgspec.json.encode(marker, order="sorted"))
+    marker = {**summary, "files": sorted(names), "schema_hash": digest, "columns": evolution.columns(schema)}
+    if not target.create(success, msgspec.json.encode(marker)):
+        raise StoreError(f"{target.url}{success}: somebody else has published at the same time. Publish again.")
     reach("_SUCCESS written")
+
+
+def _stands(target: Store, success: str, names: set[str], digest: str) -> bool:
+    """Tell whether just these files are published already: then the partition is left untouched."""
+    try:
+        told = msgspec.json.decode(target.get(success))
+    except Absent:
+        return False
+    return (set(told.get("files", [])), told.get("schema_hash")) == (names, digest)
 
 
 def folder_of(partition: str) -> str:

@@ -62,7 +62,7 @@ def _give_up(bought: Bought, batch: Batch | None, landing: Landing, api: Batches
     if isinstance(trouble, BatchGone):
         if batch is None and not _listed(api, bought):
             return f"batch {bought.batch} was deleted before its results were read"
-        if batch is not None and datetime.now(UTC) - batch.created_at > KEPT:
+        if batch is not None and (batch.archived or datetime.now(UTC) - batch.created_at > KEPT):
             return f"the results of batch {bought.batch} are no longer kept by the API"
         raise ApiUnavailable(f"batch {bought.batch} has ended, but its results are not there: {trouble}")
     nothing = not landing.seen and not landing.odd

@@ -13,13 +13,14 @@ from nightbatch.core.ports import Creates, Reads, Upload
 
 
 class Sheet:
-    """A Parquet file in the making. Leaving its block by an exception forgets it; `commit` publishes it.
+    """A Parquet file in the making. `commit` publishes it; leaving its block without that forgets it.
 
     `plain` is for columns whose values are all different: no dictionaries and no statistics.
     """
 
     def __init__(self, store: Creates, key: str, schema: pa.Schema, *, plain: bool = False) -> None:
         self.key, self.schema, self.rows = key, schema, 0
+        self._committed = False
         self._upload = store.upload(key)
         self._writer = pq.ParquetWriter(
             pa.PythonFile(_Sink(self._upload), mode="w"),
@@ -44,6 +45,7 @@ class Sheet:
 
     def commit(self) -> bool:
         """Publish the closed file; False if the key was taken."""
+        self._committed = True
         return self._upload.commit()
 
     def abort(self) -> None:
@@ -54,7 +56,7 @@ class Sheet:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
+        if kind is not None or not self._committed:
             self.abort()
 
 
