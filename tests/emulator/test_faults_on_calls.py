@@ -57,6 +57,7 @@ def test_an_answer_may_come_later_than_the_client_waits(desk, after):
     desk.emulator.faults(CREATE | {"what": "delay", "seconds": 0.5, "after": after})
     with pytest.raises(httpx.ReadTimeout):
         desk.post(desk.items(1), timeout=0.2)
+    time.sleep(0.5)
     assert created(desk) == int(after)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from nightbatch.emulator.embedded import Emulator, running
-from nightbatch.emulator.settings import Settings
+from nightbatch.emulator.flags import parse_flags
+from nightbatch.emulator.settings import Limits, Pace, Settings
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 
@@ -165,6 +166,32 @@ def test_a_turned_clock_and_a_reset_outlive_the_process_too(desk_at, tmp_path):
     with running(Settings(state=tmp_path)) as emulator:
         assert emulator.books()["batches"] == {"created": 0}
         assert desk_at(emulator.url).http.get("/_emulator/clock").json()["offset"] == 500
+
+
+def test_every_setting_has_its_flag():
+    flags = (
+        "--host ::1 --port 8099 --seed 3 --responder m:f --api-key a --api-key b --clock-offset -300"
+        " --timestamps offset --cancel-ended 409 --results-type x/y --gzip --state s"
+        " --max-requests 1 --max-bytes 2 --requests-per-minute 3"
+        " --count-tokens-per-minute 4 --queue-limit 5 --expires-after 6 --results-for 7 --seconds 8 --begins-after 0.9"
+        " --retry-after 10 --fault list:timeout"
+    )
+    assert parse_flags(flags.split()) == Settings(
+        host="::1",
+        port=8099,
+        seed=3,
+        responder="m:f",
+        api_keys=frozenset("ab"),
+        clock_offset=-300,
+        timestamps="offset",
+        cancel_ended=409,
+        results_type="x/y",
+        gzip=True,
+        state=Path("s"),
+        faults=({"where": "list", "what": "timeout"},),
+        limits=Limits(1, 2, 3, 4, 5, 6, 7),
+        pace=Pace(8, 0.9, 10),
+    )
 
 
 def test_several_emulators_run_side_by_side_in_one_process():

@@ -12,16 +12,21 @@ FOREVER = 86_400.0
 class DroppedError(Exception):
     """The connection is to be closed without an answer; `reset`: rudely."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.what)
-        self.reset = bool(fault.options.get("reset"))
+    def __init__(self, why: str, *, reset: bool = False) -> None:
+        super().__init__(why)
+        self.reset = reset
+
+
+def dropped(fault: Fault) -> DroppedError:
+    """Return the end that a fault makes of a connection."""
+    return DroppedError(fault.what, reset=bool(fault.options.get("reset")))
 
 
 async def before(faults: Iterable[Fault]) -> None:
     """Wait, drop or raise for the faults that strike before the API acts."""
     for fault in faults:
         if fault.what == "drop_before":
-            raise DroppedError(fault)
+            raise dropped(fault)
         if fault.what in TOLD and not fault.options.get("after"):
             raise told(fault.what, fault.options)
         if fault.what in {"delay", "stall"} and fault.options.get("after") is False:
@@ -34,7 +39,7 @@ async def after(faults: Iterable[Fault]) -> None:
         if fault.what in {"delay", "stall"} and fault.options.get("after") is not False:
             await asyncio.sleep(_seconds(fault))
         if fault.what == "drop_after":
-            raise DroppedError(fault)
+            raise dropped(fault)
         if fault.what in TOLD and fault.options.get("after"):
             raise told(fault.what, fault.options)
 

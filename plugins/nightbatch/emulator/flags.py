@@ -14,7 +14,13 @@ def parse_flags(arguments: Sequence[str] | None = None) -> Settings:
     """Return the settings that the command line asks for."""
     given = _parser().parse_args(arguments)
     limits = Limits(
-        given.max_requests, given.max_bytes, given.requests_per_minute, given.count_tokens_per_minute, given.queue_limit
+        given.max_requests,
+        given.max_bytes,
+        given.requests_per_minute,
+        given.count_tokens_per_minute,
+        given.queue_limit,
+        given.expires_after,
+        given.results_for,
     )
     return Settings(
         host=given.host,
@@ -88,4 +94,6 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     add("--max-bytes", type=int, default=Limits.max_bytes, help="bytes in one batch")
     add("--requests-per-minute", type=int, default=Limits.requests_per_minute, help="calls to batch endpoints")
     add("--count-tokens-per-minute", type=int, default=Limits.count_tokens_per_minute, help="calls to count_tokens")
+    add("--expires-after", type=float, default=Limits.expires_after, metavar="SECONDS", help="life of a batch")
+    add("--results-for", type=float, default=Limits.results_for, metavar="SECONDS", help="life of its results")
     add("--queue-limit", type=int, default=Limits.queue, help="requests waiting at once")

@@ -31,7 +31,7 @@ Responder = Callable[[dict[str, Any]], Answer]
 
 
 def load_responder(settings: Settings) -> Responder:
-    """Import `module:callable`. A callable that has a `seeded` attribute is first called with it to get the seed."""
+    """Import `module:callable`. A class is made an instance first, with the seed."""
     module, _, name = settings.responder.partition(":")
     found = getattr(importlib.import_module(module), name)
     if not callable(found):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from nightbatch.emulator.batch import Batch
-from nightbatch.emulator.disturb import FOREVER, DroppedError, after
+from nightbatch.emulator.disturb import FOREVER, after, dropped
 from nightbatch.emulator.engine import Engine
 from nightbatch.emulator.fault_kinds import ENDINGS, LINES
 from nightbatch.emulator.faults import Fault
@@ -55,7 +55,7 @@ async def _send_badly(
     await response.write(first)
     if fault.what in {"reset", "short"}:
         await _flushed(request)
-        raise DroppedError(fault)
+        raise dropped(fault)
     if fault.what == "stall":
         await asyncio.sleep(float(fault.options.get("seconds", FOREVER)))
         await response.write(body[len(first) :])

@@ -48,6 +48,8 @@ async def _disturbed(request: web.Request, handler: Handler, endpoint: str) -> w
         struck = engine.faults.strike(endpoint, _facts(request, upload))
         request[STRUCK] = tuple(struck)
         await before(struck)
+        if request.transport is None or request.transport.is_closing():
+            raise DroppedError("the client has gone")
         if upload is not None:
             request[UPLOAD] = upload
         response = await handler(request)
