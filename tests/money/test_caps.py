@@ -76,6 +76,20 @@ def test_what_is_in_flight_counts_as_the_most_that_it_may_cost(shop: Shop) -> No
         shop.plan(shop.prepare(enrichment(partition="dt=2", **rules), "dag/2"))
 
 
+def test_results_that_never_came_count_as_the_most_that_they_may_have_cost(shop: Shop) -> None:
+    shop.put(texts(50))
+    ref = shop.prepare(enrichment(max_cost_usd=1.01 * bound(shop)))
+    (lane,) = shop.plan(ref).lanes
+    shop.emulator.faults({"where": "results", "what": "cut_clean"})
+    shop.buy(ref, lane)
+    shop.emulator.clear_faults()
+    (row,) = shop.costs()
+    assert row["missing"] > 20
+    refused = shop.plan(ref, attempt=2)
+    assert refused.lanes == []
+    assert "above max_cost_usd" in refused.notes[-1]
+
+
 def test_a_month_has_one_budget_for_all_runs_of_a_target(shop: Shop) -> None:
     shop.put(texts(40), "dt=1")
     first = shop.night(enrichment(partition="dt=1"), "dag/1")

@@ -23,13 +23,15 @@ COSTS = pa.schema([
     *(pa.field(name, pa.string()) for name in ("target", "partition", "run", "snapshot", "question", "model")),
     *(pa.field(name, pa.string()) for name in ("shard", "batch_id")),
     pa.field("attempt", pa.int32()),
-    *(pa.field(name, pa.int64()) for name in ("requests", *map(str, SETTLED), "lost", "billed", "full_price")),
+    *(pa.field(name, pa.int64()) for name in ("requests", *map(str, SETTLED), "lost", "missing")),
+    *(pa.field(name, pa.int64()) for name in ("billed", "full_price")),
     *(pa.field(name, pa.int64()) for name in TOKEN_COLUMNS.values()),
     pa.field("longest_output_tokens", pa.int64()),
     pa.field("bytes", pa.int64()),
     *(pa.field(f"{name}_usd", USD) for name in ("estimated", "at_most", "cost", "saved_batch", "saved_cache")),
 ])  # fmt: skip
-"""`month` is that of the batch's creation, UTC, as 2026-11. Costs of an unknown price are null."""
+"""`month` is that of the batch's creation, UTC, as 2026-11. Costs of an unknown price are null. `lost` counts what is
+to be asked again; of these, `missing` had no result in their batch, so nobody knows whether they were billed."""
 
 Row = Mapping[str, Any]
 
@@ -38,12 +40,12 @@ def row(fact: LandedFact) -> dict[str, Any]:
     """Make the row of a landed shard."""
     claim, created = fact.claim, (fact.created_at or fact.claim.created_at).astimezone(UTC)
     settled = {str(status): fact.statuses.get(str(status), 0) for status in SETTLED}
-    paid = amount(fact.cost_usd)
+    paid, missing = amount(fact.cost_usd), fact.statuses.get(str(Status.MISSING), 0)
     return {
         "month": month(created), "created_at": created, "target": claim.target, "partition": claim.partition,
         "run": claim.buyer, "snapshot": claim.snapshot, "question": claim.question, "model": claim.model,
         "shard": fact.shard, "batch_id": fact.batch, "attempt": claim.attempt, "requests": claim.total,
-        **settled, "lost": claim.total - sum(settled.values()),
+        **settled, "lost": claim.total - sum(settled.values()), "missing": missing if fact.batch else 0,
         "billed": fact.billed, "full_price": fact.full_price,
         **{column: fact.tokens.get(name, 0) for name, column in TOKEN_COLUMNS.items()},
         "longest_output_tokens": fact.longest, "bytes": claim.size,

@@ -55,8 +55,16 @@ def _place(ref: RunRef) -> tuple[str, str]:
 
 
 def _spent(rows: Iterable[Row], flying: Iterable[Claim]) -> Spent:
-    paid = total(_priced_now(row) if row["cost_usd"] is None else row["cost_usd"] for row in rows)
-    return Spent(paid, total(costs.amount(claim.at_most_usd) for claim in flying))
+    known = list(rows)
+    paid = total(_priced_now(row) if row["cost_usd"] is None else row["cost_usd"] for row in known)
+    unclear = (_unclear(row) for row in known if row["missing"])
+    return Spent(paid, total([*(costs.amount(claim.at_most_usd) for claim in flying), *unclear]))
+
+
+def _unclear(row: Row) -> Decimal | None:
+    """Say what requests may have cost whose results were missing from their batch."""
+    most: Decimal | None = row["at_most_usd"]
+    return None if most is None else most * row["missing"] / row["requests"]
 
 
 def _priced_now(row: Row) -> Decimal | None:
