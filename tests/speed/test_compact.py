@@ -73,7 +73,7 @@ def test_compacting_again_writes_only_what_is_new() -> None:
     assert [entry.key for entry in ledger.store.list(keys.INDEX)] == before
     past = history(ledger.store, ledger.view().landed)
     assert all(volume.is_index for volume in past.volumes)
-    assert list(past.whose()) == ledger.view().landed
+    assert list(past.shards) == ledger.view().landed
 
 
 def test_an_index_says_what_the_shards_say() -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightbatch.core.outcome import SETTLED, Status
+from nightbatch.core.finder import Finder
 from nightbatch.core.results import COST
 
 MICRO = 10**12
@@ -19,20 +18,22 @@ MICRO = 10**12
 
 @dataclass(frozen=True)
 class Answers:
-    """The landed row of each asked request: `rows` at `places[i]` for the i-th asked id, -1 where none landed."""
+    """The landed row of each asked request: `rows` at `places[i]` for the i-th asked id, -1 where none landed.
 
-    asked: pa.Array
-    places: np.ndarray
+    paid: 10^-12 USD that this partition paid for each asked request, over all attempts and runs. left_over: what it
+    paid for requests that are asked no more, since rows have changed or gone.
+    """
+
+    asked: Finder
     rows: pa.Table
+    places: np.ndarray
     paid: np.ndarray
     unpriced: np.ndarray
     left_over: int = 0
-    """paid: 10^-12 USD that this partition paid for each asked request, over all attempts and runs. left_over: what it
-    paid for requests that are asked no more, since rows have changed or gone."""
 
     def prices(self) -> tuple[np.ndarray, np.ndarray]:
         """Return what the landed row of each asked request has cost, in 10^-12 USD, and where that is not known."""
-        cost, unknown = (np.zeros(len(self.asked), dtype=kind) for kind in (np.int64, bool))
+        cost, unknown = (np.zeros(len(self.places), dtype=kind) for kind in (np.int64, bool))
         has, column = self.places >= 0, self.rows.column("cost_usd")
         cost[has] = whole(column)[self.places[has]]
         unknown[has] = np.asarray(pc.is_null(column))[self.places[has]]
@@ -40,55 +41,54 @@ class Answers:
 
     def look_up(self, ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         """Return for each id its position among the asked, and its landed row's; -1 where there is none."""
-        found = pc.fill_null(pc.index_in(ids, value_set=self.asked), -1)
-        positions = np.asarray(found).astype(np.int64)
+        positions = np.full(len(ids), -1, dtype=np.int64)
+        rows, found = self.asked.find(ids)
+        positions[rows] = found
+        positions[np.asarray(pc.is_null(ids))] = -1
         places = np.where(positions >= 0, self.places[positions], -1) if len(self.places) else positions
         return positions, places
 
 
-class Wave(NamedTuple):
-    """A landed table: whether this partition paid for it, and whether its answers may be used."""
+def speakers(asked: Finder, entries: Iterable[pa.Table]) -> np.ndarray:
+    """Name the shard whose row speaks for each asked request, by its number; -1 where none has landed."""
+    settled, lost = (np.full(len(asked.ids), -1, dtype=np.int32) for _ in range(2))
+    for table in entries:
+        rows, at = asked.find(table.column("id"))
+        shards, final = (np.asarray(table.column(name))[rows] for name in ("shard", "settled"))
+        np.maximum.at(settled, at[final], shards[final])
+        np.maximum.at(lost, at[~final], shards[~final])
+    return np.where(settled >= 0, settled, lost)
 
-    rows: pa.Table
-    ours: bool
-    usable: bool = True
 
-
-def gather(asked: pa.Array, landed: Iterable[Wave], schema: pa.Schema) -> Answers:
-    """Choose among landed tables, oldest first."""
-    lost, settled = (np.full(len(asked), -1, dtype=np.int64) for _ in range(2))
-    paid, unpriced = np.zeros(len(asked), dtype=np.int64), np.zeros(len(asked), dtype=bool)
-    tables, offset, total = [], 0, 0
-    final = pa.array(sorted(SETTLED), pa.string())
-    for table, ours, usable in landed:
-        positions = pc.index_in(table.column("id"), value_set=asked)
-        known = table.filter(pc.is_valid(positions))
-        at = np.asarray(pc.drop_null(positions)).astype(np.int64)
-        if ours:
-            costs = known.column("cost_usd")
-            np.add.at(paid, at, whole(costs))
-            unpriced[at] |= np.asarray(pc.is_null(costs))
-            total += int(whole(table.column("cost_usd")).sum())
-        if not usable:
-            continue
-        is_settled = np.asarray(pc.is_in(known.column("status").cast(pa.string()), value_set=final))
-        rows = np.arange(offset, offset + len(at), dtype=np.int64)
-        lost[at[~is_settled]] = rows[~is_settled]
-        settled[at[is_settled]] = rows[is_settled]
-        tables.append(known.cast(schema))
+def gather(
+    asked: Finder,
+    speaking: np.ndarray,
+    ids_of: Callable[[int], pa.ChunkedArray],
+    rows_of: Callable[[int, np.ndarray], pa.Table],
+) -> tuple[pa.Table | None, np.ndarray]:
+    """Read the landed rows that speak, shard by shard; return them and the place of each asked request's."""
+    places, offset = np.full(len(speaking), -1, dtype=np.int64), 0
+    tables = []
+    for shard in np.unique(speaking[speaking >= 0]).tolist():
+        rows, at = asked.find(ids_of(shard))
+        mine = speaking[at] == shard
+        order = np.argsort(rows[mine])
+        rows, at = rows[mine][order], at[mine][order]
+        tables.append(rows_of(shard, rows))
+        places[at] = np.arange(offset, offset + len(at))
         offset += len(at)
-    places = np.where(settled >= 0, settled, lost)
-    rows = pa.concat_tables([schema.empty_table(), *tables])
-    return Answers(asked, places, rows, paid, unpriced, total - int(paid.sum()))
+    return (pa.concat_tables(tables).combine_chunks() if tables else None), places
 
 
-def statuses(answers: Answers) -> np.ndarray:
-    """Return the status of each asked request, as text; one that never landed is missing."""
-    landed = np.asarray(answers.rows.column("status").cast(pa.string()), dtype=object)
-    found = np.full(len(answers.asked), str(Status.MISSING), dtype=object)
-    has = answers.places >= 0
-    found[has] = landed[answers.places[has]]
-    return found
+def charge(asked: Finder, bills: Iterable[pa.Table]) -> tuple[np.ndarray, np.ndarray]:
+    """Sum what was paid for each asked request (`id`, `cost_usd`), and note where that is not known."""
+    paid, unpriced = np.zeros(len(asked.ids), dtype=np.int64), np.zeros(len(asked.ids), dtype=bool)
+    for bill in bills:
+        rows, at = asked.find(bill.column("id"))
+        costs = bill.column("cost_usd")
+        np.add.at(paid, at, whole(costs)[rows])
+        unpriced[at] |= np.asarray(pc.is_null(costs))[rows]
+    return paid, unpriced
 
 
 def whole(costs: pa.ChunkedArray) -> np.ndarray:

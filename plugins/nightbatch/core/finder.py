@@ -66,8 +66,7 @@ class Finder:
 def repeats(ids: Ids) -> np.ndarray:
     """Return the positions at which an id stands that stood before."""
     found = heads(words(ids))
-    order = np.sort(found)
-    doubtful = np.unique(order[1:][order[1:] == order[:-1]])
+    doubtful = doubles(found.copy())
     if not len(doubtful):
         return np.empty(0, np.int64)
     places = np.flatnonzero(np.isin(found, doubtful))
@@ -78,6 +77,13 @@ def repeats(ids: Ids) -> np.ndarray:
     again = np.ones(len(places), dtype=bool)
     again[first] = False
     return places[again]
+
+
+def doubles(found: np.ndarray) -> np.ndarray:
+    """Return the heads that stand more than once; sorts in place."""
+    found.sort()
+    again: np.ndarray = np.unique(found[1:][found[1:] == found[:-1]])
+    return again
 
 
 def _by_hash(ids: Ids, sought: Ids) -> tuple[np.ndarray, np.ndarray]:

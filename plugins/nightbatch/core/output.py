@@ -27,6 +27,8 @@ OURS = [
     pa.field("_output_tokens", pa.int64()),
     pa.field("_cost_usd", pa.float64()),
 ]
+MOST_ERRORS = 1_000
+"""Different errors that are counted in one batch of rows."""
 
 
 @dataclass
@@ -34,14 +36,19 @@ class Join:
     """Joins rows with their answers, batch by batch in input order, and counts what comes out."""
 
     answer: AnswerType
-    answers: Answers
     kept: Sequence[pa.Field]
     by_status: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
     rows: int = 0
-    duplicate_uses: np.ndarray = field(init=False)
+    answers: Answers = field(init=False)
+    uses: np.ndarray = field(init=False)
+    """How many rows of the present window ask each request."""
+    _carried: int = 0
 
-    def __post_init__(self) -> None:
-        self.duplicate_uses = np.zeros(len(self.answers.asked), dtype=np.int64)
+    def turn(self, answers: Answers) -> None:
+        """Go on to the next window of rows and its answers."""
+        self.answers, self._carried = answers, answers.left_over
+        self.uses = np.zeros(len(answers.places), dtype=np.int64)
 
     @property
     def schema(self) -> pa.Schema:
@@ -61,7 +68,10 @@ class Join:
             *self._ours(rows, taken, status, self._cost(positions)),
         ]
         self.rows += rows.num_rows
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        joined = pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        told = pc.value_counts(joined.column("_error").drop_null())
+        self.errors.update({one["values"]: one["counts"] for one in told[:MOST_ERRORS].to_pylist()})
+        return joined
 
     def _status(self, rows: pa.RecordBatch, taken: pa.Table) -> pa.Array:
         landed = pc.fill_null(_one(taken, "status").cast(pa.string()), str(Status.MISSING))
@@ -93,20 +103,21 @@ class Join:
     def _cost(self, positions: np.ndarray) -> pa.Array:
         """Give each request's cost to the first row that asked it; the rows that share it cost nothing.
 
-        The partition's first row also carries what was paid for requests that are asked no more, so that the sum over
-        the partition stays the bill.
+        The first row of the window also carries what was paid for requests that are asked no more, so that the sum
+        over the partition stays the bill.
         """
         valid = positions >= 0
         asked = positions[valid]
         first = np.zeros(len(positions), dtype=bool)
         places = np.flatnonzero(valid)
         _, firsts = np.unique(asked, return_index=True)
-        first[places[firsts]] = self.duplicate_uses[asked[firsts]] == 0
-        np.add.at(self.duplicate_uses, asked, 1)
+        first[places[firsts]] = self.uses[asked[firsts]] == 0
+        np.add.at(self.uses, asked, 1)
         cost = np.zeros(len(positions))
         cost[first] = self.answers.paid[positions[first]] / MICRO
-        if not self.rows and len(cost):
-            cost[0] += self.answers.left_over / MICRO
+        if self._carried and len(cost):
+            cost[0] += self._carried / MICRO
+            self._carried = 0
         unknown = np.zeros(len(positions), dtype=bool)
         unknown[first] = self.answers.unpriced[positions[first]]
         return pa.array(cost, pa.float64(), mask=unknown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,7 +41,8 @@ class History:
     store: Store
     volumes: list[Volume]
 
-    def whose(self) -> dict[Shard, Whose]:
+    @cached_property
+    def shards(self) -> dict[Shard, Whose]:
         """Tell for whom each landed shard was bought, oldest first."""
         return dict(sorted((shard, of) for volume in self.volumes for shard, of in volume.shards.items()))
 

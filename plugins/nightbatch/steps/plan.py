@@ -18,6 +18,7 @@ from nightbatch.core.facts import Claim, Lane, RunRef
 from nightbatch.core.ids import Shard
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL
 from nightbatch.core.run import Run
+from nightbatch.core.staging import CLAIM
 from nightbatch.steps import budget, costs, lease, sheets
 from nightbatch.steps.costs import Row
 from nightbatch.steps.estimate import Counts, Quote, quoted
@@ -26,6 +27,9 @@ from nightbatch.steps.history import history
 from nightbatch.steps.ledger import Ledger, View
 from nightbatch.steps.prices import prices
 from nightbatch.steps.vanguard import flying, vanguard
+
+ASKED = CLAIM.append(pa.field("size", pa.int32(), nullable=False))
+"""What a plan holds of each request: 28 bytes."""
 
 
 @dataclass(frozen=True)
@@ -119,16 +123,17 @@ def _has_bought(ref: RunRef, rows: list[Row]) -> bool:
 
 
 def _asked(run: Run, ledger: Ledger) -> Iterator[pa.Table]:
+    yield ASKED.empty_table()
     for part, key in enumerate(ledger.request_parts(run)):
         for batch in sheets.batches(ledger.store, key, ["id", "size"], 65_536):
             parts = pa.repeat(pa.scalar(part, pa.int32()), batch.num_rows)
-            yield pa.table({"id": batch.column("id"), "part": parts, "size": batch.column("size")})
+            yield pa.table([batch.column("id"), parts, batch.column("size")], schema=ASKED)
 
 
 def _settled(ref: RunRef, ledger: Ledger, view: View) -> Iterator[pa.Array]:
     """Read the ids that need not be asked again: landed answers and refusals, within the run's scope."""
     past = history(ledger.store, view.landed)
-    wanted = [shard for shard, of in past.whose().items() if not ref.scope or of.scope == ref.scope]
+    wanted = [shard for shard, of in past.shards.items() if not ref.scope or of.scope == ref.scope]
     for entries in past.entries(wanted):
         settled = entries.column("settled")
         yield entries.column("id") if pc.all(settled).as_py() else entries.filter(settled).column("id")

@@ -7,53 +7,32 @@ new files in, new `_SUCCESS`. A reader that minds `_SUCCESS` never sees two runs
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 import msgspec
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from nightbatch.core import caching, evolution, keys, report
 from nightbatch.core.advice import afterwards
-from nightbatch.core.answers import MICRO, Answers, Wave, gather
+from nightbatch.core.answers import MICRO
 from nightbatch.core.errors import Absent, RunFailed, StoreError
-from nightbatch.core.facts import LandedFact, RunRef
+from nightbatch.core.facts import RunRef
 from nightbatch.core.outcome import Status, commonest
 from nightbatch.core.output import Join
-from nightbatch.core.pending import distinct
 from nightbatch.core.ports import Store
-from nightbatch.core.results import landed_schema
 from nightbatch.core.run import Run
-from nightbatch.core.staging import PROBLEM, REQUEST_ID
 from nightbatch.steps import lease, sheets
+from nightbatch.steps.evidence import Evidence, evidence
 from nightbatch.steps.evolution import columns_before
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.overlap import ahead
 from nightbatch.steps.prices import prices
 
 FILE_ROWS, BATCH_ROWS = 1_000_000, 65_536
-MOST_ERRORS = 1_000
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The facts that a publication rests on."""
-
-    answers: Answers
-    facts: list[LandedFact]
-    bought: np.ndarray
-    """Which of the asked requests this run has bought."""
-
-    @property
-    def reused(self) -> np.ndarray:
-        """Which of the asked requests were answered without this run buying them."""
-        return ~self.bought & (self.answers.places >= 0)
 
 
 def publish(
@@ -61,12 +40,12 @@ def publish(
 ) -> report.Report:
     """Publish a run's partition and return its report. Raises RunFailed, with nothing published, below min_answered."""
     run = ledger.run(ref.snapshot)
-    evidence = _evidence(ref, run, ledger)
-    require_enough(ref, *_count_rows(run, ledger, evidence))
+    found = evidence(ref, run, ledger)
     with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds), ExitStack() as stack:
-        join, sheets_made = _write(run, ledger, evidence, target, stack)
+        join, sheets_made = _write(run, ledger, found, target, stack)
+        require_enough(ref, join.by_status, join.errors)
         reach("files uploaded")
-        summary = _report(run, evidence, join, started, now())
+        summary = _report(run, found, join, started, now())
         before = columns_before(target, folder_of(run.partition))
         after = evolution.columns(join.schema)
         summary["schema_changes"] = evolution.changes(before, after) if before else []
@@ -87,79 +66,32 @@ def require_enough(ref: RunRef, rows: Mapping[str, int], errors: Mapping[str, in
         )
 
 
-def _evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
-    tables = (
-        pa.table({"id": batch.column("id"), "part": pa.nulls(batch.num_rows, pa.int32())})
-        for key in ledger.request_parts(run)
-        for batch in sheets.batches(ledger.store, key, ["id"], BATCH_ROWS)
-    )
-    asked = distinct(tables).column("id").combine_chunks()
-    facts: list[LandedFact] = []
-    mine = np.zeros(len(asked), dtype=bool)
-
-    def landed() -> Iterator[Wave]:
-        for shard in ledger.view().landed:
-            fact = ledger.landed(shard)
-            if fact is None:
-                continue
-            ours = (fact.claim.target, fact.claim.partition) == (run.target, run.partition)
-            usable = not ref.scope or fact.claim.scope == ref.scope
-            if not ours and not usable:
-                continue
-            table = sheets.table(ledger.store, keys.landed(shard))
-            if ours and fact.claim.buyer == ref.buyer:
-                facts.append(fact)
-                mine[_positions(asked, table)] = True
-            yield Wave(table, ours, usable)
-
-    schema = landed_schema(run.answer).remove_metadata()
-    answers = gather(asked, landed(), schema)
-    return Evidence(answers, facts, mine)
-
-
-def _positions(asked: pa.Array, table: pa.Table) -> np.ndarray:
-    return np.asarray(pc.drop_null(pc.index_in(table.column("id"), value_set=asked)))
-
-
-def _rows(run: Run, ledger: Ledger, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-    for part in range(run.parts):
-        yield from sheets.batches(ledger.store, keys.rows(run.snapshot, part), columns, BATCH_ROWS)
-
-
-def _count_rows(run: Run, ledger: Ledger, evidence: Evidence) -> tuple[dict[str, int], Counter[str]]:
-    """Count the rows of each status, and the errors told, before a file is written."""
-    join, errors = Join(run.answer, evidence.answers, []), Counter[str]()
-    for batch in _rows(run, ledger, [REQUEST_ID, PROBLEM]):
-        told = pc.value_counts(join.join(batch).column("_error").drop_null())
-        errors.update({one["values"]: one["counts"] for one in told.to_pylist()[:MOST_ERRORS]})
-    return dict(join.by_status), errors
+def _rows(run: Run, ledger: Ledger, parts: range) -> Iterator[pa.RecordBatch]:
+    for part in parts:
+        yield from sheets.batches(ledger.store, keys.rows(run.snapshot, part), None, BATCH_ROWS)
 
 
 def _write(
-    run: Run, ledger: Ledger, evidence: Evidence, target: Store, stack: ExitStack
+    run: Run, ledger: Ledger, found: Evidence, target: Store, stack: ExitStack
 ) -> tuple[Join, list[sheets.Sheet]]:
     """Upload all files of the partition without publishing one."""
     first = sheets.file(ledger.store, keys.rows(run.snapshot, 0)).schema_arrow
-    join = Join(run.answer, evidence.answers, [first.field(name) for name in run.kept])
-    name, made = content_name(run, evidence), list[sheets.Sheet]()
+    join = Join(run.answer, [first.field(name) for name in run.kept])
+    made = list[sheets.Sheet]()
     folder = folder_of(run.partition)
-    for batch in _rows(run, ledger, None):
-        if not made or made[-1].rows >= FILE_ROWS:
-            made.append(stack.enter_context(sheets.Sheet(target, keys.part(folder, name, len(made)), join.schema)))
-        made[-1].write(join.join(batch))
+    for window in found.windows():
+        join.turn(window.answers)
+        for batch in ahead(_rows(run, ledger, window.parts)):
+            if not made or made[-1].rows >= FILE_ROWS:
+                key = keys.part(folder, found.name, len(made))
+                made.append(stack.enter_context(sheets.Sheet(target, key, join.schema)))
+            made[-1].write(join.join(batch))
+        window.add(found.sums, join.uses)
     if not made:
-        made.append(stack.enter_context(sheets.Sheet(target, keys.part(folder, name, 0), join.schema)))
+        made.append(stack.enter_context(sheets.Sheet(target, keys.part(folder, found.name, 0), join.schema)))
     for sheet in made:
         sheet.close()
     return join, made
-
-
-def content_name(run: Run, evidence: Evidence) -> str:
-    """Name the files by the snapshot and by which landed rows speak for its requests."""
-    digest = hashlib.sha256(run.snapshot.encode())
-    for part in (evidence.answers.places, evidence.answers.paid):
-        digest.update(part.tobytes())
-    return digest.hexdigest()[:12]
 
 
 def _replace(
@@ -199,16 +131,17 @@ def folder_of(partition: str) -> str:
     return partition.strip("/") + "/" if partition.strip("/") else ""
 
 
-def _report(run: Run, evidence: Evidence, join: Join, started: datetime, now: datetime) -> report.Report:
-    facts = evidence.facts
+def _report(run: Run, found: Evidence, join: Join, started: datetime, now: datetime) -> report.Report:
+    facts, sums = found.facts, found.sums
     tokens = report.tokens(facts)
     full_price = sum(fact.full_price for fact in facts)
-    saved = report.Saved(report.saved_by_batch(facts), report.saved_by_cache(facts), *_shared(evidence, join))
+    reuse, duplicates = (None if one is None else Decimal(one) / MICRO for one in (sums.reuse, sums.duplicates))
+    saved = report.Saved(report.saved_by_batch(facts), report.saved_by_cache(facts), reuse, duplicates)
     return {
         "rows": join.rows,
-        "requests": len(evidence.answers.asked),
-        "reused": int(evidence.reused.sum()),
-        "bought": int(evidence.bought.sum()),
+        "requests": sums.requests,
+        "reused": sums.reused,
+        "bought": sums.bought,
         "answered": join.by_status.get(str(Status.ANSWERED), 0),
         "by_status": dict(sorted(join.by_status.items())),
         "batches": len(facts),
@@ -223,14 +156,3 @@ def _report(run: Run, evidence: Evidence, join: Join, started: datetime, now: da
         "snapshot": run.snapshot,
         "target": run.target,
     }
-
-
-def _shared(evidence: Evidence, join: Join) -> tuple[Decimal | None, Decimal | None]:
-    """Return what reuse and duplicates saved: what those requests did cost when they were bought."""
-    cost, unknown = evidence.answers.prices()
-    repeats = np.maximum(join.duplicate_uses - 1, 0)
-    uses = (evidence.reused.astype(np.int64), repeats)
-    reuse, duplicates = (
-        None if unknown[times > 0].any() else Decimal(int((cost * times).sum())) / MICRO for times in uses
-    )
-    return reuse, duplicates

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -103,6 +104,19 @@ def batches(store: Reads, key: str, columns: Sequence[str] | None, size: int) ->
         yield from opened.iter_batches(batch_size=size, columns=columns, use_threads=False)
     else:
         yield pa.RecordBatch.from_pylist([], schema=opened.read(columns=columns).schema)
+
+
+def rows(store: Reads, key: str, columns: Sequence[str], wanted: np.ndarray) -> pa.Table:
+    """Read some columns of some rows (their numbers, rising), row group by row group; groups without one are passed."""
+    opened, start, tables = file(store, key), 0, []
+    for group in range(opened.num_row_groups):
+        stop = start + opened.metadata.row_group(group).num_rows
+        first, last = np.searchsorted(wanted, (start, stop))
+        if last > first:
+            read = opened.read_row_group(group, columns=columns, use_threads=False)
+            tables.append(read if last - first == stop - start else read.take(pa.array(wanted[first:last] - start)))
+        start = stop
+    return pa.concat_tables(tables)
 
 
 def metadata(store: Reads, key: str, name: bytes) -> bytes:
