@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.money.shop import TARGET, Shop, books_usd, enrichment, texts
 
 from nightbatch.core.errors import CapExceeded
+from nightbatch.steps.failpoints import watching
 from nightbatch.steps.prices import VARIABLE
 
 
@@ -17,6 +20,22 @@ def bound(shop: Shop, **given: object) -> float:
     most = shop.plan(shop.prepare(enrichment(target="s3://lake/dry/", **given), "dag/dry")).estimate.at_most
     assert most is not None
     return float(most)
+
+
+class Cut(BaseException):
+    """What ends a plan as a kill would."""
+
+
+def cut_at_the_second_claim() -> Callable[[str], None]:
+    """Watch for the second claim."""
+    points: list[str] = []
+
+    def watch(point: str) -> None:
+        points.append(point)
+        if points.count("claim written") == 2:
+            raise Cut
+
+    return watch
 
 
 def test_a_purchase_above_the_cap_is_refused_before_anything_is_claimed(shop: Shop) -> None:
@@ -135,3 +154,24 @@ def test_rows_that_are_answered_already_need_no_budget(shop: Shop) -> None:
     shop.night(enrichment(), "dag/1")
     assert shop.night(enrichment(max_cost_usd=0), "dag/2")["reused"] == 10
     assert {row["target"] for row in shop.costs()} == {TARGET}
+
+
+def test_two_runs_that_plan_at_once_share_what_is_left_of_the_month(shop: Shop) -> None:
+    for night in (1, 2):
+        shop.put(texts(50, start=50 * night), f"dt={night}")
+    cap = 1.5 * bound(shop, partition="dt=1")
+    refs = [shop.prepare(enrichment(partition=f"dt={n}", max_monthly_cost_usd=cap), f"dag/{n}") for n in (1, 2)]
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = [planning.exception() for planning in [pool.submit(shop.plan, ref) for ref in refs]]
+    assert sorted(map(type, outcomes), key=str) == [type(None), CapExceeded]
+
+
+def test_a_plan_that_was_cut_short_goes_on_within_the_same_budget(shop: Shop) -> None:
+    shop.put(texts(50))
+    cap = bound(shop, max_batch_requests=10)
+    ref = shop.prepare(enrichment(max_batch_requests=10, max_cost_usd=cap))
+    with pytest.raises(Cut), watching(cut_at_the_second_claim()):
+        shop.plan(ref)
+    assert len(shop.ledger(ref).view().claimed) == 2
+    shop.wait(600)
+    assert sum(lane.requests for lane in shop.plan(ref).lanes) == 50
