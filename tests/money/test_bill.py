@@ -163,6 +163,19 @@ def test_an_unknown_price_is_told_and_never_counted_as_nothing(shop: Shop) -> No
     assert shop.published()["_cost_usd"].null_count == 3
 
 
+def test_results_that_never_came_are_warned_of(shop: Shop) -> None:
+    shop.put(texts(20))
+    ref = shop.prepare(enrichment())
+    (lane,) = shop.plan(ref).lanes
+    shop.emulator.faults({"where": "results", "what": "cut_clean"})
+    shop.buy(ref, lane)
+    shop.emulator.clear_faults()
+    shop.waves(ref, first=2)
+    report = shop.publish(ref)
+    assert report["answered"] == 20
+    assert "had no result in their batches" in report["warnings"][0]
+
+
 def test_the_report_has_every_figure_that_is_promised(shop: Shop) -> None:
     shop.put(texts(3))
     report = shop.night(enrichment())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from nightbatch.core import caching
 from nightbatch.core.estimate import Estimate, usd
+from nightbatch.core.facts import LandedFact
+from nightbatch.core.outcome import Status
 from nightbatch.core.price import Prices
+from nightbatch.core.report import tokens
 from nightbatch.core.run import Run
 
 
@@ -16,12 +19,18 @@ def advice(prices: Prices, run: Run, today: date) -> tuple[str, ...]:
     return tuple(_before(prices, run, today))
 
 
-def afterwards(prices: Prices, run: Run, tokens: Mapping[str, int], full_price: int, today: date) -> list[str]:
-    """Say what is doubtful about what was bought."""
+def afterwards(prices: Prices, run: Run, facts: Sequence[LandedFact], today: date) -> list[str]:
+    """Say what is doubtful about what was bought; nothing where nothing was."""
+    if not facts:
+        return []
     notes = list(_before(prices, run, today))
-    if full_price:
+    if full_price := sum(fact.full_price for fact in facts):
         notes.append(f"{full_price:,} requests were not served as a batch: they cost the full price.")
-    if poor := caching.poor(prices, run.model, tokens):
+    if missing := sum(fact.statuses.get(str(Status.MISSING), 0) for fact in facts if fact.batch):
+        notes.append(
+            f"{missing:,} requests had no result in their batches: if they were billed, that is not known here."
+        )
+    if poor := caching.poor(prices, run.model, tokens(facts)):
         notes.append(poor)
     return notes
 

@@ -134,7 +134,6 @@ def folder_of(partition: str) -> str:
 def _report(run: Run, found: Evidence, join: Join, started: datetime, now: datetime) -> report.Report:
     facts, sums = found.facts, found.sums
     tokens = report.tokens(facts)
-    full_price = sum(fact.full_price for fact in facts)
     reuse, duplicates = (None if one is None else Decimal(one) / MICRO for one in (sums.reuse, sums.duplicates))
     saved = report.Saved(report.saved_by_batch(facts), report.saved_by_cache(facts), reuse, duplicates)
     return {
@@ -149,8 +148,8 @@ def _report(run: Run, found: Evidence, join: Join, started: datetime, now: datet
         **report.money(facts),
         "saved_usd": saved.to_json(),
         "cache_hit_rate": caching.hit_rate(tokens),
-        "full_price_requests": full_price,
-        "warnings": afterwards(prices(), run, tokens, full_price, now.date()) if facts else [],
+        "full_price_requests": sum(fact.full_price for fact in facts),
+        "warnings": afterwards(prices(), run, facts, now.date()),
         "seconds": round((now - started).total_seconds(), 1),
         "partition": run.partition,
         "snapshot": run.snapshot,
