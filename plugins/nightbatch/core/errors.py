@@ -18,6 +18,9 @@
     │   ├── ApiUnavailable    a read that failed: try again
     │   ├── BatchGone         no such batch, or its results are no longer kept
     │   └── AccountStopped    credit, limit, permission or hold: mend the account, then rerun
+    ├── LoadError         look at the warehouse
+    │   ├── NotReconciled     its rows are not as many as were published: nothing was loaded
+    │   └── Republished       the partition is being replaced just now: try again
     ├── Incomplete        results that do not tally with the batch
     ├── CapExceeded       more money than a cap allows: raise it, or ask for less
     ├── CanaryRejected    the API takes no request of this kind: mend prompt, schema, model or params
@@ -117,6 +120,18 @@ class BatchGone(ApiError):
 
 class AccountStopped(ApiError):
     """The account cannot buy now (credit, spend limit, permission or hold)."""
+
+
+class LoadError(NightbatchError):
+    """The partition could not be loaded into the warehouse."""
+
+
+class NotReconciled(LoadError):
+    """The rows do not tally with `_SUCCESS`: nothing was loaded."""
+
+
+class Republished(LoadError):
+    """The partition is being replaced just now."""
 
 
 class Incomplete(NightbatchError):

@@ -24,6 +24,16 @@ def state_url(target: str) -> str:
     return f"{scheme}://{bucket}/_nightbatch/{name}/"
 
 
+def folder(partition: str) -> str:
+    """Return a partition's folder below the target, with its slash; empty for a dataset without partitions."""
+    return partition.strip("/") + "/" if partition.strip("/") else ""
+
+
+def partition_key(partition: str) -> str:
+    """Name a partition as schedulers do: `dt=2026-11-21` is `2026-11-21`; of several folders, all values."""
+    return "/".join(part.partition("=")[2] or part for part in partition.strip("/").split("/"))
+
+
 def shard(number: int) -> Shard:
     """Name the claim of this number."""
     return Shard(f"{number:08d}")

@@ -1,0 +1,98 @@
+"""The statements that put a staged partition into a table: make it fit, replace or merge, count.
+
+Only SQL that DuckDB and PostgreSQL both speak. Values travel as parameters or by COPY, never inside a statement.
+"""
+# ruff: noqa: S608  identifiers are quoted, values are parameters
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from nightbatch.core.errors import TargetError
+from nightbatch.core.warehouse import HOLE, PARTITION, STAGED, Loading, Statement
+
+WIDER: Mapping[str, set[str]] = {
+    "tinyint": {"smallint", "integer", "bigint", "float", "double"},
+    "smallint": {"integer", "bigint", "real", "double precision", "float", "double"},
+    "integer": {"bigint", "double precision", "double"},
+    "real": {"double precision"},
+    "float": {"double"},
+    "date": {"timestamp", "timestamp without time zone"},
+}
+"""Into which types a column may grow without loss, by the names that DuckDB and PostgreSQL give them."""
+_DECIMAL = re.compile(r"(?:decimal|numeric)\((\d+),(\d+)\)")
+
+
+def quoted(name: str) -> str:
+    """Quote the name of a table; a dot stands between schema and table."""
+    return ".".join(column(part) for part in name.split("."))
+
+
+def column(name: str) -> str:
+    """Quote the name of a column."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def evolve(table: str, present: Mapping[str, str], staged: Mapping[str, str]) -> list[Statement]:
+    """Make the table fit the staged rows: create it, add columns, widen types. Columns are never dropped.
+
+    Raises TargetError where a type has changed into one that does not hold the old values.
+    """
+    if not present:
+        schema = table.rpartition(".")[0]
+        homes = [Statement(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")] if schema else []
+        return [*homes, Statement(f"CREATE TABLE {quoted(table)} AS SELECT * FROM {STAGED} WHERE false")]
+    changes = []
+    for name, kind in staged.items():
+        if name not in present:
+            changes.append(f"ADD COLUMN {column(name)} {kind}")
+        elif _grows(present[name], kind):
+            changes.append(f"ALTER COLUMN {column(name)} TYPE {kind}")
+        elif present[name] != kind and not _grows(kind, present[name]):
+            raise TargetError(
+                f"table {table}: column {name!r} is {present[name]} but the partition's is {kind}. "
+                "Nothing was loaded; publish it under another name, or alter the table."
+            )
+    return [Statement(f"ALTER TABLE {quoted(table)} {change}") for change in changes]
+
+
+def _grows(narrow: str, wide: str) -> bool:
+    one, other = _DECIMAL.fullmatch(narrow), _DECIMAL.fullmatch(wide)
+    if one and other:
+        (digits, scale), (more, finer) = ((int(m[1]), int(m[2])) for m in (one, other))
+        return finer >= scale and more - finer >= digits - scale and narrow != wide
+    return wide in WIDER.get(narrow, ())
+
+
+def replacement(loading: Loading, partition: str, columns: Sequence[str]) -> list[Statement]:
+    """Put the staged rows in the place of what the table holds of this partition."""
+    table, names = quoted(loading.table), ", ".join(column(name) for name in columns)
+    own = Statement(f"DELETE FROM {table} WHERE {PARTITION} = {HOLE}", [partition])
+    insert = f"INSERT INTO {table} ({names}) SELECT {names} FROM {STAGED}"
+    if loading.mode == "replace":
+        return [own, Statement(insert)]
+    same = " AND ".join(f"s.{column(name)} = t.{column(name)}" for name in loading.key)
+    older = (
+        f"DELETE FROM {table} AS t WHERE t.{PARTITION} <= {HOLE} AND EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {same})"
+    )
+    taken = f" AS s WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same})"
+    return [own, Statement(older, [partition]), Statement(insert + taken)]
+
+
+def tally(loading: Loading, partition: str) -> Statement:
+    """Count the rows of the table that must now be as many as were published.
+
+    Of a merge, those whose key is among the staged: a key that a newer partition holds counts as well.
+    """
+    table = quoted(loading.table)
+    if loading.mode == "replace":
+        return Statement(f"SELECT count(*) FROM {table} WHERE {PARTITION} = {HOLE}", [partition])
+    same = " AND ".join(f"s.{column(name)} = t.{column(name)}" for name in loading.key)
+    return Statement(f"SELECT count(*) FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {same})")
+
+
+def distinct(loading: Loading) -> Statement:
+    """Count the different keys among the staged rows."""
+    names = ", ".join(column(name) for name in loading.key)
+    return Statement(f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM {STAGED}) AS s")

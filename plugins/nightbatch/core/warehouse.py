@@ -1,0 +1,106 @@
+"""A warehouse as a load sees it: a port of four verbs, where a dataset goes in it, and the columns that are staged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+
+from nightbatch.core.errors import SettingsError, TargetError
+
+PARTITION = "_partition"
+"""The column that says which partition a row came from; loads replace by it."""
+STAGED = "_nightbatch_staged"
+MODES = ("replace", "merge")
+LONGEST_NAME = 63
+
+HOLE = "\0"
+"""Where a value goes in a statement; each database has its own mark for it."""
+
+
+class Statement(NamedTuple):
+    """A statement, with a HOLE for each of its values."""
+
+    sql: str
+    values: Sequence[object] = ()
+
+
+class Warehouse(Protocol):
+    """A database in one transaction at a time."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Commit at the end of the block; an exception rolls everything back, tables and columns too."""
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Name the table's columns and their types in lower case; empty where there is no such table."""
+
+    def stage(self, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
+        """Fill a temporary table STAGED, in place of what it held; return how many rows it has."""
+
+    def run(self, statement: Statement) -> int:
+        """Run a statement; return the first value of its result, or 0 where it has none."""
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Where a dataset goes and how.
+
+    :param table: the table, or `schema.table`; created where it is not there.
+    :param mode: `replace`: the rows of a partition replace those it had. `merge`: one row for each key, that of the
+        newest partition that has it.
+    :param key: columns that identify a row; needed for `merge`.
+    """
+
+    table: str
+    mode: str = "replace"
+    key: Sequence[str] = ()
+
+    def check(self) -> None:
+        """Refuse what cannot work."""
+        if self.mode not in MODES:
+            raise SettingsError(f"mode: {self.mode!r} must be one of {', '.join(MODES)}.")
+        if self.mode == "merge" and not self.key:
+            raise SettingsError("key: merge needs the columns that identify a row.")
+        if not self.table.strip() or self.table.count(".") > 1 or not all(self.table.split(".")):
+            raise SettingsError(f"table: {self.table!r} must be a name such as ticket_triage or mart.ticket_triage.")
+
+
+def values_of(partition: str) -> dict[str, pa.Scalar]:
+    """Read the columns that a Hive path holds: `dt=2026-11-21` is a date, any other value a text."""
+    pairs = dict(folder.split("=", 1) for folder in partition.strip("/").split("/") if "=" in folder)
+    return {name: _typed(value) for name, value in pairs.items()}
+
+
+def _typed(value: str) -> pa.Scalar:
+    if value == "__HIVE_DEFAULT_PARTITION__":
+        return pa.scalar(None)
+    try:
+        return pa.scalar(date.fromisoformat(value) if len(value) == 10 else value)
+    except ValueError:
+        return pa.scalar(value)
+
+
+def staged_schema(published: pa.Schema, partition: str) -> pa.Schema:
+    """Return the columns to be loaded: the published ones that have a type, those of the path, and PARTITION."""
+    if PARTITION in published.names:
+        raise TargetError(f"column {PARTITION} is written by the load itself; rename the dataset's.")
+    path = [pa.field(name, value.type) for name, value in values_of(partition).items() if name not in published.names]
+    typed = [field.remove_metadata() for field in [*published, *path] if not pa.types.is_null(field.type)]
+    if long := [field.name for field in typed if len(field.name.encode()) > LONGEST_NAME]:
+        raise TargetError(f"columns {', '.join(long)}: a warehouse takes names of at most {LONGEST_NAME} bytes.")
+    return pa.schema([*typed, pa.field(PARTITION, pa.string())])
+
+
+def staged_rows(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
+    """Give published rows the columns of `staged_schema`."""
+    constants = {**values_of(partition), PARTITION: pa.scalar(partition)}
+    own = set(rows.schema.names)
+    arrays = [
+        rows.column(field.name) if field.name in own else pa.repeat(constants[field.name], rows.num_rows)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

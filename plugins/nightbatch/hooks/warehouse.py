@@ -1,0 +1,58 @@
+"""From an Airflow connection to a warehouse: DuckDB and PostgreSQL, through the hooks of their providers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from nightbatch.core.errors import SettingsError
+from nightbatch.core.warehouse import Warehouse
+
+DEFAULT = "warehouse_default"
+KINDS = ("duckdb", "postgres")
+
+
+@contextmanager
+def warehouse(conn_id: str) -> Iterator[Warehouse]:
+    """Open the warehouse of a connection.
+
+    Where `warehouse_default` does not exist, it is the DuckDB file `warehouse.duckdb` in AIRFLOW_HOME.
+    """
+    with closing(hook(conn_id).get_conn()) as connection:
+        yield _of(connection)
+
+
+def hook(conn_id: str) -> Any:
+    """Return the provider's hook for a connection."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        found = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        if conn_id != DEFAULT:
+            raise
+        return _embedded()
+    if found.conn_type not in KINDS:
+        raise SettingsError(f"connection {conn_id!r} is {found.conn_type!r}; a load goes to {' or '.join(KINDS)}.")
+    return found.get_hook()
+
+
+def _embedded() -> Any:
+    from airflow.providers.duckdb.hooks.duckdb import DuckDBHook
+
+    home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    return DuckDBHook(database=str(home / "warehouse.duckdb"))
+
+
+def _of(connection: Any) -> Warehouse:
+    if type(connection).__module__.partition(".")[0] in ("duckdb", "_duckdb"):
+        from nightbatch.io.duck import DuckWarehouse
+
+        return DuckWarehouse(connection)
+    from nightbatch.io.postgres import PostgresWarehouse
+
+    return PostgresWarehouse(connection)
