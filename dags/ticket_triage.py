@@ -6,6 +6,7 @@ from airflow.sdk import DAG, Asset, CronPartitionTimetable, Param
 from pydantic import BaseModel, Field
 
 from nightbatch import Enrichment, Prompt, enrich
+from nightbatch.sensors.input import InputSensor
 
 
 class Category(StrEnum):
@@ -54,4 +55,4 @@ with DAG(
     doc_md=__doc__,
     tags=["nightbatch"],
 ):
-    enrich(triage, outlets=[Asset("s3://lake/ticket_triage/")])
+    InputSensor(task_id="input", enrichment=triage) >> enrich(triage, outlets=[Asset("s3://lake/ticket_triage/")])

@@ -15,5 +15,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start everything once; the home keeps the logs of a failure."""
     home = tmp_path_factory.mktemp("airflow") / "stack"
     emulator = ("--responder", TICKETS, "--seconds", "0.3", "--retry-after", "1")
-    with Stack(Settings(home=home, emulator_args=emulator)) as running:
+    with Stack(Settings(home=home, emulator_args=emulator, schedules=True)) as running:
         yield running

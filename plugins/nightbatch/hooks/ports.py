@@ -17,6 +17,7 @@ from nightbatch.core.errors import (
     CanaryRejected,
     CapExceeded,
     InputError,
+    NotReconciled,
     NotSent,
     RunFailed,
     SettingsError,
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from nightbatch.steps.estimate import Counts
     from nightbatch.steps.ledger import Ledger
 
-FINAL = (InputError, AccountStopped, CanaryRejected, CapExceeded, RunFailed, StoreUnfit, StoreDenied)
+FINAL = (
+    InputError, AccountStopped, CanaryRejected, CapExceeded, NotReconciled, RunFailed, StoreUnfit, StoreDenied,
+)  # fmt: skip
 
 
 def now() -> datetime:

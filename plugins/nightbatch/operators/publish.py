@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from nightbatch.core.facts import RunRef
-from nightbatch.hooks import ports
+from nightbatch.hooks import assets, ports
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,6 +38,5 @@ class PublishOperator(BaseOperator):
             self.log.info("%d rows published, %s; %s USD.", report["rows"], report["by_status"], report["cost_usd"])
             if report["schema_changes"]:
                 self.log.warning("Columns changed since the last partition: %s.", "; ".join(report["schema_changes"]))
-            for asset in self.outlets:
-                context["outlet_events"][asset].extra = report
+            assets.tell(context, self.outlets, report)
             return report

@@ -1,0 +1,57 @@
+"""The trigger that waits for a partition's input by listing its folder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+
+from nightbatch.core.errors import StoreError
+
+FIELDS = ("partition", "key", "source", "wait_for", "conn", "hours", "poll")
+"""What the trigger is told, all of it text: a template of the sensor renders each."""
+
+
+class InputTrigger(BaseTrigger):
+    """Fire once a partition has its marker or, where any will do, a Parquet file; fail after `hours`."""
+
+    def __init__(self, **given: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.partition, self.key, self.source, self.wait_for = (given[name] for name in FIELDS[:4])
+        self.conn, self.hours, self.poll = (given[name] for name in FIELDS[4:])
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "nightbatch.triggers.input.InputTrigger", {name: getattr(self, name) for name in FIELDS}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        until = time.monotonic() + float(self.hours) * 3600
+        place = await asyncio.to_thread(self._place)
+        while not await self._is_there(place):
+            if time.monotonic() > until:
+                self.log.error("After %s h there is no input below %s%s.", self.hours, self.source, place)
+                yield TaskFailedEvent() if self.task_instance is not None else TriggerEvent({"late": True})
+                return
+            await asyncio.sleep(float(self.poll))
+        yield TaskSuccessEvent() if self.task_instance is not None else TriggerEvent({"late": False})
+
+    def _place(self) -> str:
+        from nightbatch.core.keys import folder
+        from nightbatch.hooks.settings import partition
+
+        return folder(partition(self.partition.strip(), {"partition_key": self.key.strip() or None}))
+
+    async def _is_there(self, place: str) -> bool:
+        try:
+            return await asyncio.to_thread(self._look, place)
+        except StoreError as error:
+            self.log.warning("%s", error)
+            return False
+
+    def _look(self, place: str) -> bool:
+        from nightbatch.core.arrival import arrived
+        from nightbatch.hooks import ports
+
+        return arrived(ports.store(self.source, self.conn).list(place), self.wait_for)
