@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,24 +9,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from tests.warehouse import postgres
 
 from nightbatch.core.warehouse import Warehouse
 from nightbatch.io.duck import DuckWarehouse
 from nightbatch.io.postgres import PostgresWarehouse
-
-
-def _beside(name: str) -> Any:
-    """Import a module of this folder; `importlib` mode puts none on the path."""
-    spec = importlib.util.spec_from_file_location(f"warehouse_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-postgres = _beside("postgres")
 
 
 @dataclass(frozen=True)
@@ -41,7 +26,7 @@ class House:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Any]:
+def postgres_server() -> Iterator[postgres.Server]:
     """Run one PostgreSQL for all tests."""
     with postgres.running() as server:
         yield server
@@ -56,7 +41,7 @@ def duck(tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture
-def postgres_house(postgres_server: Any) -> Iterator[House]:
+def postgres_house(postgres_server: postgres.Server) -> Iterator[House]:
     """Open an empty schema of the server."""
     connection, other = postgres_server.connect(), postgres_server.connect()
     other.autocommit = True

@@ -19,9 +19,10 @@ SLACK = timedelta(hours=1)
 
 
 class InputSensor(BaseSensorOperator):
-    """Wait until the partition that a run is about has its input; over at once if it is there.
+    """Wait until the partition that a scheduled run is about has its input; over at once if it is there.
 
-    The partition is that of the run's parameter `partition`, else of its partition key, else yesterday's.
+    Any other run goes on without waiting: what was asked for by hand is to say at once what it lacks. The partition
+    is that of the run's parameter `partition`, else of its partition key, else yesterday's.
 
     :param enrichment: whose source is waited for.
     :param wait_for: `any`: a Parquet file or `_SUCCESS`; `_SUCCESS`: that marker alone.
@@ -40,7 +41,7 @@ class InputSensor(BaseSensorOperator):
         self.partition = f"{{{{ params.get('partition') or {enrichment.partition!r} }}}}"
         self.key = "{{ partition_key | default('', true) }}"
         self.source, self.conn = enrichment.source, enrichment.aws_conn_id
-        self.wait_for, self.hours, self.poll = wait_for, str(hours), str(poll)
+        self.wait_for, self.hours, self.poll, self.run_name = wait_for, str(hours), str(poll), "{{ run_id }}"
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls="nightbatch.triggers.input.InputTrigger",
             trigger_kwargs=self._given(),

@@ -11,31 +11,43 @@ from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 
 from nightbatch.core.errors import StoreError
 
-FIELDS = ("partition", "key", "source", "wait_for", "conn", "hours", "poll")
+FIELDS = ("partition", "key", "source", "wait_for", "conn", "hours", "poll", "run_name")
 """What the trigger is told, all of it text: a template of the sensor renders each."""
+
+SCHEDULED = "scheduled__"
+"""How Airflow begins the id of a run that the clock has started."""
 
 
 class InputTrigger(BaseTrigger):
-    """Fire once a partition has its marker or, where any will do, a Parquet file; fail after `hours`."""
+    """Fire once a partition has its marker or, where any will do, a Parquet file; fail after `hours`.
+
+    Fire at once in a run that the clock did not start.
+    """
 
     def __init__(self, **given: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.partition, self.key, self.source, self.wait_for = (given[name] for name in FIELDS[:4])
-        self.conn, self.hours, self.poll = (given[name] for name in FIELDS[4:])
+        self.conn, self.hours, self.poll, self.run_name = (given[name] for name in FIELDS[4:])
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "nightbatch.triggers.input.InputTrigger", {name: getattr(self, name) for name in FIELDS}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        if "{{" in self.run_name:
+            raise ValueError("the run's id was not rendered: a scheduled run would not be told from others.")
         until = time.monotonic() + float(self.hours) * 3600
         place = await asyncio.to_thread(self._place)
-        while not await self._is_there(place):
+        while self._waits and not await self._is_there(place):
             if time.monotonic() > until:
                 self.log.error("After %s h there is no input below %s%s.", self.hours, self.source, place)
                 yield TaskFailedEvent() if self.task_instance is not None else TriggerEvent({"late": True})
                 return
             await asyncio.sleep(float(self.poll))
         yield TaskSuccessEvent() if self.task_instance is not None else TriggerEvent({"late": False})
+
+    @property
+    def _waits(self) -> bool:
+        return self.run_name.startswith(SCHEDULED)
 
     def _place(self) -> str:
         from nightbatch.core.keys import folder
