@@ -43,6 +43,7 @@ with DAG(
         "max_monthly_cost_usd": of(BUY, None, "Most cost a month, USD", "Of the target, in a calendar month (UTC).", type=NUMBER, minimum=0),
         "approve_above_usd": of(BUY, None, "Approve above, USD", "Ask a human before buying what may cost more.", type=NUMBER, minimum=0),
         "approve_within_hours": of(BUY, 12, "Approve within, hours", "Without an answer by then nothing is bought.", type="number", exclusiveMinimum=0, maximum=168),
+        "checks": of(ANSWER, {}, "Checks", 'Before publishing, such as `{"drift": {"columns": ["category"], "most": 0.2, "level": "red"}}`.', type=["null", "object"]),
         "reuse": of(BUY, True, "Reuse answers", "Take what was bought before.", type="boolean"),
         "canary": of(BUY, "new", "Canary", "Whether one small batch goes first.", enum=["new", "always", "never"]),
         "attempts": of(BUY, 3, "Attempts", "How often a lost request is asked.", type="integer", minimum=1, maximum=5),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nightbatch.core import keys
+from nightbatch.core.checks import Checks
 from nightbatch.core.errors import SettingsError
 
 MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
@@ -69,6 +70,7 @@ class Enrichment:
     :param approve_above_usd: ask a human before buying what may cost more than this.
     :param approve_within_hours: without an answer by then, nothing is bought.
     :param min_answered: share of rows, 0 to 1, below which the run fails and publishes nothing.
+    :param checks: what is checked before publishing; see `nightbatch.core.checks.Checks.read`.
     :param max_batch_requests: most requests of one batch (the API's limit: 100,000).
     :param max_batch_bytes: most bytes of one batch's body (the API's limit: 256 MB).
     :param max_in_flight_requests: most requests in the account's queue, whoever sent them.
@@ -99,6 +101,7 @@ class Enrichment:
     approve_above_usd: float | None = None
     approve_within_hours: float = 12
     min_answered: float = 0.95
+    checks: Mapping[str, Any] = field(default_factory=dict)
     max_batch_requests: int = MAX_REQUESTS
     max_batch_bytes: int = MAX_BYTES
     max_in_flight_requests: int | None = None
@@ -170,6 +173,7 @@ class Enrichment:
             raise SettingsError("prompt: is empty; it is a template such as 'Summarise: {{ body }}'.")
         self._check_places()
         self._check_numbers()
+        Checks.read(self.checks)
         for name in ("key", "keep"):
             given = list(getattr(self, name) or ())
             if isinstance(getattr(self, name), str) or len(set(given)) != len(given):

@@ -38,5 +38,7 @@ class PublishOperator(BaseOperator):
             self.log.info("%d rows published, %s; %s USD.", report["rows"], report["by_status"], report["cost_usd"])
             if report["schema_changes"]:
                 self.log.warning("Columns changed since the last partition: %s.", "; ".join(report["schema_changes"]))
+            for one in (one for one in report["checks"] if not one["passed"]):
+                self.log.warning("check %(check)s has not passed: %(value)s, limit %(limit)s", one)
             assets.tell(context, self.outlets, report)
             return report

@@ -18,12 +18,14 @@ import pyarrow as pa
 from nightbatch.core import caching, evolution, keys, report
 from nightbatch.core.advice import afterwards
 from nightbatch.core.answers import MICRO
+from nightbatch.core.checks import Checks
 from nightbatch.core.errors import Absent, RunFailed, StoreError
 from nightbatch.core.facts import RunRef
 from nightbatch.core.outcome import Status, commonest
 from nightbatch.core.output import Join
 from nightbatch.core.ports import Store
 from nightbatch.core.run import Run
+from nightbatch.core.watch import Finding, Watch, judge, require_sound
 from nightbatch.steps import lease, sheets
 from nightbatch.steps.evidence import Evidence, evidence
 from nightbatch.steps.evolution import columns_before
@@ -31,6 +33,7 @@ from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.overlap import ahead
 from nightbatch.steps.prices import prices
+from nightbatch.steps.profiles import profiles
 
 FILE_ROWS, BATCH_ROWS = 1_000_000, 65_536
 
@@ -38,18 +41,25 @@ FILE_ROWS, BATCH_ROWS = 1_000_000, 65_536
 def publish(
     ref: RunRef, ledger: Ledger, target: Store, now: Callable[[], datetime], started: datetime
 ) -> report.Report:
-    """Publish a run's partition and return its report. Raises RunFailed, with nothing published, below min_answered."""
+    """Publish a run's partition and return its report.
+
+    Raises RunFailed, with nothing published, below min_answered or where a check that is red has not passed.
+    """
     run = ledger.run(ref.snapshot)
+    watch = Watch(Checks.read(ref.checks), run.key)
     found = evidence(ref, run, ledger)
     with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds), ExitStack() as stack:
-        join, sheets_made = _write(run, ledger, found, target, stack)
+        join, sheets_made = _write(run, ledger, found, watch, target, stack)
         require_enough(ref, join.by_status, join.errors)
         reach("files uploaded")
+        findings = _judge(run, ledger, watch, join, target)
+        require_sound(findings)
         summary = _report(run, found, join, started, now())
         before = columns_before(target, folder_of(run.partition))
         after = evolution.columns(join.schema)
         summary["schema_changes"] = evolution.changes(before, after) if before else []
-        _replace(run.partition, target, sheets_made, summary, join.schema)
+        summary["checks"] = [one.to_json() for one in findings]
+        _replace(run.partition, target, sheets_made, {**summary, "profile": watch.profile}, join.schema)
     ledger.store.create(keys.report(run.partition, run.snapshot), msgspec.json.encode(summary, order="sorted"))
     return summary
 
@@ -66,17 +76,28 @@ def require_enough(ref: RunRef, rows: Mapping[str, int], errors: Mapping[str, in
         )
 
 
+def _judge(run: Run, ledger: Ledger, watch: Watch, join: Join, target: Store) -> list[Finding]:
+    parts = [keys.rows(run.snapshot, part) for part in range(run.parts)]
+    repeats = watch.repeats(
+        lambda: (rows for key in parts for rows in sheets.batches(ledger.store, key, run.key, BATCH_ROWS))
+    )
+    history = profiles(target, run.partition, watch.checks.nights) if watch.profile else []
+    answered = join.by_status.get(str(Status.ANSWERED), 0)
+    return judge(watch, expected=run.rows, answered=answered, repeats=repeats, history=history)
+
+
 def _rows(run: Run, ledger: Ledger, parts: range) -> Iterator[pa.RecordBatch]:
     for part in parts:
         yield from sheets.batches(ledger.store, keys.rows(run.snapshot, part), None, BATCH_ROWS)
 
 
 def _write(
-    run: Run, ledger: Ledger, found: Evidence, target: Store, stack: ExitStack
+    run: Run, ledger: Ledger, found: Evidence, watch: Watch, target: Store, stack: ExitStack
 ) -> tuple[Join, list[sheets.Sheet]]:
     """Upload all files of the partition without publishing one."""
     first = sheets.file(ledger.store, keys.rows(run.snapshot, 0)).schema_arrow
     join = Join(run.answer, [first.field(name) for name in run.kept])
+    watch.require(join.schema)
     made = list[sheets.Sheet]()
     folder = folder_of(run.partition)
     for window in found.windows():
@@ -85,7 +106,7 @@ def _write(
             if not made or made[-1].rows >= FILE_ROWS:
                 key = keys.part(folder, found.name, len(made))
                 made.append(stack.enter_context(sheets.Sheet(target, key, join.schema)))
-            made[-1].write(join.join(batch))
+            made[-1].write(watch.see(join.join(batch)))
         window.add(found.sums, join.uses)
     if not made:
         made.append(stack.enter_context(sheets.Sheet(target, keys.part(folder, found.name, 0), join.schema)))
