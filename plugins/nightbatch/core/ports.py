@@ -63,7 +63,17 @@ class Removes(Protocol):
         """Remove objects; absent ones are no error."""
 
 
-class Store(Reads, Creates, Removes, Protocol):
+class Retains(Protocol):
+    """What retention needs besides: when objects came to be, and a fact without what it need not keep."""
+
+    def ages(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """List keys that start with a prefix, each with the time at which its content was written."""
+
+    def replace(self, key: str, body: bytes) -> None:
+        """Write an object in the place of another; readers see the one or the other, whole."""
+
+
+class Store(Reads, Creates, Removes, Retains, Protocol):
     """An object store below one root URL."""
 
     url: str

@@ -1,11 +1,14 @@
 """Ports for the command line: from Airflow's connections where they are asked for, else from the environment.
 
-Without `--aws-conn` boto3 finds credentials as it always does (AWS_* variables, profile, role), and without
+Without `--aws-conn` boto3 finds credentials as it always does (AWS_* variables, profile, role), what is written is
+encrypted as NIGHTBATCH_S3_EXTRA_ARGS (JSON, such as `{"ServerSideEncryption": "aws:kms"}`) says, and without
 `--anthropic-conn` the SDK reads ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL: no Airflow is needed then, nor imported.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
@@ -36,7 +39,8 @@ def store(url: str, given: Namespace) -> S3Store:
 
     session = boto3.Session()
     client = session.client("s3")
-    return S3Store(url, client, lambda: filesystem(client, session.get_credentials()))
+    extra = json.loads(os.environ.get("NIGHTBATCH_S3_EXTRA_ARGS", "{}"))
+    return S3Store(url, client, lambda: filesystem(client, session.get_credentials()), extra)
 
 
 def batches(given: Namespace) -> AnthropicBatches:

@@ -44,14 +44,19 @@ def now() -> datetime:
 
 
 def store(url: str, aws_conn_id: str) -> S3Store:
-    """Open a store below a URL with the credentials of an `aws` connection."""
+    """Open a store below a URL with the credentials of an `aws` connection.
+
+    What its `service_config.s3.extra_args` says, such as `ServerSideEncryption` and `SSEKMSKeyId`, goes with every
+    object written.
+    """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
     from nightbatch.io.s3 import S3Store, filesystem
 
     hook = S3Hook(aws_conn_id=aws_conn_id)
     client = hook.get_conn()
-    return S3Store(url, client, lambda: filesystem(client, hook.get_session().get_credentials()))
+    extra = hook.service_config.get("extra_args")
+    return S3Store(url, client, lambda: filesystem(client, hook.get_session().get_credentials()), extra)
 
 
 def ledger(url: str, aws_conn_id: str) -> Ledger:

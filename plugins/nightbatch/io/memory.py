@@ -6,6 +6,7 @@ import hashlib
 import io
 import threading
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import BinaryIO
 
 from nightbatch.core.errors import Absent
@@ -17,6 +18,7 @@ class MemoryBucket:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.written: dict[str, datetime] = {}
         self.lock = threading.Lock()
 
 
@@ -44,6 +46,7 @@ class MemoryStore:
 
     def create(self, key: str, body: bytes) -> bool:
         with self._bucket.lock:
+            self._bucket.written.setdefault(self.url + key, datetime.now(UTC))
             return self._bucket.objects.setdefault(self.url + key, body) == body
 
     def upload(self, key: str) -> MemoryUpload:
@@ -52,6 +55,15 @@ class MemoryStore:
     def remove(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._bucket.objects.pop(self.url + key, None)
+            self._bucket.written.pop(self.url + key, None)
+
+    def ages(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        for entry in self.list(prefix):
+            yield entry.key, self._bucket.written[self.url + entry.key]
+
+    def replace(self, key: str, body: bytes) -> None:
+        self._bucket.objects[self.url + key] = body
+        self._bucket.written[self.url + key] = datetime.now(UTC)
 
 
 class MemoryUpload:

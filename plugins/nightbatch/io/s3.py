@@ -9,6 +9,7 @@ import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
@@ -20,7 +21,10 @@ from nightbatch.core.ports import Entry
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
+SEALS = {"ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled", "StorageClass"}
+"""What may be asked of every object written. No ACL and no grant is among it: nothing is made readable to others."""
 PART_BYTES = 16 * 1024 * 1024
 _ABSENT = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
 _DENIED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "401", "Forbidden"}
@@ -36,7 +40,7 @@ class S3Store:
 
     :param client: a boto3 S3 client.
     :param filesystem: makes a pyarrow filesystem with the same credentials, when one is first needed.
-    :param extra: arguments for every object written, such as `ServerSideEncryption` and `SSEKMSKeyId`.
+    :param extra: arguments for every object written, of those in SEALS.
     """
 
     def __init__(self, url: str, client: S3Client, filesystem: Any, extra: Mapping[str, Any] | None = None) -> None:
@@ -45,6 +49,8 @@ class S3Store:
             raise SettingsError(f"{url!r} must be a URL such as s3://bucket/folder/.")
         self.url = url.rstrip("/") + "/"
         self.bucket, self.root = parts.netloc, (parts.path.strip("/") + "/").lstrip("/")
+        if open_doors := sorted((extra or {}).keys() - SEALS):
+            raise SettingsError(f"{', '.join(open_doors)}: objects are written with {', '.join(sorted(SEALS))} only.")
         self.client, self._make_filesystem, self.extra = client, filesystem, dict(extra or {})
 
     @cached_property
@@ -66,11 +72,22 @@ class S3Store:
             raise (StoreDenied if denied else StoreError)(f"{self.url}{key} cannot be opened: {error}") from None
 
     def list(self, prefix: str) -> Iterator[Entry]:
+        for item in self._listed(prefix):
+            yield Entry(item["Key"].removeprefix(self.root), item["Size"], item["ETag"].strip('"'))
+
+    def _listed(self, prefix: str) -> Iterator[ObjectTypeDef]:
         with self.telling(prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.root + prefix)
             for page in pages:
-                for entry in page.get("Contents", []):
-                    yield Entry(entry["Key"].removeprefix(self.root), entry["Size"], entry["ETag"].strip('"'))
+                yield from page.get("Contents", [])
+
+    def ages(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        for item in self._listed(prefix):
+            yield item["Key"].removeprefix(self.root), item["LastModified"]
+
+    def replace(self, key: str, body: bytes) -> None:
+        with self.telling(key):
+            self.client.put_object(Bucket=self.bucket, Key=self.root + key, Body=body, **self.extra)
 
     def create(self, key: str, body: bytes) -> bool:
         return self.settle(key, body, lambda: self._put(key, body))
