@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import boto3
@@ -30,6 +31,7 @@ def s3() -> Iterator[Any]:
     url = f"http://{host}:{port}"
     extra = {"endpoint_url": url, "region_name": "us-east-1", "service_config": {"s3": {"extra_args": SEAL}}}
     connection = {"conn_type": "aws", "login": "any", "password": "any", "extra": extra}
+    sealed.cache_clear()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AIRFLOW_CONN_AWS_SEALED", json.dumps(connection))
         for name, value in (("AWS_ACCESS_KEY_ID", "any"), ("AWS_SECRET_ACCESS_KEY", "any"), ("AWS_ENDPOINT_URL", url)):
@@ -52,7 +54,12 @@ class SealedWorld(RealWorld):
     """Real servers, reached through an Airflow connection."""
 
     def store(self, url: str) -> S3Store:
-        return ports.store(url, "aws_sealed")
+        return sealed(url)
+
+
+@cache
+def sealed(url: str) -> S3Store:
+    return ports.store(url, "aws_sealed")
 
 
 def heads(client: Any) -> dict[str, Mapping[str, Any]]:
