@@ -15,6 +15,7 @@ from nightbatch.__main__ import main
 from nightbatch.commands.expire import age
 from nightbatch.core import keys
 from nightbatch.core.facts import METADATA
+from nightbatch.io.memory import MemoryStore
 from nightbatch.steps.expire import Expired, expire
 
 LATER = timedelta(days=400)
@@ -30,7 +31,9 @@ def world() -> MemoryWorld:
 
 def expired(flow: Flow, *, dry: bool = False, before: datetime | None = None) -> Expired:
     now = max(datetime.now(UTC), flow.world.now()) + LATER
-    return expire(flow.ledger, before or now - timedelta(days=1), now, dry=dry)
+    store = flow.ledger.store
+    assert isinstance(store, MemoryStore)
+    return expire(flow.ledger, store, before or now - timedelta(days=1), now, dry=dry)
 
 
 def state(flow: Flow) -> dict[str, bytes]:

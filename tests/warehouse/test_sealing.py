@@ -73,7 +73,8 @@ def test_every_object_of_a_run_and_of_an_expiry_is_sealed(s3: Any, emulator: Emu
     flow = Flow(world)
     flow.run()
     assert main(["expire", flow.enrichment.state_url, "--older-than", "1h"]) == 0
-    flow.ledger.store.replace("landed/00000001.parquet", flow.ledger.store.get("landed/00000001.parquet"))
+    store = world.store(flow.enrichment.state_url)
+    store.replace("landed/00000001.parquet", store.get("landed/00000001.parquet"))
     written = heads(s3)
     assert {key.split("/")[0] for key in written} == {"in", "out", "_nightbatch"}
     assert [key for key, head in written.items() if head.get("SSEKMSKeyId") != SEAL["SSEKMSKeyId"]] == []

@@ -36,8 +36,8 @@ def run(given: Namespace) -> int:
     from nightbatch.steps.expire import expire
     from nightbatch.steps.ledger import Ledger
 
-    now = datetime.now(UTC)
-    done = expire(Ledger(console.store(given.state, given)), now - given.older_than, now, dry=given.dry_run)
+    now, store = datetime.now(UTC), console.store(given.state, given)
+    done = expire(Ledger(store), store, now - given.older_than, now, dry=given.dry_run)
     verb = "would be" if given.dry_run else "were"
     print(
         f"{len(done.snapshots)} staged snapshots and the raw texts of {len(done.shards)} landed shards {verb} removed"

@@ -73,7 +73,7 @@ class Retains(Protocol):
         """Write an object in the place of another; readers see the one or the other, whole."""
 
 
-class Store(Reads, Creates, Removes, Retains, Protocol):
+class Store(Reads, Creates, Removes, Protocol):
     """An object store below one root URL."""
 
     url: str

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from nightbatch.core import keys
 from nightbatch.core.facts import METADATA
 from nightbatch.core.ids import Shard, Snapshot
+from nightbatch.core.ports import Retains
 from nightbatch.steps import lease, sheets
 from nightbatch.steps.ledger import Ledger
 
@@ -33,8 +34,10 @@ class Expired:
     """Old snapshots that stay, because something of them is in flight."""
 
 
-def expire(ledger: Ledger, before: datetime, now: datetime, *, dry: bool = False) -> Expired:
-    """Remove what was written before a time. Done again, or after it was cut short, it does the rest.
+def expire(ledger: Ledger, facts: Retains, before: datetime, now: datetime, *, dry: bool = False) -> Expired:
+    """Remove what was written before a time; `facts` is the ledger's own store.
+
+    Done again, or after it was cut short, it does the rest.
 
     A snapshot goes with `run.json` first, so that a later run of the same input stages it anew; one of which a claim
     has not landed stays, since its batch may have to be sent yet.
@@ -43,10 +46,10 @@ def expire(ledger: Ledger, before: datetime, now: datetime, *, dry: bool = False
     claims = {shard: ledger.claim(shard) for shard in view.claimed}
     busy = {claims[shard].snapshot for shard in view.in_flight}
     busy |= {claim.snapshot for claim in claims.values() if claim.created_at >= before}
-    old = dict(_old_snapshots(ledger, before))
+    old = dict(_old_snapshots(facts, before))
     gone = [snapshot for snapshot in old if snapshot not in busy]
     shards = [shard for shard in view.landed if shard in claims and claims[shard].created_at < before]
-    redacted = [shard for shard in shards if _forget_text(ledger, shard, dry=dry)]
+    redacted = [shard for shard in shards if _forget_text(ledger, facts, shard, dry=dry)]
     if gone and not dry:
         with lease.hold(ledger.store, lambda: now, holder=f"expire/{uuid4().hex}", seconds=ledger.lease_seconds):
             for snapshot in gone:
@@ -55,11 +58,11 @@ def expire(ledger: Ledger, before: datetime, now: datetime, *, dry: bool = False
     return Expired(gone, redacted, sorted(busy & old.keys()))
 
 
-def _old_snapshots(ledger: Ledger, before: datetime) -> Iterator[tuple[Snapshot, list[str]]]:
+def _old_snapshots(facts: Retains, before: datetime) -> Iterator[tuple[Snapshot, list[str]]]:
     """Name the snapshots of which nothing was written since, with their objects."""
     found: dict[Snapshot, list[str]] = {}
     fresh: set[Snapshot] = set()
-    for key, written in ledger.store.ages(keys.SNAPSHOTS):
+    for key, written in facts.ages(keys.SNAPSHOTS):
         snapshot = Snapshot(key.split("/")[1])
         found.setdefault(snapshot, []).append(key)
         if written >= before:
@@ -67,14 +70,14 @@ def _old_snapshots(ledger: Ledger, before: datetime) -> Iterator[tuple[Snapshot,
     yield from ((snapshot, objects) for snapshot, objects in found.items() if snapshot not in fresh)
 
 
-def _forget_text(ledger: Ledger, shard: Shard, *, dry: bool) -> bool:
+def _forget_text(ledger: Ledger, facts: Retains, shard: Shard, *, dry: bool) -> bool:
     """Write a landed shard anew without the models' own words, rows and facts as they were; False if it has none."""
     opened = sheets.file(ledger.store, keys.landed(shard))
     schema = opened.schema_arrow
     if TEXT not in schema.names or pc.all(pc.is_null(opened.read([TEXT]).column(0))).as_py() is not False:
         return False
     if not dry:
-        ledger.store.replace(keys.landed(shard), _without_text(opened, schema))
+        facts.replace(keys.landed(shard), _without_text(opened, schema))
     return True
 
 
