@@ -40,6 +40,7 @@ def s3() -> Iterator[Any]:
         environment.setenv("NIGHTBATCH_S3_EXTRA_ARGS", json.dumps(SEAL))
         client = boto3.client("s3")
         client.create_bucket(Bucket="lake")
+        boto3.resource("s3").Bucket("lake").objects.delete()  # all moto servers of a process share their buckets
         yield client
     server.stop()
 
