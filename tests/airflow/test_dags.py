@@ -1,0 +1,174 @@
+"""The DAG files, and `airflow dags test` with nothing but the two connections given."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from nightbatch.local.environment import connections, plain_env
+from nightbatch.local.settings import EMULATOR, PROJECT, S3, Settings
+from nightbatch.local.stack import Stack
+
+ROWS = 120
+MARK = "a-review-that-nobody-else-may-read"
+CONF = {
+    "source": "s3://lake/shop/reviews/",
+    "target": "s3://lake/shop/stars/",
+    "partition": "country=NZ/dt=2026-11-21",
+    "key": ["review_id"],
+    "keep": ["price", "bought_at"],
+    "system": "You rate reviews.",
+    "prompt": "{% if product %}About {{ product }}: {% endif %}{{ text }}",
+    "answer_schema": {
+        "type": "object",
+        "properties": {"stars": {"type": "integer", "minimum": 1, "maximum": 5}, "why": {"type": "string"}},
+        "required": ["stars", "why"],
+    },
+    "model": "claude-haiku-4-5",
+    "max_tokens": 200,
+    "max_batch_requests": 50,
+    "canary": "never",
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """An Airflow home of its own beside an S3 server and the local Message Batches API."""
+
+    stack: Stack
+    env: dict[str, str]
+    home: Path
+
+    def airflow(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one `airflow` command."""
+        command = [str(Path(sys.executable).with_name("airflow")), *arguments]
+        return subprocess.run(command, env=self.env, text=True, capture_output=True, check=False, timeout=240)
+
+    def test_dag(self, conf: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        """Run `airflow dags test enrich_parquet`."""
+        return self.airflow("dags", "test", "enrich_parquet", "--conf", json.dumps(conf))
+
+    def files(self) -> Iterator[Path]:
+        """Name every file that Airflow has written."""
+        return (path for path in self.home.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Start S3 and the emulator, and make a fresh Airflow home."""
+    root = tmp_path_factory.mktemp("dags_test")
+    home = root / "airflow"
+    settings = Settings(home=root / "stack", parts=(S3, EMULATOR), emulator_args=("--seconds", "0.2"))
+    with Stack(settings) as stack:
+        env = plain_env() | connections(s3_url=stack.lake.url, emulator_url=stack.emulator_url)
+        env |= {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        }
+        made = Bench(stack, env, home)
+        assert made.airflow("db", "migrate").returncode == 0
+        yield made
+
+
+@pytest.fixture(scope="module")
+def reviews(bench: Bench) -> pa.Table:
+    """Put a partition in two files whose columns stand in different orders."""
+    table = pa.table(
+        {
+            "review_id": pa.array(range(ROWS), pa.int32()),
+            "product": pa.array([None if i % 7 == 0 else f"kettle {i % 5}" for i in range(ROWS)]).dictionary_encode(),
+            "text": [f"{MARK} {{{{ {i % 100} }}}} “fine” \x01 🫖\n" for i in range(ROWS)],
+            "price": pa.array(list(range(ROWS)), pa.decimal128(9, 2)),
+            "bought_at": pa.array([i * 10**9 for i in range(ROWS)], pa.timestamp("ns", "Pacific/Auckland")),
+        }
+    )
+    folder = f"shop/reviews/{CONF['partition']}"
+    bench.stack.lake.put_table(f"{folder}/a.parquet", table.slice(0, 70))
+    bench.stack.lake.put_table(f"{folder}/b.parquet", table.slice(70).select(table.column_names[::-1]))
+    bench.stack.lake.put(f"{folder}/_SUCCESS", b"")
+    return table
+
+
+@pytest.fixture(scope="module")
+def outcome(bench: Bench, reviews: pa.Table) -> subprocess.CompletedProcess[str]:
+    """Run the DAG once."""
+    return bench.test_dag(CONF)
+
+
+def published(bench: Bench) -> pa.Table:
+    """Read what was published."""
+    return bench.stack.lake.table(f"shop/stars/{CONF['partition']}/")
+
+
+def test_every_dag_file_loads(bench: Bench) -> None:
+    listed = bench.airflow("dags", "list-import-errors", "--output", "json")
+    assert "No data found" in listed.stdout or json.loads(listed.stdout) == []
+    found = bench.airflow("dags", "list", "--output", "json")
+    names = {dag["dag_id"] for dag in json.loads(found.stdout[found.stdout.index("[") :])}
+    assert {"ticket_triage", "enrich_parquet"} <= names
+
+
+def test_two_connections_are_all_it_needs(outcome: subprocess.CompletedProcess[str]) -> None:
+    assert outcome.returncode == 0, outcome.stdout[-3000:] + outcome.stderr[-3000:]
+    assert "state=success" in outcome.stdout
+
+
+def test_rows_come_out_once_in_order_and_typed(
+    bench: Bench, reviews: pa.Table, outcome: subprocess.CompletedProcess[str]
+) -> None:
+    rows = published(bench)
+    assert rows.column_names[:5] == ["review_id", "price", "bought_at", "stars", "why"]
+    for name in ("review_id", "price", "bought_at"):
+        assert rows[name].to_pylist() == reviews[name].to_pylist()
+        assert rows.schema.field(name).type == reviews.schema.field(name).type
+    assert rows.schema.field("stars").type == pa.int64()
+    assert set(rows["_status"].to_pylist()) == {"answered"}
+
+
+def test_running_it_again_buys_nothing_and_touches_nothing(
+    bench: Bench, outcome: subprocess.CompletedProcess[str]
+) -> None:
+    before = list(bench.stack.lake.keys("shop/stars/"))
+    bought = bench.stack.books()["bought"]
+    again = bench.test_dag(CONF)
+    assert again.returncode == 0
+    assert bench.stack.books()["bought"] == bought
+    assert bought["twice"] == 0
+    assert list(bench.stack.lake.keys("shop/stars/")) == before
+
+
+def test_a_mistake_in_the_form_buys_nothing_and_says_what_to_do(bench: Bench, reviews: pa.Table) -> None:
+    bought = bench.stack.books()["bought"]
+    failed = bench.test_dag(CONF | {"prompt": "About {{ produkt }}"})
+    assert "the template names 'produkt', but the source has no such column" in failed.stdout
+    assert bench.stack.books()["bought"] == bought
+
+
+def test_no_row_reaches_airflow(bench: Bench, outcome: subprocess.CompletedProcess[str]) -> None:
+    assert [path for path in bench.files() if MARK.encode() in path.read_bytes()] == []
+    assert MARK not in outcome.stdout + outcome.stderr
+
+
+def test_the_core_needs_neither_airflow_nor_an_sdk() -> None:
+    forbidden = ("airflow", "anthropic", "boto3", "botocore", "httpx", "httpx2", "pydantic")
+    code = (
+        "import sys, pkgutil, importlib\n"
+        "import nightbatch.core, nightbatch.steps\n"
+        "for package in (nightbatch.core, nightbatch.steps):\n"
+        "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        importlib.import_module(module.name)\n"
+        f"print(sorted({{name.split('.')[0] for name in sys.modules}} & set({forbidden!r})))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), text=True, capture_output=True, check=True)
+    assert run.stdout.strip() == "[]"
