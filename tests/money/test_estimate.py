@@ -133,3 +133,13 @@ def test_the_cache_is_estimated_as_it_was_before(shop: Shop) -> None:
     shop.put(texts(60, start=60), "dt=2")
     plan = shop.plan(shop.prepare(enrichment(partition="dt=2", **job), "dag/2"))
     assert f"{first['cache_hit_rate']:.0%} of them read (as before)" in plan.estimate.how
+
+
+def test_after_a_canary_the_rest_is_estimated_from_its_answers_and_with_a_warm_cache(shop: Shop) -> None:
+    shop.put(texts(60))
+    ref = shop.prepare(enrichment(prompt=Prompt(user="{{ body }}", system=SYSTEM), canary="new"))
+    (lane,) = shop.plan(ref, attempt=0).lanes
+    shop.buy(ref, lane)
+    rest = shop.plan(ref, attempt=1)
+    assert "the canary's 3 answers" in rest.estimate.how
+    assert "90% of them read (assumed)" in rest.estimate.how

@@ -55,7 +55,8 @@ class History:
     written: int = 0
     size: int = 0
     canary: bool = False
-    """size: bytes of those requests. canary: nothing but canaries has been answered."""
+    """read, written: by what was not sent ahead to fill the cache. size: bytes of those requests. canary: nothing but
+    what was sent ahead has been answered."""
 
     @property
     def hits(self) -> float | None:
@@ -143,8 +144,8 @@ def history(rows: Iterable[Mapping[str, Any]]) -> History:
             output=total.output + row["output_tokens"],
             longest=max(total.longest, row["longest_output_tokens"]),
             input=total.input + row["input_tokens"] + row["cache_read_tokens"] + written,
-            read=total.read + row["cache_read_tokens"],
-            written=total.written + written,
+            read=total.read + (row["cache_read_tokens"] if row["attempt"] else 0),
+            written=total.written + (written if row["attempt"] else 0),
             size=total.size + (row["bytes"] * row["billed"] // max(1, row["requests"])),
         )
         attempts.add(row["attempt"])

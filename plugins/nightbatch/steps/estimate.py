@@ -56,13 +56,14 @@ def estimator(run: Run, ledger: Ledger, left: pa.Table, rows: list[Row], counts:
     shared = caching.shared_tokens(run.frame, prompts.frame)
     if shared < prices().cache_minimum(run.model):
         shared = 0.0
+    pays = caching.pays(prices(), run.model, shared, left.num_rows)
     return Estimator(
         prices=prices(),
         model=run.model,
         us=run.frame.params(b'""').get("inference_geo") == "us",
         prompts=prompts,
         answers=estimate.answers(known, run.max_tokens),
-        cached=estimate.cached(known, shared, warm=bool(known.answers)),
+        cached=estimate.cached(known, shared, warm=bool(known.answers) or pays),
     )
 
 
