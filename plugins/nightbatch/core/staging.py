@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightbatch.core.errors import InputError
+from nightbatch.core import media
+from nightbatch.core.errors import InputError, SourceError
 from nightbatch.core.ids import ID_BYTES
+from nightbatch.core.repair import repaired
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL, Frame, encode_contents
 from nightbatch.core.template import Template
 
@@ -28,6 +30,15 @@ CLAIM = pa.schema([pa.field("id", ID, nullable=False), pa.field("part", pa.int32
 EMPTY, TOO_LARGE = "the prompt is empty after rendering", "the request is larger than max_batch_bytes"
 
 
+Fetch = Callable[[Iterable[str]], Mapping[str, "bytes | None"]]
+"""Reads the objects at some addresses; None for one that is not there."""
+
+
+def no_fetch(addresses: Iterable[str]) -> Mapping[str, bytes | None]:
+    """Read nothing."""
+    return dict.fromkeys(addresses)
+
+
 @dataclass(frozen=True)
 class Staged:
     """One batch of rows: each row's request id (null where there is a problem), and the requests not seen before."""
@@ -44,16 +55,19 @@ class Stager:
     template: Template
     frame: Frame
     max_bytes: int
+    fetch: Fetch = no_fetch
 
     def stage(self, rows: pa.RecordBatch, seen: set[bytes]) -> Staged:
         """Render, encode and name the request of each row; `seen` takes in the new ids.
 
         A row that cannot be asked has a problem instead.
         """
-        prompts = self.template.render(rows)
-        contents = encode_contents(prompts)
+        try:
+            contents, problems = self._encoded(rows)
+        except UnicodeDecodeError:
+            contents, problems = self._repaired(rows)
         ids: list[bytes | None] = list(self.frame.request_ids(contents))
-        problems = self._problems(prompts, contents)
+        problems = self._too_large(contents) | problems
         for row in problems:
             ids[row] = None
         fresh = {i: content for i, content in zip(ids, contents, strict=True) if i is not None and i not in seen}
@@ -61,10 +75,41 @@ class Stager:
         told = [problems.get(row) for row in range(len(ids))] if problems else pa.nulls(len(ids))
         return Staged(pa.array(ids, ID), pa.array(told, pa.string()), _requests(fresh))
 
-    def _problems(self, prompts: Sequence[str], contents: Sequence[bytes]) -> dict[int, str]:
+    def _encoded(self, rows: pa.RecordBatch) -> tuple[list[bytes], dict[int, str]]:
+        if self.template.has_media:
+            return self._media(rows)
+        prompts = self.template.render(rows)
+        empty = {row: EMPTY for row, prompt in enumerate(prompts) if not prompt or prompt.isspace()}
+        return encode_contents(prompts), empty
+
+    def _repaired(self, rows: pa.RecordBatch) -> tuple[list[bytes], dict[int, str]]:
+        try:
+            return self._encoded(repaired(rows))
+        except UnicodeDecodeError:
+            named = ", ".join(self.template.columns)
+            raise SourceError(
+                f"prompt ({named}): text inside a list, struct or map is not valid UTF-8: mend it in the source."
+            ) from None
+
+    def _media(self, rows: pa.RecordBatch) -> tuple[list[bytes], dict[int, str]]:
+        """Encode rows with images and documents; those behind addresses are fetched for all rows together."""
+        cut = self.template.cut(rows)
+        read = self.fetch({address for parts in cut for address in media.addresses(parts)})
+        contents, problems = [], dict[int, str]()
+        for row, parts in enumerate(cut):
+            try:
+                contents.append(media.encode(parts, read))
+            except media.UnfitError as error:
+                contents.append(b"")
+                problems[row] = str(error)
+            else:
+                if not any(isinstance(part, media.Piece) or part.strip() for part in parts):
+                    problems[row] = EMPTY
+        return contents, problems
+
+    def _too_large(self, contents: Sequence[bytes]) -> dict[int, str]:
         room = self.max_bytes - len(BODY_HEAD) - len(BODY_TAIL) - self.frame.item_overhead
-        large = {row: TOO_LARGE for row, content in enumerate(contents) if len(content) > room}
-        return large | {row: EMPTY for row, prompt in enumerate(prompts) if not prompt or prompt.isspace()}
+        return {row: TOO_LARGE for row, content in enumerate(contents) if len(content) > room}
 
 
 def _requests(fresh: dict[bytes, bytes]) -> pa.RecordBatch:
@@ -84,11 +129,25 @@ def unify(first: tuple[str, pa.Schema], other: tuple[str, pa.Schema], columns: S
     fields = []
     for name in columns:
         one, two = first[1].field(name), other[1].field(name)
-        if pa.types.is_null(one.type) or one.type == two.type or pa.types.is_null(two.type):
-            fields.append(two if pa.types.is_null(one.type) else one)
+        if pa.types.is_null(one.type) or _logical(one.type) == _logical(two.type) or pa.types.is_null(two.type):
+            fields.append(two if pa.types.is_null(one.type) else _plainer(one, two.type))
         else:
             raise InputError(
                 f"column {name!r} is {one.type} in {first[0]} but {two.type} in {other[0]}: "
                 "write both with the same type."
             )
     return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
+
+
+def _plainer(one: pa.Field, other: pa.DataType) -> pa.Field:
+    """Keep a field whose type is the other's or null's; of two encodings of one type keep neither."""
+    same = one.type == other or pa.types.is_null(other)
+    return one if same else one.with_type(_logical(other))
+
+
+def _logical(kind: pa.DataType) -> pa.DataType:
+    """Return what a type means, whether it is a dictionary or has 64-bit offsets."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_large_binary(kind) else kind

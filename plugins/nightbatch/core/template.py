@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import minijinja
@@ -20,11 +20,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightbatch.core import media
 from nightbatch.core.errors import TemplateError
+from nightbatch.core.repair import values as plain_values
 
 _PLAIN = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}")
 _MARKUP = re.compile(r"\{\{|\{%|\{#")
 _TRIMMED = re.compile(r"\{\{-|-\}\}")
+BINARY = "a binary value stands outside image(…) and document(…)"
 _FRACTIONS = re.compile(r"double|float|decimal")
 _FUNCTIONS = {"range", "dict", "namespace", "cycler", "joiner"}
 
@@ -39,10 +42,19 @@ class Template:
     def columns(self) -> tuple[str, ...]:
         """Name the columns that the template reads, sorted."""
         try:
-            names = _environment().undeclared_variables_in_str(self.text)
+            names = _environment().undeclared_variables_in_str(self._compiled)
         except minijinja.TemplateError as error:
             raise TemplateError(f"prompt: {_first_line(error)}. Mend the template.") from None
-        return tuple(sorted(name for name in names if not self._calls(name)))
+        return tuple(sorted(name for name in names - set(media.KINDS.values()) if not self._calls(name)))
+
+    @cached_property
+    def _compiled(self) -> str:
+        return media.compiled(self.text)
+
+    @property
+    def has_media(self) -> bool:
+        """Tell whether rows may have images or documents: then `cut` renders them."""
+        return self._compiled != self.text
 
     def _calls(self, name: str) -> bool:
         """Tell `range(3)`, which calls one of Jinja's functions, from a column `range`."""
@@ -56,8 +68,11 @@ class Template:
                 f"It has: {_listed(schema.names)}."
             )
         for name in self.columns:
-            if _is_binary(schema.field(name).type):
-                raise TemplateError(f"prompt: column {name!r} is {schema.field(name).type}: text cannot be made of it.")
+            if _is_binary(schema.field(name).type) and not self.has_media:
+                raise TemplateError(
+                    f"prompt: column {name!r} is {schema.field(name).type}: text cannot be made of it. "
+                    f"Write image({name}) or document({name}) if that is what it holds."
+                )
 
     def render(self, rows: pa.RecordBatch) -> Sequence[str]:
         """Render one prompt for each row."""
@@ -84,16 +99,26 @@ class Template:
         joined: list[str] = pc.binary_join_element_wise(*parts, pa.scalar("", pa.large_string())).to_pylist()
         return joined
 
-    def _evaluate(self, rows: pa.RecordBatch) -> Iterator[str]:
+    def cut(self, rows: pa.RecordBatch) -> list[list[str | media.Piece]]:
+        """Render one prompt for each row, as texts, images and documents in turn."""
+        cutter = media.Cutter()
+        return [cutter.cut(text) for text in self._evaluate(rows, cutter)]
+
+    def _evaluate(self, rows: pa.RecordBatch, cutter: media.Cutter | None = None) -> Iterator[str]:
         environment = _environment()
-        environment.add_template("prompt", self.text)
+        if cutter is not None:
+            for kind, name in media.KINDS.items():
+                environment.add_global(name, partial(cutter.take, kind))
+        environment.add_template("prompt", self._compiled)
         columns = {name: _values(rows.column(name)) for name in self.columns}
         for index in range(rows.num_rows):
             variables = {name: values[index] for name, values in columns.items()}
             try:
                 yield environment.render_template("prompt", **variables)
             except minijinja.TemplateError as error:
-                raise TemplateError(f"prompt: {_first_line(error)}, at a row of this part: {index}.") from None
+                raise TemplateError(f"prompt: {_kind(error)}, in the {index + 1}. row of a batch.") from None
+            except (TypeError, ValueError, OverflowError) as error:
+                raise TemplateError(f"prompt: {_printed_wrong(error)}, in the {index + 1}. row of a batch.") from None
 
 
 def display(value: Any) -> str:
@@ -103,6 +128,8 @@ def display(value: Any) -> str:
             return ""
         case str():
             return value
+        case bytes():
+            raise TypeError(BINARY)
         case bool():
             return "true" if value else "false"
         case float():
@@ -126,9 +153,7 @@ def printed(column: pa.Array) -> pa.Array:
 
 
 def _values(column: pa.Array) -> list[Any]:
-    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
-    values: list[Any] = column.to_pylist()
+    values = plain_values(column)
     return [_number(value) for value in values] if _FRACTIONS.search(str(column.type)) else values
 
 
@@ -162,6 +187,16 @@ def _environment() -> minijinja.Environment:
 
 def _first_line(error: minijinja.TemplateError) -> str:
     return str(error).splitlines()[0].replace("<string>", "the template").replace("in prompt:", "at line ")
+
+
+def _kind(error: minijinja.TemplateError) -> str:
+    """Tell what went wrong and where in the template, without the detail, which may quote a value."""
+    place = f" at line {error.line} of the template" if error.line else ""
+    return f"{error.kind}{place}"
+
+
+def _printed_wrong(error: Exception) -> str:
+    return BINARY if str(error) == BINARY else f"a value cannot be printed ({type(error).__name__})"
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.core.errors import SourceError
+from nightbatch.core.repair import raw
 
 MOST_COMPARED = 1_000_000
 """Rows with repeated hashes beyond which chance is ruled out, and none is compared."""
@@ -61,7 +62,7 @@ class KeyCheck:
 
 
 def _keys(rows: pa.RecordBatch, columns: Sequence[str]) -> Iterator[bytes]:
-    return map(_encode, zip(*(rows.column(name).to_pylist() for name in columns), strict=True))
+    return map(_encode, zip(*(raw(rows.column(name)).to_pylist() for name in columns), strict=True))
 
 
 def _null_keys(rows: pa.RecordBatch, columns: Sequence[str]) -> int:

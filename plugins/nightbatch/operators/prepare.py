@@ -28,6 +28,7 @@ class PrepareOperator(BaseOperator):
         self.enrichment = enrichment
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from nightbatch.steps.fetch import fetcher
         from nightbatch.steps.prepare import prepare
 
         with ports.final_errors():
@@ -35,6 +36,7 @@ class PrepareOperator(BaseOperator):
             settings.check()
             open_store = ports.store
             source = open_store(settings.source, settings.aws_conn_id)
-            run = prepare(settings, source, open_store(settings.state_url, settings.aws_conn_id))
+            fetch = fetcher(lambda url: open_store(url, settings.aws_conn_id))
+            run = prepare(settings, source, open_store(settings.state_url, settings.aws_conn_id), fetch)
             self.log.info("Snapshot %s: %d rows, %d distinct requests.", run.snapshot, run.rows, run.requests)
             return run_ref(settings, run, context).to_dict()

@@ -20,7 +20,7 @@ from nightbatch.core.ids import Snapshot
 from nightbatch.core.ports import Entry, Store
 from nightbatch.core.request import Frame, frame, shared_params
 from nightbatch.core.run import Run, question_name, snapshot_name
-from nightbatch.core.staging import PROBLEM, REQUESTS, Stager, rows_schema
+from nightbatch.core.staging import PROBLEM, REQUESTS, Fetch, Stager, no_fetch, rows_schema
 from nightbatch.core.template import Template
 from nightbatch.core.uniqueness import KeyCheck
 from nightbatch.steps import sheets
@@ -29,14 +29,16 @@ from nightbatch.steps.overlap import Behind, ahead
 from nightbatch.steps.prices import prices
 from nightbatch.steps.source import BATCH_ROWS, Source, check_unchanged, common_schema, parquet_files, read
 
-PART_ROWS = 131_072
+PART_ROWS, PART_BYTES = 131_072, 512 * 1024 * 1024
+MEDIA_ROWS = 64
 
 
-def prepare(enrichment: Enrichment, source: Store, state: Store) -> Run:
+def prepare(enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = no_fetch) -> Run:
     """Stage the rows and requests of a partition.
 
-    `source` is rooted at the dataset, `state` at the ledger. Raises InputError with nothing staged where the data or
-    the parameters cannot work, and StoreUnfit where the store would let two writers believe they were first.
+    `source` is rooted at the dataset, `state` at the ledger; `fetch` reads what a column of addresses names. Raises
+    InputError with nothing bought where the data or the parameters cannot work, and StoreUnfit where the store would
+    let two writers believe they were first.
     """
     enrichment.check()
     probe(state)
@@ -54,9 +56,11 @@ def prepare(enrichment: Enrichment, source: Store, state: Store) -> Run:
     columns = list(dict.fromkeys([*enrichment.kept, *template.columns]))
     schema = common_schema(source, shape, template, columns)
     check_names(answer, enrichment.kept)
-    stager = Stager(template, made, enrichment.max_batch_bytes)
-    counts = _stage(Source(source, files, schema), state, stager, enrichment, name)
-    check_unchanged(source, enrichment.partition, files)
+    stager = Stager(template, made, enrichment.max_batch_bytes, fetch)
+    try:
+        counts = _stage(Source(source, files, schema), state, stager, enrichment, name)
+    finally:
+        check_unchanged(source, enrichment.partition, files)
     reach("source seen unchanged")
     run = _run(enrichment, name, made, files, counts)
     state.create(keys.run(name), run.to_json())
@@ -124,7 +128,7 @@ def _stage(
     """Write rows and requests part by part; return the counts of parts, rows and requests."""
     key_check, rows, requests = KeyCheck(list(enrichment.key)), 0, 0
     parts = 0
-    for part in _parts(ahead(read(source, enrichment.limit))):
+    for part in _parts(_sliced(ahead(read(source, enrichment.limit)), stager)):
         with ExitStack() as stack:
             row_sheet, request_sheet = (
                 stack.enter_context(sheets.Sheet(state, key(name, parts), schema, plain=True))
@@ -152,6 +156,13 @@ def _staged_rows(state: Store, name: Snapshot, parts: int, columns: list[str]) -
         yield from sheets.batches(state, keys.rows(name, part), columns, BATCH_ROWS)
 
 
+def _sliced(batches: Iterator[pa.RecordBatch], stager: Stager) -> Iterator[pa.RecordBatch]:
+    """Take rows with images or documents few at a time: each may be megabytes."""
+    for batch in batches:
+        step = MEDIA_ROWS if stager.template.has_media else BATCH_ROWS
+        yield from (batch.slice(at, step) for at in range(0, max(1, batch.num_rows), step))
+
+
 def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatch]]:
     """Cut a stream of batches into parts of about PART_ROWS rows; each part must be read before the next."""
     first = next(batches, None)
@@ -159,9 +170,9 @@ def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatc
         rest: list[pa.RecordBatch | None] = [first]
 
         def part(rest: list[pa.RecordBatch | None] = rest) -> Iterator[pa.RecordBatch]:
-            rows = 0
-            while rest[0] is not None and (rows == 0 or rows < PART_ROWS):
-                rows += rest[0].num_rows
+            rows = size = 0
+            while rest[0] is not None and rows < PART_ROWS and size < PART_BYTES:
+                rows, size = rows + rest[0].num_rows, size + rest[0].nbytes
                 yield rest[0]
                 rest[0] = next(batches, None)
 

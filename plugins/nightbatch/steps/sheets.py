@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from nightbatch.core.errors import Unreadable
 from nightbatch.core.ports import Creates, Reads, Upload
 
+BATCH_BYTES, SAMPLED = 64 * 1024 * 1024, 32
+
 
 class Sheet:
     """A Parquet file in the making. `commit` publishes it; leaving its block without that forgets it.
@@ -88,8 +90,22 @@ def file(store: Reads, key: str) -> pq.ParquetFile:
     """Open a Parquet file, or say that it is not one."""
     try:
         return pq.ParquetFile(store.open(key), pre_buffer=False)
-    except pa.ArrowInvalid as error:
-        raise Unreadable(f"{getattr(store, 'url', '')}{key} is not a readable Parquet file: {error}") from None
+    except (pa.ArrowException, OSError) as error:
+        told = f"{getattr(store, 'url', '')}{key} is not a readable Parquet file ({type(error).__name__})."
+        raise Unreadable(told) from None
+
+
+def rows_within(opened: pq.ParquetFile, columns: Sequence[str] | None, most: int) -> int:
+    """Return how many rows to read at a time, at most so many: fewer where the rows are large."""
+    groups = [opened.metadata.row_group(number) for number in range(min(opened.num_row_groups, SAMPLED))]
+    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
+    size = sum(
+        chunk.total_uncompressed_size
+        for chunk in chunks
+        if columns is None or chunk.path_in_schema.split(".")[0] in columns
+    )
+    rows = sum(group.num_rows for group in groups)
+    return max(1, min(most, BATCH_BYTES * rows // max(1, size))) if rows else most
 
 
 def table(store: Reads, key: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -98,10 +114,11 @@ def table(store: Reads, key: str, columns: Sequence[str] | None = None) -> pa.Ta
 
 
 def batches(store: Reads, key: str, columns: Sequence[str] | None, size: int) -> Iterator[pa.RecordBatch]:
-    """Read some columns of a file, `size` rows at a time; a file without rows gives one batch without rows."""
+    """Read some columns of a file, at most `size` rows at a time; a file without rows gives one batch without rows."""
     opened = file(store, key)
     if opened.metadata.num_rows:
-        yield from opened.iter_batches(batch_size=size, columns=columns, use_threads=False)
+        rows = rows_within(opened, columns, size)
+        yield from opened.iter_batches(batch_size=rows, columns=columns, use_threads=False)
     else:
         yield pa.RecordBatch.from_pylist([], schema=opened.read(columns=columns).schema)
 

@@ -5,19 +5,26 @@ The listing is taken before and compared after reading, by size and ETag, so tha
 
 from __future__ import annotations
 
+import io
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from nightbatch.core.errors import InputError, SourceError, Unreadable
+from nightbatch.core.errors import Absent, InputError, SourceError, StoreError, Unreadable
 from nightbatch.core.ports import Entry, Reads, Store
 from nightbatch.core.staging import unify
 from nightbatch.core.template import Template
 from nightbatch.steps import sheets
 
 BATCH_ROWS = 8_192
+AHEAD, SMALL = 8, 4 * 1024 * 1024
+_NETWORK = ("AWS Error", "curlCode", "NETWORK_CONNECTION", "timed out")
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -48,14 +55,15 @@ def parquet_files(source: Store, partition: str) -> tuple[list[Entry], list[Entr
 def common_schema(source: Reads, files: Sequence[Entry], template: Template, columns: Sequence[str]) -> pa.Schema:
     """Find the one type of each wanted column over all files; the columns' own order is kept."""
     merged: tuple[str, pa.Schema] | None = None
-    for entry in files:
-        schema = sheets.file(source, entry.key).schema_arrow
-        schema = _with_partition(schema, entry.key)
+    for entry, opened in _opened(source, files):
+        schema = _with_partition(opened.schema_arrow, entry.key)
         template.check(schema)
         if missing := [name for name in columns if name not in schema.names]:
             raise SourceError(
                 f"key/keep: {', '.join(missing)} is not a column of {entry.key}. It has: {', '.join(schema.names)}."
             )
+        if twice := [name for name in columns if schema.names.count(name) > 1]:
+            raise SourceError(f"column {', '.join(twice)} stands twice in {entry.key}: rename one of them.")
         merged = (entry.key, unify(merged or (entry.key, schema), (entry.key, schema), columns))
     assert merged is not None
     return merged[1]
@@ -65,18 +73,52 @@ def read(source: Source, limit: int | None) -> Iterator[pa.RecordBatch]:
     """Read the wanted columns of all files, in the order of their names; first comes a batch without rows."""
     left = limit
     yield pa.RecordBatch.from_pylist([], schema=source.schema)
-    for entry in source.files:
-        try:
-            opened = sheets.file(source.store, entry.key)
-            names = [name for name in source.schema.names if name in opened.schema_arrow.names]
-            for batch in opened.iter_batches(batch_size=BATCH_ROWS, columns=names, use_threads=False):
+    for entry, opened in _opened(source.store, source.files):
+        names = [name for name in source.schema.names if name in opened.schema_arrow.names]
+        rows = sheets.rows_within(opened, names, BATCH_ROWS)
+        with _telling(entry.key):
+            for batch in opened.iter_batches(batch_size=rows, columns=names, use_threads=False):
                 if left is not None and left <= 0:
                     return
                 taken = batch if left is None else batch.slice(0, left)
                 left = None if left is None else left - taken.num_rows
                 yield _conform(taken, source.schema, entry.key)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise Unreadable(f"{entry.key} cannot be read: {error}") from None
+
+
+def _opened(store: Reads, files: Sequence[Entry]) -> Iterator[tuple[Entry, pq.ParquetFile]]:
+    """Open files in their order, some ahead of their use: of many small ones, opening is all the time it takes."""
+    with ThreadPoolExecutor(AHEAD, "open") as threads:
+        opening, rest = deque[tuple[Entry, Future[pq.ParquetFile]]](), iter(files)
+        for entry in rest:
+            opening.append((entry, threads.submit(_open, store, entry)))
+            if len(opening) >= AHEAD:
+                break
+        while opening:
+            entry, future = opening.popleft()
+            yield entry, future.result()
+            if (following := next(rest, None)) is not None:
+                opening.append((following, threads.submit(_open, store, following)))
+
+
+def _open(store: Reads, entry: Entry) -> pq.ParquetFile:
+    """Open a file; a small one is read whole at once."""
+    with _telling(entry.key):
+        if entry.size <= SMALL:
+            return pq.ParquetFile(io.BytesIO(store.get(entry.key)), pre_buffer=False)
+        return sheets.file(store, entry.key)
+
+
+@contextmanager
+def _telling(key: str) -> Iterator[None]:
+    """Say that a file of the source cannot be read; Arrow's own words may quote values, so they are not repeated."""
+    try:
+        yield
+    except Absent:
+        raise SourceError(f"source: {key} was removed while it was read. Run again once it is still.") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError, Unreadable) as error:
+        if any(word in str(error) for word in _NETWORK):
+            raise StoreError(f"source: {key} could not be read just now ({type(error).__name__}).") from None
+        raise SourceError(f"source: {key} is no whole Parquet file, or is damaged: write it anew.") from None
 
 
 def _conform(batch: pa.RecordBatch, schema: pa.Schema, key: str) -> pa.RecordBatch:
