@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -331,6 +331,7 @@ def test_a_batch_deleted_in_the_console_lands_as_missing(world: MemoryWorld, flo
 
 
 def test_results_gone_after_29_days_are_said_to_be_gone(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+    world.clock.at = datetime(2020, 1, 1, tzinfo=UTC)
     flow.submit(claimed(flow))
     world.clock.turn(30 * DAY)
     flow.run()
