@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -157,14 +157,10 @@ class RealWorld:
     clock_offset: float = 0.0
 
     def store(self, url: str) -> Store:
-        import boto3
-        from botocore.config import Config
+        from nightbatch.io.s3 import S3Store
 
-        from nightbatch.io.s3 import S3Store, filesystem
-
-        session = boto3.Session("any", "secret-of-tests", region_name="us-east-1")
-        client = session.client("s3", endpoint_url=self.s3, config=Config(s3={"addressing_style": "path"}))
-        return S3Store(url, client, lambda: filesystem(client, session.get_credentials()))
+        client, filesystem = _s3(self.s3)
+        return S3Store(url, client, lambda: filesystem)
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(time.time() + self.clock_offset, UTC)
@@ -173,33 +169,42 @@ class RealWorld:
         time.sleep(min(max(seconds, 0.0), 0.1))
 
     def api(self) -> Batches:
-        import anthropic
-
-        from nightbatch.io.anthropic_api import AnthropicBatches
-
-        return AnthropicBatches(
-            anthropic.Anthropic(base_url=self.emulator, api_key="sk-test", timeout=self.answer_seconds)
-        )
+        return _api(self.emulator, self.answer_seconds)
 
     def make_bucket(self, table: pa.Table, partition: str = "dt=1") -> None:
         """Create the bucket anew with one source partition."""
-        import boto3
-
-        s3 = boto3.resource(
-            "s3", endpoint_url=self.s3, region_name="us-east-1", aws_access_key_id="any",
-            aws_secret_access_key="secret-of-tests",
-        )  # fmt: skip
-        bucket = s3.Bucket("lake")
-        if bucket in s3.buckets.all():
-            bucket.objects.delete()
+        client, _ = _s3(self.s3)
+        if any(bucket["Name"] == "lake" for bucket in client.list_buckets()["Buckets"]):
+            store = self.store("s3://lake/")
+            store.remove([entry.key for entry in store.list("")])
         else:
-            bucket.create()
+            client.create_bucket(Bucket="lake")
         put(self.store(SOURCE), f"{partition}/part-0.parquet", table)
 
 
-@contextmanager
-def timed() -> Iterator[list[float]]:
-    """Measure the block's wall time."""
-    start, took = time.monotonic(), [0.0]
-    yield took
-    took[0] = time.monotonic() - start
+@cache
+def _session() -> Any:
+    import boto3
+
+    return boto3.Session("any", "secret-of-tests", region_name="us-east-1")
+
+
+@cache
+def _s3(endpoint: str) -> tuple[Any, Any]:
+    """Make a client and a filesystem, once a process: they are dear."""
+    from botocore.config import Config
+
+    from nightbatch.io.s3 import filesystem
+
+    session = _session()
+    client: Any = session.client("s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"}))
+    return client, filesystem(client, session.get_credentials())
+
+
+@cache
+def _api(url: str, answer_seconds: float) -> Batches:
+    import anthropic
+
+    from nightbatch.io.anthropic_api import AnthropicBatches
+
+    return AnthropicBatches(anthropic.Anthropic(base_url=url, api_key="sk-test", timeout=answer_seconds))

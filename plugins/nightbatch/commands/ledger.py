@@ -1,29 +1,81 @@
-"""List the claims of a state: which batch each became, and what each waits for.
+"""List the claims of a state that have not landed: what each waits for, and the way out.
 
-Shards that have landed are counted, not listed.
+`--release SHARD` gives up a claim that has no batch and no POST in doubt: its requests are free to be claimed again.
+`--cancel SHARD` cancels the batch of a claim: what it has answered by then is kept and billed.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from nightbatch.core.errors import SettingsError
+from nightbatch.core.ids import Shard
 from nightbatch.hooks import console
+
+if TYPE_CHECKING:
+    from nightbatch.steps.ledger import Ledger
+
+BY_HAND = "released by hand"
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/")
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--release", metavar="SHARD", help="give up a claim that has bought nothing")
+    one.add_argument("--cancel", metavar="SHARD", help="cancel the batch of a claim")
     console.arguments(parser)
 
 
 def run(given: Namespace) -> int:
-    """List what is in flight."""
+    """List, release or cancel."""
     from nightbatch.steps.ledger import Ledger
 
     ledger = Ledger(console.store(given.state, given))
-    view = ledger.view()
-    print(f"{len(view.claimed)} claims, {len(view.landed)} landed, {len(view.in_flight)} in flight")
-    for shard in view.in_flight:
-        bought = ledger.batch(shard)
-        print(f"{shard}  {bought.batch if bought else 'no batch yet'}")
+    if given.release:
+        _release(ledger, _shard(ledger, given.release))
+    elif given.cancel:
+        _cancel(ledger, _shard(ledger, given.cancel), given)
+    else:
+        _list(ledger, given)
     return 0
+
+
+def _list(ledger: Ledger, given: Namespace) -> None:
+    from nightbatch.core.purchase import Timing
+    from nightbatch.steps.standings import standings
+
+    view = ledger.view()
+    print(f"{len(view.claimed)} claims: {len(view.landed)} landed, {len(view.in_flight)} in flight")
+    if not view.in_flight:
+        return
+    for one in standings(ledger, console.batches(given), datetime.now(UTC), Timing(), view.in_flight):
+        print(f"\n{one.shard}  {one.state}: {one.requests} requests of {one.buyer}")
+        print(f"    waits for  {one.waits_for}")
+        print(f"    way out    {one.way_out}")
+
+
+def _release(ledger: Ledger, shard: Shard) -> None:
+    from nightbatch.steps.release import release
+
+    release(shard, ledger, lambda: datetime.now(UTC), BY_HAND)
+    print(f"{shard} is released: its requests are free to be claimed again.")
+
+
+def _cancel(ledger: Ledger, shard: Shard, given: Namespace) -> None:
+    bought = ledger.batch(shard)
+    if bought is None:
+        raise SettingsError(f"{shard} has no batch yet: there is nothing to cancel.")
+    console.batches(given).cancel(bought.batch)
+    print(f"{bought.batch} is being cancelled: run the DAG again to land what it has answered.")
+
+
+def _shard(ledger: Ledger, name: str) -> Shard:
+    view = ledger.view()
+    shard = Shard(name.zfill(8))
+    if shard not in view.in_flight:
+        known = "has landed already" if shard in view.landed else "is not a claim of this ledger"
+        raise SettingsError(f"{shard} {known}.")
+    return shard

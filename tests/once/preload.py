@@ -1,0 +1,8 @@
+"""What the process that runs are forked from has imported and read beforehand, so that a fork is quick."""
+
+from tests.once.flow import RealWorld
+
+NOWHERE = "http://127.0.0.1:1"
+
+RealWorld(NOWHERE, NOWHERE).store("s3://lake/")
+RealWorld(NOWHERE, NOWHERE).api()

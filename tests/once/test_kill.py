@@ -1,0 +1,174 @@
+"""kill -9 between any two steps: a process dies at each failpoint in turn, on real servers, and is run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.once import processes
+from tests.once.conftest import Judged
+from tests.once.flow import TARGET, Flow, RealWorld, published, rows, settings
+from tests.once.points import points
+from tests.stores.proxy import proxying
+
+from nightbatch.core.errors import StoreUnfit
+from nightbatch.emulator.embedded import Emulator
+
+HERE = "kill -9 and lost answers, on real servers"
+TEXTS = ["alpha", "beta", "gamma", "beta", "delta"]
+LOST = {"where": "create", "what": "drop_after", "count": 1}
+NEVER = {"where": "create", "what": "drop_before", "count": 1}
+NO = {"where": "create", "what": "overloaded", "count": 1, "retry_after": 0.1}
+ASKED = settings(max_batch_requests=3)
+FINAL = {"where": "create", "what": "too_large", "count": 1}
+NEEDS = {
+    "answer lost": LOST,
+    "orphan looked for": LOST,
+    "orphan ruled out": NEVER,
+    "create refused": NO,
+    "refusal written": NO,
+    "claim given up": FINAL,
+    "loss landed": FINAL,
+}
+"""Points that are reached only when something has gone wrong before."""
+BY_HAND = {"right to post taken back"}
+"""Points that only a human's release reaches."""
+ENDS_RED = {"claim given up", "loss landed"}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(s3_url: str, emulator: Emulator) -> list[dict[str, object]]:
+    """Return what an undisturbed run publishes."""
+    emulator.reset()
+    world = RealWorld(s3_url, emulator.url)
+    world.make_bucket(rows(TEXTS))
+    Flow(world).run()
+    return published(world.store(TARGET))
+
+
+def test_every_point_is_visited() -> None:
+    assert len(points()) > 25
+    assert set(NEEDS) | BY_HAND <= set(points())
+
+
+def killed_once(world: RealWorld, point: str, folder: Path, again: str) -> int:
+    """Run, be killed at a point, and run again; return the exit code of the last run."""
+    world.make_bucket(rows(TEXTS))
+    if point in NEEDS:
+        Emulator(world.emulator).faults(NEEDS[point])
+    (folder / point).touch()
+    assert processes.run(world, ASKED, "dag/run", folder) == processes.KILLED
+    code = processes.run(world, ASKED, again)
+    return processes.run(world, ASKED, again) if code and point in ENDS_RED else code
+
+
+def test_a_run_that_is_killed_at_every_point_in_turn_buys_once(
+    world: RealWorld, judged: Judged, undisturbed: list[object], tmp_path: Path
+) -> None:
+    world.make_bucket(rows(TEXTS))
+    armed = [point for point in points() if point not in BY_HAND | set(NEEDS)]
+    for point in armed:
+        (tmp_path / point).touch()
+    for _ in armed:
+        assert processes.run(world, ASKED, "dag/run", tmp_path) == processes.KILLED
+    assert list(tmp_path.iterdir()) == []
+    assert processes.run(world, ASKED, "dag/run") == 0
+    assert published(world.store(TARGET)) == undisturbed
+    assert Emulator(world.emulator).books()["bought"]["twice"] == 0
+    told = "each time run again, it goes on from the facts"
+    judged(HERE, f"killed at {len(armed)} points, one after the other", told, Flow(world, ASKED))
+
+
+@pytest.mark.parametrize("point", NEEDS)
+def test_a_run_that_is_killed_in_the_midst_of_trouble_buys_once(
+    world: RealWorld, judged: Judged, undisturbed: list[object], tmp_path: Path, point: str
+) -> None:
+    assert killed_once(world, point, tmp_path, "dag/another") == 0
+    assert published(world.store(TARGET)) == undisturbed
+    assert Emulator(world.emulator).books()["bought"]["twice"] == 0
+    judged(HERE, f"killed at “{point}”", "run again, it goes on from the facts", Flow(world, ASKED))
+
+
+@pytest.mark.parametrize(
+    ("fault", "case"),
+    [
+        (LOST, "the answer is dropped after the create"),
+        (LOST | {"what": "api_error", "after": True}, "500 after the create"),
+        (LOST | {"what": "bad_gateway", "after": True}, "502 after the create"),
+        (LOST | {"what": "timeout", "after": True}, "504 after the create"),
+        (LOST | {"what": "delay", "seconds": 2.5}, "a create that takes longer than the client waits"),
+        (NEVER, "the connection is cut before the create"),
+        (LOST | {"what": "api_error"}, "500 instead of a create"),
+        (NO, "529 instead of a create"),
+    ],
+)
+def test_a_create_that_goes_wrong_buys_once(
+    world: RealWorld, emulator: Emulator, judged: Judged, undisturbed: list[object], fault: dict[str, object],
+    case: str,
+) -> None:  # fmt: skip
+    world = RealWorld(world.s3, world.emulator, answer_seconds=1.0)
+    world.make_bucket(rows(TEXTS))
+    emulator.faults(fault)
+    flow = Flow(world)
+    flow.run()
+    assert emulator.books()["batches"]["created"] == 1
+    assert published(world.store(TARGET)) == undisturbed
+    judged(HERE, case, "one batch, found or sent again", flow)
+
+
+def test_two_runs_of_one_partition_at_once_buy_once(
+    world: RealWorld, emulator: Emulator, judged: Judged, undisturbed: list[object]
+) -> None:
+    world.make_bucket(rows(TEXTS))
+    asked = settings(max_batch_requests=2)
+    running = [processes.start(world, asked, f"dag/{number}") for number in range(4)]
+    assert [processes.end(process) for process in running] == [0] * 4
+    assert published(world.store(TARGET)) == undisturbed
+    judged(HERE, "four runs of one partition at once", "one buys, the others join", Flow(world, asked))
+
+
+def test_more_than_a_thousand_batches_hide_no_orphan(world: RealWorld, emulator: Emulator, judged: Judged) -> None:
+    import anthropic
+
+    world.make_bucket(rows(TEXTS))
+    emulator.faults(LOST)
+    flow = Flow(world)
+    shard = flow.plan(flow.prepare())[0].shard
+    from nightbatch.steps.submit import Buyer
+
+    Buyer(flow.ledger, world.api(), world.now, world.timing).submit(shard)
+    client = anthropic.Anthropic(base_url=emulator.url, api_key="sk-test", max_retries=0)
+    params = {"model": "claude-haiku-4-5", "max_tokens": 5, "messages": [{"role": "user", "content": "theirs"}]}
+    for number in range(1_001):
+        client.messages.batches.create(requests=[{"custom_id": f"theirs-{number}", "params": params}])  # type: ignore[typeddict-item]
+    flow.run()
+    assert emulator.books()["batches"]["created"] == 1_002
+    judged(HERE, "more than 1,000 batches in the list", "paged through to the claim's time", flow)
+
+
+def test_a_store_without_conditional_writes_is_refused_before_anything_is_bought(
+    world: RealWorld, emulator: Emulator, judged: Judged
+) -> None:
+    world.make_bucket(rows(TEXTS))
+    with proxying(world.s3) as proxy:
+        proxy.always = "strip"
+        flow = Flow(RealWorld(proxy.url, world.emulator))
+        with pytest.raises(StoreUnfit, match="conditional writes"):
+            flow.run()
+        assert emulator.books()["batches"]["created"] == 0
+        judged(HERE, "a store whose second conditional put wins", "refused at the first step", flow)
+
+
+@pytest.mark.parametrize("answer", ["lose", "fail"])
+def test_conditional_puts_that_answer_with_a_timeout_buy_once(
+    world: RealWorld, emulator: Emulator, judged: Judged, undisturbed: list[object], answer: str
+) -> None:
+    world.make_bucket(rows(TEXTS))
+    with proxying(world.s3) as proxy:
+        proxy.plan = ["pass", "pass"]
+        proxy.always = answer
+        flow = Flow(RealWorld(proxy.url, world.emulator))
+        flow.run()
+        proxy.always = "pass"
+        assert published(world.store(TARGET)) == undisturbed
+        judged(HERE, "every conditional put loses its answer", "what stands there is read back", flow)
