@@ -42,7 +42,8 @@ bench: $(INSTALLED) ## Measure speed and memory
 	@exec $(BIN)/python tests/bench/run.py
 
 chaos: $(INSTALLED) ## Kill processes at the worst moments and check what was bought
-	@exec $(BIN)/python -m pytest tests/chaos
+	@export NIGHTBATCH_CHAOS_SEED=$${SEED:-$$RANDOM} NIGHTBATCH_TABLE=docs/exactly-once.md; \
+	echo "seed $$NIGHTBATCH_CHAOS_SEED (SEED=… repeats it)"; exec $(BIN)/python -m pytest tests/once tests/chaos
 
 clean: ## Remove what runs and tools have left, but not .venv and uv
 	@rm -rf .airflow .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

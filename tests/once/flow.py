@@ -27,7 +27,7 @@ from nightbatch.steps.publish import publish
 from nightbatch.steps.submit import Buyer, Later
 
 SOURCE, TARGET = "s3://lake/in/", "s3://lake/out/"
-QUICK = Timing(fuse=2, answer=0.5, settle=0.3, clock_slack=0.5, look=0.05, lease=0.5)
+QUICK = Timing(fuse=2, answer=0.5, settle=0.3, clock_slack=0.5, look=0.05, lease=1.5)
 
 
 class World(Protocol):

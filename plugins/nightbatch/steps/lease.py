@@ -19,8 +19,8 @@ from nightbatch.core.ports import Store
 from nightbatch.steps.failpoints import reach
 
 SECONDS = 300.0
-KEPT = 4
-"""So many leases that are over stay for a person to read."""
+PATIENT, KEPT = 5, 4
+"""For so many leases' time others are waited for; so many that are over stay for a person to read."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def hold(
     seconds: float = SECONDS,
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
-    """Hold the lease of a state for the length of a block; wait for whoever has it, for three leases' time at most."""
+    """Hold the lease of a state for the length of a block; wait for whoever has it."""
     waited, step = 0.0, 0.05
     while (number := _take(store, holder, now(), seconds)) is None:
-        if waited > 3 * seconds:
+        if waited > PATIENT * seconds:
             raise StoreError(f"{store.url}: other planners have held the lease for {waited:.0f} s. Try again later.")
         pause(step)
         waited, step = waited + step, min(2.0, step * 1.5)
