@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from nightbatch.steps.overlap import Behind, ahead
+from nightbatch.steps.overlap import Behind, ahead, uncollected
 
 
 def test_ahead_yields_the_same_in_the_same_order() -> None:
@@ -82,3 +83,12 @@ def test_behind_lets_the_blocks_own_error_through_once_the_running_call_is_over(
     with pytest.raises(KeyError):
         work()
     assert done in ([], [1])
+
+
+def test_the_collector_rests_within_the_block_and_works_again_after_it() -> None:
+    with uncollected():
+        assert not gc.isenabled()
+        with uncollected():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import add
 
-from nightbatch.core.price import BATCH, PICO, Prices, Rates, Usage
+import numpy as np
+
+from nightbatch.core.price import PICO, Prices, Rates
 
 Terms = tuple[str, bool, bool, bool]
 """What decides a price: the model, a long prompt, the batch tier, inference in the US."""
@@ -36,16 +38,13 @@ class Bill:
     longest: int = 0
     """answers: requests that are billed. full_price: those not at batch price. longest: most tokens of one answer."""
 
-    def add(self, model: str, usage: Usage) -> None:
-        """Take in one request that is billed."""
-        batch = usage.service_tier == BATCH
-        terms = (model, self.prices.is_long(model, usage.total_input), batch, usage.inference_geo == "us")
-        counts = (usage.input, usage.cache_write_5m, usage.cache_write_1h, usage.cache_read, usage.output)
-        known = self.sums.get(terms)
-        self.sums[terms] = counts if known is None else tuple(map(add, known, counts))
-        self.answers += 1
-        self.full_price += not batch
-        self.longest = max(self.longest, usage.output)
+    def add_all(self, terms: Terms, counts: np.ndarray) -> None:
+        """Take in requests of the same terms: their tokens by class, a row each."""
+        known = self.sums.get(terms, (0,) * counts.shape[1])
+        self.sums[terms] = tuple(map(add, known, counts.sum(axis=0).tolist()))
+        self.answers += len(counts)
+        self.full_price += 0 if terms[2] else len(counts)
+        self.longest = max(self.longest, int(counts[:, -1].max()))
 
     def costs(self) -> Costs | None:
         """Price the sums; None if the price of one model is not known."""

@@ -11,14 +11,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.bill import Bill
+from nightbatch.core.charges import charged, counted, decimals
 from nightbatch.core.ids import ID_BYTES, BatchId
 from nightbatch.core.outcome import Status, of_error, of_kind, of_stop
 from nightbatch.core.price import Prices, Usage
@@ -26,18 +27,18 @@ from nightbatch.core.price import Prices, Usage
 COST = pa.decimal128(18, 12)
 
 
-class _Block(msgspec.Struct):
+class _Block(msgspec.Struct, gc=False):
     type: str = ""
     text: str | None = None
     input: msgspec.Raw = msgspec.Raw()
 
 
-class _CacheCreation(msgspec.Struct):
+class _CacheCreation(msgspec.Struct, gc=False):
     ephemeral_5m_input_tokens: int | None = None
     ephemeral_1h_input_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct):
+class _Usage(msgspec.Struct, gc=False):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
@@ -47,14 +48,14 @@ class _Usage(msgspec.Struct):
     inference_geo: str | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     content: list[_Block] = []
     model: str | None = None
     stop_reason: str | None = None
     usage: _Usage | None = None
 
 
-class _Error(msgspec.Struct):
+class _Error(msgspec.Struct, gc=False):
     type: str = ""
     message: str = ""
     details: Any = None
@@ -66,24 +67,24 @@ class _Error(msgspec.Struct):
         return str(self.details.get("error_code") or "") if isinstance(self.details, dict) else ""
 
 
-class _Result(msgspec.Struct):
+class _Result(msgspec.Struct, gc=False):
     type: str
     message: _Message | None = None
     error: _Error | None = None
 
 
-class Line(msgspec.Struct):
+class Line(msgspec.Struct, gc=False):
     """One line of a results stream."""
 
     custom_id: str
     result: _Result
 
 
-class _Name(msgspec.Struct):
+class _Name(msgspec.Struct, gc=False):
     type: str = ""
 
 
-class _OddLine(msgspec.Struct):
+class _OddLine(msgspec.Struct, gc=False):
     custom_id: str
     result: _Name
 
@@ -159,6 +160,8 @@ def _said(message: _Message, *, structured: bool) -> str:
 
     Of a structured answer only what follows the last tool counts: before it a model may say what it is about to do.
     """
+    if len(message.content) == 1 and message.content[0].type == "text":
+        return message.content[0].text or ""
     said: list[str] = []
     for block in message.content:
         if block.type == "text":
@@ -290,6 +293,10 @@ class Landing:
 
     def _arrays(self, ids: list[bytes], landed: list[Landed], values: pa.Array) -> Iterable[pa.Array]:
         schema = landed_schema(self.answer)
+        used = [None if one.usage is None else (one.model or self.asked_model, one.usage) for one in landed]
+        counts = counted(used)
+        cost, unknown = charged(self.prices, self.bill, used, counts)
+        unused = np.array([one is None for one in used], dtype=bool)
         yield pa.array(ids, schema.field("id").type)
         yield (
             pa.array([one.status for one in landed], pa.string()).dictionary_encode().cast(schema.field("status").type)
@@ -298,19 +305,11 @@ class Landing:
         yield values
         for name in ("text", "model", "stop_reason"):
             yield pa.array([getattr(one, name) for one in landed], pa.string())
-        yield pa.array([self.batch] * len(ids), pa.string())
-        for name in TOKENS:
-            yield pa.array([one.usage and getattr(one.usage, name) for one in landed], pa.int64())
+        yield pa.repeat(pa.scalar(self.batch, pa.string()), len(ids))
+        for column in range(len(TOKENS)):
+            yield pa.array(counts[:, column], pa.int64(), mask=unused)
         yield pa.array([one.usage and one.usage.service_tier for one in landed], pa.string())
-        yield pa.array([self._cost(one) for one in landed], COST)
-
-    def _cost(self, one: Landed) -> Decimal | None:
-        """Price one result, and put it on the bill; null where the price is not known."""
-        if one.usage is None:
-            return Decimal(0)
-        model = one.model or self.asked_model
-        self.bill.add(model, one.usage)
-        return self.prices.cost(model, one.usage)
+        yield decimals(COST, cost, unknown)
 
     def _expected(self, line: Line | None) -> bytes | None:
         if line is None:

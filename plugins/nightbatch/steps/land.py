@@ -18,6 +18,7 @@ from nightbatch.core.results import TOKENS, Landing, landed_schema
 from nightbatch.steps import costs, sheets
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.overlap import Behind, uncollected
 from nightbatch.steps.prices import prices
 from nightbatch.steps.reading import Pause, read
 
@@ -57,7 +58,8 @@ def _land(shard: Shard, bought: Bought, ledger: Ledger, api: Batches, pause: Pau
     landing = Landing(run.answer, bought.batch, prices(), waiting, run.model)
     totals = _Totals()
     with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(run.answer)) as sheet:
-        why = read(bought, landing, api, lambda rows: totals.write(sheet, rows), pause)
+        with uncollected(), Behind() as behind:
+            why = read(bought, landing, api, lambda rows: behind.do(totals.write, sheet, rows), pause)
         totals.write(sheet, landing.missing(why))
         fact = totals.fact(shard, claim, bought, landing)
         sheet.close({METADATA: fact.to_json()})

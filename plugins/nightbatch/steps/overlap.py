@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -18,6 +20,18 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
         while (item := following.result()) is not _END:
             following = thread.submit(next, items, _END)
             yield item
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the cycle collector from walking over values that come and go by the million and hold no cycles."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Behind:

@@ -1,0 +1,51 @@
+"""Pricing a block at once gives each row the price that it has alone, and the bill the same sums."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nightbatch.core.bill import Bill
+from nightbatch.core.charges import charged, counted, decimals
+from nightbatch.core.price import DEFAULT, PICO, Prices, Usage
+from nightbatch.core.results import COST
+
+TOKENS = st.integers(0, 300_000)
+USAGES = st.builds(
+    Usage, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, st.sampled_from(["batch", "standard"]), st.sampled_from([None, "us"])
+)
+USED = st.lists(
+    st.none() | st.tuples(st.sampled_from(["claude-haiku-4-5", "claude-haiku-5-5", "who"]), USAGES), max_size=8
+)
+FINE = DEFAULT.over({"models": {"claude-haiku-4-5": {"input": "0.0000001", "output": "0.0000003"}}})
+
+
+def alone(prices: Prices, used: list[tuple[str, Usage] | None]) -> list[Decimal | None]:
+    return [Decimal(0) if one is None else prices.cost(*one) for one in used]
+
+
+@settings(deadline=None)
+@given(USED, st.sampled_from([DEFAULT, FINE]))
+def test_rows_cost_together_what_they_cost_alone(used: list[tuple[str, Usage] | None], prices: Prices) -> None:
+    bill = Bill(prices)
+    cost, unknown = charged(prices, bill, used, counted(used))
+    assert decimals(COST, cost, unknown).to_pylist() == [
+        None if one is None else one.quantize(PICO) for one in alone(prices, used)
+    ]
+    billed = [one for one in used if one is not None]
+    assert bill.answers == len(billed)
+    assert bill.full_price == sum(usage.service_tier != "batch" for _, usage in billed)
+    assert bill.longest == max((usage.output for _, usage in billed), default=0)
+    assert sum(map(sum, bill.sums.values())) == sum(usage.total_input + usage.output for _, usage in billed)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(-(10**17), 10**17), st.booleans()), max_size=8))
+def test_decimals_are_what_arrow_makes_of_them(rows: list[tuple[int, bool]]) -> None:
+    whole, null = np.array([one for one, _ in rows], np.int64), np.array([gone for _, gone in rows], bool)
+    made = decimals(COST, whole, null)
+    made.validate(full=True)
+    assert made.to_pylist() == [None if gone else one * PICO for one, gone in rows]
