@@ -59,12 +59,16 @@ def saved_by_cache(facts: Iterable[LandedFact]) -> Decimal | None:
 
 
 def money(facts: list[LandedFact]) -> Mapping[str, Any]:
-    """Return what a run's batches cost, as estimated and as paid, in all and by attempt."""
+    """Return what a run's batches cost, as estimated and as paid, in all and by attempt.
+
+    A second purchase that came to light late is paid, but was never decided on: it is in no estimate.
+    """
+    decided = [fact.claim for fact in facts if fact.claim.batch is None]
     return {
         "cost_usd": dollars(cost(facts)),
-        "estimated_usd": dollars(total(amount(fact.claim.estimated_usd) for fact in facts)),
-        "at_most_usd": dollars(total(amount(fact.claim.at_most_usd) for fact in facts)),
-        "estimated_how": sorted({fact.claim.how for fact in facts if fact.claim.how}),
+        "estimated_usd": dollars(total(amount(claim.estimated_usd) for claim in decided)),
+        "at_most_usd": dollars(total(amount(claim.at_most_usd) for claim in decided)),
+        "estimated_how": sorted({claim.how for claim in decided if claim.how}),
         "by_attempt": [_attempt(facts, number) for number in sorted({fact.claim.attempt for fact in facts})],
     }
 
