@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,6 +82,7 @@ def batches(anthropic_conn_id: str) -> AnthropicBatches:
 
 def counts(ref: RunRef) -> Counts:
     """Count tokens with the credentials of a run; the API is opened when the first count is asked for."""
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each count would bury the estimate
     opened = cache(batches)
     return lambda params: opened(ref.anthropic_conn_id).count_tokens(params)
 
