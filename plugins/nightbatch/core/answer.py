@@ -40,6 +40,11 @@ class AnswerType:
         """The Arrow type of an answer: `string`, or a struct with a field for each property."""
         return pa.string() if self.schema is None else self._typed[0]
 
+    def check(self) -> None:
+        """Raise AnswerTypeError for a schema that the API would refuse, or that no answer could be checked against."""
+        if self.schema is not None:
+            _ = self.api_schema, self.arrow, self._validator
+
     @property
     def fields(self) -> list[pa.Field]:
         """The output columns, all nullable, in the schema's order."""
@@ -103,7 +108,8 @@ class AnswerType:
         try:
             return jsonschema_rs.validator_for(dict(self.schema or {}), validate_formats=True)
         except (ValueError, jsonschema_rs.ValidationError) as error:
-            raise AnswerTypeError(f"answer_schema: not a valid JSON schema: {error}") from None
+            told = str(error).splitlines()[0]
+            raise AnswerTypeError(f"answer_schema: not a valid JSON schema: {told}. Mend it.") from None
 
 
 def _arrow(schema: Any, definitions: Mapping[str, Any]) -> tuple[pa.DataType, Shape]:

@@ -202,7 +202,9 @@ class Enrichment:
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, (int, float)) and low <= value <= high):
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high
+            ):
                 raise SettingsError(f"{name}: {value!r} must be a number from {low:g} to {high:g}.")
 
 

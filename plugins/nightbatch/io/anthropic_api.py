@@ -146,7 +146,7 @@ def create_error(error: anthropic.APIStatusError) -> ApiError:
     """Say what a status on a create means: a definite no, a maybe, or trouble with the account."""
     told = _told(error)
     if _account(error):
-        return AccountStopped(f"{told} Mend the account, then run again: nothing is lost.")
+        return AccountStopped(f"{told} {_remedy(error)}, then run again: nothing is lost.")
     status = error.status_code
     if status in {408, 500, 502, 503, 504} or (status > 500 and status != 529):
         return MaybeSent(f"the create may have succeeded: {told}")
@@ -157,10 +157,14 @@ def create_error(error: anthropic.APIStatusError) -> ApiError:
 def read_error(error: anthropic.APIStatusError) -> ApiError:
     """Say what a status on a read means."""
     if _account(error):
-        return AccountStopped(_told(error))
+        return AccountStopped(f"{_told(error)} {_remedy(error)}, then run again.")
     if error.status_code == 404:
         return BatchGone(_told(error))
     return ApiUnavailable(_told(error), retry_after=retry_after(error.response.headers))
+
+
+def _remedy(error: anthropic.APIStatusError) -> str:
+    return "Check the API key of the anthropic connection" if error.status_code == 401 else "Mend the account"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -41,11 +41,12 @@ def prepare(enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = 
     let two writers believe they were first.
     """
     enrichment.check()
-    probe(state)
-    reach("store proved fit")
     answer = AnswerType(enrichment.schema)
+    answer.check()
     template = Template(enrichment.user_template)
     made = frame_of(enrichment, answer)
+    probe(state)
+    reach("store proved fit")
     files, shape = parquet_files(source, enrichment.partition)
     settings = _settings(enrichment, made)
     name = snapshot_name(settings, files)

@@ -57,13 +57,13 @@ def common_schema(source: Reads, files: Sequence[Entry], template: Template, col
     merged: tuple[str, pa.Schema] | None = None
     for entry, opened in _opened(source, files):
         schema = _with_partition(opened.schema_arrow, entry.key)
+        if twice := [name for name in columns if schema.names.count(name) > 1]:
+            raise SourceError(f"column {', '.join(twice)} stands twice in {entry.key}: rename one of them.")
         template.check(schema)
         if missing := [name for name in columns if name not in schema.names]:
             raise SourceError(
                 f"key/keep: {', '.join(missing)} is not a column of {entry.key}. It has: {', '.join(schema.names)}."
             )
-        if twice := [name for name in columns if schema.names.count(name) > 1]:
-            raise SourceError(f"column {', '.join(twice)} stands twice in {entry.key}: rename one of them.")
         merged = (entry.key, unify(merged or (entry.key, schema), (entry.key, schema), columns))
     assert merged is not None
     return merged[1]
