@@ -32,10 +32,12 @@ class ApproveOperator(ApprovalOperator):
         self.run = run
 
     def execute(self, context: Context) -> Any:
+        ref = RunRef.from_xcom(self.run)
+        if ref.approve_above_usd is None:
+            return None
         from nightbatch.steps.quote import quote
 
         with ports.final_errors():
-            ref = RunRef.from_xcom(self.run)
             offer = quote(ref, ports.ledger(ref.state, ref.aws_conn_id), ports.now, ports.counts(ref))
             asked = question(ref, offer.estimate, asked=offer.asked, notes=offer.notes)
         self.log.info("%d requests to buy: %s.", offer.estimate.requests, offer.estimate.told)
