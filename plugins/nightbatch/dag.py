@@ -71,6 +71,9 @@ def _attempt(run: str, attempt: int) -> Any:
                 batch=f"{{{{ {pulled}['batch'] }}}}",
                 conn=f"{{{{ {pulled}['conn'] }}}}",
                 poll=f"{{{{ {pulled}['poll'] }}}}",
+                deadline=f"{{{{ {pulled}['deadline'] }}}}",
+                cancel_at_deadline=f"{{{{ {pulled}['cancel_at_deadline'] }}}}",
+                cancel_on_fail=f"{{{{ {pulled}['cancel_on_fail'] }}}}",
                 **RETRIES,
             )
             submit >> wait >> LandOperator(task_id="land", run=run, lane=lane, **RETRIES)

@@ -93,13 +93,20 @@ class NotSent(ApiError):
     """The API refused the batch: nothing was bought."""
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, retryable: bool = True, once: bool = False
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        retryable: bool = True,
+        once: bool = False,
+        full: bool = False,
     ) -> None:
-        """Say whether it may be sent again; `once`: only one more time."""
+        """Say whether it may be sent again; `once`: only one more time; `full`: when the account's queue has room."""
         super().__init__(message)
         self.retry_after = retry_after
         self.retryable = retryable
         self.once = once
+        self.full = full
 
 
 class MaybeSent(ApiError):

@@ -53,7 +53,7 @@ class RunRef(Fact):
     max_in_flight_requests: int | None = None
     poll_seconds: float = 60
     cancel_on_fail: bool = False
-    deadline_hours: float | None = None
+    deadline: str = ""
     anthropic_conn_id: str = "anthropic_default"
     aws_conn_id: str = "aws_default"
 
@@ -61,6 +61,10 @@ class RunRef(Fact):
     def scope(self) -> str:
         """Whose answers settle a request: everybody's (empty), or only this run's own."""
         return "" if self.reuse else self.buyer
+
+    def late(self, now: datetime) -> bool:
+        """Tell whether the run's deadline has passed: nothing more is bought then."""
+        return bool(self.deadline) and now >= datetime.fromisoformat(self.deadline)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what XCom carries."""

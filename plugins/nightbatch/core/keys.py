@@ -5,7 +5,7 @@ from __future__ import annotations
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.ids import BatchId, Shard, Snapshot
 
-LEASES = "leases/"
+LEASES, TURNS = "leases/", "turns/"
 INDEX = "index/"
 PROBE = "probe/"
 CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS, COSTS, QUESTIONS = (
@@ -54,14 +54,14 @@ def run(snapshot: Snapshot) -> str:
     return f"{SNAPSHOTS}{snapshot}/run.json"
 
 
-def lease(number: int) -> str:
-    """The right to plan, held by one planner until it expires or is given back."""
-    return f"{LEASES}{number:08d}.json"
+def lease(number: int, of: str = LEASES) -> str:
+    """The right to plan (or to look for room in the queue), held by one until it expires or is given back."""
+    return f"{of}{number:08d}.json"
 
 
-def lease_end(number: int) -> str:
+def lease_end(number: int, of: str = LEASES) -> str:
     """The lease of this number was given back before it expired."""
-    return f"{LEASES}{number:08d}.done"
+    return f"{of}{number:08d}.done"
 
 
 def claim(shard: Shard) -> str:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from nightbatch.core.ports import Batch
+
+LIFETIME = timedelta(hours=25)
+"""A batch ends 24 hours after its creation at the latest; an hour for clocks that differ."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -30,4 +31,8 @@ def partition(template: str, context: Mapping[str, Any]) -> str:
 def run_ref(settings: Enrichment, run: Run, context: Mapping[str, Any]) -> RunRef:
     """Make what the later tasks need to know of the run: ids and rules, no rows and no prompts."""
     dag_run: Any = context["dag_run"]
-    return reference(settings, run, f"{dag_run.dag_id}/{dag_run.run_id}")
+    ref = reference(settings, run, f"{dag_run.dag_id}/{dag_run.run_id}")
+    if settings.deadline_hours is None:
+        return ref
+    started = getattr(dag_run, "start_date", None) or now()
+    return replace(ref, deadline=(started + timedelta(hours=settings.deadline_hours)).isoformat())

@@ -37,6 +37,7 @@ COUNT = 10.0
 MAX_RETRY_AFTER = 900.0
 _STOPPED_STATUS = {401, 402, 403}
 _STOPPED_WORDS = re.compile(r"usage limits?|credit balance|spend limit|organi[sz]ation .*(on hold|disabled)", re.I)
+_QUEUE = re.compile(r"\bqueue\b", re.I)
 _NEVER_OPENED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 
@@ -151,7 +152,8 @@ def create_error(error: anthropic.APIStatusError) -> ApiError:
     if status in {408, 500, 502, 503, 504} or (status > 500 and status != 529):
         return MaybeSent(f"the create may have succeeded: {told}")
     after = retry_after(error.response.headers)
-    return NotSent(told, retry_after=after, retryable=status in {400, 409, 429, 529}, once=status == 400)
+    retryable, full = status in {400, 409, 429, 529}, status == 429 and bool(_QUEUE.search(_message(error)))
+    return NotSent(told, retry_after=after, retryable=retryable, once=status == 400, full=full)
 
 
 def read_error(error: anthropic.APIStatusError) -> ApiError:

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from nightbatch.core.facts import RunRef
 from nightbatch.hooks import ports
+from nightbatch.hooks.waiting import lanes
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,7 +35,9 @@ class PlanOperator(BaseOperator):
 
         with ports.final_errors():
             ref = RunRef.from_xcom(self.run)
-            made = plan(ref, self.attempt, ports.ledger(ref.state, ref.aws_conn_id), ports.now, ports.counts(ref))
+            made = plan(
+                ref, self.attempt, ports.ledger(ref.state, ref.aws_conn_id), ports.now, ports.counts(ref), lanes()
+            )
             counts = (made.asked, made.pending, len(made.lanes))
             self.log.info("%d requests, %d pending, %d shards; %s.", *counts, made.estimate.told)
             for note in made.notes:

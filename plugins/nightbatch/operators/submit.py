@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from nightbatch.core.facts import RunRef
 from nightbatch.hooks import ports
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from nightbatch.steps.submit import Later
 
 
 class SubmitOperator(BaseOperator):
@@ -29,22 +32,36 @@ class SubmitOperator(BaseOperator):
         self.run, self.lane = run, lane
 
     def execute(self, context: Context, event: Any = None) -> dict[str, Any]:
-        from nightbatch.steps.submit import Buyer, Later
+        from nightbatch.steps.room import Rule
+        from nightbatch.steps.submit import Buyer, Late, Later
 
         with ports.final_errors():
             ref = RunRef.from_xcom(self.run)
             ledger, api = ports.ledger(ref.state, ref.aws_conn_id), ports.batches(ref.anthropic_conn_id)
-            outcome = Buyer(ledger, api, ports.now, ports.timing()).submit(self.lane["shard"])
+            owned = not self.lane["joined"]
+            rule = Rule(ref.max_in_flight_requests, admitted=bool((event or {}).get("admitted")))
+            late = Late(owned) if ref.late(ports.now()) else None
+            outcome = Buyer(ledger, api, ports.now, ports.timing(), rule, late).submit(self.lane["shard"])
             if isinstance(outcome, Later):
                 self._wait(outcome, ref)
+            if isinstance(outcome, Late):
+                raise AirflowSkipException(f"Shard {self.lane['shard']}, claimed by another run: {outcome.why}")
             if outcome.warning:
                 self.log.warning("%s", outcome.warning)
             self.log.info("Shard %s is batch %s.", self.lane["shard"], outcome.batch or "none: it was given up")
-            return {"batch": outcome.batch, "conn": ref.anthropic_conn_id, "poll": ref.poll_seconds}
+            return {
+                "batch": outcome.batch, "conn": ref.anthropic_conn_id, "poll": ref.poll_seconds,
+                "deadline": ref.deadline, "cancel_at_deadline": owned, "cancel_on_fail": owned and ref.cancel_on_fail,
+            }  # fmt: skip
 
-    def _wait(self, later: Any, ref: RunRef) -> NoReturn:
+    def _wait(self, later: Later, ref: RunRef) -> NoReturn:
         from nightbatch.triggers.later import LaterTrigger
+        from nightbatch.triggers.room import RoomTrigger, as_kwargs
 
-        self.log.info("Waiting in the triggerer until %s: %s", later.until.isoformat(), later.why)
-        waits = {"until": later.until.isoformat(), "batches": list(later.batches)}
-        self.defer(trigger=LaterTrigger(**waits, conn_id=ref.anthropic_conn_id), method_name="execute")
+        until, conn_id = later.until.isoformat(), ref.anthropic_conn_id
+        if later.place is None:
+            self.log.info("Waiting in the triggerer until %s: %s", until, later.why)
+            self.defer(trigger=LaterTrigger(until, list(later.batches), conn_id), method_name="execute")
+        self.log.info("Waiting in the triggerer for room in the account's queue: %s", later.why)
+        place = as_kwargs(later.place)
+        self.defer(trigger=RoomTrigger(until, place, conn_id, ref.poll_seconds, ref.deadline), method_name="execute")

@@ -38,38 +38,39 @@ def hold(
     *,
     holder: str,
     seconds: float = SECONDS,
+    of: str = keys.LEASES,
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
     """Hold the lease of a state for the length of a block; wait for whoever has it."""
     waited, step = 0.0, 0.05
-    while (number := _take(store, holder, now(), seconds)) is None:
+    while (number := _take(store, holder, now(), seconds, of)) is None:
         if waited > PATIENT * seconds:
-            raise StoreError(f"{store.url}: other planners have held the lease for {waited:.0f} s. Try again later.")
+            raise StoreError(f"{store.url}: others have held the lease {of} for {waited:.0f} s. Try again later.")
         pause(step)
         waited, step = waited + step, min(2.0, step * 1.5)
     try:
         yield
     finally:
-        store.create(keys.lease_end(number), b"{}")
+        store.create(keys.lease_end(number, of), b"{}")
         reach("lease given back")
         old = range(max(1, number - 2 * KEPT), number - KEPT)
-        store.remove(key for one in old for key in (keys.lease(one), keys.lease_end(one)))
+        store.remove(key for one in old for key in (keys.lease(one, of), keys.lease_end(one, of)))
 
 
-def _take(store: Store, holder: str, now: datetime, seconds: float) -> int | None:
+def _take(store: Store, holder: str, now: datetime, seconds: float, of: str) -> int | None:
     """Return the number of the lease if it could be taken."""
-    names = {entry.key for entry in store.list(keys.LEASES)}
+    names = {entry.key for entry in store.list(of)}
     last = max((int(name.rsplit("/", 1)[1].split(".")[0]) for name in names), default=0)
-    if last and keys.lease_end(last) not in names and _holds(store, last, holder, now):
+    if last and keys.lease_end(last, of) not in names and _holds(store, keys.lease(last, of), holder, now):
         return None
     mine = Lease(holder=holder, until=now + timedelta(seconds=seconds))
-    return last + 1 if store.create(keys.lease(last + 1), mine.to_json()) else None
+    return last + 1 if store.create(keys.lease(last + 1, of), mine.to_json()) else None
 
 
-def _holds(store: Store, number: int, holder: str, now: datetime) -> bool:
-    """Tell whether another than this holder has the lease of a number now."""
+def _holds(store: Store, key: str, holder: str, now: datetime) -> bool:
+    """Tell whether another than this holder has a lease now."""
     try:
-        lease = Lease.from_json(store.get(keys.lease(number)))
+        lease = Lease.from_json(store.get(key))
     except Absent:  # given back and cleared away since it was listed
         return False
     return lease.holder != holder and lease.until > now

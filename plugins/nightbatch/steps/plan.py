@@ -16,6 +16,7 @@ from nightbatch.core.errors import CapExceeded
 from nightbatch.core.estimate import Estimate
 from nightbatch.core.facts import Claim, Lane, RunRef
 from nightbatch.core.ids import Shard
+from nightbatch.core.lanes import ANY, Lanes
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL
 from nightbatch.core.run import Run
 from nightbatch.core.staging import CLAIM
@@ -55,7 +56,14 @@ class Look:
     """How many of the asked requests are in flight."""
 
 
-def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime], counts: Counts | None = None) -> Plan:
+def plan(
+    ref: RunRef,
+    attempt: int,
+    ledger: Ledger,
+    now: Callable[[], datetime],
+    counts: Counts | None = None,
+    most: Lanes = ANY,
+) -> Plan:
     """Claim what is pending for a run, and name every shard that it must wait for.
 
     Doing it again finds the claims of the first time in flight, and names the same shards. Raises CapExceeded before
@@ -81,7 +89,10 @@ def plan(ref: RunRef, attempt: int, ledger: Ledger, now: Callable[[], datetime],
                 if not _has_bought(ref, rows):
                     raise CapExceeded(refused)
                 left, notes = left.slice(0, 0), (*notes, refused)
+            if left.num_rows and ref.late(now()):
+                left, notes = left.slice(0, 0), (*notes, f"The deadline has passed: {left.num_rows} are not asked.")
             claims = [(_claim(ref, run, attempt, part, quote, now()), part) for part in _shards(ref, run, left)]
+            notes = (*notes, *most.check(len(joined) + len(claims)))
             made = _write(ledger, found.view.next, claims)
             if made is not None:
                 reach("claims complete")
@@ -175,7 +186,7 @@ def _write(ledger: Ledger, shard: Shard, claims: list[tuple[Claim, pa.Table]]) -
 def _shards(ref: RunRef, run: Run, left: pa.Table) -> Iterator[pa.Table]:
     return pending.shards(
         left,
-        max_requests=ref.max_batch_requests,
+        max_requests=min(ref.max_batch_requests, ref.max_in_flight_requests or ref.max_batch_requests),
         max_bytes=ref.max_batch_bytes,
         overhead=run.frame.item_overhead,
         envelope=len(BODY_HEAD + BODY_TAIL),

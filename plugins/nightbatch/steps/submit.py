@@ -15,6 +15,7 @@ from nightbatch.core.facts import Bought, Claim, Maybe, Post, Refusal, Sending
 from nightbatch.core.ids import BatchId, Shard
 from nightbatch.core.ports import Batch, Batches
 from nightbatch.core.purchase import (
+    LOOK_CEILING,
     Done,
     Released,
     Search,
@@ -27,11 +28,13 @@ from nightbatch.core.purchase import (
     repeated,
     waited_out,
 )
+from nightbatch.core.room import Place
 from nightbatch.steps import orphans
 from nightbatch.steps.body import Fuse, body_of
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.release import give_up, land_as_lost
+from nightbatch.steps.release import give_up, land_as_lost, release
+from nightbatch.steps.room import FREE, Room, Rule
 
 RETRY_AFTER = 30.0
 
@@ -49,11 +52,23 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Later:
-    """Nothing can be done before `until`, or before one of these batches has ended."""
+    """Nothing can be done before `until`, or before one of these batches has ended.
+
+    `place`: after `until`, there must be room in the account's queue too.
+    """
 
     until: datetime
     why: str
     batches: tuple[BatchId, ...] = ()
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Late:
+    """The run's deadline has passed: nothing more is bought. `owned`: the claim is the run's own."""
+
+    owned: bool
+    why: str = "the deadline had passed before it was sent."
 
 
 @dataclass(frozen=True)
@@ -64,11 +79,13 @@ class Buyer:
     api: Batches
     now: Callable[[], datetime]
     timing: Timing
+    rule: Rule = FREE
+    late: Late | None = None
 
-    def submit(self, shard: Shard) -> Submitted | Later:
+    def submit(self, shard: Shard) -> Submitted | Later | Late:
         """Do the next step for a claim, by what its facts say. Raises AccountStopped, or NotSent for a final no."""
         claim = self.ledger.claim(shard)
-        outcome: Submitted | Later | None = None
+        outcome: Submitted | Later | Late | None = None
         while outcome is None:
             sent = self.ledger.posts(shard)
             match decide(self.ledger.batch(shard, claim), sent, self.now()):
@@ -77,6 +94,8 @@ class Buyer:
                 case Released(why):
                     land_as_lost(shard, self.ledger, why)
                     outcome = Submitted(BatchId(""))
+                case Send() | Wait() if self.late is not None:
+                    outcome = self._too_late(shard, self.late)
                 case Wait(until, why):
                     outcome = Later(until, why)
                 case Search(sending):
@@ -87,10 +106,12 @@ class Buyer:
 
     def send(self, shard: Shard, claim: Claim, sent: list[Sending], number: int) -> Submitted | Later | None:
         """Send one POST if the right to it can be had; None: look at the facts again."""
-        fuse = Fuse.light(self.now, self.timing.fuse)
-        post = Post(at=self.now(), token=uuid4().hex)
-        if not self.ledger.write_post(shard, number, post):
-            return None
+        with self._room.turn():
+            if (later := self._no_room(shard, claim)) is not None:
+                return later
+            fuse = Fuse.light(self.now, self.timing.fuse)
+            if not self.ledger.write_post(shard, number, Post(at=self.now(), token=uuid4().hex)):
+                return None
         reach("post written")
         try:
             batch = self.api.create(body_of(shard, claim, self.ledger, fuse))
@@ -124,6 +145,25 @@ class Buyer:
         reach("orphan ruled out")
         return None
 
+    def _too_late(self, shard: Shard, late: Late) -> Late | None:
+        """Give up what the run itself has claimed and not bought; leave what others have claimed to them."""
+        if not late.owned:
+            return late
+        release(shard, self.ledger, self.now, late.why)
+        return None
+
+    def _no_room(self, shard: Shard, claim: Claim) -> Later | None:
+        """Say what to wait for where the account's queue has no room; one whose turn came in vain waits a little."""
+        try:
+            place = self._room.wanting(shard, claim)
+        except ApiUnavailable as error:
+            pause = error.retry_after or self.timing.look
+            return Later(self.now() + timedelta(seconds=pause), f"the queue could not be read: {error}")
+        if place is None:
+            return None
+        again = timedelta(seconds=self.timing.look if self.rule.admitted else 0)
+        return Later(self.now() + again, f"no room: the queue may hold {place.cap} requests", place=place)
+
     def _unknown(self, shard: Shard, number: int, error: ApiError) -> Later:
         """Note that this sender has ended, not knowing what it bought."""
         reach("answer lost")
@@ -143,6 +183,8 @@ class Buyer:
             give_up(shard, number, self.ledger, Refusal(at=now, why=why, released=True))
             return None
         retry_at = now + timedelta(seconds=error.retry_after or RETRY_AFTER)
+        if error.full:
+            return self._full(shard, sent, number, Refusal(at=now, why=why), retry_at)
         refusal = Refusal(at=now, why=why, retry_at=retry_at, once=error.once)
         if not error.retryable or repeated(sent, refusal):
             give_up(shard, number, self.ledger, replace(refusal, released=True))
@@ -152,6 +194,21 @@ class Buyer:
         if waited_out(sent, now, self.timing):
             raise NotSent(why, retryable=False)
         return Later(retry_at, why)
+
+    def _full(self, shard: Shard, sent: list[Sending], number: int, no: Refusal, retry_at: datetime) -> Later:
+        """Wait for room in the queue, which may take hours; the first of the line tries again, ever more rarely."""
+        self.ledger.write_refusal(shard, number, no)
+        reach("refusal written")
+        if waited_out(sent, no.at, self.timing):
+            raise NotSent(no.why, retryable=False)
+        waited = no.at - sent[0].post.at if sent else timedelta()
+        again = max(retry_at, no.at + min(waited / 2, LOOK_CEILING))
+        place = self._room.place(shard, self.ledger.claim(shard))
+        return Later(no.at, no.why, place=replace(place, full_until=again))
+
+    @property
+    def _room(self) -> Room:
+        return Room(self.ledger, self.api, self.now, self.timing, self.rule)
 
     def _note(self, shard: Shard, claim: Claim, batch: Batch, how: str = "created") -> Submitted | None:
         """Create the facts of a purchase; where the claim became another batch meanwhile, both stay."""

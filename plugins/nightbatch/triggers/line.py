@@ -20,50 +20,55 @@ class Line:
         """When the queue should be looked at next; None: nobody waits."""
         self._pace = pace
         self._ceiling = pace.most
-        self._waiting: dict[str, tuple[Place, asyncio.Future[None]]] = {}
+        self._places: dict[str, Place] = {}
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._learned: dict[str, int] = {}
         self._held: list[Held] = []
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._places)
 
     def join(self, place: Place, ceiling: float) -> asyncio.Future[None]:
-        """Take a place; what is returned is done when the shard may send. The room is held until its batch turns up."""
+        """Take a place; what is returned is done when the shard may send. The room is held until its batch turns up.
+
+        Two runs may wait for one claim: they have one place.
+        """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._held = [one for one in self._held if one.order != place.order]
-        self._waiting[place.order] = (place, future)
+        self._places[place.order] = place
+        self._waiting.setdefault(place.order, []).append(future)
         self._ceiling, self.due = ceiling, datetime.min.replace(tzinfo=UTC)
         return future
 
     def leave(self, place: Place, future: asyncio.Future[None]) -> None:
-        """Give up a place, if it is still taken."""
-        if self._waiting.get(place.order, (place, None))[1] is future:
+        """Give up a wait, if it is still on."""
+        waits = self._waiting.get(place.order, [])
+        if future in waits:
+            waits.remove(future)
+        if not waits:
             self._drop(place.order)
 
     def settle(self, batches: Collection[Batch], now: datetime) -> None:
         """Let through whoever has room, by a listing of all batches that can be running."""
         self._held = still_held(self._held, batches, now)
         used = queued(batches) + sum(one.total for one in self._held)
-        line = [self._learn(place, used) for place, _ in self._waiting.values()]
-        known = frozenset(batch.id for batch in batches)
-        for place in admit(line, used, now):
-            until = now + timedelta(seconds=self._pace.held)
+        known, until = frozenset(batch.id for batch in batches), now + timedelta(seconds=self._pace.held)
+        for place in admit([self._learn(one, used) for one in self._places.values()], used, now):
             self._held.append(Held(place.order, place.total, known, until))
-            future = self._waiting[place.order][1]
-            self._drop(place.order)
-            if not future.done():
-                future.set_result(None)
-        if self._waiting:
+            for future in self._drop(place.order):
+                if not future.done():
+                    future.set_result(None)
+        if self._places:
             running = (one for one in batches if not one.ended)
             pauses = [interval(one, now, self._pace, hint=None, ceiling=self._ceiling) for one in running]
             self.due = now + timedelta(seconds=min(pauses, default=self._pace.soonest))
 
     def fail(self, error: Exception) -> None:
         """End all waits with an error."""
-        for place, future in list(self._waiting.values()):
-            self._drop(place.order)
-            if not future.done():
-                future.set_exception(error)
+        for order in list(self._places):
+            for future in self._drop(order):
+                if not future.done():
+                    future.set_exception(error)
 
     def _learn(self, place: Place, used: int) -> Place:
         """Fill in how long the queue was when the API said that it was full: so much it takes, at least."""
@@ -72,8 +77,10 @@ class Line:
         learned = self._learned.setdefault(place.order, used)
         return replace(place, cap=min(place.cap, learned))
 
-    def _drop(self, order: str) -> None:
-        self._waiting.pop(order, None)
+    def _drop(self, order: str) -> list[asyncio.Future[None]]:
+        """Remove a place, and return who waited there."""
+        self._places.pop(order, None)
         self._learned.pop(order, None)
-        if not self._waiting:
+        if not self._places:
             self.due = None
+        return self._waiting.pop(order, [])

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from nightbatch.core.errors import ApiUnavailable, BatchGone
 from nightbatch.core.ids import BatchId
 from nightbatch.core.poll import Missing, Shown, Unread, Watched
 from nightbatch.core.ports import AsyncBatches, Batch
+from nightbatch.core.room import LIFETIME
 
 SMALLEST, LARGEST = 20, 1000
 STRAGGLERS = 3
 """So few batches are cheaper read by themselves than found on another page."""
 MOST_ALONE = 20
 """Batches read by themselves in one look; the others are due in the next."""
-LIFETIME = timedelta(hours=25)
-"""A batch ends 24 hours after its creation at the latest; an hour for clocks that differ."""
 
 
 @dataclass

@@ -1,0 +1,30 @@
+"""Cancel every batch of a run that has not ended.
+
+What a batch has answered by then is paid for and stays: the run lands it, or the next one. Claims that have no batch
+yet are named, not touched.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from nightbatch.hooks import console
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    parser.add_argument("state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/")
+    parser.add_argument("--run", required=True, metavar="DAG_ID/RUN_ID", help="whose batches; as the ledger names it")
+    console.arguments(parser)
+
+
+def run(given: Namespace) -> int:
+    """Cancel, and say what became of each; 1 if the run has nothing in flight."""
+    from nightbatch.steps.cancel import cancel
+    from nightbatch.steps.ledger import Ledger
+
+    told = list(cancel(given.run, Ledger(console.store(given.state, given)), console.batches(given)))
+    for shard, outcome in told:
+        print(f"{shard}  {outcome}")
+    print(f"{len(told)} shards of {given.run} in flight")
+    return 0 if told else 1

@@ -1,0 +1,58 @@
+"""Cancelling a run from the command line, and what a wave of too many lanes is told."""
+
+from __future__ import annotations
+
+import pytest
+from tests.once.flow import SOURCE, Flow, put, rows, settings
+from tests.once.memory import MemoryWorld
+
+from nightbatch.core.errors import SettingsError
+from nightbatch.core.lanes import Lanes
+from nightbatch.steps.cancel import cancel
+from nightbatch.steps.plan import plan
+
+
+@pytest.fixture
+def world() -> MemoryWorld:
+    """Return a world in memory with two partitions."""
+    world = MemoryWorld()
+    for partition in ("dt=1", "dt=2"):
+        texts = [f"{partition} {number}" for number in range(6)]
+        put(world.store(SOURCE), f"{partition}/part-0.parquet", rows(texts))
+    return world
+
+
+def run(world: MemoryWorld, partition: str) -> Flow:
+    return Flow(world, settings(partition, max_batch_requests=2), buyer=f"dag/{partition}")
+
+
+def test_all_batches_of_a_run_are_cancelled_and_no_others(world: MemoryWorld) -> None:
+    first, second = run(world, "dt=1"), run(world, "dt=2")
+    for flow in (first, second):
+        for lane in flow.plan(flow.prepare())[:2]:
+            flow.submit(lane.shard)
+    told = list(cancel("dag/dt=1", first.ledger, world.batches))
+    assert [outcome.split()[-1] for _, outcome in told] == ["ended", "ended", "cancel"]
+    ended = [batch.told(world.now()).ended for batch in world.batches.made]
+    assert ended == [True, True, False, False]
+
+
+def test_cancelling_a_run_that_has_nothing_in_flight_does_nothing(world: MemoryWorld) -> None:
+    assert list(cancel("dag/unknown", run(world, "dt=1").ledger, world.batches)) == []
+
+
+def test_more_shards_than_airflow_maps_are_refused_before_anything_is_claimed(world: MemoryWorld) -> None:
+    flow = run(world, "dt=1")
+    with pytest.raises(SettingsError, match="max_map_length"):
+        plan(flow.prepare(), 1, flow.ledger, world.now, None, Lanes(mapped=2))
+    assert flow.ledger.view().claimed == []
+
+
+def test_more_waits_than_the_triggerer_takes_are_told_with_the_setting_to_raise(world: MemoryWorld) -> None:
+    flow = run(world, "dt=1")
+    made = plan(flow.prepare(), 1, flow.ledger, world.now, None, Lanes(mapped=100, waiting=2))
+    assert any("[triggerer] capacity" in note for note in made.notes)
+
+
+def test_as_many_waits_as_the_triggerer_takes_are_nothing_to_tell() -> None:
+    assert Lanes(mapped=10, waiting=10).check(10) == ()
