@@ -38,9 +38,9 @@ class Run:
         self.run_id = airflow.trigger(DAG_ID, conf=conf)
         return self
 
-    def state(self) -> str:
+    def state(self, patience: float = 200) -> str:
         """Block until the run has ended, and return its state."""
-        return self.stack.airflow.wait(DAG_ID, self.run_id, patience=200)
+        return self.stack.airflow.wait(DAG_ID, self.run_id, patience=patience)
 
     def tasks(self, ending: str) -> list[Json]:
         """Return the tasks whose id ends so, those that were never mapped left out."""
