@@ -1,0 +1,102 @@
+"""A request is named by what it asks, and by nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from nightbatch.core.canary import ROWS, all_rejected, representative
+from nightbatch.core.errors import SettingsError
+from nightbatch.core.pending import difference, distinct, shards
+from nightbatch.core.request import BODY_HEAD, BODY_TAIL, body_bytes, encode_contents, frame, shared_params
+from nightbatch.core.staging import Stager
+from nightbatch.core.template import Template
+
+
+def shared(**more: Any) -> dict[str, Any]:
+    return shared_params(model="claude-haiku-4-5", max_tokens=9, params=more, output_format=None)
+
+
+def ids(rows: pa.RecordBatch, template: str = "{{ a }}", **more: Any) -> list[bytes]:
+    named: list[bytes] = Stager(Template(template), frame(shared(**more)), 10_000).stage(rows, set()).ids.to_pylist()
+    return named
+
+
+ROW = pa.RecordBatch.from_pylist([{"a": "x", "b": 1}])
+
+
+def test_the_same_question_has_the_same_name_whatever_it_is_made_of() -> None:
+    other = pa.RecordBatch.from_pylist([{"b": "unseen", "a": "x"}])
+    assert ids(ROW) == ids(other) == ids(ROW, "{% if a %}{{ a }}{% endif %}")
+
+
+def test_the_order_of_parameters_does_not_matter_and_their_values_do() -> None:
+    assert ids(ROW, temperature=1, top_p=0.5) == ids(ROW, top_p=0.5, temperature=1)
+    assert len({*ids(ROW), *ids(ROW, temperature=1), *ids(ROW, temperature=0.5), *ids(ROW, "{{ a }}!")}) == 4
+
+
+def test_caching_changes_the_price_and_not_the_name() -> None:
+    plain, cached = (frame(shared(), system="Be brief.", cache=cache) for cache in (False, True))
+    content = encode_contents(["x"])[0]
+    assert plain.request_ids([content]) == cached.request_ids([content])
+    assert cached.params(content)["system"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+
+
+def test_what_is_sent_is_what_was_named() -> None:
+    params = frame(shared(temperature=1), system="Be brief.").params(encode_contents(["a “b” \n\x00"])[0])
+    assert params["messages"] == [{"content": "a “b” \n\x00", "role": "user"}]
+    assert (params["model"], params["max_tokens"], params["temperature"]) == ("claude-haiku-4-5", 9, 1)
+
+
+def test_bodies_are_counted_to_the_byte() -> None:
+    made = frame(shared())
+    contents = encode_contents(["one", "zwölf"])
+    items = [f'{{"custom_id":"{i.hex()}","params":'.encode() for i in made.request_ids(contents)]
+    whole = BODY_HEAD + b",".join(
+        head + json.dumps(made.params(content), separators=(",", ":"), ensure_ascii=False).encode() + b"}"
+        for head, content in zip(items, contents, strict=True)
+    )
+    assert body_bytes(made.item_overhead, [len(content) for content in contents]) == len(whole + BODY_TAIL)
+
+
+@pytest.mark.parametrize("name", ["messages", "model", "stream", "speed"])
+def test_parameters_that_have_another_place_or_none_are_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"params: {name}"):
+        shared(**{name: "x"})
+
+
+def asked(*sizes: int) -> pa.Table:
+    names = pa.array([bytes([number]) * 20 for number in range(len(sizes))], pa.binary(20))
+    return pa.table({"id": names, "part": pa.array([0] * len(sizes), pa.int32()), "size": pa.array(sizes, pa.int32())})
+
+
+def test_nothing_asked_is_nothing_pending() -> None:
+    assert distinct([]).num_rows == 0
+    assert list(shards(distinct([]), max_requests=9, max_bytes=999, overhead=1, envelope=1)) == []
+
+
+def test_pending_is_what_is_asked_without_what_is_known() -> None:
+    table = asked(1, 2, 3)
+    left = difference(distinct([table, table]), [table["id"].combine_chunks().slice(1, 1)])
+    assert left["size"].to_pylist() == [1, 3]
+
+
+@pytest.mark.parametrize(("requests", "size", "cuts"), [(2, 999, [2, 2, 1]), (9, 35, [2, 2, 1]), (9, 1, [1] * 5)])
+def test_shards_fit_by_count_and_by_bytes(requests: int, size: int, cuts: list[int]) -> None:
+    made = shards(asked(*[10] * 5), max_requests=requests, max_bytes=size, overhead=5, envelope=4)
+    assert [shard.num_rows for shard in made] == cuts
+
+
+def test_a_canary_is_short_middling_and_long_and_only_where_more_follow() -> None:
+    assert representative(asked(*range(16)))["size"].to_pylist() == [2, 8, 14]
+    assert representative(asked(*range(ROWS))).num_rows == 0
+    assert representative(asked(1, 1, 1, 1)).num_rows <= ROWS
+
+
+def test_a_canary_condemns_only_if_all_of_it_was_rejected() -> None:
+    assert all_rejected({"rejected": 3})
+    assert not all_rejected({"rejected": 2, "expired": 1})
+    assert not all_rejected({})
