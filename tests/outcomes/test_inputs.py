@@ -70,6 +70,22 @@ def test_the_same_prompt_comes_of_a_template_with_logic(night: Any) -> None:
     assert contents(night, logical) == contents(night, ref)
 
 
+@pytest.mark.parametrize("kind", [pa.timestamp("us", "UTC"), pa.timestamp("ns"), pa.date64(), pa.time64("ns")])
+def test_any_time_can_be_a_key(night: Any, kind: pa.DataType) -> None:
+    day = 86_400_000
+    night.put("a.parquet", pa.table({"id": pa.array([0, day, 3 * day], kind), "body": ["a", "b", "c"]}))
+    assert night.prepare().rows == 3
+    night.put("b.parquet", pa.table({"id": pa.array([day], kind), "body": ["again"]}))
+    with pytest.raises(SourceError, match="1 of 4 rows repeat"):
+        night.prepare()
+
+
+def test_dates_that_python_cannot_hold_are_printed_and_the_others_as_ever(night: Any) -> None:
+    days = pa.array([-1_000_000, 20_000], pa.int32()).cast(pa.date32())
+    night.put("a.parquet", pa.table({"id": days, "body": days}))
+    assert contents(night, night.prepare(prompt="{{ body }}")) == ["-0768-02-04", "2024-10-04"]
+
+
 def test_a_template_over_very_wide_data_reads_only_its_columns(night: Any) -> None:
     night.put("a.parquet", pa.table({"id": [1], "body": ["x"], **{f"c{n}": [n] for n in range(2_000)}}))
     assert contents(night, night.prepare()) == ["Say something of: x"]

@@ -6,6 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from nightbatch.core.errors import SourceError
+
 
 def repaired(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return the same rows with what is not valid UTF-8 in text columns replaced by U+FFFD."""
@@ -22,14 +24,31 @@ def _repaired(column: pa.Array) -> pa.Array:
 
 
 def values(column: pa.Array) -> list[Any]:
-    """Return a column's values as Python's; nanoseconds are cut to microseconds, also inside lists and structs."""
+    """Return a column's values as Python's; nanoseconds are cut to microseconds, also inside lists and structs.
+
+    A date or time beyond the years 1 to 9999 becomes text as Arrow prints it. Raises SourceError for one that lies
+    inside a list or struct.
+    """
     coarse = _coarse(column.type)
-    found: list[Any] = (column if coarse == column.type else column.cast(coarse, safe=False)).to_pylist()
+    column = column if coarse == column.type else column.cast(coarse, safe=False)
+    try:
+        found: list[Any] = column.to_pylist()
+    except OverflowError:
+        return [_value(column, place) for place in range(len(column))]
     return found
 
 
+def _value(column: pa.Array, place: int) -> Any:
+    try:
+        return column[place].as_py()
+    except OverflowError:
+        if not pa.types.is_temporal(column.type):
+            raise SourceError(f"a value of {column.type} holds a date or time beyond the years 1 to 9999.") from None
+    return column.slice(place, 1).cast(pa.string())[0].as_py()
+
+
 def raw(column: pa.Array) -> pa.Array:
-    """Return a key column in a form whose values Python can always hold: text as bytes, times as whole numbers."""
+    """Return a key column in a form whose values Python can always hold: text as bytes, dates and times as whole numbers."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return raw(column.cast(kind.value_type))
@@ -37,8 +56,8 @@ def raw(column: pa.Array) -> pa.Array:
         return column.cast(pa.binary())
     if pa.types.is_large_string(kind):
         return column.cast(pa.large_binary())
-    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind) or pa.types.is_time64(kind):
-        return column.cast(pa.int64())
+    if pa.types.is_temporal(kind) and kind.bit_width in {32, 64}:
+        return column.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
     return column
 
 
