@@ -48,7 +48,7 @@ def _value(column: pa.Array, place: int) -> Any:
 
 
 def raw(column: pa.Array) -> pa.Array:
-    """Return a key column in a form whose values Python can always hold: text as bytes, dates and times as whole numbers."""
+    """Return a key column in a form that Python can always hold: text as bytes, dates and times as whole numbers."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return raw(column.cast(kind.value_type))
