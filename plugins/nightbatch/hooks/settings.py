@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.facts import RunRef
-from nightbatch.core.run import Run, reference
 from nightbatch.hooks.ports import now
+
+if TYPE_CHECKING:
+    from nightbatch.core.run import Run
 
 BLANK: dict[str, Any] = {"source": "", "target": "", "prompt": "", "model": ""}
 
@@ -30,6 +32,8 @@ def partition(template: str, context: Mapping[str, Any]) -> str:
 
 def run_ref(settings: Enrichment, run: Run, context: Mapping[str, Any]) -> RunRef:
     """Make what the later tasks need to know of the run: ids and rules, no rows and no prompts."""
+    from nightbatch.core.run import reference
+
     dag_run: Any = context["dag_run"]
     ref = reference(settings, run, f"{dag_run.dag_id}/{dag_run.run_id}")
     if settings.deadline_hours is None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from nightbatch.core.approval import question
 from nightbatch.core.facts import RunRef
 from nightbatch.hooks import ports
 
@@ -35,6 +34,8 @@ class ApproveOperator(ApprovalOperator):
         ref = RunRef.from_xcom(self.run)
         if ref.approve_above_usd is None:
             return None
+
+        from nightbatch.core.approval import question
         from nightbatch.steps.quote import quote
 
         with ports.final_errors():
