@@ -228,7 +228,7 @@ class Landing:
     statuses: Counter[Status] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     odd: Counter[str] = field(default_factory=Counter)
-    """Lines of the last reading that were garbled, unknown, repeated or differing (repeated with another content)."""
+    """Lines of the last reading that were garbled, unknown, repeated, differing (repeated, but not alike) or untallied."""
     account: str | None = None
     seen: dict[bytes, int] = field(default_factory=dict)
     bill: Bill = field(init=False)
@@ -266,10 +266,15 @@ class Landing:
         return self.rows(ids, rows)
 
     def gap(self, counts: Mapping[str, int]) -> str | None:
-        """Compare what was read with the shard and with the batch's own counts, kind by kind; None: it tallies."""
+        """Say what of the shard has not been read, and what the batch's own counts say; None: all of it has been.
+
+        Where all has been read but the kinds differ from the counts, the lines stand, and are counted as untallied.
+        """
         told = {kind: count for kind, count in counts.items() if count and kind != "processing"}
         read = {kind: count for kind, count in self.kinds.items() if count}
-        if len(self.seen) == len(self.waiting) and (not told or read == told):
+        if len(self.seen) == len(self.waiting):
+            if untallied := (Counter(told) - Counter(read)).total():
+                self.odd["untallied"] = untallied
             return None
         odd = ", ".join(f"{count} {name}" for name, count in sorted(self.odd.items())) or "none odd"
         return f"{len(self.seen)} of {len(self.waiting)} results were read; lines: {read}, told: {told}, {odd}"
