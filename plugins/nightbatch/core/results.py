@@ -228,7 +228,7 @@ class Landing:
     statuses: Counter[Status] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     odd: Counter[str] = field(default_factory=Counter)
-    """Lines of the last reading that were garbled, unknown, repeated, differing (repeated, but not alike) or untallied."""
+    """Lines of the last reading: garbled, unknown, repeated, differing (repeated, but not alike), untallied."""
     account: str | None = None
     seen: dict[bytes, int] = field(default_factory=dict)
     bill: Bill = field(init=False)
