@@ -11,6 +11,7 @@
     │   ├── StoreUnfit        it lacks conditional writes: use another
     │   ├── StoreDenied       credentials or policy
     │   ├── Absent            an object that must be there is not
+    │   │   └── NoBucket          nor is its bucket: create it, or mend the URL
     │   └── Unreadable        it is there, but cannot be read
     ├── ApiError          look at the API
     │   ├── NotSent           a definite no: nothing was bought; may be sent again
@@ -79,6 +80,10 @@ class StoreDenied(StoreError):
 
 class Absent(StoreError):
     """An object that must exist does not."""
+
+
+class NoBucket(Absent):
+    """The bucket of a URL does not exist."""
 
 
 class Unreadable(StoreError):

@@ -18,6 +18,7 @@ from nightbatch.core.errors import (
     CanaryRejected,
     CapExceeded,
     InputError,
+    NoBucket,
     NotReconciled,
     NotSent,
     RunFailed,
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from nightbatch.steps.ledger import Ledger
 
 FINAL = (
-    InputError, AccountStopped, CanaryRejected, CapExceeded, NotReconciled, RunFailed, StoreUnfit, StoreDenied,
+    InputError, AccountStopped, CanaryRejected, CapExceeded, NoBucket, NotReconciled, RunFailed, StoreDenied,
+    StoreUnfit,
 )  # fmt: skip
 
 

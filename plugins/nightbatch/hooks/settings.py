@@ -25,9 +25,9 @@ def resolve(enrichment: Enrichment | None, context: Mapping[str, Any]) -> Enrich
 
 
 def partition(template: str, context: Mapping[str, Any]) -> str:
-    """Fill in the run's partition key, or yesterday's date (UTC) where the run has none."""
+    """Fill in the run's partition key, or yesterday's date (UTC) where the run has none; `/dt=1/` is `dt=1`."""
     key = getattr(context.get("dag_run"), "partition_key", None) or context.get("partition_key")
-    return template.replace("{partition_key}", key or (now() - timedelta(days=1)).date().isoformat())
+    return template.replace("{partition_key}", key or (now() - timedelta(days=1)).date().isoformat()).strip("/")
 
 
 def run_ref(settings: Enrichment, run: Run, context: Mapping[str, Any]) -> RunRef:

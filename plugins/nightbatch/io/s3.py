@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
-from nightbatch.core.errors import Absent, SettingsError, StoreDenied, StoreError, StoreUnfit
+from nightbatch.core.errors import Absent, NoBucket, SettingsError, StoreDenied, StoreError, StoreUnfit
 from nightbatch.core.ports import Entry
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def _told(error: Exception, url: str) -> StoreError:
         return StoreError(f"{url}: the store did not answer: {type(error).__name__}.")
     code = _code(error)
     if code == "NoSuchBucket":
-        return Absent(f"{url}: there is no such bucket.")
+        return NoBucket(f"{url}: there is no such bucket.")
     if code in _ABSENT:
         return Absent(f"{url} is not there.")
     if code in _DENIED:
