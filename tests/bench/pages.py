@@ -19,7 +19,7 @@ def table(measured: dict[str, Any]) -> str:
 
 def _compared(compared: dict[str, Any], load: str) -> list[str]:
     lines = [
-        f"{compared['rows']:,} rows, medians of {compared['repeats']} ({load}); a ratio is the SDK's figure over ours.",
+        f"{compared['rows']:,} rows, runs of each: {compared['repeats']}, medians ({load}); ratio: the SDK's over ours.",
         "",
         "| | seconds | CPU seconds | MB above imports |",
         "|---|---|---|---|",
@@ -84,7 +84,8 @@ def figure(measured: dict[str, Any], path: Path) -> None:
     for axes, title in ((time, "seconds"), (memory, "MB above the imports")):
         axes.set(xscale="log", yscale="log", xlabel="rows", title=title)
         axes.grid(visible=True, alpha=0.3)
-    time.legend()
+    if names:
+        time.legend()
     drawn.tight_layout()
     drawn.savefig(path, dpi=120)
     plt.close(drawn)
