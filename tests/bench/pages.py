@@ -19,7 +19,7 @@ def table(measured: dict[str, Any]) -> str:
 
 def _compared(compared: dict[str, Any], load: str) -> list[str]:
     lines = [
-        f"{compared['rows']:,} rows, runs of each: {compared['repeats']}, medians ({load}); ratio: the SDK's over ours.",
+        f"{compared['rows']:,} rows, medians of runs: {compared['repeats']} ({load}); ratio: the SDK's over ours.",
         "",
         "| | seconds | CPU seconds | MB above imports |",
         "|---|---|---|---|",
