@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anthropic
@@ -15,6 +15,7 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from nightbatch.core.errors import ApiUnavailable, Incomplete
 from nightbatch.emulator.embedded import running
 from nightbatch.emulator.settings import Pace, Settings
 from nightbatch.io.anthropic_api import AnthropicBatches
@@ -80,6 +81,20 @@ class Patient:
         raise last
 
 
+def retried(land: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a landing that is tried again after an error, as Airflow tries a task again."""
+
+    def persist(shard: Any) -> Any:
+        for _ in range(9):
+            try:
+                return land(shard)
+            except (ApiUnavailable, Incomplete) as error:
+                last = error
+        raise last
+
+    return persist
+
+
 def rows() -> list[dict[str, Any]]:
     """Make rows, with duplicates and some that cannot be asked."""
     made: list[dict[str, Any]] = [{"id": n, "body": f"ticket {n % (ROWS - 100)} is late"} for n in range(ROWS)]
@@ -100,6 +115,7 @@ def outcome(night: Any, s3: Any, to_parquet: Any) -> Any:
     with running(Settings(faults=tuple(FAULTS), seed=7, pace=Pace(seconds=0.02))) as emulator:
         client = anthropic.Anthropic(base_url=emulator.url, api_key="sk-test", max_retries=0)
         night.api, night.emulator = Patient(AnthropicBatches(client)), emulator
+        night.land = retried(night.land)
         report = night.run(
             canary="new", prompt="{{ body }}", answer_schema=SCHEMA, min_answered=0.5, max_batch_requests=300,
             max_batch_bytes=300_000,
