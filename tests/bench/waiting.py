@@ -240,4 +240,9 @@ class Requests(logging.Handler):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    if len(sys.argv) > 1:
+        asyncio.run(main(sys.argv[1]))
+    else:
+        from rows import show
+
+        show("waiting", TITLE, run())

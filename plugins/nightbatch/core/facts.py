@@ -66,6 +66,13 @@ class RunRef(Fact):
         """Tell whether the run's deadline has passed: nothing more is bought then."""
         return bool(self.deadline) and now >= datetime.fromisoformat(self.deadline)
 
+    def wait(self, batch: BatchId, *, owned: bool) -> dict[str, Any]:
+        """Return what the wait for a batch must know; a batch that another run has bought is never cancelled."""
+        return {
+            "batch": batch, "conn": self.anthropic_conn_id, "poll": self.poll_seconds,
+            "deadline": self.deadline, "cancel_at_deadline": owned, "cancel_on_fail": owned and self.cancel_on_fail,
+        }  # fmt: skip
+
     def to_dict(self) -> dict[str, Any]:
         """Return what XCom carries."""
         return asdict(self)

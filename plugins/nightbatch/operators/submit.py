@@ -14,7 +14,7 @@ from nightbatch.hooks import ports
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from nightbatch.steps.submit import Later
+    from nightbatch.steps.submit import Buyer, Later
 
 
 class SubmitOperator(BaseOperator):
@@ -32,16 +32,11 @@ class SubmitOperator(BaseOperator):
         self.run, self.lane = run, lane
 
     def execute(self, context: Context, event: Any = None) -> dict[str, Any]:
-        from nightbatch.steps.room import Rule
-        from nightbatch.steps.submit import Buyer, Late, Later
+        from nightbatch.steps.submit import Late, Later
 
         with ports.final_errors():
             ref = RunRef.from_xcom(self.run)
-            ledger, api = ports.ledger(ref.state, ref.aws_conn_id), ports.batches(ref.anthropic_conn_id)
-            owned = not self.lane["joined"]
-            rule = Rule(ref.max_in_flight_requests, admitted=bool((event or {}).get("admitted")))
-            late = Late(owned) if ref.late(ports.now()) else None
-            outcome = Buyer(ledger, api, ports.now, ports.timing(), rule, late).submit(self.lane["shard"])
+            outcome = self._buyer(ref, event or {}).submit(self.lane["shard"])
             if isinstance(outcome, Later):
                 self._wait(outcome, ref)
             if isinstance(outcome, Late):
@@ -49,10 +44,16 @@ class SubmitOperator(BaseOperator):
             if outcome.warning:
                 self.log.warning("%s", outcome.warning)
             self.log.info("Shard %s is batch %s.", self.lane["shard"], outcome.batch or "none: it was given up")
-            return {
-                "batch": outcome.batch, "conn": ref.anthropic_conn_id, "poll": ref.poll_seconds,
-                "deadline": ref.deadline, "cancel_at_deadline": owned, "cancel_on_fail": owned and ref.cancel_on_fail,
-            }  # fmt: skip
+            return ref.wait(outcome.batch, owned=not self.lane["joined"])
+
+    def _buyer(self, ref: RunRef, event: dict[str, Any]) -> Buyer:
+        from nightbatch.steps.room import Rule
+        from nightbatch.steps.submit import Buyer, Late
+
+        ledger, api = ports.ledger(ref.state, ref.aws_conn_id), ports.batches(ref.anthropic_conn_id)
+        rule = Rule(ref.max_in_flight_requests, admitted=bool(event.get("admitted")))
+        late = Late(owned=not self.lane["joined"]) if ref.late(ports.now()) else None
+        return Buyer(ledger, api, ports.now, ports.timing(), rule, late)
 
     def _wait(self, later: Later, ref: RunRef) -> NoReturn:
         from nightbatch.triggers.later import LaterTrigger
