@@ -78,12 +78,14 @@ class Enrichment:
     :param cancel_on_fail: cancel the batches of a task that a human marks failed.
     :param deadline_hours: cancel what has not ended by then and publish what there is.
     :param state: URL of the ledger; default: `_nightbatch/` beside the target.
+    :param table: an Iceberg table, `namespace.table`, in the place of `target`; `state` is needed then.
+    :param iceberg_conn_id: the connection of the table's catalog.
     """
 
     source: str
-    target: str
-    prompt: Prompt | str
-    model: str
+    target: str = ""
+    prompt: Prompt | str = ""
+    model: str = ""
     max_tokens: int = 1024
     partition: str = ""
     key: Sequence[str] = ()
@@ -111,6 +113,8 @@ class Enrichment:
     anthropic_conn_id: str = "anthropic_default"
     aws_conn_id: str = "aws_default"
     state: str | None = None
+    table: str | None = None
+    iceberg_conn_id: str = "iceberg_default"
 
     def override(self, params: Mapping[str, Any]) -> Enrichment:
         """Return the same with a run's parameters in place of the attributes of their names.
@@ -157,16 +161,23 @@ class Enrichment:
         return _folder(self.state) if self.state else keys.state_url(self.target)
 
     @property
+    def place(self) -> str:
+        """What names the output in the ledger: the target's URL, or the table."""
+        return f"iceberg:{self.table}" if self.table else self.target
+
+    @property
     def source_url(self) -> str:
         """The folder that holds the partition's files."""
         return _folder(self.source) + _folder(self.partition)
 
     def check(self) -> None:
         """Refuse what cannot work, before anything is read or bought."""
-        for name in ("source", "target", "model"):
+        self._check_table()
+        output = [] if self.table else ["target"]
+        for name in ("source", *output, "model"):
             if not str(getattr(self, name) or "").strip():
                 raise SettingsError(f"{name}: is missing.")
-        for name in ("source", "target", *(["state"] if self.state else [])):
+        for name in ("source", *output, *(["state"] if self.state else [])):
             if not str(getattr(self, name)).startswith("s3://"):
                 raise SettingsError(f"{name}: {getattr(self, name)!r} must be a URL such as s3://bucket/folder/.")
         if not self.user_template.strip():
@@ -179,8 +190,18 @@ class Enrichment:
             if isinstance(getattr(self, name), str) or len(set(given)) != len(given):
                 raise SettingsError(f"{name}: must be a list of different column names.")
 
+    def _check_table(self) -> None:
+        if not self.table:
+            return
+        if self.target:
+            raise SettingsError("table: stands in the place of target; give one of them.")
+        if not self.state:
+            raise SettingsError("state: is needed with table, such as s3://lake/_nightbatch/ticket_triage/.")
+        if "." not in self.table.strip("."):
+            raise SettingsError(f"table: {self.table!r} must be a name such as lake.ticket_triage.")
+
     def _check_places(self) -> None:
-        source, target, state = _folder(self.source), _folder(self.target), self.state_url
+        source, target, state = _folder(self.source), _folder(self.target) or self.place, self.state_url
         if target.startswith(source) or source.startswith(target):
             raise SettingsError(f"target: {target} and source: {source} lie inside each other; use separate folders.")
         if state.startswith((source, target)) or source.startswith(state):

@@ -56,6 +56,8 @@ class RunRef(Fact):
     deadline: str = ""
     anthropic_conn_id: str = "anthropic_default"
     aws_conn_id: str = "aws_default"
+    table: str | None = None
+    iceberg_conn_id: str = "iceberg_default"
 
     @property
     def scope(self) -> str:

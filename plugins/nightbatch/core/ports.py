@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol, runtime_checkable
+
+import pyarrow as pa
 
 from nightbatch.core.ids import BatchId
 
@@ -77,6 +79,20 @@ class Store(Reads, Creates, Removes, Protocol):
     """An object store below one root URL."""
 
     url: str
+
+
+@runtime_checkable
+class Table(Protocol):
+    """A table of a catalog: a partition of it is replaced by one commit, which readers see whole or not at all."""
+
+    def open(self, schema: pa.Schema, partition: str) -> Store:
+        """Create the table where it is not there; return the store that its data files go into."""
+
+    def replace(self, partition: str, files: Iterable[str], summary: dict[str, str], schema: pa.Schema) -> None:
+        """Let these files, by URL, be the partition; new columns are added, and `summary` goes with the commit."""
+
+    def summaries(self) -> list[dict[str, str]]:
+        """Return what went with each commit that leads to the present state, the oldest first."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:
     rules = {name: getattr(settings, name) for name in names - {"state", "target", "partition"}}
     return RunRef(
         state=settings.state_url,
-        target=settings.target,
+        target=settings.place,
         partition=run.partition,
         snapshot=run.snapshot,
         buyer=buyer,

@@ -95,6 +95,19 @@ def staged_schema(published: pa.Schema, partition: str) -> pa.Schema:
     return pa.schema([*typed, pa.field(PARTITION, pa.string())])
 
 
+def with_path(schema: pa.Schema, partition: str) -> pa.Schema:
+    """Add the columns of a partition's path that a schema does not have."""
+    values = values_of(partition)
+    return pa.schema([*schema, *(pa.field(name, values[name].type) for name in values if name not in schema.names)])
+
+
+def filled(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
+    """Give rows the columns of `with_path`."""
+    values, own = values_of(partition), set(rows.schema.names)
+    more = [pa.repeat(values[field.name], rows.num_rows) for field in schema if field.name not in own]
+    return pa.RecordBatch.from_arrays([*rows.columns, *more], schema=schema)
+
+
 def staged_rows(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
     """Give published rows the columns of `staged_schema`."""
     constants = {**values_of(partition), PARTITION: pa.scalar(partition)}

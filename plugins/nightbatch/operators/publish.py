@@ -13,6 +13,17 @@ from nightbatch.hooks import assets, ports
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from nightbatch.core.ports import Store, Table
+
+
+def output(ref: RunRef) -> Store | Table:
+    """Open what the run publishes into."""
+    if not ref.table:
+        return ports.store(ref.target, ref.aws_conn_id)
+    from nightbatch.hooks import iceberg
+
+    return iceberg.table(ref)
+
 
 class PublishOperator(BaseOperator):
     """Join rows and answers, replace the partition, and return the report, which is also the asset event's `extra`.
@@ -32,7 +43,7 @@ class PublishOperator(BaseOperator):
 
         with ports.final_errors():
             ref = RunRef.from_xcom(self.run)
-            ledger, target = ports.ledger(ref.state, ref.aws_conn_id), ports.store(ref.target, ref.aws_conn_id)
+            ledger, target = ports.ledger(ref.state, ref.aws_conn_id), output(ref)
             started = getattr(context["dag_run"], "start_date", None) or ports.now()
             report = publish(ref, ledger, target, ports.now, started)
             self.log.info("%d rows published, %s; %s USD.", report["rows"], report["by_status"], report["cost_usd"])

@@ -112,7 +112,7 @@ def _settings(enrichment: Enrichment, made: Frame) -> Mapping[str, Any]:
     """Everything besides the files that shapes rows and requests."""
     return {
         "source": enrichment.source_url,
-        "target": enrichment.target,
+        "target": enrichment.place,
         "kept": enrichment.kept,
         "key": list(enrichment.key),
         "template": enrichment.user_template,
@@ -184,7 +184,7 @@ def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatc
 def _run(enrichment: Enrichment, name: Snapshot, made: Frame, files: list[Entry], counts: tuple[int, int, int]) -> Run:
     parts, rows, requests = counts
     return Run(
-        snapshot=name, source=enrichment.source_url, target=enrichment.target, partition=enrichment.partition,
+        snapshot=name, source=enrichment.source_url, target=enrichment.place, partition=enrichment.partition,
         kept=enrichment.kept, key=list(enrichment.key), model=enrichment.model, max_tokens=enrichment.max_tokens,
         schema=dict(enrichment.schema) if enrichment.schema is not None else None,
         wire=made.wire.decode(), identity=made.identity.decode(), files=[list(entry) for entry in files],

@@ -23,23 +23,22 @@ from nightbatch.core.errors import Absent, RunFailed, StoreError
 from nightbatch.core.facts import RunRef
 from nightbatch.core.outcome import Status, commonest
 from nightbatch.core.output import Join
-from nightbatch.core.ports import Store
+from nightbatch.core.ports import Store, Table
 from nightbatch.core.run import Run
 from nightbatch.core.watch import Finding, Watch, judge, require_sound
 from nightbatch.steps import lease, sheets
 from nightbatch.steps.evidence import Evidence, evidence
-from nightbatch.steps.evolution import columns_before
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.overlap import ahead
 from nightbatch.steps.prices import prices
-from nightbatch.steps.profiles import profiles
+from nightbatch.steps.shelf import Catalogued, Folder
 
 FILE_ROWS, BATCH_ROWS = 1_000_000, 65_536
 
 
 def publish(
-    ref: RunRef, ledger: Ledger, target: Store, now: Callable[[], datetime], started: datetime
+    ref: RunRef, ledger: Ledger, target: Store | Table, now: Callable[[], datetime], started: datetime
 ) -> report.Report:
     """Publish a run's partition and return its report.
 
@@ -47,19 +46,24 @@ def publish(
     """
     run = ledger.run(ref.snapshot)
     watch = Watch(Checks.read(ref.checks), run.key)
+    shelf = Catalogued(target, run.partition) if isinstance(target, Table) else Folder(target, run.partition)
     found = evidence(ref, run, ledger)
     with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds), ExitStack() as stack:
-        join, sheets_made = _write(run, ledger, found, watch, target, stack)
+        store, join, sheets_made = _write(run, ledger, found, watch, shelf, stack)
         require_enough(ref, join.by_status, join.errors)
         reach("files uploaded")
-        findings = _judge(run, ledger, watch, join, target)
+        findings = _judge(run, ledger, watch, join, shelf)
         require_sound(findings)
         summary = _report(run, found, join, started, now())
-        before = columns_before(target, folder_of(run.partition))
+        before = shelf.columns_before()
         after = evolution.columns(join.schema)
         summary["schema_changes"] = evolution.changes(before, after) if before else []
         summary["checks"] = [one.to_json() for one in findings]
-        _replace(run.partition, target, sheets_made, {**summary, "profile": watch.profile}, join.schema)
+        marker = {**summary, "profile": watch.profile, "columns": after}
+        if isinstance(shelf, Catalogued):
+            shelf.replace(store, sheets_made, marker, sheets_made[0].schema)
+        else:
+            _replace(run.partition, store, sheets_made, marker, join.schema)
     ledger.store.create(keys.report(run.partition, run.snapshot), msgspec.json.encode(summary, order="sorted"))
     return summary
 
@@ -76,12 +80,12 @@ def require_enough(ref: RunRef, rows: Mapping[str, int], errors: Mapping[str, in
         )
 
 
-def _judge(run: Run, ledger: Ledger, watch: Watch, join: Join, target: Store) -> list[Finding]:
+def _judge(run: Run, ledger: Ledger, watch: Watch, join: Join, shelf: Folder | Catalogued) -> list[Finding]:
     parts = [keys.rows(run.snapshot, part) for part in range(run.parts)]
     repeats = watch.repeats(
         lambda: (rows for key in parts for rows in sheets.batches(ledger.store, key, run.key, BATCH_ROWS))
     )
-    history = profiles(target, run.partition, watch.checks.nights) if watch.profile else []
+    history = shelf.profiles(watch.checks.nights) if watch.profile else []
     answered = join.by_status.get(str(Status.ANSWERED), 0)
     return judge(watch, expected=run.rows, answered=answered, repeats=repeats, history=history)
 
@@ -92,12 +96,13 @@ def _rows(run: Run, ledger: Ledger, parts: range) -> Iterator[pa.RecordBatch]:
 
 
 def _write(
-    run: Run, ledger: Ledger, found: Evidence, watch: Watch, target: Store, stack: ExitStack
-) -> tuple[Join, list[sheets.Sheet]]:
+    run: Run, ledger: Ledger, found: Evidence, watch: Watch, shelf: Folder | Catalogued, stack: ExitStack
+) -> tuple[Store, Join, list[sheets.Sheet]]:
     """Upload all files of the partition without publishing one."""
     first = sheets.file(ledger.store, keys.rows(run.snapshot, 0)).schema_arrow
     join = Join(run.answer, [first.field(name) for name in run.kept])
     watch.require(join.schema)
+    store, schema = shelf.open(join.schema)
     made = list[sheets.Sheet]()
     folder = folder_of(run.partition)
     for window in found.windows():
@@ -105,14 +110,14 @@ def _write(
         for batch in ahead(_rows(run, ledger, window.parts)):
             if not made or made[-1].rows >= FILE_ROWS:
                 key = keys.part(folder, found.name, len(made))
-                made.append(stack.enter_context(sheets.Sheet(target, key, join.schema)))
-            made[-1].write(watch.see(join.join(batch)))
+                made.append(stack.enter_context(sheets.Sheet(store, key, schema)))
+            made[-1].write(shelf.fill(watch.see(join.join(batch)), schema))
         window.add(found.sums, join.uses)
     if not made:
-        made.append(stack.enter_context(sheets.Sheet(target, keys.part(folder, found.name, 0), join.schema)))
+        made.append(stack.enter_context(sheets.Sheet(store, keys.part(folder, found.name, 0), schema)))
     for sheet in made:
         sheet.close()
-    return join, made
+    return store, join, made
 
 
 def _replace(
@@ -132,7 +137,7 @@ def _replace(
     for sheet in made:
         sheet.commit()
         reach("file published")
-    marker = {**summary, "files": sorted(names), "schema_hash": digest, "columns": evolution.columns(schema)}
+    marker = {**summary, "files": sorted(names), "schema_hash": digest}
     if not target.create(success, msgspec.json.encode(marker)):
         raise StoreError(f"{target.url}{success}: somebody else has published at the same time. Publish again.")
     reach("_SUCCESS written")

@@ -1,0 +1,37 @@
+"""From a connection to an Iceberg catalog: its host is the catalog's URI, its extra PyIceberg's catalog properties.
+
+`{"type": "rest"}`, `{"type": "glue"}`, `{"type": "sql"}` and so on; login and password are a REST catalog's credential.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from nightbatch.core.facts import RunRef
+from nightbatch.core.ports import Table
+from nightbatch.hooks import ports
+
+
+def table(ref: RunRef) -> Table:
+    """Open a run's table; its files and metadata go through the run's `aws` connection."""
+    from airflow.sdk import BaseHook
+    from pyiceberg.catalog import load_catalog
+
+    from nightbatch.io import iceberg_files
+    from nightbatch.io.iceberg import IcebergTable
+
+    found = BaseHook.get_connection(ref.iceberg_conn_id)
+    given: dict[str, Any] = {name: str(value) for name, value in found.extra_dejson.items()}
+    if found.host:
+        given.setdefault("uri", found.host)
+    if found.login:
+        given.setdefault("credential", f"{found.login}:{found.password or ''}")
+
+    @cache
+    def opener(url: str) -> Any:
+        return ports.store(url, ref.aws_conn_id)
+
+    name = given.pop("name", ref.iceberg_conn_id)
+    catalog = load_catalog(name, **given, **iceberg_files.properties(opener))
+    return IcebergTable(catalog, ref.table or "", opener, given.get("table-location"))

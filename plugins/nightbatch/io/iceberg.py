@@ -1,0 +1,111 @@
+"""A table in an Iceberg catalog: a partition is replaced by one commit, and no file that was written is written anew.
+
+Metadata goes through our own store like everything else, so that it is whole, create-only and encrypted as asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo
+from pyiceberg.io.pyarrow import parquet_file_to_data_file
+from pyiceberg.table import Table, TableProperties, Transaction
+
+from nightbatch.core.errors import TargetError
+from nightbatch.core.ports import Store
+from nightbatch.core.warehouse import values_of
+
+TRIES = 5
+
+
+class IcebergTable:
+    """One table of a catalog, which is created with its first partition.
+
+    :param catalog: the catalog, whose file IO is `nightbatch.io.iceberg_files.StoreIO`.
+    :param name: `namespace.table`.
+    :param opener: opens a store below a URL.
+    :param location: where the table is to be created; None: where the catalog puts it.
+    """
+
+    def __init__(
+        self, catalog: Catalog, name: str, opener: Callable[[str], Store], location: str | None = None
+    ) -> None:
+        self.catalog, self.name, self.opener, self.location = catalog, name, opener, location
+
+    def open(self, schema: pa.Schema, partition: str) -> Store:
+        by = columns(partition)
+        if not self.catalog.table_exists(self.name):
+            self.catalog.create_namespace_if_not_exists(self.name.rpartition(".")[0])
+            table = self.catalog.create_table_if_not_exists(self.name, _open(schema), self.location)
+            with table.update_spec() as spec:
+                for column in by:
+                    spec.add_identity(column)
+        return self.opener(self.catalog.load_table(self.name).location().rstrip("/") + "/data/")
+
+    def replace(self, partition: str, files: Iterable[str], summary: dict[str, str], schema: pa.Schema) -> None:
+        urls = set(files)
+        for left in reversed(range(TRIES)):
+            table = self.catalog.load_table(self.name)
+            try:
+                with table.transaction() as transaction:
+                    with transaction.update_schema() as update:
+                        update.union_by_name(_open(schema))
+                    _replace(table, transaction, partition, urls, summary)
+                return
+            except (CommitFailedException, ValidationException):
+                if not left:
+                    raise
+
+    def summaries(self) -> list[dict[str, str]]:
+        try:
+            metadata = self.catalog.load_table(self.name).metadata
+        except NoSuchTableError:
+            return []
+        found, at = list[dict[str, str]](), metadata.current_snapshot_id
+        while at is not None and (snapshot := metadata.snapshot_by_id(at)) is not None:
+            if snapshot.summary is not None:
+                found.append(dict(snapshot.summary.additional_properties))
+            at = snapshot.parent_snapshot_id
+        return found[::-1]
+
+
+def columns(partition: str) -> list[str]:
+    """Name the columns that a partition's path gives values to. Raises TargetError where a folder gives none."""
+    folders = [folder for folder in partition.strip("/").split("/") if folder]
+    values = values_of(partition)
+    if len(values) < len(folders) or not all(value.is_valid for value in values.values()):
+        raise TargetError(f"partition: {partition!r} must be folders such as dt=2026-11-21, to be columns of a table.")
+    return list(values)
+
+
+def _replace(table: Table, transaction: Transaction, partition: str, urls: set[str], summary: dict[str, str]) -> None:
+    """Take the partition's other files out and put the new ones in, in one snapshot; none if nothing changes."""
+    old = {task.file.file_path: task.file for task in table.scan(_where(partition)).plan_files()}
+    if old.keys() == urls:
+        return
+    metadata = transaction.table_metadata
+    if metadata.name_mapping() is None:  # the files carry names, no field ids; later columns join it by themselves
+        names = metadata.schema().name_mapping.model_dump_json()
+        transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: names})
+    new = [parquet_file_to_data_file(table.io, metadata, url) for url in sorted(urls - old.keys())]
+    with transaction.update_snapshot(snapshot_properties=summary).overwrite() as snapshot:
+        for url in old.keys() - urls:
+            snapshot.delete_data_file(old[url])
+        for file in new:
+            snapshot.append_data_file(file)
+
+
+def _where(partition: str) -> BooleanExpression:
+    found: BooleanExpression = AlwaysTrue()
+    for name, value in values_of(partition).items():
+        same: BooleanExpression = EqualTo(name, str(value))  # type: ignore[call-arg,arg-type]
+        found = And(found, same)
+    return found
+
+
+def _open(schema: pa.Schema) -> pa.Schema:
+    """Let every column be empty, so that what a source requires tonight binds no other night."""
+    return pa.schema([field.with_nullable(True).remove_metadata() for field in schema])

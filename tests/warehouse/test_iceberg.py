@@ -1,0 +1,184 @@
+"""An Iceberg table in the place of a target: a partition is one commit, which readers see whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from pyiceberg.catalog import load_catalog
+from pyiceberg.table import Table
+from tests.once.flow import SOURCE, Flow, put, rows
+from tests.once.memory import MemoryWorld
+
+from nightbatch.core.enrichment import Enrichment
+from nightbatch.core.errors import RunFailed, SettingsError, TargetError
+from nightbatch.core.facts import RunRef
+from nightbatch.hooks import iceberg
+from nightbatch.steps.publish import publish
+
+NAME, STATE = "lake.triage", "s3://lake/_nightbatch/triage/"
+SEAL = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:000000000000:key/abc"}
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """Run an S3 server."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+class Night:
+    """A table of its own in a SQL catalog on S3, published into by runs over a ledger in memory."""
+
+    def __init__(self, catalog: dict[str, str]) -> None:
+        self.world, self.catalog, self.runs = MemoryWorld(), catalog, 0
+        self.written: Any = None
+
+    def publish(self, partition: str, texts: Sequence[str], **more: Any) -> dict[str, Any]:
+        source = self.world.store(SOURCE)
+        source.remove([entry.key for entry in source.list(f"{partition}/")])
+        put(source, f"{partition}/part-0.parquet", rows(texts))
+        self.runs += 1
+        given: dict[str, Any] = {
+            "source": SOURCE, "table": NAME, "state": STATE, "key": ["id"], "prompt": "Say: {{ text }}",
+            "model": "claude-haiku-4-5", "partition": partition, "canary": "never", "min_answered": 0.9,
+        }  # fmt: skip
+        asked = Enrichment(**(given | more))
+        flow = Flow(self.world, asked, buyer=f"dag/{self.runs}")
+        ref = replace(flow.prepare(), target=asked.place)
+        for lane in flow.plan(ref):
+            flow.wait(flow.submit(lane.shard))
+            flow.land(lane.shard)
+        if self.written is None:
+            wired = {**ref.to_dict(), "table": NAME, "iceberg_conn_id": "ice", "aws_conn_id": "aws_ice"}
+            self.written = iceberg.table(RunRef.from_xcom(wired))
+        return publish(ref, flow.ledger, self.written, self.world.now, self.world.now())
+
+    @property
+    def table(self) -> Table:
+        """The table as any other client of the catalog sees it."""
+        return load_catalog("ice", **self.catalog).load_table(NAME)
+
+    def held(self) -> list[tuple[str, str]]:
+        found = self.table.scan().to_arrow().to_pylist()
+        return sorted((str(row["dt"]), row["answer"].removeprefix("about Say: ")) for row in found)
+
+    def files(self) -> set[str]:
+        return {task.file.file_path for task in self.table.scan().plan_files()}
+
+
+@pytest.fixture
+def night(s3: str, tmp_path: Path) -> Iterator[Night]:
+    client = boto3.resource(
+        "s3", endpoint_url=s3, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any"
+    )
+    client.Bucket("lake").create()
+    client.Bucket("lake").objects.delete()
+    extra = {"endpoint_url": s3, "region_name": "us-east-1", "service_config": {"s3": {"extra_args": SEAL}}}
+    properties = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": "s3://lake/ice"}
+    reader = {"s3.endpoint": s3, "s3.access-key-id": "any", "s3.secret-access-key": "any", "s3.region": "us-east-1"}
+    with pytest.MonkeyPatch.context() as environment:
+        for name, connection in (
+            ("ICE", {"conn_type": "generic", "extra": {**properties, "name": "ice"}}),
+            ("AWS_ICE", {"conn_type": "aws", "login": "any", "password": "any", "extra": extra}),
+        ):
+            environment.setenv(f"AIRFLOW_CONN_{name}", json.dumps(connection))
+        yield Night({**properties, **reader})
+
+
+def test_nights_are_partitions_of_one_table(night: Night) -> None:
+    night.publish("dt=2026-11-20", ["a", "b"])
+    night.publish("dt=2026-11-21", ["b", "c"])
+    assert night.held() == [("2026-11-20", "a"), ("2026-11-20", "b"), ("2026-11-21", "b"), ("2026-11-21", "c")]
+    assert [field.name for field in night.table.spec().fields] == ["dt"]
+
+
+def test_a_night_published_again_replaces_its_files_in_one_snapshot_and_touches_no_others(night: Night) -> None:
+    night.publish("dt=2026-11-20", ["a", "b"])
+    first = night.files()
+    night.publish("dt=2026-11-21", ["c"])
+    both = night.files()
+    assert first < both
+    night.publish("dt=2026-11-21", ["c", "d"])
+    assert night.held() == [("2026-11-20", "a"), ("2026-11-20", "b"), ("2026-11-21", "c"), ("2026-11-21", "d")]
+    assert first < night.files()
+    assert not (both - first) & night.files()
+    assert len(night.table.history()) == 3
+
+
+def test_each_snapshot_is_a_whole_state(night: Night) -> None:
+    for texts in (["a"], ["a", "b"], ["b"]):
+        night.publish("dt=2026-11-20", texts)
+    counts = [night.table.scan(snapshot_id=one.snapshot_id).count() for one in night.table.history()]
+    assert counts == [1, 2, 1]
+
+
+def test_publishing_the_same_again_commits_nothing(night: Night) -> None:
+    night.publish("dt=2026-11-20", ["a"])
+    night.publish("dt=2026-11-20", ["a"])
+    assert len(night.table.history()) == 1
+
+
+def test_the_report_is_in_the_snapshot_s_summary(night: Night) -> None:
+    report = night.publish("dt=2026-11-20", ["a", "b"])
+    snapshot = night.table.current_snapshot()
+    assert snapshot is not None
+    assert snapshot.summary is not None
+    assert json.loads(snapshot.summary.additional_properties["nightbatch.report"]) == report
+    assert snapshot.summary.additional_properties["nightbatch.partition"] == "dt=2026-11-20"
+
+
+def test_a_new_column_is_added_and_old_files_stay(night: Night) -> None:
+    night.publish("dt=2026-11-20", ["a"])
+    night.publish("dt=2026-11-21", ["b"], keep=["id", "text"])
+    texts = {(str(row["dt"]), row["text"]) for row in night.table.scan().to_arrow().to_pylist()}
+    assert texts == {("2026-11-20", None), ("2026-11-21", "b")}
+
+
+def test_a_red_check_commits_nothing(night: Night) -> None:
+    checks = {"drift": {"columns": ["answer"], "most": 0.2, "level": "red"}}
+    night.publish("dt=2026-11-20", ["a", "b"] * 20, checks=checks)
+    with pytest.raises(RunFailed, match="drift"):
+        night.publish("dt=2026-11-21", ["a"] * 40, checks=checks)
+    assert len(night.table.history()) == 1
+
+
+def test_data_and_metadata_are_sealed(night: Night, s3: str) -> None:
+    night.publish("dt=2026-11-20", ["a"])
+    client = boto3.client(
+        "s3", endpoint_url=s3, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any"
+    )
+    written = [item["Key"] for item in client.list_objects_v2(Bucket="lake", Prefix="ice/")["Contents"]]
+    heads = {key: client.head_object(Bucket="lake", Key=key) for key in written}
+    assert {key.rpartition(".")[2] for key in heads} == {"json", "avro", "parquet"}
+    assert [key for key, head in heads.items() if head.get("SSEKMSKeyId") != SEAL["SSEKMSKeyId"]] == []
+
+
+@pytest.mark.parametrize("partition", ["2026-11-20", "dt=__HIVE_DEFAULT_PARTITION__"])
+def test_a_partition_that_is_no_column_is_refused(night: Night, partition: str) -> None:
+    with pytest.raises(TargetError, match="folders such as"):
+        night.publish(partition, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"table": NAME, "target": "s3://lake/out/", "state": STATE}, "in the place of target"),
+        ({"table": NAME}, "state: is needed"),
+        ({"table": "triage", "state": STATE}, "must be a name"),
+        ({}, "target: is missing"),
+    ],
+)
+def test_a_table_stands_in_the_place_of_a_target(given: dict[str, str], told: str) -> None:
+    asked = Enrichment(source=SOURCE, prompt="Say: {{ text }}", model="claude-haiku-4-5", **given)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match=told):
+        asked.check()
