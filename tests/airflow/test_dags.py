@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from nightbatch.emulator.embedded import Emulator
 from nightbatch.local.environment import connections, plain_env
 from nightbatch.local.settings import EMULATOR, PROJECT, S3, Settings
 from nightbatch.local.stack import Stack
@@ -158,6 +160,38 @@ def test_a_mistake_in_the_form_buys_nothing_and_says_what_to_do(bench: Bench, re
     failed = bench.test_dag(CONF | {"prompt": "About {{ produkt }}"})
     assert "the template names 'produkt', but the source has no such column" in failed.stdout
     assert bench.stack.books()["bought"] == bought
+
+
+FAULTS = (
+    {"where": "row", "what": "errored", "type": "api_error", "probability": 0.08},
+    {"where": "row", "what": "expired", "probability": 0.08},
+    {"where": "row", "what": "errored", "type": "overloaded_error", "probability": 0.05},
+    {"where": "row", "what": "invalid_json", "probability": 0.04},
+    {"where": "row", "what": "refusal", "probability": 0.03},
+    {"where": "row", "what": "max_tokens", "probability": 0.03},
+    {"where": "results", "what": "reset", "probability": 0.3},
+    {"where": "results", "what": "cut_clean", "probability": 0.3},
+    {"where": "results", "what": "garbled", "lines": 2, "probability": 0.3},
+)
+
+
+def test_a_night_in_which_everything_fails_publishes_every_row_with_its_reason(bench: Bench, reviews: pa.Table) -> None:
+    partition = "country=NZ/dt=2026-11-22"
+    changed = [f"{text} once more" for text in reviews["text"].to_pylist()]
+    rows = reviews.set_column(2, "text", pa.array(changed))
+    bench.stack.lake.put_table(f"shop/reviews/{partition}/a.parquet", rows)
+    emulator = Emulator(bench.stack.emulator_url)
+    emulator.faults(*FAULTS)
+    ran = bench.test_dag(CONF | {"partition": partition, "min_answered": 0.5, "canary": "always"})
+    emulator.clear_faults()
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    assert "state=success" in ran.stdout
+    out = bench.stack.lake.table(f"shop/stars/{partition}/")
+    told = json.loads(bench.stack.lake.get(f"shop/stars/{partition}/_SUCCESS"))
+    assert out["review_id"].to_pylist() == rows["review_id"].to_pylist()
+    assert told["by_status"] == dict(Counter(out["_status"].to_pylist()))
+    assert all(row["_error"] for row in out.to_pylist() if row["_status"] != "answered")
+    assert MARK not in ran.stdout + ran.stderr
 
 
 def test_no_row_reaches_airflow(bench: Bench, outcome: subprocess.CompletedProcess[str]) -> None:
