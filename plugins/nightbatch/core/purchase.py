@@ -27,10 +27,10 @@ class Timing:
     """From the post fact to the last byte of the body."""
     answer: float = 1000
     """From the last byte to the answer: the SDK's own limit is 600, and TCP sends a lost byte again for 925."""
-    settle: float = 300
+    settle: float = 60
     """From the sender's end until what it sent is surely created and listed, or never will be."""
-    clock_slack: float = 600
-    """By how much the API's clock and those of the workers may differ."""
+    clock_slack: float = 330
+    """By how much the API's clock and those of the workers may differ: five minutes and some."""
     look: float = 15
     """Until the second look for an orphan; the pauses grow from there."""
     patience: float = 86_400
