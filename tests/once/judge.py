@@ -15,6 +15,7 @@ from nightbatch.core import keys
 from nightbatch.core.errors import BatchGone
 from nightbatch.core.outcome import SETTLED
 from nightbatch.core.ports import Batch, Batches, Store
+from nightbatch.io.memory_api import MemoryBatches
 from nightbatch.steps import sheets
 
 TABLE = "NIGHTBATCH_TABLE"
@@ -29,6 +30,10 @@ def paid(api: Batches) -> Counter[bytes]:
         if batch.ended:
             found.update(_answered(api, batch))
     return found
+
+
+def _sold(api: MemoryBatches) -> Counter[bytes]:
+    return Counter({bytes.fromhex(name): count for name, count in api.bought().items() if len(name) == 40})
 
 
 def _all(api: Batches) -> Iterator[Batch]:
@@ -71,8 +76,9 @@ class Verdict:
 
 
 def verdict(*flows: Flow) -> Verdict:
-    """Judge what the flows of one account have done."""
-    bought = paid(flows[0].world.api())
+    """Judge what the flows of one account have done. An API in memory also tells what it can no longer show."""
+    api = flows[0].world.api()
+    bought = _sold(api) if isinstance(api, MemoryBatches) else paid(api)
     kept: set[bytes] = set()
     for flow in flows:
         kept |= landed(flow.ledger.store)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.once import processes
 from tests.once.conftest import Judged
-from tests.once.flow import TARGET, Flow, RealWorld, published, rows, settings
+from tests.once.flow import QUICK, TARGET, Flow, RealWorld, published, rows, settings
 from tests.once.points import points
 from tests.stores.proxy import proxying
 
@@ -119,6 +120,7 @@ def test_a_create_that_goes_wrong_buys_once(
 def test_two_runs_of_one_partition_at_once_buy_once(
     world: RealWorld, emulator: Emulator, judged: Judged, undisturbed: list[object]
 ) -> None:
+    world = RealWorld(world.s3, world.emulator, replace(QUICK, lease=30))
     world.make_bucket(rows(TEXTS))
     asked = settings(max_batch_requests=2)
     running = [processes.start(world, asked, f"dag/{number}") for number in range(4)]
