@@ -14,8 +14,8 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 from tests.money.shop import SOURCE, TARGET, Shop, enrichment, texts
+from tests.s3 import serving
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
@@ -31,11 +31,8 @@ PROMPT = "Summarise: {{ body }}"
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """Serve S3."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serving() as url:
+        yield url
 
 
 @pytest.fixture

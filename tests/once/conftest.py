@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from moto.server import ThreadedMotoServer
 from tests.once.flow import Flow, RealWorld
 from tests.once.judge import Table, Verdict, verdict
+from tests.s3 import serving
 
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.settings import Pace, Settings
@@ -41,11 +41,8 @@ def judged(table: Table) -> Judged:
 def s3_url() -> Iterator[str]:
     """Run moto for the whole session."""
     os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serving() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
+from tests.s3 import serving
 
 from nightbatch.core.errors import ApiUnavailable, Incomplete
 from nightbatch.emulator.embedded import running
@@ -52,15 +52,13 @@ FAULTS = [
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
     """Run a real S3 server and return a client of it."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    client = boto3.client(
-        "s3", endpoint_url=f"http://127.0.0.1:{server.get_host_and_port()[1]}", region_name="us-east-1",
-        aws_access_key_id="key", aws_secret_access_key="secret", config=Config(s3={"addressing_style": "path"}),
-    )  # fmt: skip
-    client.create_bucket(Bucket="lake")
-    yield client
-    server.stop()
+    with serving() as url:
+        client = boto3.client(
+            "s3", endpoint_url=url, region_name="us-east-1",
+            aws_access_key_id="key", aws_secret_access_key="secret", config=Config(s3={"addressing_style": "path"}),
+        )  # fmt: skip
+        client.create_bucket(Bucket="lake")
+        yield client
 
 
 class Patient:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
+from tests.s3 import serving
 from tests.stores.proxy import Proxy, proxying
 from tests.stores.seaweed import ACCESS, SECRET, seaweed
 
@@ -36,11 +36,8 @@ def opener(endpoint: str) -> Open:
 def moto_url() -> Iterator[str]:
     """Run moto for the whole session, and return its URL."""
     os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serving() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

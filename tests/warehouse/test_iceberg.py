@@ -10,11 +10,11 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Table
 from tests.once.flow import SOURCE, Flow, put, rows
 from tests.once.memory import MemoryWorld
+from tests.s3 import serving
 
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import RunFailed, SettingsError, TargetError
@@ -29,11 +29,8 @@ SEAL = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """Run an S3 server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serving() as url:
+        yield url
 
 
 class Night:

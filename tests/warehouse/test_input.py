@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from airflow.triggers.base import TriggerEvent
-from moto.server import ThreadedMotoServer
+from tests.s3 import serving
 
 from nightbatch.core.arrival import arrived
 from nightbatch.core.enrichment import Enrichment
@@ -24,10 +24,11 @@ SCHEDULED, MANUAL = "scheduled__2026-11-22T00:00:00+00:00", "manual__2026-11-22T
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Any]:
     """Run an S3 server and return a bucket of it, which the connection `aws_test` reaches."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
+    with serving() as url:
+        yield from _open(url)
+
+
+def _open(url: str) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as environment:
         extra = f"%7B%22endpoint_url%22%3A%22{url.replace(':', '%3A').replace('/', '%2F')}%22%7D"
         environment.setenv("AIRFLOW_CONN_AWS_TEST", f"aws://any:any@/?__extra__={extra}")
@@ -37,7 +38,6 @@ def bucket() -> Iterator[Any]:
         made = s3.Bucket("lake")
         made.create()
         yield made
-    server.stop()
 
 
 def trigger(key: str, run_name: str = SCHEDULED, **more: str) -> InputTrigger:

@@ -9,8 +9,8 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from tests.once.flow import SOURCE, TARGET, Flow, RealWorld, put, rows
+from tests.s3 import serving
 
 from nightbatch.__main__ import main
 from nightbatch.core.errors import SettingsError
@@ -25,10 +25,11 @@ SEAL = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
     """Run an S3 server that the connection `aws_sealed` reaches; return a client of it."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
+    with serving() as url:
+        yield from _open(url)
+
+
+def _open(url: str) -> Iterator[Any]:
     extra = {"endpoint_url": url, "region_name": "us-east-1", "service_config": {"s3": {"extra_args": SEAL}}}
     connection = {"conn_type": "aws", "login": "any", "password": "any", "extra": extra}
     sealed.cache_clear()
@@ -40,9 +41,8 @@ def s3() -> Iterator[Any]:
         environment.setenv("NIGHTBATCH_S3_EXTRA_ARGS", json.dumps(SEAL))
         client = boto3.client("s3")
         client.create_bucket(Bucket="lake")
-        boto3.resource("s3").Bucket("lake").objects.delete()  # all moto servers of a process share their buckets
+        boto3.resource("s3").Bucket("lake").objects.delete()
         yield client
-    server.stop()
 
 
 @pytest.fixture(scope="module")
