@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, BinaryIO, NamedTuple, Protocol, runtime_checkable
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 from nightbatch.core.ids import BatchId
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Entry(NamedTuple):
