@@ -62,7 +62,8 @@ def waiting_operator() -> Any:
     pushed: dict[str, Any] = {}
     operator = AnthropicBatchOperator(task_id="waiting", requests=requests(5), poll_interval=0.05)
     batch_id = operator.execute(context(pushed))
-    kinds = [result.result.type for result in AnthropicHook().stream_batch_results(batch_id)]
+    hook = AnthropicHook()  # held: a client that is collected closes its stream under its reader
+    kinds = [result.result.type for result in hook.stream_batch_results(batch_id)]
     return {"batch_id": batch_id, "pushed": pushed, "kinds": kinds}
 
 
