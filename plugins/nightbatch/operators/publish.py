@@ -37,6 +37,7 @@ class PublishOperator(BaseOperator):
     def __init__(self, *, run: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run = run
+        self.report: dict[str, Any] = {}
 
     def execute(self, context: Context) -> dict[str, Any]:
         from nightbatch.steps.publish import publish
@@ -45,7 +46,7 @@ class PublishOperator(BaseOperator):
             ref = RunRef.from_xcom(self.run)
             ledger, target = ports.ledger(ref.state, ref.aws_conn_id), output(ref)
             started = getattr(context["dag_run"], "start_date", None) or ports.now()
-            report = publish(ref, ledger, target, ports.now, started)
+            self.report = report = publish(ref, ledger, target, ports.now, started)
             self.log.info("%d rows published, %s; %s USD.", report["rows"], report["by_status"], report["cost_usd"])
             if report["schema_changes"]:
                 self.log.warning("Columns changed since the last partition: %s.", "; ".join(report["schema_changes"]))
@@ -53,3 +54,10 @@ class PublishOperator(BaseOperator):
                 self.log.warning("check %(check)s has not passed: %(value)s, limit %(limit)s", one)
             assets.tell(context, self.outlets, report)
             return report
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> Any:
+        """Tell OpenLineage what was read and written; called by its provider, where that is installed."""
+        from nightbatch.hooks import lineage
+
+        ref = RunRef.from_xcom(self.run)
+        return lineage.published(ports.ledger(ref.state, ref.aws_conn_id).run(ref.snapshot).source, self.report)
