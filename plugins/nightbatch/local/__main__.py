@@ -17,6 +17,7 @@ from nightbatch.local.ports import free_port, is_free
 from nightbatch.local.settings import PROJECT, Settings
 from nightbatch.local.signals import ending_by_exception
 from nightbatch.local.stack import Stack
+from nightbatch.local.warehouse import open_doors, print_warehouse
 
 UI_PORT = 8080
 WIDTH_WITHOUT_TERMINAL = 140
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = _console()
     stay = given.command == "up"
     port = given.port or (_ui_port(console) if stay else None)
-    settings = Settings(home=given.home or PROJECT / ".local" / given.command, ui_port=port)
+    settings = Settings(home=given.home or PROJECT / ".local" / given.command, ui_port=port, schedules=True)
     try:
         with ending_by_exception():
             _run(settings, console, stay=stay)
@@ -46,8 +47,10 @@ def _run(settings: Settings, console: Console, *, stay: bool) -> None:
 
     with Stack(settings, tell=tell) as stack:
         tell(f"Airflow is at {stack.airflow.url}: user {stack.airflow.user}, password {stack.airflow.password}")
+        open_doors(stack)
         reports = run_nights(stack, console)
         print_outcome(stack, reports, console)
+        print_warehouse(stack, reports, console)
         if stay:
             _stay(stack, console)
     tell("stopped")
