@@ -15,10 +15,10 @@ import pytest
 from tests.once.flow import SOURCE, TARGET, Flow, RealWorld, put, settings
 
 from nightbatch.core.errors import RunFailed, SourceError
+from nightbatch.core.loading import Loading
 from nightbatch.core.ports import Batches, Store
 from nightbatch.core.report import Report
 from nightbatch.core.schema import api_schema
-from nightbatch.core.warehouse import Loading
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.responders import tickets
 from nightbatch.emulator.settings import Pace, Settings

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightbatch.core.errors import LoadError, NotReconciled, Republished, SettingsError, TargetError
-from nightbatch.core.warehouse import Loading
+from nightbatch.core.loading import Loading
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.steps.load import load
 

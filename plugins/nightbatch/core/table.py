@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nightbatch.core.errors import TargetError
-from nightbatch.core.warehouse import HOLE, PARTITION, STAGED, Loading, Statement
+from nightbatch.core.loading import Loading
+from nightbatch.core.warehouse import HOLE, PARTITION, STAGED, Statement
 
 WIDER: Mapping[str, set[str]] = {
     "tinyint": {"smallint", "integer", "bigint", "float", "double"},

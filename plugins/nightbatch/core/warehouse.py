@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from nightbatch.core.errors import SettingsError, TargetError
+from nightbatch.core.errors import TargetError
 
 PARTITION = "_partition"
 """The column that says which partition a row came from; loads replace by it."""
 STAGED = "_nightbatch_staged"
-MODES = ("replace", "merge")
 LONGEST_NAME = 63
 
 HOLE = "\0"
@@ -43,30 +41,6 @@ class Warehouse(Protocol):
 
     def run(self, statement: Statement) -> int:
         """Run a statement; return the first value of its result, or 0 where it has none."""
-
-
-@dataclass(frozen=True)
-class Loading:
-    """Where a dataset goes and how.
-
-    :param table: the table, or `schema.table`; created where it is not there.
-    :param mode: `replace`: the rows of a partition replace those it had. `merge`: one row for each key, that of the
-        newest partition that has it.
-    :param key: columns that identify a row; needed for `merge`.
-    """
-
-    table: str
-    mode: str = "replace"
-    key: Sequence[str] = ()
-
-    def check(self) -> None:
-        """Refuse what cannot work."""
-        if self.mode not in MODES:
-            raise SettingsError(f"mode: {self.mode!r} must be one of {', '.join(MODES)}.")
-        if self.mode == "merge" and not self.key:
-            raise SettingsError("key: merge needs the columns that identify a row.")
-        if not self.table.strip() or self.table.count(".") > 1 or not all(self.table.split(".")):
-            raise SettingsError(f"table: {self.table!r} must be a name such as ticket_triage or mart.ticket_triage.")
 
 
 def values_of(partition: str) -> dict[str, pa.Scalar]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from nightbatch.core.warehouse import Loading
+from nightbatch.core.loading import Loading
 from nightbatch.hooks import assets, ports
 
 if TYPE_CHECKING:

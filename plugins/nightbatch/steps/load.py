@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from nightbatch.core import keys
 from nightbatch.core.errors import Absent, NotReconciled, Republished, TargetError
+from nightbatch.core.loading import Loading
 from nightbatch.core.ports import Reads
 from nightbatch.core.table import distinct, evolve, replacement, tally
-from nightbatch.core.warehouse import STAGED, Loading, Warehouse, staged_rows, staged_schema
+from nightbatch.core.warehouse import STAGED, Warehouse, staged_rows, staged_schema
 from nightbatch.steps import sheets
 
 BATCH_ROWS = 65_536
