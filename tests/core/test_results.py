@@ -9,8 +9,9 @@ import pytest
 
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.ids import BatchId
+from nightbatch.core.landing import Landing
 from nightbatch.core.price import DEFAULT
-from nightbatch.core.results import Landing
+from nightbatch.core.roll import Roll
 
 TEXT = AnswerType()
 MOOD = AnswerType(
@@ -42,7 +43,7 @@ def tool(value: Any) -> dict[str, Any]:
 
 
 def landing(answer: AnswerType = TEXT, count: int = 1) -> Landing:
-    return Landing(answer, BatchId("msgbatch_1"), DEFAULT, set(IDS[:count]))
+    return Landing(answer, BatchId("msgbatch_1"), DEFAULT, Roll(IDS[:count]))
 
 
 def land(result: dict[str, Any], answer: AnswerType = TEXT) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.bill import Bill
 from nightbatch.core.ids import BatchId
+from nightbatch.core.landing import Landing
 from nightbatch.core.price import DEFAULT
-from nightbatch.core.results import Landing
+from nightbatch.core.roll import Roll
 
 ID = bytes(20)
 MILLION = 1_000_000
@@ -21,7 +22,7 @@ def landed(model: str | None, **usage: Any) -> tuple[Decimal | None, Bill]:
     message = {"content": [{"type": "text", "text": "yes"}], "stop_reason": "end_turn", "usage": usage}
     message |= {} if model is None else {"model": model}
     line = {"custom_id": ID.hex(), "result": {"type": "succeeded", "message": message}}
-    landing = Landing(AnswerType(None), BatchId("b"), DEFAULT, {ID}, "claude-haiku-4-5")
+    landing = Landing(AnswerType(None), BatchId("b"), DEFAULT, Roll([ID]), "claude-haiku-4-5")
     rows = landing.add(json.dumps(line).encode() + b"\n")
     return rows.column("cost_usd")[0].as_py(), landing.bill
 

@@ -15,9 +15,10 @@ from nightbatch.core.answer import AnswerType
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import NightbatchError
 from nightbatch.core.ids import BatchId
+from nightbatch.core.landing import Landing
 from nightbatch.core.outcome import Status
 from nightbatch.core.price import DEFAULT
-from nightbatch.core.results import Landing
+from nightbatch.core.roll import Roll
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.steps import sheets
 from nightbatch.steps.prepare import prepare
@@ -86,7 +87,7 @@ lines = st.builds(
 @QUIET
 @given(st.lists(lines, max_size=12), st.sampled_from([MOOD, AnswerType()]))
 def test_any_lines_land_each_request_once(given_lines: list[bytes], answer: AnswerType) -> None:
-    landing = Landing(answer, BatchId("msgbatch_1"), DEFAULT, set(IDS))
+    landing = Landing(answer, BatchId("msgbatch_1"), DEFAULT, Roll(IDS))
     tables = [landing.add(b"\n".join(given_lines)), landing.missing("not told")]
     rows = pa.Table.from_batches(tables).to_pylist()
     assert sorted(row["id"] for row in rows) == IDS

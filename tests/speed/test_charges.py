@@ -5,13 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightbatch.core.bill import Bill
-from nightbatch.core.charges import charged, counted, decimals
+from nightbatch.core.charges import Used, charged, decimals
+from nightbatch.core.landed import COST
 from nightbatch.core.price import DEFAULT, PICO, Prices, Usage
-from nightbatch.core.results import COST
 
 TOKENS = st.integers(0, 300_000)
 USAGES = st.builds(
@@ -31,7 +32,12 @@ def alone(prices: Prices, used: list[tuple[str, Usage] | None]) -> list[Decimal 
 @given(USED, st.sampled_from([DEFAULT, FINE]))
 def test_rows_cost_together_what_they_cost_alone(used: list[tuple[str, Usage] | None], prices: Prices) -> None:
     bill = Bill(prices)
-    cost, unknown = charged(prices, bill, used, counted(used))
+    counts = np.array([one[1].classes if one else (0,) * 5 for one in used], np.int64).reshape(-1, 5)
+    models, tiers, regions = (
+        pa.array([one and get(one) for one in used], pa.string())
+        for get in (lambda one: one[0], lambda one: one[1].service_tier, lambda one: one[1].inference_geo)
+    )
+    cost, unknown = charged(prices, bill, Used(models, tiers, regions, counts))
     assert decimals(COST, cost, unknown).to_pylist() == [
         None if one is None else one.quantize(PICO) for one in alone(prices, used)
     ]

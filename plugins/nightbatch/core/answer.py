@@ -21,6 +21,7 @@ from nightbatch.core.schema import api_schema, resolve
 
 Shape = Callable[[Any], Any] | None
 _SCALARS = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
+_decoder = msgspec.json.Decoder()
 _UNFIT = (pa.ArrowException, OverflowError, ValueError, TypeError)
 
 
@@ -57,7 +58,7 @@ class AnswerType:
         if self.schema is None:
             return (text, None) if text else (None, "the message holds no text")
         try:
-            value = msgspec.json.decode(text)
+            value = _decoder.decode(text)
         except msgspec.DecodeError as error:
             return None, f"not JSON: {error}"
         except RecursionError:
@@ -66,6 +67,23 @@ class AnswerType:
             return (value, None) if self._validator.is_valid(value) else (None, self._why(value))
         except (ValueError, OverflowError, RecursionError) as error:
             return None, f"the schema cannot be checked: {type(error).__name__}"
+
+    def read_all(self, texts: Sequence[str]) -> tuple[pa.Array, list[int]]:
+        """Read many texts at once: their values, null where `read` must say what is wrong; and where that is."""
+        if self.schema is None:
+            return pa.array(texts, pa.string()), [place for place, text in enumerate(texts) if not text]
+        decode, is_valid = _decoder.decode, self._validator.is_valid
+        try:
+            values = [decode(text) for text in texts]
+            wrong = [place for place, value in enumerate(values) if not is_valid(value)]
+        except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
+            read = [self.read(text) for text in texts]
+            values = [value for value, _ in read]
+            wrong = [place for place, (_, why) in enumerate(read) if why is not None]
+        for place in wrong:
+            values[place] = None
+        array, unfit = self.columns(values)
+        return array, sorted({*wrong, *unfit})
 
     def columns(self, values: Sequence[Any]) -> tuple[pa.Array, list[int]]:
         """Turn values that `read` returned into an Arrow array; also the positions that do not fit its types."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.core.finder import Finder
-from nightbatch.core.results import COST
+from nightbatch.core.landed import COST
 
 MICRO = 10**12
 """Costs are summed as whole 10^-12 US dollars, the scale at which they land."""

@@ -5,49 +5,54 @@ What decides a price is the same for nearly all rows of a block, so they are pri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from nightbatch.core.bill import Bill
-from nightbatch.core.price import BATCH, PICO, Prices, Rates, Usage
-
-Used = tuple[str, Usage]
-"""The model that answered, and the tokens that it took."""
+from nightbatch.core.price import BATCH, PICO, Prices, Rates
 
 
-def counted(used: Sequence[Used | None]) -> np.ndarray:
-    """Lay out the tokens of each row by class; zeros for a row that used none."""
-    none = Usage()
-    usages = (none if one is None else one[1] for one in used)
-    rows = [(u.input, u.cache_write_5m, u.cache_write_1h, u.cache_read, u.output) for u in usages]
-    return np.array(rows, dtype=np.int64).reshape(-1, 5)
+class Used(NamedTuple):
+    """What rows have used: model, service tier (null: nothing), region, a column each; tokens by class, a row each."""
+
+    models: pa.Array
+    tiers: pa.Array
+    regions: pa.Array
+    tokens: np.ndarray
 
 
-def charged(
-    prices: Prices, bill: Bill, used: Sequence[Used | None], counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def charged(prices: Prices, bill: Bill, used: Used) -> tuple[np.ndarray, np.ndarray]:
     """Price rows and put them on the bill; return 10^-12 USD of each, and where the price is not known."""
-    kinds = [one and _kind(*one) for one in used]
-    cost, unknown = np.zeros(len(used), dtype=np.int64), np.zeros(len(used), dtype=bool)
-    for kind in {kind for kind in kinds if kind is not None}:
-        same = np.ones(len(used), bool) if len(set(kinds)) == 1 else np.array([one == kind for one in kinds])
-        above = prices.long_above(kind[0])
-        long = counts[:, :4].sum(axis=1) > (2**62 if above is None else above)
+    cost, unknown = np.zeros(len(used.tokens), dtype=np.int64), np.zeros(len(used.tokens), dtype=bool)
+    for model, tier, region, same in _alike(used):
+        above = prices.long_above(model)
+        long = used.tokens[:, :4].sum(axis=1) > (2**62 if above is None else above)
+        kind = (tier == BATCH, region == "us")
         for is_long in (False, True):
             rows = np.flatnonzero(same & (long == is_long))
             if len(rows):
                 prompt = (above or 0) + 1 if is_long else 0
-                rates = prices.rates(kind[0], prompt=prompt, batch=kind[1], us=kind[2])
-                bill.add_all((kind[0], is_long, *kind[1:]), counts[rows])
-                cost[rows], unknown[rows] = (0, True) if rates is None else (_priced(rates, counts[rows]), False)
+                rates = prices.rates(model, prompt=prompt, batch=kind[0], us=kind[1])
+                bill.add_all((model, is_long, *kind), used.tokens[rows])
+                cost[rows], unknown[rows] = (0, True) if rates is None else (_priced(rates, used.tokens[rows]), False)
     return cost, unknown
 
 
-def _kind(model: str, usage: Usage) -> tuple[str, bool, bool]:
-    return model, usage.service_tier == BATCH, usage.inference_geo == "us"
+def _alike(used: Used) -> Iterator[tuple[str, str, str | None, np.ndarray]]:
+    """Group the rows that have used something by model, tier and region."""
+    encoded = [column.dictionary_encode("encode") for column in used[:3]]
+    codes = np.zeros(len(used.tokens), dtype=np.int64)
+    for one in encoded:
+        codes = codes * len(one.dictionary) + np.asarray(one.indices)
+    _, firsts, places = np.unique(codes, return_index=True, return_inverse=True)
+    for number, first in enumerate(firsts.tolist()):
+        model, tier, region = (one[first].as_py() for one in used[:3])
+        if tier is not None:
+            yield model, tier, region, places == number
 
 
 def _priced(rates: Rates, counts: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from nightbatch.core.facts import LandedFact
+from nightbatch.core.landed import TOKENS
 from nightbatch.core.outcome import Status
-from nightbatch.core.results import TOKENS
 
 USD = pa.decimal128(28, 12)
 SETTLED = (Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED)

@@ -38,6 +38,11 @@ class Usage:
     inference_geo: str | None = None
 
     @property
+    def classes(self) -> tuple[int, int, int, int, int]:
+        """The tokens by class, in the order of `Rates`."""
+        return self.input, self.cache_write_5m, self.cache_write_1h, self.cache_read, self.output
+
+    @property
     def total_input(self) -> int:
         """All input tokens, cached or not."""
         return self.input + self.cache_write_5m + self.cache_write_1h + self.cache_read

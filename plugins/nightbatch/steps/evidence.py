@@ -19,7 +19,7 @@ from nightbatch.core.answers import Answers, charge, gather, speakers, whole
 from nightbatch.core.facts import LandedFact, RunRef
 from nightbatch.core.finder import Finder, Ids, doubles, heads, repeats, words
 from nightbatch.core.ids import Shard
-from nightbatch.core.results import landed_schema
+from nightbatch.core.landed import landed_schema
 from nightbatch.core.run import Run
 from nightbatch.core.staging import ID
 from nightbatch.steps import sheets

@@ -12,9 +12,11 @@ from nightbatch.core import canary, keys
 from nightbatch.core.errors import AccountStopped, CanaryRejected, Incomplete
 from nightbatch.core.facts import METADATA, Bought, Claim, LandedFact
 from nightbatch.core.ids import Shard
+from nightbatch.core.landed import TOKENS, landed_schema
+from nightbatch.core.landing import Landing
 from nightbatch.core.outcome import Status, commonest
 from nightbatch.core.ports import Batches
-from nightbatch.core.results import TOKENS, Landing, landed_schema
+from nightbatch.core.roll import Roll
 from nightbatch.steps import costs, sheets
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
@@ -54,8 +56,8 @@ def land(shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep) 
 def _land(shard: Shard, bought: Bought, ledger: Ledger, api: Batches, pause: Pause) -> LandedFact:
     claim = ledger.claim(shard)
     run = ledger.run(claim.snapshot)
-    waiting = set(ledger.claimed(shard).column("id").to_pylist())
-    landing = Landing(run.answer, bought.batch, prices(), waiting, run.model)
+    roll = Roll(ledger.claimed(shard).column("id"))
+    landing = Landing(run.answer, bought.batch, prices(), roll, run.model)
     totals = _Totals()
     with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(run.answer)) as sheet:
         with uncollected(), Behind() as behind:
@@ -97,7 +99,7 @@ class _Totals:
             claim=claim,
             statuses={str(status): count for status, count in sorted(landing.statuses.items())},
             cost_usd=None if self.cost is None else str(self.cost),
-            lines=len(landing.seen),
+            lines=landing.roll.told,
             account=landing.account,
             tokens=self.tokens,
             errors=dict(landing.errors.most_common(TOP_ERRORS)),

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from nightbatch.core.errors import BatchGone
 from nightbatch.core.facts import Claim, Gone, Seen, Sending
 from nightbatch.core.ids import ID_BYTES, BatchId, Shard
+from nightbatch.core.lines import decode
 from nightbatch.core.ports import Batch, Batches
 from nightbatch.core.purchase import Timing, candidates, since
-from nightbatch.core.results import decode
 from nightbatch.steps.ledger import Ledger
 
 SAMPLE = 50

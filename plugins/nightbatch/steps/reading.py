@@ -15,9 +15,11 @@ import pyarrow as pa
 from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete
 from nightbatch.core.facts import Bought
 from nightbatch.core.ids import BatchId
+from nightbatch.core.landing import Landing
 from nightbatch.core.ports import Batch, Batches
-from nightbatch.core.results import Landing
+from nightbatch.core.wire import scan
 from nightbatch.steps.failpoints import reach
+from nightbatch.steps.overlap import ahead
 
 READINGS = 6
 BLOCK = 4 * 1024 * 1024
@@ -52,8 +54,8 @@ def _read_once(batch: Batch, landing: Landing, api: Batches, write: Write) -> No
     landing.begin()
     with api.results(batch.id) as chunks:
         reach("results opened")
-        for block in blocks(chunks):
-            write(landing.add(block))
+        for scanned in ahead(map(scan, blocks(chunks))):
+            write(landing.take(scanned))
             reach("block of results read")
 
 
@@ -65,8 +67,8 @@ def _give_up(bought: Bought, batch: Batch | None, landing: Landing, api: Batches
         if batch is not None and (batch.archived or datetime.now(UTC) - batch.created_at > KEPT):
             return f"the results of batch {bought.batch} are no longer kept by the API"
         raise ApiUnavailable(f"batch {bought.batch} has ended, but its results are not there: {trouble}")
-    nothing = not landing.seen and not landing.odd
-    few = len(landing.waiting) - len(landing.seen) <= FEW
+    nothing = not landing.roll.told and not landing.odd
+    few = landing.missed <= FEW
     if (isinstance(trouble, ApiUnavailable) and (nothing or not few)) or (nothing and not few):
         raise trouble
     return f"not in the results of batch {bought.batch}, which were read {READINGS} times"
@@ -103,15 +105,18 @@ def blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
     Where the stream breaks, the whole lines before the break are given out first.
     """
-    held = bytearray()
+    held, size = list[bytes](), 0
     try:
         for chunk in chunks:
-            held += chunk
-            if len(held) >= BLOCK and (end := held.rfind(b"\n") + 1):
-                yield bytes(held[:end])
-                del held[:end]
+            held.append(chunk)
+            size += len(chunk)
+            if size >= BLOCK and (end := chunk.rfind(b"\n") + 1):
+                held[-1] = chunk[:end]
+                yield b"".join(held)
+                held, size = [chunk[end:]], len(chunk) - end
     except ApiUnavailable:
-        yield bytes(held[: held.rfind(b"\n") + 1])
+        whole = b"".join(held)
+        yield whole[: whole.rfind(b"\n") + 1]
         raise
-    if held:
-        yield bytes(held)
+    if size:
+        yield b"".join(held)

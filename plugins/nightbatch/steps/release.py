@@ -14,9 +14,11 @@ from nightbatch.core import keys
 from nightbatch.core.errors import NightbatchError
 from nightbatch.core.facts import METADATA, Claim, LandedFact, Post, Refusal
 from nightbatch.core.ids import BatchId, Shard
+from nightbatch.core.landed import landed_schema
+from nightbatch.core.landing import Landing
 from nightbatch.core.outcome import Status
 from nightbatch.core.purchase import Done, Released, Search, decide
-from nightbatch.core.results import Landed, Landing, landed_schema
+from nightbatch.core.roll import Roll
 from nightbatch.steps import sheets
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
@@ -61,12 +63,12 @@ def land_as_lost(shard: Shard, ledger: Ledger, why: str, batch: BatchId | None =
     if (known := ledger.landed(shard)) is not None:
         return known
     claim, name = ledger.claim(shard), batch or BatchId("")
-    ids = ledger.claimed(shard).column("id").to_pylist()
+    roll = Roll(ledger.claimed(shard).column("id"))
     answer = ledger.run(claim.snapshot).answer
-    landing = Landing(answer, name, prices(), set(ids))
+    landing = Landing(answer, name, prices(), roll)
     with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(answer)) as sheet:
-        sheet.write(landing.rows(ids, [Landed(Status.MISSING, error=why) for _ in ids]))
-        fact = _fact(shard, claim, name, len(ids))
+        sheet.write(landing.missing(why))
+        fact = _fact(shard, claim, name, len(roll))
         sheet.close({METADATA: fact.to_json()})
         sheet.commit()
     reach("loss landed")

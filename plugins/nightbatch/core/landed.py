@@ -1,0 +1,48 @@
+"""What a landed shard holds: a row for each of its requests, with the model's own words wherever it said some."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from nightbatch.core.answer import AnswerType
+from nightbatch.core.ids import ID_BYTES
+from nightbatch.core.outcome import Status
+
+COST = pa.decimal128(18, 12)
+TOKENS = ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output")
+_STATUSES = {status: number for number, status in enumerate(Status)}
+_NAMES = pa.array([str(status) for status in Status], pa.string())
+
+
+def landed_schema(answer: AnswerType) -> pa.Schema:
+    """Return the schema of a landed shard."""
+    return pa.schema(
+        [
+            pa.field("id", pa.binary(ID_BYTES), nullable=False),
+            pa.field("status", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+            pa.field("error", pa.string()),
+            pa.field("answer", answer.arrow),
+            pa.field("text", pa.string()),
+            pa.field("model", pa.string()),
+            pa.field("stop_reason", pa.string()),
+            pa.field("batch_id", pa.string()),
+            *(pa.field(name, pa.int64()) for name in TOKENS),
+            pa.field("service_tier", pa.string()),
+            pa.field("cost_usd", COST),
+        ]
+    )
+
+
+def statuses(of: list[Status]) -> pa.DictionaryArray:
+    """Make a column of statuses; all have the same dictionary."""
+    return _column(np.array([_STATUSES[status] for status in of], dtype=np.int8))
+
+
+def all_of(status: Status, count: int) -> pa.DictionaryArray:
+    """Make a column of one status."""
+    return _column(np.full(count, _STATUSES[status], dtype=np.int8))
+
+
+def _column(numbers: np.ndarray) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int8()), _NAMES)

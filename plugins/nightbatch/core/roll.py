@@ -1,0 +1,69 @@
+"""The roll of a shard: which of its requests results have spoken of, and what was said of each, as a hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from nightbatch.core.custom_ids import custom_ids
+from nightbatch.core.staging import ID
+
+UNKNOWN = -1
+
+
+class Roll:
+    """The requests of a shard, by their place in it. 40 bytes and a dictionary's entry each."""
+
+    def __init__(self, ids: pa.Array | pa.ChunkedArray | Iterable[bytes]) -> None:
+        whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+        self.ids = whole if isinstance(whole, pa.Array) else pa.array(whole, ID)
+        self._places = {name: place for place, name in enumerate(custom_ids(self.ids).to_pylist())}
+        self._told = np.zeros(len(self.ids), dtype=bool)
+        self._now = np.zeros(len(self.ids), dtype=bool)
+        self._said = np.zeros(len(self.ids), dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def told(self) -> int:
+        """How many have been spoken of."""
+        return int(self._told.sum())
+
+    def begin(self) -> None:
+        """Begin to read the results, for the first time or once more."""
+        self._now[:] = False
+
+    def places(self, names: Iterable[str]) -> np.ndarray:
+        """Find the place of each custom_id; UNKNOWN for one that is none of the shard's."""
+        get = self._places.get
+        return np.array([get(name, UNKNOWN) for name in names], dtype=np.int64)
+
+    def call(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tell which of these are spoken of for the first time, and which once more in the same reading.
+
+        What an earlier reading told is neither, nor is what is unknown.
+        """
+        known = np.flatnonzero(places >= 0)
+        here = places[known]
+        first = np.zeros(len(known), dtype=bool)
+        first[np.unique(here, return_index=True)[1]] = True
+        new = first & ~self._told[here]
+        again = ~new & (self._now[here] | ~first)
+        self._now[here] = True
+        return known[new], known[again]
+
+    def note(self, places: np.ndarray, said: Sequence[int]) -> None:
+        """Note what was said of requests."""
+        self._told[places] = True
+        self._said[places] = np.array(said, dtype=np.int64)
+
+    def said(self, place: int) -> int:
+        """Return what was said of a request."""
+        return int(self._said[place])
+
+    def silent(self) -> pa.Array:
+        """Return the ids that nothing was said of, sorted."""
+        return pa.array(sorted(self.ids.filter(pa.array(~self._told)).to_pylist()), ID)

@@ -1,0 +1,67 @@
+"""A block of result lines read into Arrow, without a Python object a line: only what a plain answer needs.
+
+Arrow's reader is stricter than the careful one of `lines`: where it does not take a block, nothing is said of its lines
+here, and the careful one reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import json
+
+_COUNT, _WORD = pa.int64(), pa.string()
+_USAGE = pa.struct(
+    [
+        ("input_tokens", _COUNT),
+        ("output_tokens", _COUNT),
+        ("cache_creation_input_tokens", _COUNT),
+        ("cache_read_input_tokens", _COUNT),
+        (
+            "cache_creation",
+            pa.struct([("ephemeral_5m_input_tokens", _COUNT), ("ephemeral_1h_input_tokens", _COUNT)]),
+        ),
+        ("service_tier", _WORD),
+        ("inference_geo", _WORD),
+    ]
+)
+_MESSAGE = pa.struct(
+    [
+        ("content", pa.list_(pa.struct([("type", _WORD), ("text", _WORD)]))),
+        ("model", _WORD),
+        ("stop_reason", _WORD),
+        ("usage", _USAGE),
+    ]
+)
+_LINE = pa.schema([("custom_id", _WORD), ("result", pa.struct([("type", _WORD), ("message", _MESSAGE)]))])
+_PARSE = json.ParseOptions(explicit_schema=_LINE, unexpected_field_behavior="ignore")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A block of whole lines, and one row for each of them; None where Arrow does not take it."""
+
+    block: bytes
+    rows: pa.StructArray | None
+
+
+def scan(block: bytes) -> Scan:
+    """Read a block of whole lines. Holds no lock of Python's while it reads."""
+    options = json.ReadOptions(use_threads=False, block_size=len(block) + 1)
+    try:
+        table = json.read_json(pa.BufferReader(block), options, _PARSE)
+        table.validate(full=True)
+    except (pa.ArrowException, ValueError):
+        return Scan(block, None)
+    ends = block.count(b"\n") + (not block.endswith(b"\n"))
+    rows = table.combine_chunks().to_struct_array()
+    whole = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
+    return Scan(block, whole if len(whole) == ends else None)
+
+
+def part(rows: pa.StructArray, *names: str) -> pa.Array:
+    """Take one field out of nested rows; null where a row above it is null."""
+    return reduce(pc.struct_field, names, rows)
