@@ -108,8 +108,8 @@ class Landing:
     def _plain(self, easy: Plain) -> pa.RecordBatch:
         new, places = self._call(easy.names, lambda line: easy.said[line])
         self.roll.note(places, [easy.said[line] for line in new.tolist()])
-        self.kinds["succeeded"] += len(new)
-        self.statuses[Status.ANSWERED] += len(new)
+        self.kinds.update(["succeeded"] * len(new))
+        self.statuses.update([Status.ANSWERED] * len(new))
         return self._batch(self.roll.ids.take(pa.array(places)), easy.columns.take(new))
 
     def _judged(self, decoded: Sequence[Line | None]) -> pa.RecordBatch:
