@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightbatch.core import pending
-from nightbatch.core.finder import Finder, repeats
+from nightbatch.core.finder import Finder, heads, repeats, spans, words
+from nightbatch.core.pending import Pending, Round
 
 # Few heads and few tails, so that repeats, and different ids of one head, are common.
 ID = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(lambda two: bytes([two[0]]) * 8 + bytes([two[1]]) * 12)
 IDS = st.lists(ID, max_size=12)
 KIND = pa.binary(20)
-
-
-def table(ids: list[bytes]) -> pa.Table:
-    return pa.table({"id": pa.array(ids, KIND), "at": pa.array(range(len(ids)), pa.int64())})
 
 
 @settings(deadline=None)
@@ -36,13 +33,32 @@ def test_repeats_are_all_but_the_first(ids: list[bytes], start: int) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(IDS, min_size=1, max_size=3), st.lists(IDS, max_size=3))
-def test_pending_is_asked_less_known_each_once_in_its_order(asked: list[list[bytes]], known: list[list[bytes]]) -> None:
-    whole = pending.distinct(table(part) for part in asked)
-    flat = [one for part in asked for one in part]
-    assert whole.column("id").to_pylist() == list(dict.fromkeys(flat))
-    gone = {one for part in known for one in part}
-    arrays = [pa.array(part, KIND) for part in known]
-    left = pending.difference(whole, arrays).column("id").to_pylist()
-    assert left == [one for one in dict.fromkeys(flat) if one not in gone]
-    assert pending.common(whole, arrays).column("id").to_pylist() == [o for o in dict.fromkeys(flat) if o in gone]
+@given(IDS, st.lists(IDS, max_size=3), st.lists(IDS, max_size=2), st.integers(1, 12))
+def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_time(
+    asked: list[bytes], settled: list[list[bytes]], flying: list[list[bytes]], most: int
+) -> None:
+    known, joined = Pending(len(asked)), set()
+    for span in spans(len(asked), most):
+        places = np.flatnonzero(span.holds(heads(words(pa.array(asked, KIND)))))
+        some = Round.of(places, pa.array([asked[place] for place in places], KIND))
+        known.ask(some)
+        known.settle(some, [pa.array(ids, KIND) for ids in settled])
+        joined |= {number for number, ids in enumerate(flying) if known.fly(some, pa.array(ids, KIND))}
+    done = {one for ids in settled for one in ids}
+    open_now = [one for one in dict.fromkeys(asked) if one not in done]
+    assert joined == {number for number, ids in enumerate(flying) if set(ids) & set(open_now)}
+    sent = {one for ids in flying for one in ids}
+    assert [asked[number] for number in known.left()] == [one for one in open_now if one not in sent]
+    assert int(known.asked.sum()) == len(set(asked))
+    assert known.left().tolist() == sorted(known.left().tolist())
+
+
+@given(st.lists(st.binary(min_size=20, max_size=20), min_size=1), st.integers(1, 9))
+def test_spans_part_all_ids_and_are_in_their_order(ids: list[bytes], most: int) -> None:
+    found = heads(words(pa.array(ids, KIND)))
+    holders = [
+        [number for number, span in enumerate(spans(len(ids), most)) if span.holds(found)[at]] for at in range(len(ids))
+    ]
+    assert all(len(one) == 1 for one in holders)
+    assert [one for _, one in sorted(zip(ids, holders, strict=True))] == sorted(holders)
+    assert all(spans(len(ids), most)[one[0]].meets(name, name) for name, one in zip(ids, holders, strict=True))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pyarrow as pa
 
 from nightbatch.core.outcome import Status
 
@@ -20,14 +19,19 @@ ATTEMPT = 0
 ROWS = 3
 
 
-def representative(pending: pa.Table) -> pa.Table:
-    """Choose up to three requests: a short one, one of middle length, a long one. None where no more are pending."""
-    count = pending.num_rows
-    if count <= ROWS:
-        return pending.slice(0, 0)
-    order = np.argsort(np.asarray(pending.column("size")), kind="stable")
-    places = {int(order[count * eighths // 8]) for eighths in (1, 4, 7)}
-    return pending.take(pa.array(sorted(places)))
+def representative(sizes: np.ndarray) -> list[int]:
+    """Choose up to three requests by their sizes: a short one, one of middle length, a long one; by place, rising.
+
+    None where no more are pending.
+    """
+    if len(sizes) <= ROWS:
+        return []
+    chosen: set[int] = set()
+    ranks = [len(sizes) * eighths // 8 for eighths in (1, 4, 7)]
+    for size in np.partition(sizes, ranks)[ranks]:
+        alike = np.flatnonzero(sizes == size)[:ROWS].tolist()
+        chosen.add(next(place for place in alike if place not in chosen))
+    return sorted(chosen)
 
 
 def all_rejected(statuses: Mapping[str, int]) -> bool:

@@ -19,6 +19,8 @@ TRUSTED = 30
 """From so many answers on, none is taken to be longer than the longest of them."""
 HITS_WARM, HITS_COLD = 0.9, 0.5
 """Share of requests that read the cache where an answer has begun before, and in a cold batch, until history tells."""
+STRETCH = 1_000_000
+"""Requests that are estimated at a time."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,18 @@ class Cached:
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """So many prompts, and how many input tokens they have together."""
+
+    count: int = 0
+    tokens: float = 0.0
+
+    def plus(self, tokens: np.ndarray) -> Lengths:
+        """Add prompts of these lengths."""
+        return Lengths(self.count + len(tokens), self.tokens + float(tokens.sum()))
+
+
+@dataclass(frozen=True)
 class Estimator:
     """Everything that an estimate rests on, found once; requests are then estimated by their sizes."""
 
@@ -107,29 +121,38 @@ class Estimator:
         """Price requests whose contents have these lengths in bytes. Long prompts are priced as such, one by one."""
         if not len(sizes):
             return Estimate()
-        tokens = self.prompts.frame + self.prompts.per_byte * np.asarray(sizes, dtype=np.float64)
         how = f"input: {self.prompts.how}; output: {self.answers.how}; {self.cached.how}"
-        expected = self._price(tokens, self.answers.mean, self.cached.hits)
-        at_most = self._price(tokens * self.prompts.most, self.answers.most, 0.0)
+        short, long = self._lengths(sizes, 1.0)
+        expected = self._price((short, long), self.answers.mean, self.cached.hits)
+        at_most = self._price(self._lengths(sizes, self.prompts.most), self.answers.most, 0.0)
         output = round(len(sizes) * self.answers.mean)
-        return Estimate(len(sizes), round(float(tokens.sum())), output, expected, at_most, how)
+        return Estimate(len(sizes), round(short.tokens + long.tokens), output, expected, at_most, how)
 
-    def _price(self, tokens: np.ndarray, output: float, hits: float) -> Decimal | None:
+    def _lengths(self, sizes: np.ndarray, times: float) -> tuple[Lengths, Lengths]:
+        """Sum the tokens of short and of long prompts, a stretch at a time."""
         limit = self.prices.long_above(self.model)
-        long = tokens > (np.inf if limit is None else limit)
+        short, long = Lengths(), Lengths()
+        for start in range(0, len(sizes), STRETCH):
+            size = np.asarray(sizes[start : start + STRETCH], dtype=np.float64)
+            tokens = (self.prompts.frame + self.prompts.per_byte * size) * times
+            is_long = tokens > (np.inf if limit is None else limit)
+            short, long = short.plus(tokens[~is_long]), long.plus(tokens[is_long])
+        return short, long
+
+    def _price(self, lengths: tuple[Lengths, Lengths], output: float, hits: float) -> Decimal | None:
         total = Decimal(0)
-        for chosen, prompt in ((tokens[~long], 0), (tokens[long], (limit or 0) + 1)):
+        for some, prompt in zip(lengths, (0, (self.prices.long_above(self.model) or 0) + 1), strict=True):
             rates = self.prices.rates(self.model, prompt=prompt, us=self.us)
             if rates is None:
                 return None
-            total += self._sum(rates, chosen, output, hits)
+            total += self._sum(rates, some, output, hits)
         return total.quantize(PICO)
 
-    def _sum(self, rates: Rates, tokens: np.ndarray, output: float, hits: float) -> Decimal:
-        count = len(tokens)
-        shared = min(self.cached.tokens * count, float(tokens.sum()))
+    def _sum(self, rates: Rates, some: Lengths, output: float, hits: float) -> Decimal:
+        count = some.count
+        shared = min(self.cached.tokens * count, some.tokens)
         read = round(shared * hits)
-        written, fresh = round(shared) - read, round(float(tokens.sum())) - round(shared)
+        written, fresh = round(shared) - read, round(some.tokens) - round(shared)
         prompt = fresh * rates.input + read * rates.cache_read + written * rates.cache_write_1h
         return prompt + round(count * output) * rates.output
 

@@ -7,7 +7,8 @@ walks memory in order, which is what makes a hundred million ids a matter of sec
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TypeAlias
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +29,33 @@ def words(ids: Ids) -> np.ndarray:
 
 
 def heads(of: np.ndarray) -> np.ndarray:
-    """Read the first 8 bytes of each id as one number."""
-    return np.ascontiguousarray(of[:, :_HEAD]).view(np.uint64)[:, 0]
+    """Read the first 8 bytes of each id as one number, so that heads are in the order of their ids."""
+    return np.ascontiguousarray(of[:, :_HEAD]).view(">u8")[:, 0].astype(np.uint64)
+
+
+class Span(NamedTuple):
+    """The ids whose heads are from `first` to `last`."""
+
+    first: int
+    last: int
+
+    def holds(self, found: np.ndarray) -> np.ndarray:
+        """Tell which heads are in it."""
+        return (found >= np.uint64(self.first)) & (found <= np.uint64(self.last))
+
+    def meets(self, first: bytes, last: bytes) -> bool:
+        """Tell whether it has something in common with all that is between two ids."""
+        return int.from_bytes(first[:8]) <= self.last and int.from_bytes(last[:8]) >= self.first
+
+
+def spans(count: int, most: int) -> list[Span]:
+    """Cut all ids into spans so that of `count` ids about `most` fall into each: ids are as good as random."""
+    number = max(1, -(-count // most))
+    edges = [at * 2**64 // number for at in range(number + 1)]
+    return [Span(first, last - 1) for first, last in pairwise(edges)]
+
+
+ALL = Span(0, 2**64 - 1)
 
 
 class Finder:

@@ -1,76 +1,90 @@
-"""The whole logic: pending = asked − settled − in flight. Sets of ids are Arrow arrays, never Python objects."""
+"""The whole logic: pending = asked − settled − in flight.
+
+Requests are known by number: the place at which they are staged. Ids are compared a span of them at a time, so that
+memory does not grow with what is asked: of each request only its size and a few bits are held throughout.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from nightbatch.core.finder import Finder, repeats
-from nightbatch.core.staging import CLAIM
+from nightbatch.core.finder import Finder, Ids, repeats
 
-ASKED = pa.schema([*CLAIM, pa.field("size", pa.int32(), nullable=False)])
+ROUND = 2_000_000
+"""Requests whose ids are compared at a time."""
 
 
-def distinct(asked: Iterable[pa.Table]) -> pa.Table:
-    """Merge the requests of all parts (`id`, `part`, `size`), each id once, where it first stands."""
-    table = pa.concat_tables(list(asked) or [ASKED.empty_table()])
-    again = repeats(table.column("id"))
-    return _without(table, again) if len(again) else table
+@dataclass(frozen=True)
+class Round:
+    """The requests of one span of ids, each id once, where it first stands: their numbers, and what finds them."""
+
+    numbers: np.ndarray
+    finder: Finder
+
+    @classmethod
+    def of(cls, numbers: np.ndarray, ids: Ids) -> Round:
+        """Make a round of requests; of those that are alike only the first is kept."""
+        again = repeats(ids)
+        if len(again):
+            kept = np.ones(len(numbers), dtype=bool)
+            kept[again] = False
+            numbers, ids = numbers[kept], ids.take(np.flatnonzero(kept))
+        return cls(numbers, Finder(ids))
+
+    def find(self, ids: Ids) -> np.ndarray:
+        """Return the numbers of the requests that have one of these ids."""
+        found: np.ndarray = self.numbers[self.finder.find(ids)[1]]
+        return found
 
 
-def difference(asked: pa.Table, known: Iterable[pa.Array]) -> pa.Table:
-    """Return the rows of `asked`, of distinct ids, whose id is in none of the known sets; their order stays."""
-    found = _found(asked, known)
-    return asked.filter(pa.array(~found)) if found.any() else asked
+@dataclass
+class Pending:
+    """What is known of each staged request: three bits, by its number."""
+
+    count: int
+    asked: np.ndarray = field(init=False)
+    """Not a repeat of one before it."""
+    settled: np.ndarray = field(init=False)
+    flying: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.asked, self.settled, self.flying = (np.zeros(self.count, dtype=bool) for _ in range(3))
+
+    def ask(self, some: Round) -> None:
+        """Take in the requests of a round."""
+        self.asked[some.numbers] = True
+
+    def settle(self, some: Round, known: Iterable[Ids]) -> None:
+        """Take in ids that need not be asked again."""
+        for ids in known:
+            self.settled[some.find(ids)] = True
+
+    def fly(self, some: Round, ids: Ids) -> bool:
+        """Take in the ids of a shard in flight; tell whether something that is not settled is among them."""
+        found = some.find(ids)
+        found = found[~self.settled[found]]
+        self.flying[found] = True
+        return len(found) > 0
+
+    def left(self) -> np.ndarray:
+        """Return the numbers of those that are pending, rising."""
+        return np.flatnonzero(self.asked & ~self.settled & ~self.flying).astype(np.int32)
 
 
-def common(asked: pa.Table, known: Iterable[pa.Array]) -> pa.Table:
-    """Return the rows of `asked`, of distinct ids, whose id is in one of the known sets; their order stays."""
-    return asked.filter(pa.array(_found(asked, known)))
-
-
-def _found(asked: pa.Table, known: Iterable[pa.Array]) -> np.ndarray:
-    found, finder = np.zeros(asked.num_rows, dtype=bool), Finder(asked.column("id"))
-    for ids in known if asked.num_rows else ():
-        found[finder.find(ids)[1]] = True
-    return found
-
-
-def _without(table: pa.Table, places: np.ndarray) -> pa.Table:
-    kept = np.ones(table.num_rows, dtype=bool)
-    kept[places] = False
-    return table.filter(pa.array(kept))
-
-
-def meets(asked: pa.Table, ids: pa.Array) -> bool:
-    """Tell whether any of these ids is asked."""
-    return bool(len(ids)) and bool(pc.any(pc.is_in(asked.column("id"), value_set=_chunk(ids))).as_py())
-
-
-def shards(pending: pa.Table, *, max_requests: int, max_bytes: int, overhead: int, envelope: int) -> Iterator[pa.Table]:
+def shards(sizes: np.ndarray, *, max_requests: int, max_bytes: int, overhead: int, envelope: int) -> Iterator[range]:
     """Cut what is pending into shards, in its order: each fits a batch by count and by the exact bytes of its body.
 
-    `overhead` is what an item adds to its content, its comma included; `envelope` what the body adds besides.
+    `sizes` are the bytes of each content; `overhead` is what an item adds to it, its comma included; `envelope` what
+    the body adds besides.
     """
-    sizes = np.asarray(pending.column("size"), dtype=np.int64) + overhead
-    ends = np.cumsum(sizes)
-    start = 0
+    room, start = max_bytes - envelope + 1, 0  # the last item has no comma
     while start < len(sizes):
-        before = int(ends[start - 1]) if start else 0
-        room = max_bytes - envelope + 1  # the last item has no comma
-        fits = int(np.searchsorted(ends, before + room, side="right"))
-        stop = max(start + 1, min(fits, start + max_requests))
-        yield pending.slice(start, stop - start)
+        some = np.cumsum(sizes[start : start + max_requests], dtype=np.int64) + overhead * np.arange(
+            1, len(sizes[start : start + max_requests]) + 1
+        )
+        stop = start + max(1, int(np.searchsorted(some, room, side="right")))
+        yield range(start, stop)
         start = stop
-
-
-def as_claim(shard: pa.Table) -> pa.Table:
-    """Keep what a claim holds of a shard."""
-    return shard.select(["id", "part"]).cast(CLAIM)
-
-
-def _chunk(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from nightbatch.core import caching, estimate, keys
+from nightbatch.core import caching, estimate
 from nightbatch.core.errors import ApiError
 from nightbatch.core.estimate import Estimate, Estimator, History, Prompts
 from nightbatch.core.run import Run
-from nightbatch.steps import sheets
 from nightbatch.steps.costs import Row
-from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.prices import prices
+from nightbatch.steps.staged import Requests
 
 Counts = Callable[[dict[str, Any]], int]
 """Counts the input tokens of one request's params; may raise ApiError."""
 
-SAMPLE = 19
+SAMPLE, SPREAD = 19, 8_192
 COUNTED = ("messages", "model", "output_config", "system", "thinking", "tool_choice", "tools")
 """What the token counter takes of a request's params."""
 
@@ -34,29 +31,29 @@ class Quote:
     whole: Estimate
     estimator: Estimator | None = None
 
-    def of(self, requests: pa.Table) -> Estimate:
+    def of(self, requests: Requests) -> Estimate:
         """Estimate some of the requests."""
         if self.estimator is None:
             return Estimate()
-        return self.estimator.estimate(np.asarray(requests.column("size")))
+        return self.estimator.estimate(requests.sizes)
 
 
-def quoted(run: Run, ledger: Ledger, left: pa.Table, rows: list[Row], counts: Counts | None) -> Quote:
+def quoted(run: Run, left: Requests, rows: list[Row], counts: Counts | None) -> Quote:
     """Estimate what is left; nothing is looked up where nothing is."""
-    if not left.num_rows:
+    if not len(left):
         return Quote(Estimate())
-    made = estimator(run, ledger, left, rows, counts)
-    return Quote(made.estimate(np.asarray(left.column("size"))), made)
+    made = estimator(run, left, rows, counts)
+    return Quote(made.estimate(left.sizes), made)
 
 
-def estimator(run: Run, ledger: Ledger, left: pa.Table, rows: list[Row], counts: Counts | None) -> Estimator:
+def estimator(run: Run, left: Requests, rows: list[Row], counts: Counts | None) -> Estimator:
     """Gather what is known of the requests in `left`: their prompts, their answers, their cache."""
     known = estimate.history(row for row in rows if row["question"] == run.question)
-    prompts = _prompts(run, ledger, left, known, counts)
+    prompts = _prompts(run, left, known, counts)
     shared = caching.shared_tokens(run.frame, prompts.frame)
     if shared < prices().cache_minimum(run.model):
         shared = 0.0
-    pays = caching.pays(prices(), run.model, shared, left.num_rows)
+    pays = caching.pays(prices(), run.model, shared, len(left))
     return Estimator(
         prices=prices(),
         model=run.model,
@@ -67,11 +64,11 @@ def estimator(run: Run, ledger: Ledger, left: pa.Table, rows: list[Row], counts:
     )
 
 
-def _prompts(run: Run, ledger: Ledger, left: pa.Table, known: History, counts: Counts | None) -> Prompts:
+def _prompts(run: Run, left: Requests, known: History, counts: Counts | None) -> Prompts:
     if counts is not None:
         try:
             frame = counts(_countable(run.frame.params(b'"."')))
-            contents = list(_sample(run, ledger, left))
+            contents = _sample(left)
             tokens = [counts(_countable(run.frame.params(content))) for content in contents]
             return estimate.counted(max(1, frame - 1), list(zip(map(len, contents), tokens, strict=True)))
         except ApiError:
@@ -81,16 +78,14 @@ def _prompts(run: Run, ledger: Ledger, left: pa.Table, known: History, counts: C
     return estimate.by_length(len(run.identity))
 
 
-def _sample(run: Run, ledger: Ledger, left: pa.Table) -> Iterator[bytes]:
+def _sample(left: Requests) -> list[bytes]:
     """Read some of the staged prompts that are asked, spread over the first of them."""
-    part = left.column("part")[0].as_py()
-    wanted = left.filter(pc.equal(left.column("part"), part)).column("id").combine_chunks()
-    for batch in sheets.batches(ledger.store, keys.requests(run.snapshot, part), None, 8_192):
-        kept = batch.filter(pc.is_in(batch.column("id"), value_set=wanted)).column("content")
-        if len(kept):
-            step = max(1, len(kept) // SAMPLE)
-            yield from (kept[place].as_py() for place in range(0, len(kept), step)[:SAMPLE])
-            return
+    staged, first = left.staged, int(left.numbers[0])
+    stop = min(first + SPREAD, int(staged.starts[staged.part(first) + 1]))
+    near = left.numbers[: int(np.searchsorted(left.numbers, stop))]
+    chosen = near[:: max(1, len(near) // SAMPLE)][:SAMPLE]
+    sampled: list[bytes] = staged.content(chosen).column("content").to_pylist()
+    return sampled
 
 
 def _countable(params: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from nightbatch.core import index, keys
 from nightbatch.core.errors import Absent
 from nightbatch.core.facts import METADATA, LandedFact
+from nightbatch.core.finder import ALL, Ids, Span
 from nightbatch.core.ids import Shard
 from nightbatch.core.index import Whose
 from nightbatch.core.ports import Store
@@ -46,20 +47,25 @@ class History:
         """Tell for whom each landed shard was bought, oldest first."""
         return dict(sorted((shard, of) for volume in self.volumes for shard, of in volume.shards.items()))
 
-    def entries(self, wanted: Collection[Shard]) -> Iterator[pa.Table]:
-        """Read `id`, `shard` and `settled` of all rows that landed in the wanted shards."""
+    def settled(self, wanted: Collection[Shard], span: Span = ALL) -> Iterator[Ids]:
+        """Read the ids that were settled in the wanted shards: all that are in the span, and maybe others."""
+        for entries in self.entries(wanted, span):
+            final = entries.column("settled")
+            yield entries.column("id") if pc.all(final).as_py() else entries.filter(final).column("id")
+
+    def entries(self, wanted: Collection[Shard], span: Span = ALL) -> Iterator[pa.Table]:
+        """Read `id`, `shard` and `settled` of what landed in the wanted shards: all in the span, and maybe more."""
         for volume in self.volumes:
             some = volume.shards.keys() & set(wanted)
             if some and volume.is_index:
-                yield from self._indexed(volume, None if len(some) == volume.covered else some)
+                yield from self._indexed(volume, None if len(some) == volume.covered else some, span)
             elif some:
                 (shard,) = some
                 yield index.entries(shard, sheets.table(self.store, volume.key, ["id", "status"]))
 
-    def _indexed(self, volume: Volume, some: Collection[Shard] | None) -> Iterator[pa.Table]:
+    def _indexed(self, volume: Volume, some: Collection[Shard] | None, span: Span) -> Iterator[pa.Table]:
         numbers = pa.array([int(shard) for shard in some or ()], pa.int32())
-        for batch in sheets.batches(self.store, volume.key, None, BATCH_ROWS):
-            table = pa.Table.from_batches([batch])
+        for table in sheets.groups(self.store, volume.key, "id", span.meets):
             yield table if some is None else table.filter(pc.is_in(table.column("shard"), value_set=numbers))
 
 
@@ -100,7 +106,7 @@ def compact(store: Store, landed: Sequence[Shard], most_rows: int = 2_000_000) -
 def _write(store: Store, group: list[pa.Table], covered: dict[Shard, Whose]) -> str:
     shards = sorted(covered)
     key = keys.index(shards[0], shards[-1], index.name(shards))
-    with sheets.Sheet(store, key, index.INDEX, plain=True) as sheet:
+    with sheets.Sheet(store, key, index.INDEX, plain=True, ordered="id") as sheet:
         table = index.merged(group)
         for start in range(0, table.num_rows, BATCH_ROWS):
             sheet.write(table.slice(start, BATCH_ROWS))

@@ -7,30 +7,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 
 from nightbatch.core import canary, keys, pending
 from nightbatch.core.advice import advice, anew_note
 from nightbatch.core.errors import CapExceeded
 from nightbatch.core.estimate import Estimate
 from nightbatch.core.facts import Claim, Lane, RunRef
+from nightbatch.core.finder import Ids, Span
 from nightbatch.core.ids import Shard
 from nightbatch.core.lanes import ANY, Lanes
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL
 from nightbatch.core.run import Run
-from nightbatch.core.staging import CLAIM
-from nightbatch.steps import budget, costs, lease, sheets
+from nightbatch.steps import budget, costs, lease
 from nightbatch.steps.costs import Row
 from nightbatch.steps.estimate import Counts, Quote, quoted
 from nightbatch.steps.failpoints import reach
-from nightbatch.steps.history import history
+from nightbatch.steps.history import History, history
 from nightbatch.steps.ledger import Ledger, View
 from nightbatch.steps.prices import prices
+from nightbatch.steps.staged import Requests, Staged
 from nightbatch.steps.vanguard import flying, vanguard
-
-ASKED = CLAIM.append(pa.field("size", pa.int32(), nullable=False))
-"""What a plan holds of each request: 28 bytes."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +46,10 @@ class Look:
     """What a run asks, which shards in flight it may wait for, and what is left to be bought."""
 
     view: View
-    asked: pa.Table
+    asked: int
     joined: list[Shard]
-    left: pa.Table
-    flying: int = 0
+    left: Requests
+    flying: int
     """How many of the asked requests are in flight."""
 
 
@@ -79,18 +76,18 @@ def plan(
         rows = budget.read(ref, run.question, ledger, now())
         while True:
             found = look(ref, run, ledger)
-            quote = quoted(run, ledger, found.left, rows, counts if attempt <= 1 else None)
+            quote = quoted(run, found.left, rows, counts if attempt <= 1 else None)
             notes = notes_on(ref, run, ledger, found, quote, now()) if attempt <= 1 else ()
             joined, left = found.joined, found.left
             if ahead is not None:
                 joined = flying(run, ledger, joined)
-                left = left.slice(0, 0) if joined else ahead.requests(run, left, quote)
+                left = left[:0] if joined else ahead.requests(run, left, quote)
             if refused := refusal(ref, ledger, found.view, rows, quote, now()):
                 if not _has_bought(ref, rows):
                     raise CapExceeded(refused)
-                left, notes = left.slice(0, 0), (*notes, refused)
-            if left.num_rows and ref.late(now()):
-                left, notes = left.slice(0, 0), (*notes, f"The deadline has passed: {left.num_rows} are not asked.")
+                left, notes = left[:0], (*notes, refused)
+            if len(left) and ref.late(now()):
+                left, notes = left[:0], (*notes, f"The deadline has passed: {len(left)} are not asked.")
             claims = [(_claim(ref, run, attempt, part, quote, now()), part) for part in _shards(ref, run, left)]
             notes = (*notes, *most.check(len(joined) + len(claims)))
             made = _write(ledger, found.view.next, claims)
@@ -98,17 +95,21 @@ def plan(
                 reach("claims complete")
                 lanes = [_joined(ref, ledger, shard) for shard in joined] + made
                 lanes.sort(key=lambda lane: lane.shard)
-                return Plan(lanes, found.asked.num_rows, left.num_rows, quote.of(left), notes)
+                return Plan(lanes, found.asked, len(left), quote.of(left), notes)
 
 
 def look(ref: RunRef, run: Run, ledger: Ledger) -> Look:
     """Take the difference: asked − settled − in flight."""
-    view = ledger.view()
-    asked = pending.distinct(_asked(run, ledger))
-    unsettled = pending.difference(asked, _settled(ref, ledger, view))
-    joined = [shard for shard in view.in_flight if _joins(ref, ledger, shard, unsettled)]
-    left = pending.difference(unsettled, (ledger.claimed(shard).column("id") for shard in joined))
-    return Look(view, asked, joined, left, unsettled.num_rows - left.num_rows)
+    view, staged = ledger.view(), Staged(run, ledger.store)
+    past = history(ledger.store, view.landed)
+    mine = [shard for shard in view.in_flight if not ref.scope or ledger.claim(shard).scope == ref.scope]
+    known, joined = pending.Pending(len(staged)), set[Shard]()
+    for span, some in staged.rounds():
+        known.ask(some)
+        known.settle(some, _settled(ref, past, span))
+        joined.update(shard for shard in mine if known.fly(some, ledger.claimed(shard).column("id")))
+    left = Requests(staged, known.left())
+    return Look(view, int(known.asked.sum()), sorted(joined), left, int(known.flying.sum()))
 
 
 def refusal(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], quote: Quote, now: datetime) -> str | None:
@@ -119,12 +120,11 @@ def refusal(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], quote: Quo
 
 def notes_on(ref: RunRef, run: Run, ledger: Ledger, found: Look, quote: Quote, now: datetime) -> tuple[str, ...]:
     """Gather what a reader of the log should know before the money is spent."""
-    if not found.left.num_rows:
+    if not len(found.left):
         return ()
     notes = advice(prices(), run, now.date())
     if ref.scope:
-        anew = pending.common(found.left, _settled(replace(ref, reuse=True), ledger, found.view))
-        notes = (*notes, anew_note(quote.of(anew), found.left.num_rows))
+        notes = (*notes, anew_note(quote.of(_answered(ref, ledger, found)), len(found.left)))
     return notes
 
 
@@ -133,26 +133,19 @@ def _has_bought(ref: RunRef, rows: list[Row]) -> bool:
     return any((row["run"], row["target"], row["partition"]) == place for row in rows)
 
 
-def _asked(run: Run, ledger: Ledger) -> Iterator[pa.Table]:
-    yield ASKED.empty_table()
-    for part, key in enumerate(ledger.request_parts(run)):
-        for batch in sheets.batches(ledger.store, key, ["id", "size"], 65_536):
-            parts = pa.repeat(pa.scalar(part, pa.int32()), batch.num_rows)
-            yield pa.table([batch.column("id"), parts, batch.column("size")], schema=ASKED)
-
-
-def _settled(ref: RunRef, ledger: Ledger, view: View) -> Iterator[pa.Array]:
+def _settled(ref: RunRef, past: History, span: Span) -> Iterator[Ids]:
     """Read the ids that need not be asked again: landed answers and refusals, within the run's scope."""
-    past = history(ledger.store, view.landed)
     wanted = [shard for shard, of in past.shards.items() if not ref.scope or of.scope == ref.scope]
-    for entries in past.entries(wanted):
-        settled = entries.column("settled")
-        yield entries.column("id") if pc.all(settled).as_py() else entries.filter(settled).column("id")
+    return past.settled(wanted, span)
 
 
-def _joins(ref: RunRef, ledger: Ledger, shard: Shard, asked: pa.Table) -> bool:
-    same = not ref.scope or ledger.claim(shard).scope == ref.scope
-    return same and pending.meets(asked, ledger.claimed(shard).column("id"))
+def _answered(ref: RunRef, ledger: Ledger, found: Look) -> Requests:
+    """Choose those of the requests left that others have had answered, which this run asks all the same."""
+    past, staged = history(ledger.store, found.view.landed), found.left.staged
+    known = pending.Pending(len(staged))
+    for span, some in staged.rounds():
+        known.settle(some, _settled(replace(ref, reuse=True), past, span))
+    return found.left[np.flatnonzero(known.settled[found.left.numbers])]
 
 
 def _joined(ref: RunRef, ledger: Ledger, shard: Shard) -> Lane:
@@ -160,22 +153,22 @@ def _joined(ref: RunRef, ledger: Ledger, shard: Shard) -> Lane:
     return Lane(shard, claim.attempt, claim.total, joined=claim.buyer != ref.buyer)
 
 
-def _claim(ref: RunRef, run: Run, attempt: int, requests: pa.Table, quote: Quote, now: datetime) -> Claim:
+def _claim(ref: RunRef, run: Run, attempt: int, requests: Requests, quote: Quote, now: datetime) -> Claim:
     made = quote.of(requests)
     return Claim(
         snapshot=ref.snapshot, buyer=ref.buyer, scope=ref.scope, target=ref.target, partition=ref.partition,
-        attempt=attempt, total=requests.num_rows, size=_body(run, requests), created_at=now, token=uuid4().hex,
+        attempt=attempt, total=len(requests), size=_body(run, requests), created_at=now, token=uuid4().hex,
         estimated_usd=None if made.expected is None else str(made.expected),
         at_most_usd=None if made.at_most is None else str(made.at_most), how=made.how,
         model=run.model, question=run.question,
     )  # fmt: skip
 
 
-def _write(ledger: Ledger, shard: Shard, claims: list[tuple[Claim, pa.Table]]) -> list[Lane] | None:
+def _write(ledger: Ledger, shard: Shard, claims: list[tuple[Claim, Requests]]) -> list[Lane] | None:
     """Create the claims under the numbers from `shard` on; None if another planner came between."""
     lanes: list[Lane] = []
     for claim, requests in claims:
-        if not ledger.write_claim(shard, claim, pending.as_claim(requests)):
+        if not ledger.write_claim(shard, claim, requests.as_claim()):
             return None
         reach("claim written")
         lanes.append(Lane(shard, claim.attempt, claim.total))
@@ -183,17 +176,17 @@ def _write(ledger: Ledger, shard: Shard, claims: list[tuple[Claim, pa.Table]]) -
     return lanes
 
 
-def _shards(ref: RunRef, run: Run, left: pa.Table) -> Iterator[pa.Table]:
-    return pending.shards(
-        left,
+def _shards(ref: RunRef, run: Run, left: Requests) -> Iterator[Requests]:
+    cut = pending.shards(
+        left.sizes,
         max_requests=min(ref.max_batch_requests, ref.max_in_flight_requests or ref.max_batch_requests),
         max_bytes=ref.max_batch_bytes,
         overhead=run.frame.item_overhead,
         envelope=len(BODY_HEAD + BODY_TAIL),
     )
+    return (left[places] for places in cut)
 
 
-def _body(run: Run, requests: pa.Table) -> int:
-    contents = int(pc.sum(requests.column("size")).as_py() or 0)
-    items: int = requests.num_rows
-    return contents + items * run.frame.item_overhead + len(BODY_HEAD + BODY_TAIL) - 1
+def _body(run: Run, requests: Requests) -> int:
+    contents = int(requests.sizes.sum(dtype=np.int64))
+    return contents + len(requests) * run.frame.item_overhead + len(BODY_HEAD + BODY_TAIL) - 1

@@ -35,9 +35,9 @@ def quote(ref: RunRef, ledger: Ledger, now: Callable[[], datetime], counts: Coun
     run = ledger.run(ref.snapshot)
     found = look(ref, run, ledger)
     rows = budget.read(ref, run.question, ledger, now())
-    made = quoted(run, ledger, found.left, rows, counts)
+    made = quoted(run, found.left, rows, counts)
     return Offer(
-        asked=found.asked.num_rows,
+        asked=found.asked,
         in_flight=found.flying,
         estimate=made.whole,
         notes=notes_on(ref, run, ledger, found, made, now()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,13 @@ BATCH_BYTES, SAMPLED = 64 * 1024 * 1024, 32
 class Sheet:
     """A Parquet file in the making. `commit` publishes it; leaving its block without that forgets it.
 
-    `plain` is for columns whose values are all different: no dictionaries and no statistics.
+    `plain` is for columns whose values are all different: no dictionaries and no statistics, but of the one by which
+    the rows are `ordered`.
     """
 
-    def __init__(self, store: Creates, key: str, schema: pa.Schema, *, plain: bool = False) -> None:
+    def __init__(
+        self, store: Creates, key: str, schema: pa.Schema, *, plain: bool = False, ordered: str | None = None
+    ) -> None:
         self.key, self.schema, self.rows = key, schema, 0
         self._committed = False
         self._upload = store.upload(key)
@@ -31,7 +34,7 @@ class Sheet:
             compression="zstd",
             compression_level=1,
             use_dictionary=not plain,
-            write_statistics=not plain,
+            write_statistics=[ordered] if ordered else not plain,
         )
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
@@ -134,6 +137,16 @@ def rows(store: Reads, key: str, columns: Sequence[str], wanted: np.ndarray) -> 
             tables.append(read if last - first == stop - start else read.take(pa.array(wanted[first:last] - start)))
         start = stop
     return pa.concat_tables(tables)
+
+
+def groups(store: Reads, key: str, column: str, wanted: Callable[[Any, Any], bool]) -> Iterator[pa.Table]:
+    """Read a file row group by row group, but those whose column's least and greatest value are not wanted."""
+    opened = file(store, key)
+    place = opened.schema_arrow.get_field_index(column)
+    for group in range(opened.num_row_groups):
+        told = opened.metadata.row_group(group).column(place).statistics
+        if told is None or not told.has_min_max or wanted(told.min, told.max):
+            yield opened.read_row_group(group, use_threads=False)
 
 
 def metadata(store: Reads, key: str, name: bytes) -> bytes:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from nightbatch.core import caching, canary
 from nightbatch.core.facts import RunRef
 from nightbatch.core.ids import Shard
@@ -13,6 +11,7 @@ from nightbatch.core.run import Run
 from nightbatch.steps.estimate import Quote
 from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.prices import prices
+from nightbatch.steps.staged import Requests
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,12 @@ class Vanguard:
     def __bool__(self) -> bool:
         return self.sings or self.may_prime
 
-    def requests(self, run: Run, left: pa.Table, quote: Quote) -> pa.Table:
+    def requests(self, run: Run, left: Requests, quote: Quote) -> Requests:
         """Choose what goes ahead: the canary's requests, or the first one where the cache pays for the wait."""
         if self.sings:
-            return canary.representative(left)
+            return left[canary.representative(left.sizes)]
         shared = quote.estimator.cached.tokens if quote.estimator else 0.0
-        return left.slice(0, int(caching.pays(prices(), run.model, shared, left.num_rows)))
+        return left[: int(caching.pays(prices(), run.model, shared, len(left)))]
 
 
 def vanguard(ref: RunRef, run: Run, ledger: Ledger) -> Vanguard:

@@ -1,0 +1,94 @@
+"""The staged requests of a run, by number: they count on through all parts. Their ids are read when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from nightbatch.core import keys
+from nightbatch.core.finder import Ids, Span, heads, spans, words
+from nightbatch.core.pending import ROUND, Round
+from nightbatch.core.ports import Reads
+from nightbatch.core.run import Run
+from nightbatch.core.staging import CLAIM, ID
+from nightbatch.steps import sheets
+
+
+class Staged:
+    """All staged requests of a run; 4 bytes each."""
+
+    def __init__(self, run: Run, store: Reads) -> None:
+        self._run, self._store = run, store
+        read = [np.asarray(self._column(part, "size")) for part in range(run.parts)]
+        self.sizes = np.concatenate([np.empty(0, np.int32), *read])
+        self.starts = np.cumsum([0, *map(len, read)])
+        self._last: tuple[int, pa.Array] = (-1, pa.array([], ID))
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def ids(self, part: int) -> pa.Array:
+        """Read the ids of a part; the part that was read last is kept."""
+        if self._last[0] != part:
+            self._last = (part, self._column(part, "id").combine_chunks())
+        return self._last[1]
+
+    def rounds(self, most: int = ROUND) -> Iterator[tuple[Span, Round]]:
+        """Go through all requests, a span of ids at a time, about so many of them."""
+        for span in spans(len(self), most):
+            numbers, ids = list[np.ndarray](), list[pa.Array]()
+            for part, start in enumerate(self.starts[:-1].tolist()):
+                some = self.ids(part)
+                places = np.flatnonzero(span.holds(heads(words(some))))
+                numbers.append((places + start).astype(np.int32))
+                ids.append(some if len(places) == len(some) else some.take(pa.array(places)))
+            empty = pa.array([], ID)
+            yield span, Round.of(np.concatenate([np.empty(0, np.int32), *numbers]), pa.concat_arrays([empty, *ids]))
+
+    def part(self, number: int) -> int:
+        """Tell in which part a request is staged."""
+        return int(np.searchsorted(self.starts, number, side="right")) - 1
+
+    def content(self, numbers: np.ndarray) -> pa.Table:
+        """Read the contents of some requests of one part (rising)."""
+        part = self.part(int(numbers[0]))
+        key = keys.requests(self._run.snapshot, part)
+        return sheets.rows(self._store, key, ["content"], numbers - self.starts[part])
+
+    def _column(self, part: int, name: str) -> Ids:
+        return sheets.table(self._store, keys.requests(self._run.snapshot, part), [name]).column(name)
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Some of the staged requests, by number, rising."""
+
+    staged: Staged
+    numbers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """The bytes of each content."""
+        sizes: np.ndarray = self.staged.sizes[self.numbers]
+        return sizes
+
+    def __getitem__(self, places: range | slice | list[int] | np.ndarray) -> Requests:
+        """Keep some of them, by place."""
+        chosen = slice(places.start, places.stop) if isinstance(places, range) else places
+        return Requests(self.staged, self.numbers[chosen])
+
+    def as_claim(self) -> pa.Table:
+        """Read what a claim holds of them: their ids, and the part where each is staged."""
+        tables = [CLAIM.empty_table()]
+        edges = np.searchsorted(self.numbers, self.staged.starts)
+        for part in np.flatnonzero(np.diff(edges)).tolist():
+            mine = self.numbers[edges[part] : edges[part + 1]] - self.staged.starts[part]
+            ids = self.staged.ids(part).take(pa.array(mine))
+            tables.append(pa.table([ids, pa.repeat(pa.scalar(part, pa.int32()), len(ids))], schema=CLAIM))
+        return pa.concat_tables(tables)
