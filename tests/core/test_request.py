@@ -22,7 +22,8 @@ def shared(**more: Any) -> dict[str, Any]:
 
 
 def ids(rows: pa.RecordBatch, template: str = "{{ a }}", **more: Any) -> list[bytes]:
-    named: list[bytes] = Stager(Template(template), frame(shared(**more)), 10_000).stage(rows, set()).ids.to_pylist()
+    staged = Stager(Template(template), frame(shared(**more)), 10_000).stage(rows, {})
+    named: list[bytes] = staged.requests.column("id").take(staged.numbers).to_pylist()
     return named
 
 

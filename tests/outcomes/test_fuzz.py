@@ -148,7 +148,7 @@ def test_any_column_is_staged_row_by_row_or_refused_in_our_words(column: tuple[p
         return
     rows = sheets.table(state, f"snapshots/{run.snapshot}/rows-00000.parquet")
     assert rows["n"].to_pylist() == list(range(column[1]))
-    asked, told = rows["_request_id"].is_valid(), rows["_problem"].is_valid()
+    asked, told = rows["_request"].is_valid(), rows["_problem"].is_valid()
     assert [bool(one) != bool(other) for one, other in zip(asked.to_pylist(), told.to_pylist(), strict=True)] == [
         True
     ] * column[1]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tests.once.flow import SOURCE, TARGET, Flow, put, rows, settings
@@ -30,10 +31,12 @@ def cut(state: Store, ref: RunRef, size: int) -> RunRef:
     parts = requests = 0
     for start in range(0, table.num_rows, size):
         piece = table.slice(start, size)
-        wanted = pa.compute.is_in(asks.column("id"), value_set=piece.column("_request_id").combine_chunks())
-        for key, part in ((keys.rows, piece), (keys.requests, asks.filter(wanted))):
+        wanted = pc.unique(piece.column("_request"))
+        numbers = pc.index_in(piece.column("_request"), value_set=wanted)
+        piece = piece.set_column(piece.schema.get_field_index("_request"), "_request", numbers)
+        for key, part in ((keys.rows, piece), (keys.requests, asks.take(wanted))):
             put(state, key(run.snapshot, parts), part)
-        parts, requests = parts + 1, requests + asks.filter(wanted).num_rows
+        parts, requests = parts + 1, requests + len(wanted)
     state.create(keys.run(run.snapshot), replace(run, parts=parts, requests=requests).to_json())
     return replace(ref, requests=requests)
 

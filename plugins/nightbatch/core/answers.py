@@ -1,94 +1,119 @@
-"""Which landed row speaks for a request: the newest that settled it, else the newest that lost it; and what it cost."""
+"""Which landed row speaks for a request: the newest that settled it, else the newest that lost it; and what it cost.
+
+Requests are known by number, the place at which they are staged; what is held of each is a few bytes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightbatch.core.finder import Finder
 from nightbatch.core.landed import COST
+from nightbatch.core.pending import Round
 
 MICRO = 10**12
 """Costs are summed as whole 10^-12 US dollars, the scale at which they land."""
+_SETTLED = np.int32(1 << 30)
+"""Above every shard's number."""
+
+
+@dataclass
+class Speakers:
+    """The landed row that speaks for each of `count` requests: its shard and its row there. 8 bytes each."""
+
+    count: int
+    ranks: np.ndarray = field(init=False)
+    rows: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ranks, self.rows = (np.full(self.count, -1, dtype=np.int32) for _ in range(2))
+
+    def hear(self, some: Round, entries: Iterable[pa.Table]) -> None:
+        """Take in landed rows (`id`, `shard`, `row`, `settled`)."""
+        for table in entries:
+            found, numbers = some.look_up(table.column("id"))
+            shards, rows, final = (np.asarray(table.column(name))[found] for name in ("shard", "row", "settled"))
+            ranks = shards + final * _SETTLED
+            better = np.flatnonzero(ranks > self.ranks[numbers])
+            order = better[np.argsort(ranks[better], kind="stable")]  # of two rows of one request the higher comes last
+            self.ranks[numbers[order]], self.rows[numbers[order]] = ranks[order], rows[order]
+
+    def shards(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the shard that speaks for each of these requests, by its number; -1 where none has landed."""
+        ranks = self.ranks[numbers]
+        shards: np.ndarray = np.where(ranks < 0, ranks, ranks & (_SETTLED - 1))
+        return shards
+
+
+@dataclass
+class Extras:
+    """What was paid for requests besides the rows that speak for them: lost attempts, and answers that came twice."""
+
+    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def add(self, numbers: np.ndarray, costs: pa.ChunkedArray) -> None:
+        """Take in rows that cost something, or of which nobody knows what they cost."""
+        paid, unknown = whole(costs), np.asarray(pc.is_null(costs))
+        some = np.flatnonzero((paid != 0) | unknown)
+        if len(some):
+            self.found.append((numbers[some], paid[some], unknown[some]))
+
+    def within(self, numbers: range) -> tuple[np.ndarray, np.ndarray]:
+        """Sum what was paid for each request of a range, in 10^-12 USD, and note where that is not known."""
+        paid, unknown = np.zeros(len(numbers), dtype=np.int64), np.zeros(len(numbers), dtype=bool)
+        for some, costs, unpriced in self.found:
+            mine = (some >= numbers.start) & (some < numbers.stop)
+            np.add.at(paid, some[mine] - numbers.start, costs[mine])
+            unknown[some[mine & unpriced] - numbers.start] = True
+        return paid, unknown
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The landed row of each asked request: `rows` at `places[i]` for the i-th asked id, -1 where none landed.
+    """The landed rows of the requests of one part: `rows` at `places[i]` for the i-th request, -1 where none landed.
 
-    paid: 10^-12 USD that this partition paid for each asked request, over all attempts and runs. left_over: what it
-    paid for requests that are asked no more, since rows have changed or gone.
+    paid: 10^-12 USD that this partition paid for each request, over all attempts and runs. used: whether a row has
+    asked it before. left_over: what was paid for requests that are asked no more, since rows have changed or gone.
     """
 
-    asked: Finder
+    ids: pa.Array
     rows: pa.Table
     places: np.ndarray
     paid: np.ndarray
     unpriced: np.ndarray
+    used: np.ndarray
     left_over: int = 0
 
     def prices(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the landed row of each asked request has cost, in 10^-12 USD, and where that is not known."""
-        cost, unknown = (np.zeros(len(self.places), dtype=kind) for kind in (np.int64, bool))
-        has, column = self.places >= 0, self.rows.column("cost_usd")
-        cost[has] = whole(column)[self.places[has]]
-        unknown[has] = np.asarray(pc.is_null(column))[self.places[has]]
-        return cost, unknown
-
-    def look_up(self, ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        """Return for each id its position among the asked, and its landed row's; -1 where there is none."""
-        positions = np.full(len(ids), -1, dtype=np.int64)
-        rows, found = self.asked.find(ids)
-        positions[rows] = found
-        positions[np.asarray(pc.is_null(ids))] = -1
-        places = np.where(positions >= 0, self.places[positions], -1) if len(self.places) else positions
-        return positions, places
-
-
-def speakers(asked: Finder, entries: Iterable[pa.Table]) -> np.ndarray:
-    """Name the shard whose row speaks for each asked request, by its number; -1 where none has landed."""
-    settled, lost = (np.full(len(asked.ids), -1, dtype=np.int32) for _ in range(2))
-    for table in entries:
-        rows, at = asked.find(table.column("id"))
-        shards, final = (np.asarray(table.column(name))[rows] for name in ("shard", "settled"))
-        np.maximum.at(settled, at[final], shards[final])
-        np.maximum.at(lost, at[~final], shards[~final])
-    return np.where(settled >= 0, settled, lost)
+        """Return what the landed row of each request has cost, in 10^-12 USD, and where that is not known."""
+        return spread(self.rows.column("cost_usd"), self.places)
 
 
 def gather(
-    asked: Finder,
-    speaking: np.ndarray,
-    ids_of: Callable[[int], pa.ChunkedArray],
-    rows_of: Callable[[int, np.ndarray], pa.Table],
-) -> tuple[pa.Table | None, np.ndarray]:
-    """Read the landed rows that speak, shard by shard; return them and the place of each asked request's."""
-    places, offset = np.full(len(speaking), -1, dtype=np.int64), 0
-    tables = []
-    for shard in np.unique(speaking[speaking >= 0]).tolist():
-        rows, at = asked.find(ids_of(shard))
-        mine = speaking[at] == shard
-        order = np.argsort(rows[mine])
-        rows, at = rows[mine][order], at[mine][order]
-        tables.append(rows_of(shard, rows))
-        places[at] = np.arange(offset, offset + len(at))
-        offset += len(at)
-    return (pa.concat_tables(tables).combine_chunks() if tables else None), places
+    shards: np.ndarray, rows: np.ndarray, rows_of: Callable[[int, np.ndarray], pa.Table]
+) -> tuple[list[pa.Table], np.ndarray]:
+    """Read the rows that speak, shard by shard; return them and the place of each request's."""
+    places, offset, tables = np.full(len(shards), -1, dtype=np.int64), 0, []
+    for shard in np.unique(shards[shards >= 0]).tolist():
+        mine = np.flatnonzero(shards == shard)
+        mine = mine[np.argsort(rows[mine])]
+        tables.append(rows_of(shard, rows[mine]))
+        places[mine] = np.arange(offset, offset + len(mine))
+        offset += len(mine)
+    return tables, places
 
 
-def charge(asked: Finder, bills: Iterable[pa.Table]) -> tuple[np.ndarray, np.ndarray]:
-    """Sum what was paid for each asked request (`id`, `cost_usd`), and note where that is not known."""
-    paid, unpriced = np.zeros(len(asked.ids), dtype=np.int64), np.zeros(len(asked.ids), dtype=bool)
-    for bill in bills:
-        rows, at = asked.find(bill.column("id"))
-        costs = bill.column("cost_usd")
-        np.add.at(paid, at, whole(costs)[rows])
-        unpriced[at] |= np.asarray(pc.is_null(costs))[rows]
-    return paid, unpriced
+def spread(costs: pa.ChunkedArray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cost at each place, in 10^-12 USD, and where it is not known; 0 at place -1."""
+    cost, unknown = np.zeros(len(places), dtype=np.int64), np.zeros(len(places), dtype=bool)
+    has = places >= 0
+    cost[has] = whole(costs)[places[has]]
+    unknown[has] = np.asarray(pc.is_null(costs))[places[has]]
+    return cost, unknown
 
 
 def whole(costs: pa.ChunkedArray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""An index: which ids some landed shards hold, sorted, and whose those shards are, in one file.
+"""An index: which ids some landed shards hold and in which row, sorted, and whose those shards are, in one file.
 
 It repeats what the shards say and adds nothing, so it may be there or not, twice or once: readers find the same.
 """
@@ -25,6 +25,7 @@ INDEX = pa.schema(
     [
         pa.field("id", ID, nullable=False),
         pa.field("shard", pa.int32(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
         pa.field("settled", pa.bool_(), nullable=False),
     ]
 )
@@ -49,7 +50,8 @@ def entries(shard: Shard, landed: pa.Table | pa.RecordBatch) -> pa.Table:
     """Make the index's rows of a landed shard (its `id` and `status`), in the shard's order."""
     settled = pc.is_in(landed.column("status").cast(pa.string()), value_set=_FINAL)
     numbers = pa.repeat(pa.scalar(int(shard), pa.int32()), landed.num_rows)
-    return pa.table([landed.column("id"), numbers, settled], schema=INDEX)
+    rows = pa.array(np.arange(landed.num_rows, dtype=np.int32))
+    return pa.table([landed.column("id"), numbers, rows, settled], schema=INDEX)
 
 
 def merged(tables: Sequence[pa.Table]) -> pa.Table:

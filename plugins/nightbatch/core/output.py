@@ -14,7 +14,7 @@ from nightbatch.core.answer import AnswerType
 from nightbatch.core.answers import MICRO, Answers
 from nightbatch.core.custom_ids import custom_ids
 from nightbatch.core.outcome import Status
-from nightbatch.core.staging import PROBLEM, REQUEST_ID
+from nightbatch.core.staging import PROBLEM, REQUEST
 
 OURS = [
     pa.field("_request_id", pa.string()),
@@ -42,11 +42,11 @@ class Join:
     rows: int = 0
     answers: Answers = field(init=False)
     uses: np.ndarray = field(init=False)
-    """How many rows of the present window ask each request."""
+    """How many rows of the present part ask each request."""
     _carried: int = 0
 
     def turn(self, answers: Answers) -> None:
-        """Go on to the next window of rows and its answers."""
+        """Go on to the next part of the rows and its answers."""
         self.answers, self._carried = answers, answers.left_over
         self.uses = np.zeros(len(answers.places), dtype=np.int64)
 
@@ -57,7 +57,9 @@ class Join:
 
     def join(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the output rows of these input rows."""
-        positions, places = self.answers.look_up(rows.column(REQUEST_ID))
+        numbers = rows.column(REQUEST)
+        positions = np.asarray(pc.fill_null(numbers, -1))
+        places = np.where(positions >= 0, self.answers.places[positions], -1) if len(self.uses) else positions
         taken = self.answers.rows.take(pa.array(places, mask=places < 0)).combine_chunks()
         status = self._status(rows, taken)
         self.by_status.update({one["values"]: one["counts"] for one in pc.value_counts(status).to_pylist()})
@@ -83,7 +85,7 @@ class Join:
         return arrays
 
     def _ours(self, rows: pa.RecordBatch, taken: pa.Table, status: pa.Array, cost: pa.Array) -> list[pa.Array]:
-        ids = rows.column(REQUEST_ID)
+        ids = self.answers.ids.take(rows.column(REQUEST))
         inputs = [pc.fill_null(_one(taken, name), 0) for name in ("cache_write_5m", "cache_write_1h", "cache_read")]
         total = _one(taken, "input")
         for part in inputs:
@@ -103,16 +105,16 @@ class Join:
     def _cost(self, positions: np.ndarray) -> pa.Array:
         """Give each request's cost to the first row that asked it; the rows that share it cost nothing.
 
-        The first row of the window also carries what was paid for requests that are asked no more, so that the sum
+        The first row of the part also carries what was paid for requests that are asked no more, so that the sum
         over the partition stays the bill.
         """
-        valid = positions >= 0
+        valid = np.flatnonzero(positions >= 0)
         asked = positions[valid]
+        found, firsts = np.unique(asked, return_index=True)
+        fresh = (self.uses[found] == 0) & ~self.answers.used[found]
         first = np.zeros(len(positions), dtype=bool)
-        places = np.flatnonzero(valid)
-        _, firsts = np.unique(asked, return_index=True)
-        first[places[firsts]] = self.uses[asked[firsts]] == 0
-        np.add.at(self.uses, asked, 1)
+        first[valid[firsts[fresh]]] = True
+        self.uses += np.bincount(asked, minlength=len(self.uses))
         cost = np.zeros(len(positions))
         cost[first] = self.answers.paid[positions[first]] / MICRO
         if self._carried and len(cost):

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from nightbatch.core.finder import Finder, Ids, repeats
 
 ROUND = 2_000_000
 """Requests whose ids are compared at a time."""
+
+
+class Repeats(NamedTuple):
+    """Requests that stood before, and where they first did: two columns of numbers."""
+
+    again: np.ndarray
+    first: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -23,21 +32,24 @@ class Round:
 
     numbers: np.ndarray
     finder: Finder
+    repeats: Repeats
 
     @classmethod
     def of(cls, numbers: np.ndarray, ids: Ids) -> Round:
-        """Make a round of requests; of those that are alike only the first is kept."""
+        """Make a round of requests."""
         again = repeats(ids)
-        if len(again):
-            kept = np.ones(len(numbers), dtype=bool)
-            kept[again] = False
-            numbers, ids = numbers[kept], ids.take(np.flatnonzero(kept))
-        return cls(numbers, Finder(ids))
+        if not len(again):
+            return cls(numbers, Finder(ids), Repeats(numbers[:0], numbers[:0]))
+        kept = np.ones(len(numbers), dtype=bool)
+        kept[again] = False
+        finder, firsts = Finder(ids.filter(pa.array(kept))), numbers[kept]
+        rows, places = finder.find(ids.take(pa.array(again)))
+        return cls(firsts, finder, Repeats(numbers[again[rows]], firsts[places]))
 
-    def find(self, ids: Ids) -> np.ndarray:
-        """Return the numbers of the requests that have one of these ids."""
-        found: np.ndarray = self.numbers[self.finder.find(ids)[1]]
-        return found
+    def look_up(self, ids: Ids) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of these ids (by position) are of this round, and the numbers of their requests."""
+        rows, places = self.finder.find(ids)
+        return rows, self.numbers[places]
 
 
 @dataclass
@@ -60,11 +72,11 @@ class Pending:
     def settle(self, some: Round, known: Iterable[Ids]) -> None:
         """Take in ids that need not be asked again."""
         for ids in known:
-            self.settled[some.find(ids)] = True
+            self.settled[some.look_up(ids)[1]] = True
 
     def fly(self, some: Round, ids: Ids) -> bool:
         """Take in the ids of a shard in flight; tell whether something that is not settled is among them."""
-        found = some.find(ids)
+        _, found = some.look_up(ids)
         found = found[~self.settled[found]]
         self.flying[found] = True
         return len(found) > 0

@@ -16,7 +16,7 @@ from nightbatch.core.request import BODY_HEAD, BODY_TAIL, Frame, encode_contents
 from nightbatch.core.template import Template
 
 ID = pa.binary(ID_BYTES)
-REQUEST_ID, PROBLEM = "_request_id", "_problem"
+REQUEST, PROBLEM = "_request", "_problem"
 REQUESTS = pa.schema(
     [
         pa.field("id", ID, nullable=False),
@@ -41,9 +41,9 @@ def no_fetch(addresses: Iterable[str]) -> Mapping[str, bytes | None]:
 
 @dataclass(frozen=True)
 class Staged:
-    """One batch of rows: each row's request id (null where there is a problem), and the requests not seen before."""
+    """One batch of rows: which request of its part each row asks (null where there is a problem), and those it adds."""
 
-    ids: pa.Array
+    numbers: pa.Array
     problems: pa.Array
     requests: pa.RecordBatch
 
@@ -57,23 +57,25 @@ class Stager:
     max_bytes: int
     fetch: Fetch = no_fetch
 
-    def stage(self, rows: pa.RecordBatch, seen: set[bytes]) -> Staged:
-        """Render, encode and name the request of each row; `seen` takes in the new ids.
+    def stage(self, rows: pa.RecordBatch, seen: dict[bytes, int]) -> Staged:
+        """Render, encode and name the request of each row.
 
-        A row that cannot be asked has a problem instead.
+        `seen` numbers the requests of the part, and takes in those that are new. A row that cannot be asked has a
+        problem instead.
         """
         try:
             contents, problems = self._encoded(rows)
         except UnicodeDecodeError:
             contents, problems = self._repaired(rows)
-        ids: list[bytes | None] = list(self.frame.request_ids(contents))
+        ids, before = self.frame.request_ids(contents), len(seen)
         problems = self._too_large(contents) | problems
-        for row in problems:
-            ids[row] = None
-        fresh = {i: content for i, content in zip(ids, contents, strict=True) if i is not None and i not in seen}
-        seen.update(fresh)
+        number = seen.setdefault
+        numbers = [None if row in problems else number(name, len(seen)) for row, name in enumerate(ids)]
         told = [problems.get(row) for row in range(len(ids))] if problems else pa.nulls(len(ids))
-        return Staged(pa.array(ids, ID), pa.array(told, pa.string()), _requests(fresh))
+        if len(seen) - before < len(ids):
+            fresh = _firsts(numbers, before)
+            ids, contents = [ids[row] for row in fresh], [contents[row] for row in fresh]
+        return Staged(pa.array(numbers, pa.int32()), pa.array(told, pa.string()), _requests(ids, contents))
 
     def _encoded(self, rows: pa.RecordBatch) -> tuple[list[bytes], dict[int, str]]:
         if self.template.has_media:
@@ -112,16 +114,25 @@ class Stager:
         return {row: TOO_LARGE for row, content in enumerate(contents) if len(content) > room}
 
 
-def _requests(fresh: dict[bytes, bytes]) -> pa.RecordBatch:
-    contents = pa.array(fresh.values(), pa.large_binary())
-    sizes = pc.binary_length(contents).cast(pa.int32())
-    return pa.RecordBatch.from_arrays([pa.array(fresh.keys(), ID), contents, sizes], schema=REQUESTS)
+def _firsts(numbers: Sequence[int | None], before: int) -> list[int]:
+    """Name the rows at which a number that is not below `before` first stands."""
+    firsts = dict[int, int]()
+    for row, number in enumerate(numbers):
+        if number is not None and number >= before:
+            firsts.setdefault(number, row)
+    return list(firsts.values())
+
+
+def _requests(ids: list[bytes], contents: list[bytes]) -> pa.RecordBatch:
+    encoded = pa.array(contents, pa.large_binary())
+    sizes = pc.binary_length(encoded).cast(pa.int32())
+    return pa.RecordBatch.from_arrays([pa.array(ids, ID), encoded, sizes], schema=REQUESTS)
 
 
 def rows_schema(source: pa.Schema, kept: Sequence[str]) -> pa.Schema:
-    """Return the schema of staged rows: the kept columns as they were, the request id, the problem."""
+    """Return the schema of staged rows: the kept columns as they were, which request of the part it asks, a problem."""
     fields = [source.field(name) for name in kept]
-    return pa.schema([*fields, pa.field(REQUEST_ID, ID), pa.field(PROBLEM, pa.string())])
+    return pa.schema([*fields, pa.field(REQUEST, pa.int32()), pa.field(PROBLEM, pa.string())])
 
 
 def unify(first: tuple[str, pa.Schema], other: tuple[str, pa.Schema], columns: Sequence[str]) -> pa.Schema:

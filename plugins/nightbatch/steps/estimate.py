@@ -12,9 +12,9 @@ from nightbatch.core import caching, estimate
 from nightbatch.core.errors import ApiError
 from nightbatch.core.estimate import Estimate, Estimator, History, Prompts
 from nightbatch.core.run import Run
+from nightbatch.steps.asked import Requests
 from nightbatch.steps.costs import Row
 from nightbatch.steps.prices import prices
-from nightbatch.steps.staged import Requests
 
 Counts = Callable[[dict[str, Any]], int]
 """Counts the input tokens of one request's params; may raise ApiError."""

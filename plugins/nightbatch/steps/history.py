@@ -54,7 +54,7 @@ class History:
             yield entries.column("id") if pc.all(final).as_py() else entries.filter(final).column("id")
 
     def entries(self, wanted: Collection[Shard], span: Span = ALL) -> Iterator[pa.Table]:
-        """Read `id`, `shard` and `settled` of what landed in the wanted shards: all in the span, and maybe more."""
+        """Read `id`, `shard`, `row` and `settled` of what landed in wanted shards: all in the span, maybe more."""
         for volume in self.volumes:
             some = volume.shards.keys() & set(wanted)
             if some and volume.is_index:

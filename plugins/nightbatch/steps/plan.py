@@ -20,13 +20,13 @@ from nightbatch.core.lanes import ANY, Lanes
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL
 from nightbatch.core.run import Run
 from nightbatch.steps import budget, costs, lease
+from nightbatch.steps.asked import Asked, Requests
 from nightbatch.steps.costs import Row
 from nightbatch.steps.estimate import Counts, Quote, quoted
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.history import History, history
 from nightbatch.steps.ledger import Ledger, View
 from nightbatch.steps.prices import prices
-from nightbatch.steps.staged import Requests, Staged
 from nightbatch.steps.vanguard import flying, vanguard
 
 
@@ -100,7 +100,7 @@ def plan(
 
 def look(ref: RunRef, run: Run, ledger: Ledger) -> Look:
     """Take the difference: asked − settled − in flight."""
-    view, staged = ledger.view(), Staged(run, ledger.store)
+    view, staged = ledger.view(), Asked(run, ledger.store)
     past = history(ledger.store, view.landed)
     mine = [shard for shard in view.in_flight if not ref.scope or ledger.claim(shard).scope == ref.scope]
     known, joined = pending.Pending(len(staged)), set[Shard]()

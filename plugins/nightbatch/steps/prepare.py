@@ -20,7 +20,7 @@ from nightbatch.core.ids import Snapshot
 from nightbatch.core.ports import Entry, Store
 from nightbatch.core.request import Frame, frame, shared_params
 from nightbatch.core.run import Run, question_name, snapshot_name
-from nightbatch.core.staging import PROBLEM, REQUESTS, Fetch, Stager, no_fetch, rows_schema
+from nightbatch.core.staging import PROBLEM, REQUEST, REQUESTS, Fetch, Stager, no_fetch, rows_schema
 from nightbatch.core.template import Template
 from nightbatch.core.uniqueness import KeyCheck
 from nightbatch.steps import sheets
@@ -104,7 +104,7 @@ def check_names(answer: AnswerType, kept: Sequence[str]) -> None:
 
 OUR_COLUMNS = {
     "_request_id", "_status", "_error", "_model", "_stop_reason", "_batch_id", "_input_tokens", "_output_tokens",
-    "_cost_usd", PROBLEM,
+    "_cost_usd", REQUEST, PROBLEM,
 }  # fmt: skip
 
 
@@ -136,11 +136,11 @@ def _stage(
                 for key, schema in ((keys.rows, rows_schema(source.schema, enrichment.kept)), (keys.requests, REQUESTS))
             )
             behind = stack.enter_context(Behind())
-            seen: set[bytes] = set()
+            seen = dict[bytes, int]()
             for batch in part:
                 key_check.add(batch)
                 staged = stager.stage(batch, seen)
-                kept = [*(batch.column(column) for column in enrichment.kept), staged.ids, staged.problems]
+                kept = [*(batch.column(column) for column in enrichment.kept), staged.numbers, staged.problems]
                 behind.do(row_sheet.write, pa.RecordBatch.from_arrays(kept, schema=row_sheet.schema))
                 behind.do(request_sheet.write, staged.requests)
             for sheet in (row_sheet, request_sheet):

@@ -30,7 +30,7 @@ from nightbatch.steps import lease, sheets
 from nightbatch.steps.evidence import Evidence, evidence
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.overlap import ahead
+from nightbatch.steps.overlap import Behind, ahead
 from nightbatch.steps.prices import prices
 from nightbatch.steps.shelf import Catalogued, Folder
 
@@ -90,9 +90,8 @@ def _judge(run: Run, ledger: Ledger, watch: Watch, join: Join, shelf: Folder | C
     return judge(watch, expected=run.rows, answered=answered, repeats=repeats, history=history)
 
 
-def _rows(run: Run, ledger: Ledger, parts: range) -> Iterator[pa.RecordBatch]:
-    for part in parts:
-        yield from sheets.batches(ledger.store, keys.rows(run.snapshot, part), None, BATCH_ROWS)
+def _rows(run: Run, ledger: Ledger, part: int) -> Iterator[pa.RecordBatch]:
+    return sheets.batches(ledger.store, keys.rows(run.snapshot, part), None, BATCH_ROWS)
 
 
 def _write(
@@ -105,14 +104,15 @@ def _write(
     store, schema = shelf.open(join.schema)
     made = list[sheets.Sheet]()
     folder = folder_of(run.partition)
-    for window in found.windows():
-        join.turn(window.answers)
-        for batch in ahead(_rows(run, ledger, window.parts)):
-            if not made or made[-1].rows >= FILE_ROWS:
-                key = keys.part(folder, found.name, len(made))
-                made.append(stack.enter_context(sheets.Sheet(store, key, schema)))
-            made[-1].write(shelf.fill(watch.see(join.join(batch)), schema))
-        window.add(found.sums, join.uses)
+    with Behind() as behind:
+        for window in found.windows():
+            join.turn(window.answers)
+            for batch in ahead(_rows(run, ledger, window.part)):
+                if join.rows >= len(made) * FILE_ROWS:
+                    key = keys.part(folder, found.name, len(made))
+                    made.append(stack.enter_context(sheets.Sheet(store, key, schema)))
+                behind.do(made[-1].write, shelf.fill(watch.see(join.join(batch)), schema))
+            found.close(window, join.uses)
     if not made:
         made.append(stack.enter_context(sheets.Sheet(store, keys.part(folder, found.name, 0), schema)))
     for sheet in made:

@@ -8,10 +8,10 @@ from nightbatch.core import caching, canary
 from nightbatch.core.facts import RunRef
 from nightbatch.core.ids import Shard
 from nightbatch.core.run import Run
+from nightbatch.steps.asked import Requests
 from nightbatch.steps.estimate import Quote
 from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.prices import prices
-from nightbatch.steps.staged import Requests
 
 
 @dataclass(frozen=True)

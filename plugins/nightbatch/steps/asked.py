@@ -17,7 +17,7 @@ from nightbatch.core.staging import CLAIM, ID
 from nightbatch.steps import sheets
 
 
-class Staged:
+class Asked:
     """All staged requests of a run; 4 bytes each."""
 
     def __init__(self, run: Run, store: Reads) -> None:
@@ -66,7 +66,7 @@ class Staged:
 class Requests:
     """Some of the staged requests, by number, rising."""
 
-    staged: Staged
+    staged: Asked
     numbers: np.ndarray
 
     def __len__(self) -> int:
