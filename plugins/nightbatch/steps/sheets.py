@@ -13,6 +13,7 @@ from nightbatch.core.errors import Unreadable
 from nightbatch.core.ports import Creates, Reads, Upload
 
 BATCH_BYTES, SAMPLED = 64 * 1024 * 1024, 32
+GROUP_BYTES, GROUP_ROWS = 16 * 1024 * 1024, 131_072
 
 
 class Sheet:
@@ -26,7 +27,7 @@ class Sheet:
         self, store: Creates, key: str, schema: pa.Schema, *, plain: bool = False, ordered: str | None = None
     ) -> None:
         self.key, self.schema, self.rows = key, schema, 0
-        self._committed = False
+        self._committed, self._held = False, list[pa.Table]()
         self._upload = store.upload(key)
         self._writer = pq.ParquetWriter(
             pa.PythonFile(_Sink(self._upload), mode="w"),
@@ -38,13 +39,21 @@ class Sheet:
         )
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Add rows; those of one call become row groups of their own."""
+        """Add rows; they are held until there are enough for a row group."""
         self.rows += rows.num_rows
-        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-        self._writer.write_table(table)
+        self._held.append(pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows)
+        size, count = (sum(getattr(one, name) for one in self._held) for name in ("nbytes", "num_rows"))
+        if size >= GROUP_BYTES or count >= GROUP_ROWS:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        group, self._held = pa.concat_tables(self._held), []
+        self._writer.write_table(group, row_group_size=max(1, group.num_rows))
 
     def close(self, metadata: dict[bytes, bytes] | None = None) -> None:
         """Finish the file without publishing it."""
+        if self._held:
+            self._write_group()
         if metadata:
             self._writer.add_key_value_metadata(metadata)
         self._writer.close()
