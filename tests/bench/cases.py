@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 import pyarrow.parquet as pq
-from data import result_lines, write_tickets
+from data import result_lines, write_narrow, write_tickets
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".local" / "bench" / "pycache"
@@ -66,34 +66,37 @@ def wire(folder: Path) -> Iterator[str]:
         server.wait()
 
 
-def path_of_rows(work: Path, rows: int, repeats: int, *, sdk: bool) -> dict[str, dict[str, float]]:
+def path_of_rows(
+    work: Path, rows: int, repeats: int, *, sdk: bool = False, narrow: bool = False
+) -> dict[str, dict[str, float]]:
     """Measure a dataset's way to the wire and back, as medians of so many runs of each case."""
-    source, results = work / f"tickets-{rows}", work / "results"
+    source, results, root = work / f"source-{rows}-{narrow}", work / "results", work / "root"
     if not source.exists():
-        write_tickets(source, rows)
+        (write_narrow if narrow else write_tickets)(source, rows)
     found = {name: Measured() for name in ("ask", "sdk ask", "land", "sdk land", "publish")}
     with wire(results) as url:
         for _ in range(repeats):
-            root = work / "root"
             shutil.rmtree(root, ignore_errors=True)
             root.mkdir()
-            asked = found["ask"].add(run("ours", "ask", source=str(source), root=str(root), url=url))
+            asked = found["ask"].add(run("ours", "ask", source=str(source), root=str(root), url=url, narrow=narrow))
             if sdk:
                 found["sdk ask"].add(run("sdk", "ask", source=str(source), url=url))
-            answer(root, results, asked["batches"])
+            answer(root, results, asked["batches"], narrow=narrow)
             found["land"].add(run("ours", "land_all", root=str(root), url=url, shards=list(asked["batches"])))
             if sdk:
                 batches = list(asked["batches"].values())
                 found["sdk land"].add(run("sdk", "land", batches=batches, url=url, folder=str(root)))
             found["publish"].add(run("ours", "publish_rows", root=str(root), reference=asked["ref"]))
+    for folder in (source, results, root):
+        shutil.rmtree(folder)
     return {name: one.medians() for name, one in found.items() if one.seconds}
 
 
-def answer(root: Path, results: Path, batches: dict[str, str]) -> None:
+def answer(root: Path, results: Path, batches: dict[str, str], *, narrow: bool) -> None:
     """Write the results of claimed batches, in no order."""
     for shard, batch in batches.items():
         ids = [one.hex() for one in pq.read_table(root / f"state/claims/{shard}.parquet")["id"].to_pylist()]
         random.Random(5).shuffle(ids)
         with (results / f"{batch}.jsonl").open("wb") as file:
-            file.writelines(result_lines(ids))
+            file.writelines(result_lines(ids, narrow=narrow))
         (results / f"{batch}.count").write_text(str(len(ids)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import anthropic
 import numpy as np
 from anthropic.types.messages import MessageBatchIndividualResponse
-from data import MAX_TOKENS, MODEL, SCHEMA, SYSTEM, TEMPLATE, write_tickets
+from data import MAX_TOKENS, MODEL, NARROW_SCHEMA, NARROW_TEMPLATE, SCHEMA, SYSTEM, TEMPLATE, write_tickets
 from folder import FolderStore
 
 from nightbatch.core.enrichment import Enrichment, Prompt
@@ -29,6 +30,7 @@ ENRICHMENT = Enrichment(
     source="s3://lake/tickets/", target="s3://lake/triage/", key=["ticket_id"],
     prompt=Prompt(system=SYSTEM, user=TEMPLATE), answer_schema=SCHEMA, model=MODEL, max_tokens=MAX_TOKENS,
 )  # fmt: skip
+NARROW = replace(ENRICHMENT, prompt=Prompt(system="How urgent?", user=NARROW_TEMPLATE), answer_schema=NARROW_SCHEMA)
 
 
 def warm() -> None:
@@ -61,13 +63,13 @@ def ref(run: Run) -> RunRef:
     )  # fmt: skip
 
 
-def prepare_rows(source: str, root: str) -> RunRef:
-    return ref(prepare(ENRICHMENT, FolderStore(Path(source)), ledger(root).store))
+def prepare_rows(source: str, root: str, *, narrow: bool = False) -> RunRef:
+    return ref(prepare(NARROW if narrow else ENRICHMENT, FolderStore(Path(source)), ledger(root).store))
 
 
-def ask(source: str, root: str, url: str) -> dict[str, Any]:
+def ask(source: str, root: str, url: str, *, narrow: bool = False) -> dict[str, Any]:
     """rows → staged requests → claims → POST."""
-    reference = prepare_rows(source, root)
+    reference = prepare_rows(source, root, narrow=narrow)
     made = plan(reference, 1, ledger(root), now)
     buyer = Buyer(ledger(root), api(url), now, Timing())
     batches = {}

@@ -76,8 +76,8 @@ class Extras:
 class Answers:
     """The landed rows of the requests of one part: `rows` at `places[i]` for the i-th request, -1 where none landed.
 
-    paid: 10^-12 USD that this partition paid for each request, over all attempts and runs. used: whether a row has
-    asked it before. left_over: what was paid for requests that are asked no more, since rows have changed or gone.
+    paid: 10^-12 USD that this partition paid for each request, over all attempts and runs. left_over: what was
+    paid for requests that are asked no more, since rows have changed or gone.
     """
 
     ids: pa.Array
@@ -85,7 +85,6 @@ class Answers:
     places: np.ndarray
     paid: np.ndarray
     unpriced: np.ndarray
-    used: np.ndarray
     left_over: int = 0
 
     def prices(self) -> tuple[np.ndarray, np.ndarray]:
@@ -94,16 +93,20 @@ class Answers:
 
 
 def gather(
-    shards: np.ndarray, rows: np.ndarray, rows_of: Callable[[int, np.ndarray], pa.Table]
+    shards: np.ndarray, rows: np.ndarray, rows_of: Callable[[int, np.ndarray], tuple[pa.Table, np.ndarray]]
 ) -> tuple[list[pa.Table], np.ndarray]:
-    """Read the rows that speak, shard by shard; return them and the place of each request's."""
+    """Read the rows that speak, shard by shard; return them, maybe among others, and the place of each request's.
+
+    `rows_of` reads rows of a shard (their numbers, rising) and returns a table and the place of each in it.
+    """
     places, offset, tables = np.full(len(shards), -1, dtype=np.int64), 0, []
     for shard in np.unique(shards[shards >= 0]).tolist():
         mine = np.flatnonzero(shards == shard)
         mine = mine[np.argsort(rows[mine])]
-        tables.append(rows_of(shard, rows[mine]))
-        places[mine] = np.arange(offset, offset + len(mine))
-        offset += len(mine)
+        table, at = rows_of(shard, rows[mine])
+        tables.append(table)
+        places[mine] = offset + at
+        offset += table.num_rows
     return tables, places
 
 

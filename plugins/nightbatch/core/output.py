@@ -41,13 +41,14 @@ class Join:
     errors: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     answers: Answers = field(init=False)
+    used: np.ndarray = field(init=False)
     uses: np.ndarray = field(init=False)
     """How many rows of the present part ask each request."""
     _carried: int = 0
 
-    def turn(self, answers: Answers) -> None:
-        """Go on to the next part of the rows and its answers."""
-        self.answers, self._carried = answers, answers.left_over
+    def turn(self, answers: Answers, used: np.ndarray) -> None:
+        """Go on to the next part of the rows and its answers; `used`: which of its requests rows have asked before."""
+        self.answers, self.used, self._carried = answers, used, answers.left_over
         self.uses = np.zeros(len(answers.places), dtype=np.int64)
 
     @property
@@ -111,7 +112,7 @@ class Join:
         valid = np.flatnonzero(positions >= 0)
         asked = positions[valid]
         found, firsts = np.unique(asked, return_index=True)
-        fresh = (self.uses[found] == 0) & ~self.answers.used[found]
+        fresh = (self.uses[found] == 0) & ~self.used[found]
         first = np.zeros(len(positions), dtype=bool)
         first[valid[firsts[fresh]]] = True
         self.uses += np.bincount(asked, minlength=len(self.uses))

@@ -52,11 +52,13 @@ class Asked:
         """Tell in which part a request is staged."""
         return int(np.searchsorted(self.starts, number, side="right")) - 1
 
-    def content(self, numbers: np.ndarray) -> pa.Table:
+    def contents(self, numbers: np.ndarray) -> list[bytes]:
         """Read the contents of some requests of one part (rising)."""
         part = self.part(int(numbers[0]))
         key = keys.requests(self._run.snapshot, part)
-        return sheets.rows(self._store, key, ["content"], numbers - self.starts[part])
+        table, places = sheets.rows(self._store, key, ["content"], numbers - self.starts[part])
+        contents: list[bytes] = table.column("content").take(pa.array(places)).to_pylist()
+        return contents
 
     def _column(self, part: int, name: str) -> Ids:
         return sheets.table(self._store, keys.requests(self._run.snapshot, part), [name]).column(name)

@@ -84,8 +84,7 @@ def _sample(left: Requests) -> list[bytes]:
     stop = min(first + SPREAD, int(staged.starts[staged.part(first) + 1]))
     near = left.numbers[: int(np.searchsorted(left.numbers, stop))]
     chosen = near[:: max(1, len(near) // SAMPLE)][:SAMPLE]
-    sampled: list[bytes] = staged.content(chosen).column("content").to_pylist()
-    return sampled
+    return staged.contents(chosen)
 
 
 def _countable(params: dict[str, Any]) -> dict[str, Any]:

@@ -53,14 +53,14 @@ class Window:
     bought: np.ndarray
     first: np.ndarray
 
-    def add(self, sums: Sums, uses: np.ndarray) -> None:
-        """Add this part, whose requests so many rows have used."""
+    def add(self, sums: Sums, used: np.ndarray, uses: np.ndarray) -> None:
+        """Add this part, whose requests were used before it or not, and by so many of its rows."""
         reused = ~self.bought & (self.answers.places >= 0) & self.first
         sums.requests += int(self.first.sum())
         sums.bought += int((self.bought & self.first).sum())
         sums.reused += int(reused.sum())
         cost, unknown = self.answers.prices()
-        repeated = np.where(self.answers.used, uses, np.maximum(uses - 1, 0))
+        repeated = np.where(used, uses, np.maximum(uses - 1, 0))
         sums.reuse = _plus(sums.reuse, cost, unknown, reused.astype(np.int64))
         sums.duplicates = _plus(sums.duplicates, cost, unknown, repeated)
 
@@ -119,7 +119,7 @@ class Evidence:
 
     def close(self, window: Window, uses: np.ndarray) -> None:
         """Add up a window whose requests so many rows have asked."""
-        window.add(self.sums, uses)
+        window.add(self.sums, self.used[window.same], uses)
         self.used[window.same[uses > 0]] = True
 
     def _window(self, part: int) -> Window:
@@ -135,16 +135,16 @@ class Evidence:
         paid, unpriced = self.extras.within(range(*self.asked.starts[part : part + 2].tolist()))
         paid, unpriced = paid + np.where(ours, cost, 0), unpriced | (ours & unknown)
         paid[same != own], unpriced[same != own] = 0, False
-        answers = Answers(self.asked.ids(part), rows, places, paid, unpriced, self.used[same])
+        answers = Answers(self.asked.ids(part), rows, places, paid, unpriced)
         return Window(part, same, answers, self.bought[same], same == own)
 
     def _rows(self, shards: np.ndarray, rows: np.ndarray) -> tuple[pa.Table, np.ndarray]:
         """Read of the rows that speak what is published."""
         schema = pa.schema([one for one in landed_schema(self.run.answer) if one.name not in UNPUBLISHED])
 
-        def rows_of(shard: int, wanted: np.ndarray) -> pa.Table:
-            key = keys.landed(keys.shard(shard))
-            return sheets.rows(self.ledger.store, key, schema.names, wanted).select(schema.names).cast(schema)
+        def rows_of(shard: int, wanted: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+            table, at = sheets.rows(self.ledger.store, keys.landed(keys.shard(shard)), schema.names, wanted)
+            return table.select(schema.names).cast(schema), at
 
         tables, places = gather(shards, rows, rows_of)
         return (pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()), places

@@ -105,8 +105,8 @@ def _write(
     made = list[sheets.Sheet]()
     folder = folder_of(run.partition)
     with Behind() as behind:
-        for window in found.windows():
-            join.turn(window.answers)
+        for window in ahead(found.windows()):
+            join.turn(window.answers, found.used[window.same])
             for batch in ahead(_rows(run, ledger, window.part)):
                 if join.rows >= len(made) * FILE_ROWS:
                     key = keys.part(folder, found.name, len(made))
