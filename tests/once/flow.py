@@ -170,7 +170,7 @@ class RealWorld:
         return datetime.fromtimestamp(time.time() + self.clock_offset + turned, UTC)
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(min(max(seconds, 0.0), 0.1))
+        time.sleep(min(max(seconds, 0.05), 0.1))  # not less: ten that ask all the time would keep the machine busy
 
     def api(self) -> Batches:
         return _api(self.emulator, self.answer_seconds)

@@ -48,8 +48,13 @@ def run(world: RealWorld, enrichment: Enrichment, buyer: str, armed: Path | None
 def fall_asleep(world: RealWorld, enrichment: Enrichment, buyer: str, drowsy: Path) -> ForkServerProcess:
     """Start a run and wait until it sleeps, at one of the points that are named by the files of a folder."""
     process = start(world, enrichment, buyer, drowsy=drowsy)
-    until(lambda: asleep(process), f"{buyer} to fall asleep")
+    await_sleep(process)
     return process
+
+
+def await_sleep(process: ForkServerProcess) -> None:
+    """Wait until a process sleeps."""
+    until(lambda: asleep(process), "a process to fall asleep")
 
 
 def asleep(process: ForkServerProcess) -> bool:
@@ -61,7 +66,7 @@ def asleep(process: ForkServerProcess) -> bool:
 def stop(process: ForkServerProcess) -> None:
     """Put a process to sleep wherever it is."""
     os.kill(process.pid or 0, signal.SIGSTOP)
-    until(lambda: asleep(process), "a process to stop")
+    await_sleep(process)
 
 
 def wake(process: ForkServerProcess) -> None:

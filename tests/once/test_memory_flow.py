@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from nightbatch.core.purchase import Timing
 from nightbatch.steps.failpoints import watching
 from nightbatch.steps.land import land
 from nightbatch.steps.release import InDoubt, release
-from nightbatch.steps.submit import Buyer, Later, Submitted
+from nightbatch.steps.submit import Buyer, Late, Later, Submitted
 
 HERE = "In memory, with a clock that is turned"
 TEXTS = ["one", "two", "three", "two"]
@@ -371,6 +372,65 @@ def test_a_candidate_whose_results_are_gone_is_not_ours_in_the_end(
     flow.run()
     assert is_whole(world)
     judged(HERE, "a possible orphan whose results are gone", "asked after for a while, then passed over", flow)
+
+
+def test_an_orphan_whose_results_are_not_there_for_a_moment_is_no_strangers(world: MemoryWorld, flow: Flow) -> None:
+    world.batches.faults.creates = ["lost"]
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    world.clock.turn(3 * 3_600)
+    world.batches.faults.results = ["gone", "gone", "empty", "empty"]
+    for _ in range(4):
+        assert isinstance(buyer(flow).submit(shard), Later)
+        world.clock.turn(3_600)
+    flow.run()
+    assert len(world.batches.made) == 1
+    assert is_whole(world)
+
+
+def test_an_orphan_is_known_in_spite_of_a_line_that_is_nobodys(world: MemoryWorld, flow: Flow) -> None:
+    world.batches.faults.creates, world.batches.faults.results = ["lost"], ["strange"]
+    flow.run()
+    assert len(world.batches.made) == 1
+    assert is_whole(world)
+
+
+def test_a_listing_that_breaks_off_between_two_pages_hides_no_orphan(world: MemoryWorld, flow: Flow) -> None:
+    world.batches.page_size = 2
+    world.batches.faults.creates = ["lost"]
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    strangers(world, 3, size=1)
+    world.clock.turn(2 * 3_600)
+    world.batches.faults.pages = 1
+    assert isinstance(buyer(flow).submit(shard), Later)
+    flow.run()
+    assert len(world.batches.made) == 4
+    assert is_whole(world)
+
+
+def test_a_batch_that_turns_up_after_its_claim_was_given_up_lands_too(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
+    shard = claimed(flow)
+
+    def give_up() -> None:
+        world.clock.turn(2 * 3_600)
+        by_hand = replace(buyer(flow), late=Late(owned=True, why="by hand"))
+        assert by_hand.submit(shard) == Submitted(BatchId(""))
+
+    acts = [give_up]
+    world.batches.arriving = lambda: acts.pop()() if acts else None
+    late = flow.submit(shard)
+    flow.wait(late)
+    for _ in range(2):
+        flow.land(shard)
+    assert len(flow.ledger.view().claimed) == 2
+    flow.run()
+    assert [late] == [batch.id for batch in world.batches.made]
+    assert is_whole(world)
+    told = "it becomes a claim of its own, and lands"
+    judged(HERE, "a batch turns up after its claim was given up by hand", told, flow)
 
 
 def test_a_list_that_fails_is_asked_again(world: MemoryWorld, flow: Flow, judged: Judged) -> None:

@@ -10,7 +10,7 @@ from tests.once import processes
 from tests.once.conftest import TEXTS, Judged
 from tests.once.flow import QUICK, SOURCE, TARGET, Flow, RealWorld, published, put, rows, settings
 from tests.once.points import points
-from tests.once.test_kill import ASKED, BY_HAND, NEEDS
+from tests.once.test_kill import BY_HAND, NEEDS
 from tests.once.turned import Turned
 
 from nightbatch.core.purchase import Timing
@@ -33,7 +33,7 @@ def busy(world: RealWorld, emulator: Emulator) -> RealWorld:
 
 
 def test_runs_of_one_partition_at_once_buy_once(busy: RealWorld, judged: Judged, undisturbed: list[object]) -> None:
-    asked = settings(max_batch_requests=2)
+    asked = settings(max_batch_requests=2, attempts=1)
     running = [processes.start(busy, asked, f"dag/{number}") for number in range(4)]
     assert [processes.end(process) for process in running] == [0] * 4
     assert published(busy.store(TARGET)) == undisturbed
@@ -45,7 +45,7 @@ def test_partitions_with_the_same_prompts_at_once_buy_once(
     busy: RealWorld, judged: Judged, undisturbed: list[object]
 ) -> None:
     put(busy.store(SOURCE), "dt=2/part-0.parquet", rows(TEXTS))
-    flows = [Flow(busy, settings(f"dt={day}"), f"dag/{day}") for day in (1, 2)]
+    flows = [Flow(busy, settings(f"dt={day}", attempts=1), f"dag/{day}") for day in (1, 2)]
     running = [processes.start(busy, flow.enrichment, flow.buyer) for flow in flows]
     assert [processes.end(process) for process in running] == [0, 0]
     assert [published(busy.store(TARGET), f"dt={day}") for day in (1, 2)] == [undisturbed] * 2
@@ -58,7 +58,7 @@ def test_a_backfill_of_ten_at_once_buys_each_request_once(
 ) -> None:
     for day in range(2, 11):
         put(busy.store(SOURCE), f"dt={day}/part-0.parquet", rows([*TEXTS, f"only {day}"]))
-    flows = [Flow(busy, settings(f"dt={day}"), f"dag/{day}") for day in range(1, 11)]
+    flows = [Flow(busy, settings(f"dt={day}", attempts=1), f"dag/{day}") for day in range(1, 11)]
     running = [processes.start(busy, flow.enrichment, flow.buyer) for flow in flows]
     assert [processes.end(process) for process in running] == [0] * 10
     for day in range(1, 11):
@@ -77,7 +77,7 @@ def two_of_which_some_are_killed(turned: Turned, folder: Path) -> list[int | Non
     return [run.exitcode for run in runs]
 
 
-SHARING = [ASKED, settings("dt=2", max_batch_requests=3)]
+SHARING = [settings(f"dt={day}", max_batch_requests=3, attempts=1) for day in (1, 2)]
 MORE = ["beta", "gamma", "epsilon", "zeta"]
 
 

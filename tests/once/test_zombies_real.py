@@ -32,7 +32,7 @@ CASES = {
 
 def asked(number: int) -> Enrichment:
     """Return what the zombie of this number asks: prompts of its own, into a target of its own."""
-    return settings(target=f"s3://lake/out-{number}/", prompt=f"{number}: {{{{ text }}}}")
+    return settings(target=f"s3://lake/out-{number}/", prompt=f"{number}: {{{{ text }}}}", attempts=1)
 
 
 def sleep_and_wake(turned: Turned, cases: list[str], folder: Path) -> list[Flow]:
@@ -42,7 +42,9 @@ def sleep_and_wake(turned: Turned, cases: list[str], folder: Path) -> list[Flow]
         drowsy = folder / str(number)
         drowsy.mkdir()
         (drowsy / point).touch()
-        sleepers.append(processes.fall_asleep(turned.world, asked(number), "dag/zombie", drowsy))
+        sleepers.append(processes.start(turned.world, asked(number), "dag/zombie", drowsy=drowsy))
+    for process in sleepers:
+        processes.await_sleep(process)
     turned.turn(HOUR)
     successors = [processes.start(turned.world, asked(number), "dag/next") for number in range(len(cases))]
     assert [processes.end(process) for process in successors] == [0] * len(cases)

@@ -143,7 +143,7 @@ class Ledger:
         second = replace(claim, token=f"second {batch}", batch=batch)
         while True:
             view = self.view()
-            if known := [shard for shard in view.in_flight if self.claim(shard).batch == batch]:
+            if known := [shard for shard in view.claimed if self.claim(shard).batch == batch]:
                 return known[0]
             if self.write_claim(view.next, second, requests):
                 return view.next
