@@ -179,8 +179,9 @@ class RealWorld:
         """Create the bucket anew with one source partition."""
         client, _ = _s3(self.s3)
         if any(bucket["Name"] == "lake" for bucket in client.list_buckets()["Buckets"]):
-            store = self.store("s3://lake/")
-            store.remove([entry.key for entry in store.list("")])
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket="lake"):
+                if there := [{"Key": entry["Key"]} for entry in page.get("Contents", [])]:
+                    client.delete_objects(Bucket="lake", Delete={"Objects": there})
         else:
             client.create_bucket(Bucket="lake")
         put(self.store(SOURCE), f"{partition}/part-0.parquet", table)

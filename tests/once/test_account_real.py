@@ -27,6 +27,8 @@ AMONG = {
     "drop_after": ("an orphan among", "only the one with its custom_ids is adopted"),
     "drop_before": ("a create is lost on its way, among", "each is awaited, read once and left alone"),
 }
+ONCE = settings(attempts=1)
+"""What is asked where nothing is to be asked again."""
 NEVER_ENDS = {"where": "batch", "what": "never_ends", "count": 1}
 
 
@@ -65,7 +67,7 @@ def test_strangers_of_the_same_size_are_left_alone(
 ) -> None:  # fmt: skip
     theirs.buy(2, SIZE)
     ours.emulator.faults(fault)
-    run = processes.start(ours.world, settings(), "dag/run")
+    run = processes.start(ours.world, ONCE, "dag/run")
     until(lambda: ours.emulator.books()["faults"][0]["hits"], "our create to be struck")
     with Stranger(ours.emulator.url, "another").buying(SIZE) as other:
         assert processes.end(run) == 0
@@ -81,9 +83,9 @@ def test_an_orphan_behind_more_than_a_thousand_batches_is_found(
     ours: Turned, theirs: Stranger, judged: Judged, undisturbed: list[object], tmp_path: Path
 ) -> None:
     (tmp_path / "batch created").touch()
-    assert processes.run(ours.world, settings(), "dag/run", tmp_path) == processes.KILLED
+    assert processes.run(ours.world, ONCE, "dag/run", tmp_path) == processes.KILLED
     theirs.buy(1_001, size=1)
-    assert processes.run(ours.world, settings(), "dag/next") == 0
+    assert processes.run(ours.world, ONCE, "dag/next") == 0
     assert ours.emulator.books()["batches"]["created"] == 1_002
     assert published(ours.world.store(TARGET)) == undisturbed
     told = "killed, then run again: it pages through to the claim's time"
@@ -97,9 +99,9 @@ def test_strangers_whose_results_are_gone_are_passed_over(
     theirs.buy(1, SIZE)
     ours.emulator.faults(NEVER)
     (tmp_path / "answer lost").touch()
-    assert processes.run(world, settings(), "dag/run", tmp_path) == processes.KILLED
+    assert processes.run(world, ONCE, "dag/run", tmp_path) == processes.KILLED
     ours.turn(40 * DAY)
-    successor = processes.start(world, settings(), "dag/next")
+    successor = processes.start(world, ONCE, "dag/next")
     until(lambda: any(Flow(world).ledger.store.list("seen/")), "the results to be found gone")
     ours.turn(1_000)
     assert processes.end(successor) == 0
@@ -120,7 +122,7 @@ def test_clocks_may_be_five_minutes_apart(
 ) -> None:  # fmt: skip
     world = replace(ours.world, timing=Timing(look=1), clock_offset=offset)
     ours.emulator.faults(fault)
-    run = processes.start(world, settings(), "dag/run")
+    run = processes.start(world, ONCE, "dag/run")
     until(lambda: any(Flow(world).ledger.store.list("posts/00000001/1.maybe")), "the lost create to be noted")
     ours.turn(400)
     assert processes.end(run) == 0
@@ -138,8 +140,8 @@ def test_a_successor_whose_clock_is_five_minutes_off_buys_once(
 ) -> None:  # fmt: skip
     world = replace(ours.world, timing=Timing(look=1))
     (tmp_path / point).touch()
-    assert processes.run(world, settings(), "dag/run", tmp_path) == processes.KILLED
-    successor = processes.start(replace(world, clock_offset=offset), settings(), "dag/next")
+    assert processes.run(world, ONCE, "dag/run", tmp_path) == processes.KILLED
+    successor = processes.start(replace(world, clock_offset=offset), ONCE, "dag/next")
     until(lambda: ours.emulator.books()["calls"].get("list"), "the successor to look")
     assert ours.emulator.books()["batches"]["created"] == (point == "batch created")
     ours.turn(3_000)
@@ -233,7 +235,7 @@ def test_a_run_whose_snapshot_has_expired_buys_nothing_and_can_be_run_again(
     ours: Turned, judged: Judged, undisturbed: list[object], tmp_path: Path
 ) -> None:
     (tmp_path / "snapshot complete").touch()
-    run = processes.fall_asleep(ours.world, settings(), "dag/run", tmp_path)
+    run = processes.fall_asleep(ours.world, ONCE, "dag/run", tmp_path)
     store = Flow(ours.world).ledger.store
     store.remove([entry.key for entry in store.list("snapshots/")])
     processes.wake(run)

@@ -12,7 +12,7 @@ from tests.once.conftest import Judged
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.errors import Incomplete, NotSent
+from nightbatch.core.errors import Incomplete, NotSent, StoreError
 from nightbatch.core.ids import BatchId
 from nightbatch.core.purchase import Timing
 from nightbatch.steps.failpoints import watching
@@ -483,6 +483,26 @@ def test_a_claim_whose_snapshot_is_gone_is_given_up_and_claimed_anew(
         "it is given up before anything is sent, and claimed anew",
         other,
     )
+
+
+# Two that publish at once.
+
+
+def test_a_publication_that_comes_second_leaves_none_of_its_files(world: MemoryWorld, flow: Flow) -> None:
+    def publish_newer_rows() -> None:
+        world.store(SOURCE).remove(["dt=1/part-0.parquet"])
+        put(world.store(SOURCE), "dt=1/part-0.parquet", rows(["four"]))
+        Flow(world, buyer="dag/newer").run()
+
+    with at("old files removed", publish_newer_rows), pytest.raises(StoreError, match="at the same time"):
+        flow.run()
+    assert [row["answer"] for row in published(world.store(TARGET))] == ["about Say: four"]
+
+
+def test_two_that_publish_the_same_at_once_are_both_content(world: MemoryWorld, flow: Flow) -> None:
+    with at("old files removed", Flow(world, buyer="dag/other").run):
+        flow.run()
+    assert is_whole(world)
 
 
 # Releasing a claim by hand.

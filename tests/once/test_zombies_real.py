@@ -9,6 +9,7 @@ from tests.once import processes
 from tests.once.account import Stranger
 from tests.once.conftest import TEXTS, Judged
 from tests.once.flow import Flow, RealWorld, published, rows, settings
+from tests.once.judge import Table, Verdict, verdict
 from tests.once.turned import Turned
 
 from nightbatch.core.enrichment import Enrichment
@@ -66,16 +67,17 @@ def whole(world: RealWorld, flow: Flow) -> bool:
 
 
 def test_a_zombie_that_wakes_after_its_successor_has_gone_on_changes_nothing(
-    turned: Turned, emulator: Emulator, judged: Judged, tmp_path: Path
+    turned: Turned, emulator: Emulator, table: Table, tmp_path: Path
 ) -> None:
     turned = Turned(replace(turned.world, timing=Timing()))
     turned.world.make_bucket(rows(TEXTS))
     flows = sleep_and_wake(turned, list(CASES), tmp_path)
     assert all(whole(turned.world, flow) for flow in flows)
     assert emulator.books()["batches"]["created"] == len(CASES)
-    for flow, (point, told) in zip(flows, CASES.items(), strict=True):
-        own = [one for one in flows if one is flow] + [one for one in flows if one is not flow]
-        judged(HERE, f"asleep at “{point}”", told, *own)
+    seen = verdict(*flows)
+    for point, told in CASES.items():
+        table.add(HERE, f"asleep at “{point}”", told, seen)
+    assert seen == Verdict(0, 0)
 
 
 def test_a_zombie_whose_orphan_stands_among_strangers_finds_it_adopted(
