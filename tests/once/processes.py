@@ -20,7 +20,7 @@ from nightbatch.steps import failpoints
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.once.preload"])
 Process = ForkServerProcess
-PATIENCE = 60.0
+PATIENCE = 180.0
 KILLED = -9
 
 

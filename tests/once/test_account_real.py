@@ -12,7 +12,7 @@ import pytest
 from tests.once import processes
 from tests.once.account import Stranger, batches
 from tests.once.conftest import TEXTS, Judged
-from tests.once.flow import TARGET, Flow, RealWorld, published, rows, settings
+from tests.once.flow import QUICK, TARGET, Flow, RealWorld, published, rows, settings
 from tests.once.test_kill import LOST, NEVER
 from tests.once.turned import Turned, until
 
@@ -41,8 +41,9 @@ def theirs(emulator: Emulator) -> Stranger:
 @pytest.fixture
 def ours(turned: Turned) -> Turned:
     """Return a world with one source partition, whose clock can be turned."""
-    turned.world.make_bucket(rows(TEXTS))
-    return turned
+    made = Turned(replace(turned.world, timing=replace(QUICK, fuse=30)))
+    made.world.make_bucket(rows(TEXTS))
+    return made
 
 
 def result_reads(emulator: Emulator) -> int:

@@ -12,7 +12,7 @@ from tests.once.flow import RealWorld
 
 from nightbatch.emulator.embedded import Emulator
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 
 def until(condition: Callable[[], object], told: str) -> None:
