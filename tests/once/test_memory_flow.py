@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tests.once.conftest import Judged
@@ -15,8 +15,10 @@ from tests.once.memory import MemoryWorld
 from nightbatch.core.errors import Incomplete, NotSent, StoreError
 from nightbatch.core.ids import BatchId
 from nightbatch.core.purchase import Timing
+from nightbatch.io.memory import MemoryStore
 from nightbatch.steps.failpoints import watching
 from nightbatch.steps.land import land
+from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.release import InDoubt, release
 from nightbatch.steps.submit import Buyer, Late, Later, Submitted
 
@@ -483,6 +485,46 @@ def test_a_claim_whose_snapshot_is_gone_is_given_up_and_claimed_anew(
         "it is given up before anything is sent, and claimed anew",
         other,
     )
+
+
+class MoodyStore(MemoryStore):
+    """A store that does not answer for some keys while `moods` names them."""
+
+    moods: ClassVar[list[str]] = []
+
+    def get(self, key: str) -> bytes:
+        if any(mood in key for mood in self.moods):
+            raise StoreError(f"{self.url}{key}: the store did not answer.")
+        return super().get(key)
+
+
+@pytest.mark.parametrize("key", ["/run.json", "/requests-"])
+def test_a_store_that_fails_while_the_body_is_made_delays_the_post_and_gives_nothing_up(
+    world: MemoryWorld, flow: Flow, key: str
+) -> None:
+    shard, began = claimed(flow), world.now()
+    moody = Ledger(MoodyStore(flow.enrichment.state_url, world.bucket))
+    MoodyStore.moods = []
+    with at("post written", lambda: MoodyStore.moods.append(key)):
+        outcome = replace(buyer(flow), ledger=moody).submit(shard)
+    assert isinstance(outcome, Later)
+    assert "did not answer" in outcome.why
+    flow.run()
+    assert world.now() - began < timedelta(hours=2)
+    assert flow.ledger.view().claimed == [shard]
+    assert is_whole(world)
+
+
+def test_staged_requests_that_cannot_be_read_just_now_are_not_taken_for_gone(world: MemoryWorld, flow: Flow) -> None:
+    shard = claimed(flow)
+    name = next(name for name in world.bucket.objects if "/requests-" in name)
+    staged = world.bucket.objects[name]
+    with at("post written", lambda: world.bucket.objects.update({name: b"half of"})):
+        assert isinstance(buyer(flow).submit(shard), Later)
+    world.bucket.objects[name] = staged
+    flow.run()
+    assert flow.ledger.view().claimed == [shard]
+    assert is_whole(world)
 
 
 # Two that publish at once.

@@ -117,6 +117,8 @@ class Buyer:
             batch = self.api.create(body_of(shard, claim, self.ledger, fuse))
         except (NotSent, AccountStopped, Incomplete) as error:
             return self._refused(shard, sent, number, error)
+        except StoreError as error:  # while the body was made: nothing was sent
+            return self._refused(shard, sent, number, NotSent(f"the body was not sent whole: {error}"))
         except MaybeSent as error:
             return self._unknown(shard, number, error)
         reach("batch created")
