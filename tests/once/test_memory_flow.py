@@ -12,10 +12,12 @@ from tests.once.conftest import Judged
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.errors import Incomplete, NotSent, StoreError
+from nightbatch.core.errors import ApiUnavailable, Incomplete, NotSent, StoreError
 from nightbatch.core.ids import BatchId
+from nightbatch.core.ports import Page
 from nightbatch.core.purchase import Timing
 from nightbatch.io.memory import MemoryStore
+from nightbatch.io.memory_api import MemoryBatches
 from nightbatch.steps.failpoints import watching
 from nightbatch.steps.land import land
 from nightbatch.steps.ledger import Ledger
@@ -525,6 +527,19 @@ def test_staged_requests_that_cannot_be_read_just_now_are_not_taken_for_gone(wor
     flow.run()
     assert flow.ledger.view().claimed == [shard]
     assert is_whole(world)
+
+
+def test_a_look_for_an_orphan_that_the_api_refuses_waits_as_long_as_it_asks(world: MemoryWorld, flow: Flow) -> None:
+    class Busy(MemoryBatches):
+        def page(self, after: BatchId | None = None) -> Page:
+            raise ApiUnavailable("the API answered 429.", retry_after=600)
+
+    world.batches.faults.creates = ["lost"]
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    outcome = replace(buyer(flow), api=Busy(world.clock)).submit(shard)
+    assert isinstance(outcome, Later)
+    assert outcome.until >= world.now() + timedelta(seconds=600)
 
 
 # Two that publish at once.

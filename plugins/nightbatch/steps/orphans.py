@@ -43,7 +43,8 @@ class Found:
 
 def look(shard: Shard, claim: Claim, sending: Sending, ledger: Ledger, eye: Eye) -> Found:
     """Look through the listed batches. Raises ApiUnavailable."""
-    batches = list(listed(eye.api, since(sending, eye.timing)))
+    first = since(sending, eye.timing)
+    batches = [batch for batch in listed(eye.api, first) if batch.created_at >= first and batch.total == claim.total]
     owners = ledger.owners()
     for batch in batches:
         if batch.id in owners and ledger.owner(batch.id) == shard:

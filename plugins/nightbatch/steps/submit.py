@@ -132,7 +132,8 @@ class Buyer:
         except ApiUnavailable as error:
             if now - sending.post.at > timedelta(seconds=self.timing.patience):
                 raise
-            return Later(next_look(sending, now, self.timing), f"looking for an orphan: {error}")
+            asked = now + timedelta(seconds=error.retry_after or 0)
+            return Later(max(asked, next_look(sending, now, self.timing)), f"looking for an orphan: {error}")
         reach("orphan looked for")
         if found.mine is not None:
             return self._note(shard, claim, found.mine, how="adopted")
