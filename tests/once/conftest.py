@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from tests.once.flow import Flow, RealWorld
+from tests.once import account
+from tests.once.flow import TARGET, Flow, RealWorld, published, rows
 from tests.once.judge import Table, Verdict, verdict
+from tests.once.turned import Turned
 from tests.s3 import serving
 
-from nightbatch.emulator.embedded import Emulator, running
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.embedded import Emulator
 
 Judged = Callable[..., Verdict]
+TEXTS = ["alpha", "beta", "gamma", "beta", "delta"]
+"""The rows of a source partition on real servers."""
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +52,8 @@ def s3_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
-    """Run one emulator for the whole session."""
-    with running(Settings(pace=Pace(seconds=0.05))) as server:
+    """Run one emulator for the whole session, in a process of its own."""
+    with account.serving() as server:
         yield server
 
 
@@ -57,3 +62,19 @@ def world(s3_url: str, emulator: Emulator) -> RealWorld:
     """Return a world of real servers, with empty books."""
     emulator.reset()
     return RealWorld(s3_url, emulator.url)
+
+
+@pytest.fixture
+def turned(world: RealWorld, tmp_path: Path) -> Turned:
+    """Return the same world with a clock that can be turned."""
+    return Turned(replace(world, clock=str(tmp_path / "clock")))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(s3_url: str, emulator: Emulator) -> list[dict[str, object]]:
+    """Return what an undisturbed run publishes."""
+    emulator.reset()
+    world = RealWorld(s3_url, emulator.url)
+    world.make_bucket(rows(TEXTS))
+    Flow(world).run()
+    return published(world.store(TARGET))

@@ -1,20 +1,25 @@
-"""The judge: what was bought twice, which paid answers were lost; and the table of cases that the tests write."""
+"""The judge: what was bought twice, which paid answers were lost; and the table of cases that the tests write.
+
+What an emulator has sold is read from its own books, request by request as they were sent, whatever their names.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.once.flow import Flow
+from tests.once import account
+from tests.once.flow import Flow, RealWorld
+from tests.once.turned import until
 
 from nightbatch.core import keys
-from nightbatch.core.errors import BatchGone
 from nightbatch.core.outcome import SETTLED
-from nightbatch.core.ports import Batch, Batches, Store
+from nightbatch.core.ports import Store
+from nightbatch.emulator.embedded import Emulator
 from nightbatch.io.memory_api import MemoryBatches
 from nightbatch.steps import sheets
 
@@ -23,38 +28,16 @@ TABLE = "NIGHTBATCH_TABLE"
 BEGIN, END = "<!-- cases: begin -->", "<!-- cases: end -->"
 
 
-def paid(api: Batches) -> Counter[bytes]:
-    """Count how often each of our requests was answered, in all batches whose results can be read."""
-    found: Counter[bytes] = Counter()
-    for batch in _all(api):
-        if batch.ended:
-            found.update(_answered(api, batch))
-    return found
-
-
 def _sold(api: MemoryBatches) -> Counter[bytes]:
+    """Count how often an API in memory has answered each of our requests, whether that can still be read or not."""
     return Counter({bytes.fromhex(name): count for name, count in api.bought().items() if len(name) == 40})
 
 
-def _all(api: Batches) -> Iterator[Batch]:
-    after = None
-    while True:
-        page = api.page(after)
-        yield from page.batches
-        if (after := page.next) is None:
-            return
-
-
-def _answered(api: Batches, batch: Batch) -> Iterator[bytes]:
-    try:
-        with api.results(batch.id) as chunks:
-            lines = b"".join(chunks).splitlines()
-    except BatchGone:
-        return
-    for line in lines:
-        row = json.loads(line)
-        if row["result"]["type"] == "succeeded" and len(row["custom_id"]) == 40:
-            yield bytes.fromhex(row["custom_id"])
+def _answered(lines: Iterable[bytes]) -> set[bytes]:
+    """Name our requests that were answered, by lines of results."""
+    told = (json.loads(line) for line in lines)
+    names = (row["custom_id"] for row in told if row["result"]["type"] == "succeeded")
+    return {bytes.fromhex(name) for name in names if len(name) == 40}
 
 
 def landed(store: Store) -> set[bytes]:
@@ -77,12 +60,25 @@ class Verdict:
 
 def verdict(*flows: Flow) -> Verdict:
     """Judge what the flows of one account have done. An API in memory also tells what it can no longer show."""
-    api = flows[0].world.api()
-    bought = _sold(api) if isinstance(api, MemoryBatches) else paid(api)
+    world = flows[0].world
+    if isinstance(world, RealWorld):
+        emulator = Emulator(world.emulator)
+        twice, bought = _twice_by_the_books(emulator), _answered(account.results(emulator))
+    else:
+        api = world.api()
+        assert isinstance(api, MemoryBatches)
+        sold = _sold(api)
+        twice, bought = sold.total() - len(sold), set(sold)
     kept: set[bytes] = set()
     for flow in flows:
         kept |= landed(flow.ledger.store)
-    return Verdict(sum(count - 1 for count in bought.values()), len(bought.keys() - kept))
+    return Verdict(twice, len(bought - kept))
+
+
+def _twice_by_the_books(emulator: Emulator) -> int:
+    """Count what was sold more than once, once every batch has ended."""
+    until(lambda: not emulator.books()["batches"].keys() & {"in_progress", "canceling"}, "every batch to end")
+    return int(emulator.books()["bought"]["twice"])
 
 
 @dataclass

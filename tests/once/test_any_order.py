@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from tests.once.points import points
 
 from nightbatch.core.errors import NightbatchError, RunFailed
 from nightbatch.core.facts import Lane, RunRef
+from nightbatch.io.memory_api import Faults
 from nightbatch.steps.failpoints import watching
 from nightbatch.steps.submit import Buyer, Later
 
@@ -180,6 +181,10 @@ class Nights(RuleBasedStateMachine):
         self.world.batches.faults.rows[0] = kind
         self.world.batches.faults.reads = reads
 
+    @rule(fault=st.sampled_from(["gone", "empty", "strange"]), times=st.integers(1, 3), pages=st.integers(0, 1))
+    def next_reading(self, fault: str, times: int, pages: int) -> None:
+        self.world.batches.faults.results, self.world.batches.faults.pages = [fault] * times, pages
+
     @rule(size=st.integers(1, 3))
     def stranger(self, size: int) -> None:
         params: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "theirs"}]}
@@ -202,7 +207,7 @@ class Nights(RuleBasedStateMachine):
         assert all(count == 1 for name, count in self.world.batches.bought().items() if len(name) == 40)
 
     def teardown(self) -> None:
-        self.world.batches.faults = replace(self.world.batches.faults, creates=[], rows={}, reads=0)
+        self.world.batches.faults = Faults()
         last = [self.new(partition) for partition in PARTITIONS]
         for run in last:
             run.patience = 1_800

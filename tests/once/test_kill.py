@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.once import processes
-from tests.once.conftest import Judged
-from tests.once.flow import QUICK, TARGET, Flow, RealWorld, published, rows, settings
+from tests.once.conftest import TEXTS, Judged
+from tests.once.flow import TARGET, Flow, RealWorld, published, rows, settings
 from tests.once.points import points
 from tests.stores.proxy import proxying
 
@@ -16,7 +15,6 @@ from nightbatch.core.errors import StoreUnfit
 from nightbatch.emulator.embedded import Emulator
 
 HERE = "kill -9 and lost answers, on real servers"
-TEXTS = ["alpha", "beta", "gamma", "beta", "delta"]
 LOST = {"where": "create", "what": "drop_after", "count": 1}
 NEVER = {"where": "create", "what": "drop_before", "count": 1}
 NO = {"where": "create", "what": "overloaded", "count": 1, "retry_after": 0.1}
@@ -35,16 +33,6 @@ NEEDS = {
 BY_HAND = {"right to post taken back"}
 """Points that only a human's release reaches."""
 ENDS_RED = {"claim given up", "loss landed"}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(s3_url: str, emulator: Emulator) -> list[dict[str, object]]:
-    """Return what an undisturbed run publishes."""
-    emulator.reset()
-    world = RealWorld(s3_url, emulator.url)
-    world.make_bucket(rows(TEXTS))
-    Flow(world).run()
-    return published(world.store(TARGET))
 
 
 def test_every_point_is_visited() -> None:
@@ -115,37 +103,6 @@ def test_a_create_that_goes_wrong_buys_once(
     assert emulator.books()["batches"]["created"] == 1
     assert published(world.store(TARGET)) == undisturbed
     judged(HERE, case, "one batch, found or sent again", flow)
-
-
-def test_two_runs_of_one_partition_at_once_buy_once(
-    world: RealWorld, emulator: Emulator, judged: Judged, undisturbed: list[object]
-) -> None:
-    world = RealWorld(world.s3, world.emulator, replace(QUICK, lease=30))
-    world.make_bucket(rows(TEXTS))
-    asked = settings(max_batch_requests=2)
-    running = [processes.start(world, asked, f"dag/{number}") for number in range(4)]
-    assert [processes.end(process) for process in running] == [0] * 4
-    assert published(world.store(TARGET)) == undisturbed
-    judged(HERE, "four runs of one partition at once", "one buys, the others join", Flow(world, asked))
-
-
-def test_more_than_a_thousand_batches_hide_no_orphan(world: RealWorld, emulator: Emulator, judged: Judged) -> None:
-    import anthropic
-
-    world.make_bucket(rows(TEXTS))
-    emulator.faults(LOST)
-    flow = Flow(world)
-    shard = flow.plan(flow.prepare())[0].shard
-    from nightbatch.steps.submit import Buyer
-
-    Buyer(flow.ledger, world.api(), world.now, world.timing).submit(shard)
-    client = anthropic.Anthropic(base_url=emulator.url, api_key="sk-test", max_retries=0)
-    params = {"model": "claude-haiku-4-5", "max_tokens": 5, "messages": [{"role": "user", "content": "theirs"}]}
-    for number in range(1_001):
-        client.messages.batches.create(requests=[{"custom_id": f"theirs-{number}", "params": params}])  # type: ignore[typeddict-item]
-    flow.run()
-    assert emulator.books()["batches"]["created"] == 1_002
-    judged(HERE, "more than 1,000 batches in the list", "paged through to the claim's time", flow)
 
 
 def test_a_store_without_conditional_writes_is_refused_before_anything_is_bought(

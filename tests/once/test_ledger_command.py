@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.once.flow import TARGET, Flow, RealWorld, published, rows
+from tests.once.turned import until
 
 from nightbatch.__main__ import main
 from nightbatch.core.facts import Refusal
@@ -78,6 +79,44 @@ def test_a_claim_that_bought_nothing_can_be_released(flow: Flow, capsys: pytest.
     assert main(["ledger", STATE, "--release", shard]) == 0
     assert "1 landed, 0 in flight" in listed(capsys)
     assert flow.run()["answered"] == 2
+
+
+def test_an_orphan_can_be_released_once_no_batch_can_be_it(
+    flow: Flow, emulator: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in {"SETTLE": "0.2", "CLOCK_SLACK": "0.3"}.items():
+        monkeypatch.setenv(f"NIGHTBATCH_{name}_SECONDS", seconds)
+    emulator.faults({"where": "create", "what": "drop_before", "count": 1})
+    shard = flow.plan(flow.prepare())[0].shard
+    buyer(flow).submit(shard)
+    until(lambda: "or --release" in listed(capsys), "the grace to be over")
+    assert main(["ledger", STATE, "--release", shard]) == 0
+    assert "0 in flight" in listed(capsys)
+    assert emulator.books()["batches"]["created"] == 0
+    assert flow.run()["answered"] == 2
+
+
+def test_a_release_that_finds_the_batch_says_so(
+    flow: Flow, emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emulator.faults({"where": "create", "what": "drop_after", "count": 1})
+    shard = flow.plan(flow.prepare())[0].shard
+    buyer(flow).submit(shard)
+    until(lambda: emulator.books()["batches"].get("ended"), "the batch to end")
+    assert main(["ledger", STATE, "--release", shard]) == 1
+    assert "cancel that instead" in capsys.readouterr().err
+    assert flow.run()["answered"] == 2
+    assert emulator.books()["batches"]["created"] == 1
+
+
+def test_an_api_that_cannot_be_read_hides_no_claim(
+    flow: Flow, emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch = flow.submit(flow.plan(flow.prepare())[0].shard)
+    emulator.faults({"where": "retrieve", "what": "api_error"})
+    assert f"batch {batch}, not seen" in listed(capsys)
+    emulator.faults({"where": "retrieve", "what": "unauthorized"}, replace=True)
+    assert "401" in listed(capsys)
 
 
 def test_a_release_that_died_is_listed_and_can_be_completed(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:

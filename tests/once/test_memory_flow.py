@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tests.once.conftest import Judged
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.errors import Incomplete, NotSent
+from nightbatch.core.errors import ApiUnavailable, Incomplete, NotSent, StoreError
 from nightbatch.core.ids import BatchId
+from nightbatch.core.ports import Page
 from nightbatch.core.purchase import Timing
+from nightbatch.io.memory import MemoryStore
+from nightbatch.io.memory_api import MemoryBatches
 from nightbatch.steps.failpoints import watching
 from nightbatch.steps.land import land
+from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.release import InDoubt, release
-from nightbatch.steps.submit import Buyer, Later, Submitted
+from nightbatch.steps.submit import Buyer, Late, Later, Submitted
 
 HERE = "In memory, with a clock that is turned"
 TEXTS = ["one", "two", "three", "two"]
@@ -373,6 +378,65 @@ def test_a_candidate_whose_results_are_gone_is_not_ours_in_the_end(
     judged(HERE, "a possible orphan whose results are gone", "asked after for a while, then passed over", flow)
 
 
+def test_an_orphan_whose_results_are_not_there_for_a_moment_is_no_strangers(world: MemoryWorld, flow: Flow) -> None:
+    world.batches.faults.creates = ["lost"]
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    world.clock.turn(3 * 3_600)
+    world.batches.faults.results = ["gone", "gone", "empty", "empty"]
+    for _ in range(4):
+        assert isinstance(buyer(flow).submit(shard), Later)
+        world.clock.turn(3_600)
+    flow.run()
+    assert len(world.batches.made) == 1
+    assert is_whole(world)
+
+
+def test_an_orphan_is_known_in_spite_of_a_line_that_is_nobodys(world: MemoryWorld, flow: Flow) -> None:
+    world.batches.faults.creates, world.batches.faults.results = ["lost"], ["strange"]
+    flow.run()
+    assert len(world.batches.made) == 1
+    assert is_whole(world)
+
+
+def test_a_listing_that_breaks_off_between_two_pages_hides_no_orphan(world: MemoryWorld, flow: Flow) -> None:
+    world.batches.page_size = 2
+    world.batches.faults.creates = ["lost"]
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    strangers(world, 3, size=1)
+    world.clock.turn(2 * 3_600)
+    world.batches.faults.pages = 1
+    assert isinstance(buyer(flow).submit(shard), Later)
+    flow.run()
+    assert len(world.batches.made) == 4
+    assert is_whole(world)
+
+
+def test_a_batch_that_turns_up_after_its_claim_was_given_up_lands_too(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
+    shard = claimed(flow)
+
+    def give_up() -> None:
+        world.clock.turn(2 * 3_600)
+        by_hand = replace(buyer(flow), late=Late(owned=True, why="by hand"))
+        assert by_hand.submit(shard) == Submitted(BatchId(""))
+
+    acts = [give_up]
+    world.batches.arriving = lambda: acts.pop()() if acts else None
+    late = flow.submit(shard)
+    flow.wait(late)
+    for _ in range(2):
+        flow.land(shard)
+    assert len(flow.ledger.view().claimed) == 2
+    flow.run()
+    assert [late] == [batch.id for batch in world.batches.made]
+    assert is_whole(world)
+    told = "it becomes a claim of its own, and lands"
+    judged(HERE, "a batch turns up after its claim was given up by hand", told, flow)
+
+
 def test_a_list_that_fails_is_asked_again(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
     world.batches.faults.creates = ["lost"]
     shard = claimed(flow)
@@ -423,6 +487,79 @@ def test_a_claim_whose_snapshot_is_gone_is_given_up_and_claimed_anew(
         "it is given up before anything is sent, and claimed anew",
         other,
     )
+
+
+class MoodyStore(MemoryStore):
+    """A store that does not answer for some keys while `moods` names them."""
+
+    moods: ClassVar[list[str]] = []
+
+    def get(self, key: str) -> bytes:
+        if any(mood in key for mood in self.moods):
+            raise StoreError(f"{self.url}{key}: the store did not answer.")
+        return super().get(key)
+
+
+@pytest.mark.parametrize("key", ["/run.json", "/requests-"])
+def test_a_store_that_fails_while_the_body_is_made_delays_the_post_and_gives_nothing_up(
+    world: MemoryWorld, flow: Flow, key: str
+) -> None:
+    shard, began = claimed(flow), world.now()
+    moody = Ledger(MoodyStore(flow.enrichment.state_url, world.bucket))
+    MoodyStore.moods = []
+    with at("post written", lambda: MoodyStore.moods.append(key)):
+        outcome = replace(buyer(flow), ledger=moody).submit(shard)
+    assert isinstance(outcome, Later)
+    assert "did not answer" in outcome.why
+    flow.run()
+    assert world.now() - began < timedelta(hours=2)
+    assert flow.ledger.view().claimed == [shard]
+    assert is_whole(world)
+
+
+def test_staged_requests_that_cannot_be_read_just_now_are_not_taken_for_gone(world: MemoryWorld, flow: Flow) -> None:
+    shard = claimed(flow)
+    name = next(name for name in world.bucket.objects if "/requests-" in name)
+    staged = world.bucket.objects[name]
+    with at("post written", lambda: world.bucket.objects.update({name: b"half of"})):
+        assert isinstance(buyer(flow).submit(shard), Later)
+    world.bucket.objects[name] = staged
+    flow.run()
+    assert flow.ledger.view().claimed == [shard]
+    assert is_whole(world)
+
+
+def test_a_look_for_an_orphan_that_the_api_refuses_waits_as_long_as_it_asks(world: MemoryWorld, flow: Flow) -> None:
+    class Busy(MemoryBatches):
+        def page(self, after: BatchId | None = None) -> Page:
+            raise ApiUnavailable("the API answered 429.", retry_after=600)
+
+    world.batches.faults.creates = ["lost"]
+    shard = claimed(flow)
+    buyer(flow).submit(shard)
+    outcome = replace(buyer(flow), api=Busy(world.clock)).submit(shard)
+    assert isinstance(outcome, Later)
+    assert outcome.until >= world.now() + timedelta(seconds=600)
+
+
+# Two that publish at once.
+
+
+def test_a_publication_that_comes_second_leaves_none_of_its_files(world: MemoryWorld, flow: Flow) -> None:
+    def publish_newer_rows() -> None:
+        world.store(SOURCE).remove(["dt=1/part-0.parquet"])
+        put(world.store(SOURCE), "dt=1/part-0.parquet", rows(["four"]))
+        Flow(world, buyer="dag/newer").run()
+
+    with at("old files removed", publish_newer_rows), pytest.raises(StoreError, match="at the same time"):
+        flow.run()
+    assert [row["answer"] for row in published(world.store(TARGET))] == ["about Say: four"]
+
+
+def test_two_that_publish_the_same_at_once_are_both_content(world: MemoryWorld, flow: Flow) -> None:
+    with at("old files removed", Flow(world, buyer="dag/other").run):
+        flow.run()
+    assert is_whole(world)
 
 
 # Releasing a claim by hand.

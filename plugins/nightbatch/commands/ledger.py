@@ -1,6 +1,7 @@
 """List the claims of a state that have not landed: what each waits for, and the way out.
 
-`--release SHARD` gives up a claim that has no batch and no POST in doubt: its requests are free to be claimed again.
+`--release SHARD` gives up a claim that has no batch: its requests are free to be claimed again. Where a POST is in
+doubt, its batch is looked for first, and the claim is given up only once none can be it.
 `--cancel SHARD` cancels the batch of a claim: what it has answered by then is kept and billed.
 """
 
@@ -10,9 +11,10 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nightbatch.core.errors import SettingsError
+from nightbatch.core.errors import NightbatchError, SettingsError
 from nightbatch.core.ids import Shard
 from nightbatch.hooks import console
+from nightbatch.hooks.timing import timing
 
 if TYPE_CHECKING:
     from nightbatch.steps.ledger import Ledger
@@ -35,7 +37,7 @@ def run(given: Namespace) -> int:
 
     ledger = Ledger(console.store(given.state, given))
     if given.release:
-        _release(ledger, _shard(ledger, given.release))
+        _release(ledger, _shard(ledger, given.release), given)
     elif given.cancel:
         _cancel(ledger, _shard(ledger, given.cancel), given)
     else:
@@ -44,24 +46,42 @@ def run(given: Namespace) -> int:
 
 
 def _list(ledger: Ledger, given: Namespace) -> None:
-    from nightbatch.core.purchase import Timing
     from nightbatch.steps.standings import standings
 
     view = ledger.view()
     print(f"{len(view.claimed)} claims: {len(view.landed)} landed, {len(view.in_flight)} in flight")
     if not view.in_flight:
         return
-    for one in standings(ledger, console.batches(given), datetime.now(UTC), Timing(), view.in_flight):
+    for one in standings(ledger, console.batches(given), _now(), timing(), view.in_flight):
         print(f"\n{one.shard}  {one.state}: {one.requests} requests of {one.buyer}")
         print(f"    waits for  {one.waits_for}")
         print(f"    way out    {one.way_out}")
 
 
-def _release(ledger: Ledger, shard: Shard) -> None:
-    from nightbatch.steps.release import release
+def _release(ledger: Ledger, shard: Shard, given: Namespace) -> None:
+    from nightbatch.steps.release import InDoubt, release
 
-    release(shard, ledger, lambda: datetime.now(UTC), BY_HAND)
+    try:
+        release(shard, ledger, _now, BY_HAND)
+    except InDoubt as doubt:
+        _settle(ledger, shard, given, doubt)
     print(f"{shard} is released: its requests are free to be claimed again.")
+
+
+def _settle(ledger: Ledger, shard: Shard, given: Namespace, doubt: NightbatchError) -> None:
+    """Find out whether a POST in doubt has bought a batch, and give the claim up if not; else raise."""
+    from nightbatch.steps.submit import Buyer, Late, Later
+
+    buyer = Buyer(ledger, console.batches(given), _now, timing(), late=Late(owned=True, why=BY_HAND))
+    outcome = buyer.submit(shard)
+    if isinstance(outcome, Later):
+        raise NightbatchError(f"{doubt} {outcome.why}. Try again from {outcome.until:%Y-%m-%d %H:%M:%S} UTC on.")
+    if not isinstance(outcome, Late) and outcome.batch:
+        raise NightbatchError(f"shard {shard} is batch {outcome.batch}: cancel that instead; what it answered is kept.")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _cancel(ledger: Ledger, shard: Shard, given: Namespace) -> None:

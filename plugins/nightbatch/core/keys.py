@@ -39,6 +39,11 @@ def shard(number: int) -> Shard:
     return Shard(f"{number:08d}")
 
 
+def snapshot(name: Snapshot) -> str:
+    """Everything of one snapshot."""
+    return f"{SNAPSHOTS}{name}/"
+
+
 def rows(snapshot: Snapshot, part: int) -> str:
     """Rows of a snapshot in input order: key and keep columns, request id."""
     return f"{SNAPSHOTS}{snapshot}/rows-{part:05d}.parquet"

@@ -24,19 +24,21 @@ class Standing(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known of a claim: its facts, and its batch as the API tells it, if it knows one."""
+    """What is known of a claim: its facts, and its batch as the API tells it, if it knows one and could be asked."""
 
     claim: Claim
     bought: Bought | None
     sent: Sequence[Sending]
     batch: Batch | None
+    trouble: str = ""
+    """Why the API could not be asked."""
 
 
 def standing(shard: Shard, known: Known, now: datetime, timing: Timing) -> Standing:
     """Tell where a claim stands that has not landed."""
     match decide(known.bought, known.sent, now):
         case Done(bought):
-            told = _of_batch(bought, known.batch)
+            told = _of_batch(bought, known)
         case Released(why):
             told = ("given up", f"landing as lost: {why}", "run the DAG again, or --release")
         case Wait(until, why):
@@ -48,8 +50,10 @@ def standing(shard: Shard, known: Known, now: datetime, timing: Timing) -> Stand
     return Standing(shard, known.claim.total, known.claim.buyer, *told)
 
 
-def _of_batch(bought: Bought, batch: Batch | None) -> tuple[str, str, str]:
-    if batch is None:
+def _of_batch(bought: Bought, known: Known) -> tuple[str, str, str]:
+    if known.trouble:
+        return f"batch {bought.batch}, not seen", f"an API that can be read: {known.trouble}", "--cancel"
+    if (batch := known.batch) is None:
         return f"batch {bought.batch}, gone", "a run that lands it as lost", "run the DAG again"
     if batch.ended:
         return f"batch {batch.id}, ended", "a run that lands it", "run the DAG again"
@@ -63,7 +67,7 @@ def _of_orphan(sending: Sending, now: datetime, timing: Timing) -> tuple[str, st
     how = "its sender may still be at work" if sending.maybe is None else sending.maybe.why.rstrip(".")
     if end > now:
         return "orphan", f"POST {sending.number} of {_time(sending.post.at)}: {how}; known by {_time(end)}", "wait"
-    out = "run the DAG again: it looks for its batch, and sends it again if there is none"
+    out = "run the DAG again (looks for its batch; sends it again if there is none), or --release (if there is none)"
     return "orphan", f"a run that looks for what POST {sending.number} of {_time(sending.post.at)} bought: {how}", out
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -27,7 +25,7 @@ from nightbatch.core.errors import (
     StoreUnfit,
 )
 from nightbatch.core.facts import RunRef
-from nightbatch.core.purchase import Timing
+from nightbatch.hooks.timing import timing
 
 if TYPE_CHECKING:
     from nightbatch.io.anthropic_api import AnthropicBatches
@@ -87,12 +85,6 @@ def counts(ref: RunRef) -> Counts:
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each count would bury the estimate
     opened = cache(batches)
     return lambda params: opened(ref.anthropic_conn_id).count_tokens(params)
-
-
-def timing() -> Timing:
-    """Read how long things may take; NIGHTBATCH_FUSE_SECONDS and its like override the defaults."""
-    given = {one.name: os.environ.get(f"NIGHTBATCH_{one.name.upper()}_SECONDS") for one in fields(Timing)}
-    return Timing(**{name: float(value) for name, value in given.items() if value})
 
 
 @contextmanager

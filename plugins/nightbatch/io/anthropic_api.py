@@ -85,7 +85,7 @@ class AnthropicBatches:
     @contextmanager
     def results(self, batch: BatchId) -> Iterator[Iterator[bytes]]:
         with ExitStack() as stack:
-            with _reading():
+            with _reading(), _naming_results(batch):
                 opened = self._client.messages.batches.with_streaming_response.results(batch)
                 response = stack.enter_context(opened)
             yield _chunks(response.iter_bytes(CHUNK))
@@ -160,7 +160,7 @@ def read_error(error: anthropic.APIStatusError) -> ApiError:
     """Say what a status on a read means."""
     if _account(error):
         return AccountStopped(f"{_told(error)} {_remedy(error)}, then run again.")
-    if error.status_code == 404:
+    if error.status_code in {404, 410}:
         return BatchGone(_told(error))
     return ApiUnavailable(_told(error), retry_after=retry_after(error.response.headers))
 
@@ -218,6 +218,17 @@ def _created(answer: object) -> Batch:
         return batch_of(answer)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MaybeSent(f"the answer to the create could not be read: {type(error).__name__}.") from None
+
+
+@contextmanager
+def _naming_results(batch: BatchId) -> Iterator[None]:
+    """Tell a batch without `results_url`, which the SDK refuses by itself: not ended, or no longer kept."""
+    try:
+        yield
+    except anthropic.APIError:
+        raise
+    except anthropic.AnthropicError:
+        raise BatchGone(f"the API names no results of batch {batch}.") from None
 
 
 @contextmanager

@@ -61,12 +61,16 @@ class Faults:
 
     `creates`: `lost` (the answer, after the batch was made), `dropped` (a maybe that made none), and the definite noes
     `refused` (for now), `odd` (worth one more try) and `too large` (for good). `rows`: how rows of the next batch end,
-    by position: `errored`, `expired`, `canceled`. `reads`: so many reads fail.
+    by position: `errored`, `expired`, `canceled`. `reads`: so many reads fail. `results`: what the next readings of
+    results find: `gone`, `empty`, or `strange` (a line of somebody else's first). `pages`: so many pages but the first
+    come empty.
     """
 
     creates: list[str] = field(default_factory=list)
     rows: dict[int, str] = field(default_factory=dict)
     reads: int = 0
+    results: list[str] = field(default_factory=list)
+    pages: int = 0
 
 
 class MemoryBatches:
@@ -107,6 +111,9 @@ class MemoryBatches:
 
     def page(self, after: BatchId | None = None) -> Page:
         self._read()
+        if after is not None and self.faults.pages > 0:
+            self.faults.pages -= 1
+            return Page([], None)
         newest = [batch for batch in reversed(self.made) if not batch.deleted]
         start = next((place + 1 for place, batch in enumerate(newest) if batch.id == after), 0)
         shown = newest[start : start + self.page_size]
@@ -129,8 +136,13 @@ class MemoryBatches:
         found = self._find(batch)
         if self._now() < found.ends_at or self._now() > found.created_at + KEPT:
             raise BatchGone(f"there are no results of batch {batch}.")
+        fault = self.faults.results.pop(0) if self.faults.results else ""
+        if fault == "gone":
+            raise BatchGone(f"there are no results of batch {batch}.")
         self.result_reads[batch] += 1
-        yield (json.dumps(line).encode() + b"\n" for line in found.results)
+        before = [{"custom_id": "theirs", "result": {"type": "canceled"}}] if fault == "strange" else []
+        lines = [] if fault == "empty" else [*before, *found.results]
+        yield (json.dumps(line).encode() + b"\n" for line in lines)
 
     def add(self, requests: list[dict[str, Any]]) -> MemoryBatch:
         """Create a batch, whoever sent it."""

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from nightbatch.core.facts import RunRef
 from nightbatch.hooks import ports
+from nightbatch.hooks.timing import timing
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -53,7 +54,7 @@ class SubmitOperator(BaseOperator):
         ledger, api = ports.ledger(ref.state, ref.aws_conn_id), ports.batches(ref.anthropic_conn_id)
         rule = Rule(ref.max_in_flight_requests, admitted=bool(event.get("admitted")))
         late = Late(owned=not self.lane["joined"]) if ref.late(ports.now()) else None
-        return Buyer(ledger, api, ports.now, ports.timing(), rule, late)
+        return Buyer(ledger, api, ports.now, timing(), rule, late)
 
     def _wait(self, later: Later, ref: RunRef) -> NoReturn:
         from nightbatch.triggers.later import LaterTrigger

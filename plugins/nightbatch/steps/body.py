@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.core import keys
-from nightbatch.core.errors import Absent, Incomplete, NightbatchError, Unreadable
+from nightbatch.core.errors import Absent, Incomplete, NightbatchError
 from nightbatch.core.facts import Claim
 from nightbatch.core.ids import Shard
 from nightbatch.core.ports import Body
@@ -49,7 +49,10 @@ class Fuse:
 
 
 def body_of(shard: Shard, claim: Claim, ledger: Ledger, fuse: Fuse) -> Body:
-    """Make the body of a claim. Raises Incomplete, before or in the midst, where the snapshot is not whole any more."""
+    """Make the body of a claim. Raises Incomplete, before or in the midst, where the snapshot is not whole any more.
+
+    StoreError tells that it cannot be read just now: that may pass.
+    """
     try:
         run = ledger.run(claim.snapshot)
     except Absent as error:
@@ -69,7 +72,7 @@ def _staged(claimed: pa.Table, run: Run, ledger: Ledger) -> Iterator[pa.RecordBa
             for batch in sheets.batches(ledger.store, key, ["id", "content"], BATCH_ROWS):
                 mask, at = kept.slice(at, batch.num_rows), at + batch.num_rows
                 yield batch if mask.true_count == batch.num_rows else batch.filter(mask)
-        except (Absent, Unreadable) as error:
+        except Absent as error:
             raise _not_whole(error) from None
 
 

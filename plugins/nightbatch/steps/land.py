@@ -30,7 +30,8 @@ TOP_ERRORS = 3
 def land(shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep) -> LandedFact:
     """Land a shard whose batch has ended; a shard that has landed is left as it is.
 
-    If the batch or its results are gone for good, what they held lands as `missing`: it will be asked again. Raises
+    If the batch or its results are gone for good, what they held lands as `missing`: it will be asked again. A batch
+    that turns up for a shard which was given up becomes a claim of its own, so that its answers land too. Raises
     AccountStopped where the account is at fault for what was not answered, once all is landed, and CanaryRejected
     where the shard is a canary of which nothing was taken.
     """
@@ -44,6 +45,8 @@ def land(shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep) 
         if fact.account:
             told = commonest({fact.account: 1})
             raise AccountStopped(f"{told}. Mend the account, then run again: what is landed stays.")
+    elif (bought := ledger.batch(shard)) is not None and bought.batch != fact.batch:
+        ledger.write_second(fact.claim, ledger.claimed(shard), bought.batch)
     costs.write(ledger, fact)
     if fact.claim.attempt == canary.ATTEMPT and canary.all_rejected(fact.statuses):
         raise CanaryRejected(

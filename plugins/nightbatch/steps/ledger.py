@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightbatch.core import keys
-from nightbatch.core.errors import Absent
+from nightbatch.core.errors import Absent, NoBucket
 from nightbatch.core.facts import (
     METADATA,
     Bought,
@@ -65,8 +65,15 @@ class Ledger:
         return View(list(self._shards(keys.CLAIMS)), list(self._shards(keys.LANDED)))
 
     def run(self, snapshot: Snapshot) -> Run:
-        """Read what a snapshot says of itself."""
-        return Run.from_json(self.store.get(keys.run(snapshot)))
+        """Read what a snapshot says of itself. Raises Absent once it has expired."""
+        try:
+            return Run.from_json(self.store.get(keys.run(snapshot)))
+        except NoBucket:
+            raise
+        except Absent as error:
+            raise Absent(
+                f"{error} The snapshot has expired: clear the run from `prepare` on, or run it anew."
+            ) from None
 
     def claim(self, shard: Shard) -> Claim:
         """Read what a claim says of itself."""
@@ -136,7 +143,7 @@ class Ledger:
         second = replace(claim, token=f"second {batch}", batch=batch)
         while True:
             view = self.view()
-            if known := [shard for shard in view.in_flight if self.claim(shard).batch == batch]:
+            if known := [shard for shard in view.claimed if self.claim(shard).batch == batch]:
                 return known[0]
             if self.write_claim(view.next, second, requests):
                 return view.next

@@ -1,12 +1,11 @@
 """The search for an orphan: which of the batches that the API lists is what a lost create has bought.
 
 The inputs of a batch cannot be read back, so a batch of the right time and total is awaited, and then known by the
-custom_ids in its results: all of those looked at must be the claim's. What was seen of a batch is a fact, read once.
+custom_ids in its results: all of our form among the first must be the claim's. What was seen is a fact, read once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,6 +16,8 @@ from nightbatch.core.lines import decode
 from nightbatch.core.ports import Batch, Batches
 from nightbatch.core.purchase import Timing, candidates, since
 from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.listing import listed
+from nightbatch.steps.reading import KEPT
 
 SAMPLE = 50
 """So many custom_ids of a batch are read, at most."""
@@ -42,14 +43,15 @@ class Found:
 
 def look(shard: Shard, claim: Claim, sending: Sending, ledger: Ledger, eye: Eye) -> Found:
     """Look through the listed batches. Raises ApiUnavailable."""
-    listed = list(_listed(eye.api, since(sending, eye.timing)))
+    first = since(sending, eye.timing)
+    batches = [batch for batch in listed(eye.api, first) if batch.created_at >= first and batch.total == claim.total]
     owners = ledger.owners()
-    for batch in listed:
+    for batch in batches:
         if batch.id in owners and ledger.owner(batch.id) == shard:
             return Found(mine=batch)
     waiting: list[Batch] = []
     ids = frozenset(ledger.claimed(shard).column("id").to_pylist())
-    for batch in candidates(listed, claim, sending, owners, eye.timing):
+    for batch in candidates(batches, claim, sending, owners, eye.timing):
         seen = _seen(batch, ledger, eye) if batch.ended else None
         if seen is None:
             waiting.append(batch)
@@ -58,33 +60,30 @@ def look(shard: Shard, claim: Claim, sending: Sending, ledger: Ledger, eye: Eye)
     return Found(waiting=waiting)
 
 
-def _listed(api: Batches, first: datetime) -> Iterator[Batch]:
-    """List batches, newest first, as far back as the first that is too old."""
-    after: BatchId | None = None
-    while True:
-        page = api.page(after)
-        yield from page.batches
-        if page.next in {None, after} or (page.batches and page.batches[-1].created_at < first):
-            return
-        after = page.next
-
-
 def _seen(batch: Batch, ledger: Ledger, eye: Eye) -> Seen | None:
-    """Return some custom_ids of an ended batch; None while they cannot be had."""
+    """Return the custom_ids of our form among the first of an ended batch; None while none can be read."""
     if (known := ledger.seen(batch.id)) is not None:
         return known
     try:
-        seen = Seen(list(_custom_ids(eye.api, batch.id)))
+        names = _custom_ids(eye.api, batch.id)
     except BatchGone:
-        first = ledger.first_gone(batch.id, Gone(at=eye.now))
-        lasting = eye.now - first.at > timedelta(seconds=eye.timing.settle)
-        return Seen([]) if lasting else None
+        names = []
+    if not names:
+        return Seen([]) if _lastingly_gone(batch, ledger, eye) else None
+    seen = Seen([name for name in names if _raw(name)])
     ledger.write_seen(batch.id, seen)
     return seen
 
 
-def _custom_ids(api: Batches, batch: BatchId) -> Iterator[str]:
-    """Read the first custom_ids of a batch's results; none if one of them is not of our form."""
+def _lastingly_gone(batch: Batch, ledger: Ledger, eye: Eye) -> bool:
+    """Tell whether results have been gone for so long that they will not come: soon, if they are kept no longer."""
+    first = ledger.first_gone(batch.id, Gone(at=eye.now))
+    kept = not batch.archived and eye.now - batch.created_at <= KEPT
+    return eye.now - first.at > timedelta(seconds=eye.timing.patience if kept else eye.timing.settle)
+
+
+def _custom_ids(api: Batches, batch: BatchId) -> list[str]:
+    """Read the first custom_ids of a batch's results."""
     head = b""
     with api.results(batch) as chunks:
         for chunk in chunks:
@@ -92,8 +91,7 @@ def _custom_ids(api: Batches, batch: BatchId) -> Iterator[str]:
             if head.count(b"\n") >= SAMPLE or len(head) >= HEAD_BYTES:
                 break
     whole = head if head.endswith(b"\n") else head[: head.rfind(b"\n") + 1] or head
-    names = [line.custom_id for line in decode(whole) if line is not None][:SAMPLE]
-    return iter(names if all(_raw(name) for name in names) else [])
+    return [line.custom_id for line in decode(whole) if line is not None][:SAMPLE]
 
 
 def _is_ours(seen: Seen, ids: frozenset[bytes]) -> bool:

@@ -50,10 +50,8 @@ def prepare(enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = 
     files, shape = parquet_files(source, enrichment.partition)
     settings = _settings(enrichment, made)
     name = snapshot_name(settings, files)
-    try:
-        return Run.from_json(state.get(keys.run(name)))
-    except Absent:
-        pass
+    if (known := _staged_before(state, name)) is not None:
+        return known
     columns = list(dict.fromkeys([*enrichment.kept, *template.columns]))
     schema = common_schema(source, shape, template, columns)
     check_names(answer, enrichment.kept)
@@ -67,6 +65,17 @@ def prepare(enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = 
     state.create(keys.run(name), run.to_json())
     reach("snapshot complete")
     return run
+
+
+def _staged_before(state: Store, name: Snapshot) -> Run | None:
+    """Read a snapshot's run; None where there is none, or where a part has been removed since and is staged anew."""
+    try:
+        run = Run.from_json(state.get(keys.run(name)))
+    except Absent:
+        return None
+    there = {entry.key for entry in state.list(keys.snapshot(name))}
+    parts = (key(name, part) for part in range(run.parts) for key in (keys.rows, keys.requests))
+    return run if there.issuperset(parts) else None
 
 
 def probe(state: Store) -> None:

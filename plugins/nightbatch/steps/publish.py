@@ -138,9 +138,16 @@ def _replace(
         sheet.commit()
         reach("file published")
     marker = {**summary, "files": sorted(names), "schema_hash": digest}
-    if not target.create(success, msgspec.json.encode(marker)):
+    if not target.create(success, msgspec.json.encode(marker)) and not _stands(target, success, names, digest):
+        _withdraw(target, success, names)
         raise StoreError(f"{target.url}{success}: somebody else has published at the same time. Publish again.")
     reach("_SUCCESS written")
+
+
+def _withdraw(target: Store, success: str, names: set[str]) -> None:
+    """Remove our files from a partition that another has published meanwhile, but for those that are its own too."""
+    theirs = set(msgspec.json.decode(target.get(success)).get("files", []))
+    target.remove(sorted(names - theirs))
 
 
 def _stands(target: Store, success: str, names: set[str], digest: str) -> bool:

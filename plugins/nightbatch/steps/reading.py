@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete
 from nightbatch.core.facts import Bought
-from nightbatch.core.ids import BatchId
 from nightbatch.core.landing import Landing
 from nightbatch.core.ports import Batch, Batches
 from nightbatch.core.wire import scan
 from nightbatch.steps.failpoints import reach
+from nightbatch.steps.listing import listed
 from nightbatch.steps.overlap import ahead
 
 READINGS = 6
@@ -27,6 +27,8 @@ FEW = 1_000
 """Up to so many results may be given up for lost when their stream breaks each time; more are waited for."""
 KEPT = timedelta(days=29)
 """For so long after a batch's creation its results can be read."""
+CLOCKS = timedelta(hours=1)
+"""More than any two clocks differ."""
 
 Write = Callable[[pa.RecordBatch], None]
 Pause = Callable[[float], None]
@@ -81,15 +83,8 @@ def _ended(batch: Batch) -> Batch:
 
 
 def _listed(api: Batches, bought: Bought) -> bool:
-    """Tell whether the API lists a batch; only the list of a batch's own time is looked at."""
-    after: BatchId | None = None
-    while True:
-        page = api.page(after)
-        if any(batch.id == bought.batch for batch in page.batches):
-            return True
-        after = page.next
-        if after is None or (page.batches and page.batches[-1].created_at < bought.created_at):
-            return False
+    """Tell whether the API lists a batch; only the list of a batch's own time is looked at, by whichever clock."""
+    return any(batch.id == bought.batch for batch in listed(api, bought.created_at - CLOCKS))
 
 
 def _pause(reading: int, trouble: Exception) -> float:

@@ -40,7 +40,7 @@ def release(shard: Shard, ledger: Ledger, now: Callable[[], datetime], why: str)
             raise InDoubt(f"shard {shard} is batch {bought.batch}: cancel that instead; what it answered is kept.")
         case Search(sending):
             told = "its sender may still be at work" if sending.maybe is None else sending.maybe.why
-            raise InDoubt(f"shard {shard} may have been bought by POST {sending.number}: {told}")
+            raise InDoubt(f"shard {shard} may have been bought by POST {sending.number}: {told.rstrip('.')}.")
     number = sent[-1].number + 1 if sent else 1
     if not ledger.write_post(shard, number, Post(at=now(), token=uuid4().hex)):
         raise InDoubt(f"shard {shard} is being posted just now.")

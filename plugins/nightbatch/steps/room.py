@@ -15,11 +15,12 @@ from uuid import uuid4
 from nightbatch.core import keys
 from nightbatch.core.facts import Claim
 from nightbatch.core.ids import Shard
-from nightbatch.core.ports import Batch, Batches
+from nightbatch.core.ports import Batches
 from nightbatch.core.purchase import Timing
 from nightbatch.core.room import LIFETIME, Place, fits, queued
 from nightbatch.steps import lease
 from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.listing import listed
 
 TURN_SECONDS = 60.0
 UNLIMITED = 1_000_000_000
@@ -68,18 +69,8 @@ class Room:
         mine = self.place(shard, claim)
         used = self._coming(shard, mine)  # before the listing, so that nothing falls between
         if used + mine.total <= mine.cap:
-            used += queued(self._running())
+            used += queued(listed(self.api, self.now() - LIFETIME))
         return None if fits(mine, used) else mine
-
-    def _running(self) -> Iterator[Batch]:
-        """List all batches that can be running, whoever sent them."""
-        after, since = None, self.now() - LIFETIME
-        while True:
-            page = self.api.page(after)
-            yield from page.batches
-            after = page.next
-            if after is None or (page.batches and page.batches[-1].created_at < since):
-                return
 
     def _coming(self, shard: Shard, mine: Place) -> int:
         """Count what is about to be sent: claims that are being posted and, if this one must queue, all older ones."""

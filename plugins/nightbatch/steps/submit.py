@@ -117,6 +117,8 @@ class Buyer:
             batch = self.api.create(body_of(shard, claim, self.ledger, fuse))
         except (NotSent, AccountStopped, Incomplete) as error:
             return self._refused(shard, sent, number, error)
+        except StoreError as error:  # while the body was made: nothing was sent
+            return self._refused(shard, sent, number, NotSent(f"the body was not sent whole: {error}"))
         except MaybeSent as error:
             return self._unknown(shard, number, error)
         reach("batch created")
@@ -130,7 +132,8 @@ class Buyer:
         except ApiUnavailable as error:
             if now - sending.post.at > timedelta(seconds=self.timing.patience):
                 raise
-            return Later(next_look(sending, now, self.timing), f"looking for an orphan: {error}")
+            asked = now + timedelta(seconds=error.retry_after or 0)
+            return Later(max(asked, next_look(sending, now, self.timing)), f"looking for an orphan: {error}")
         reach("orphan looked for")
         if found.mine is not None:
             return self._note(shard, claim, found.mine, how="adopted")

@@ -1,0 +1,116 @@
+"""Runs that really run at the same time: of one partition, of several that ask the same, and while one is killed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.once import processes
+from tests.once.conftest import TEXTS, Judged
+from tests.once.flow import QUICK, SOURCE, TARGET, Flow, RealWorld, published, put, rows, settings
+from tests.once.points import points
+from tests.once.test_kill import BY_HAND, NEEDS
+from tests.once.turned import Turned
+
+from nightbatch.core.purchase import Timing
+from nightbatch.emulator.embedded import Emulator
+
+HERE = "At the same time, on real servers"
+SLOW = {"where": "batch", "what": "slow", "seconds": 1.0}
+"""Every batch lasts long enough for every run to meet it under way."""
+ORDINARY = [point for point in points() if point not in BY_HAND | set(NEEDS)]
+"""Points that a run reaches when nothing goes wrong."""
+
+
+@pytest.fixture
+def busy(world: RealWorld, emulator: Emulator) -> RealWorld:
+    """Return a world in which planners wait for each other, and batches last a while."""
+    emulator.faults(SLOW)
+    made = replace(world, timing=replace(QUICK, fuse=30, lease=60))
+    made.make_bucket(rows(TEXTS))
+    return made
+
+
+def test_runs_of_one_partition_at_once_buy_once(busy: RealWorld, judged: Judged, undisturbed: list[object]) -> None:
+    asked = settings(max_batch_requests=2, attempts=1)
+    running = [processes.start(busy, asked, f"dag/{number}") for number in range(3)]
+    assert [processes.end(process) for process in running] == [0] * 3
+    assert published(busy.store(TARGET)) == undisturbed
+    assert Emulator(busy.emulator).books()["batches"]["created"] == 2
+    judged(HERE, "three runs of one partition at once", "one buys, the others join", Flow(busy, asked))
+
+
+def test_partitions_with_the_same_prompts_at_once_buy_once(
+    busy: RealWorld, judged: Judged, undisturbed: list[object]
+) -> None:
+    put(busy.store(SOURCE), "dt=2/part-0.parquet", rows(TEXTS))
+    flows = [Flow(busy, settings(f"dt={day}", attempts=1), f"dag/{day}") for day in (1, 2)]
+    running = [processes.start(busy, flow.enrichment, flow.buyer) for flow in flows]
+    assert [processes.end(process) for process in running] == [0, 0]
+    assert [published(busy.store(TARGET), f"dt={day}") for day in (1, 2)] == [undisturbed] * 2
+    assert Emulator(busy.emulator).books()["batches"]["created"] == 1
+    judged(HERE, "two partitions with the same prompts at once", "the second joins the first's claim", *flows)
+
+
+def test_a_backfill_of_ten_at_once_buys_each_request_once(
+    busy: RealWorld, judged: Judged, undisturbed: list[object]
+) -> None:
+    for day in range(2, 11):
+        put(busy.store(SOURCE), f"dt={day}/part-0.parquet", rows([*TEXTS, f"only {day}"]))
+    flows = [Flow(busy, settings(f"dt={day}", attempts=1), f"dag/{day}") for day in range(1, 11)]
+    running = [processes.start(busy, flow.enrichment, flow.buyer) for flow in flows]
+    assert [processes.end(process) for process in running] == [0] * 10
+    for day in range(1, 11):
+        found = published(busy.store(TARGET), f"dt={day}")
+        assert found[: len(TEXTS)] == undisturbed
+        assert {row["_status"] for row in found} == {"answered"}
+        assert len(found) == len(TEXTS) + (day > 1)
+    assert Emulator(busy.emulator).books()["bought"]["requests"] == 4 + 9
+    judged(HERE, "a backfill of ten partitions at once", "what they share is bought by one of them", *flows)
+
+
+def two_of_which_some_are_killed(turned: Turned, folder: Path) -> list[int | None]:
+    """Run two partitions that share requests at once, with points at which whoever comes first is killed."""
+    runs = [processes.start(turned.world, one, f"dag/{one.partition}", folder) for one in SHARING]
+    turned.pass_until_ended(runs)
+    return [run.exitcode for run in runs]
+
+
+SHARING = [settings(f"dt={day}", max_batch_requests=3, attempts=1) for day in (1, 2)]
+MORE = ["beta", "gamma", "epsilon", "zeta"]
+
+
+def overlapping(turned: Turned) -> Turned:
+    """Prepare two partitions that share requests, in a world whose times are the real ones."""
+    made = Turned(replace(turned.world, timing=Timing()))
+    made.world.make_bucket(rows(TEXTS))
+    put(made.world.store(SOURCE), "dt=2/part-0.parquet", rows(MORE))
+    return made
+
+
+def both_are_whole(turned: Turned, undisturbed: list[object]) -> bool:
+    """Tell whether both partitions are as if nothing had happened."""
+    other = published(turned.world.store(TARGET), "dt=2")
+    told = {row["_status"] for row in other} == {"answered"} and len(other) == len(MORE)
+    return told and published(turned.world.store(TARGET)) == undisturbed
+
+
+def test_runs_that_are_killed_at_every_point_while_they_overlap_buy_once(
+    turned: Turned, emulator: Emulator, judged: Judged, undisturbed: list[object], tmp_path: Path
+) -> None:
+    folder = tmp_path / "armed"
+    folder.mkdir()
+    turned = overlapping(turned)
+    for point in ORDINARY:
+        (folder / point).touch()
+    rounds = 0
+    while any(folder.iterdir()):
+        assert rounds < len(ORDINARY), "points are left that no run reaches"
+        assert processes.KILLED in two_of_which_some_are_killed(turned, folder)
+        rounds += 1
+    assert two_of_which_some_are_killed(turned, folder) == [0, 0]
+    assert both_are_whole(turned, undisturbed)
+    flows = [Flow(turned.world, one) for one in SHARING]
+    told = "whoever is left goes on; run again, the others do"
+    judged(HERE, f"killed at {len(ORDINARY)} points while two runs overlap", told, *flows)
