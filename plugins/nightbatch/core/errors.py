@@ -21,7 +21,8 @@
     │   └── AccountStopped    credit, limit, permission or hold: mend the account, then rerun
     ├── LoadError         look at the warehouse
     │   ├── NotReconciled     its rows are not as many as were published: nothing was loaded
-    │   └── Republished       the partition is being replaced just now: try again
+    │   ├── Republished       the partition is being replaced just now: try again
+    │   └── WarehouseRefused  the database did not do what was asked
     ├── Incomplete        results that do not tally with the batch
     ├── CapExceeded       more money than a cap allows: raise it, or ask for less
     ├── CanaryRejected    the API takes no request of this kind: mend prompt, schema, model or params
@@ -144,6 +145,10 @@ class NotReconciled(LoadError):
 
 class Republished(LoadError):
     """The partition is being replaced just now."""
+
+
+class WarehouseRefused(LoadError):
+    """The warehouse did not do what was asked."""
 
 
 class Incomplete(NightbatchError):

@@ -17,12 +17,22 @@ KINDS = ("duckdb", "postgres")
 
 @contextmanager
 def warehouse(conn_id: str) -> Iterator[Warehouse]:
-    """Open the warehouse of a connection.
+    """Open the warehouse of a connection; a file that it makes is no other user's to read.
 
     Where `warehouse_default` does not exist, it is the DuckDB file `warehouse.duckdb` in AIRFLOW_HOME.
     """
-    with closing(hook(conn_id).get_conn()) as connection:
+    with _private(), closing(hook(conn_id).get_conn()) as connection:
         yield _of(connection)
+
+
+@contextmanager
+def _private() -> Iterator[None]:
+    before = os.umask(0o077)
+    os.umask(before | 0o007)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def hook(conn_id: str) -> Any:
