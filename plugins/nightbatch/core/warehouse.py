@@ -81,10 +81,14 @@ def with_path(schema: pa.Schema, partition: str) -> pa.Schema:
 
 
 def filled(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
-    """Give rows the columns of `with_path`."""
+    """Give rows the columns of a schema: their own, in its types, and those of a partition's path."""
     values, own = values_of(partition), set(rows.schema.names)
-    more = [pa.repeat(values[field.name], rows.num_rows) for field in schema if field.name not in own]
-    return pa.RecordBatch.from_arrays([*rows.columns, *more], schema=schema)
+    arrays = [
+        rows.column(field.name) if field.name in own else pa.repeat(values[field.name], rows.num_rows)
+        for field in schema
+    ]
+    cast = [array.cast(field.type, safe=False) for array, field in zip(arrays, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(cast, schema=schema)
 
 
 def staged_rows(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
