@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ def tell(context: Mapping[str, Any], outlets: Iterable[Any], report: Mapping[str
 
 def event_key(partition: str, run_key: str | None) -> str:
     """Return the run's own key if the partition is named by it, else the key that the partition's path gives."""
-    if run_key and run_key in partition:
+    if run_key and re.search(rf"(?<![0-9A-Za-z]){re.escape(run_key)}(?=/|$)", partition):
         return run_key
     return keys.partition_key(partition)
 
