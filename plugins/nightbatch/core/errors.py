@@ -10,6 +10,7 @@
     ├── StoreError        look at the store
     │   ├── StoreUnfit        it lacks conditional writes: use another
     │   ├── StoreDenied       credentials or policy
+    │   ├── SourceMoving      the source is being written just now: try again
     │   ├── Absent            an object that must be there is not
     │   │   └── NoBucket          nor is its bucket: create it, or mend the URL
     │   └── Unreadable        it is there, but cannot be read
@@ -77,6 +78,10 @@ class StoreUnfit(StoreError):
 
 class StoreDenied(StoreError):
     """The object store refused the credentials or the action."""
+
+
+class SourceMoving(StoreError):
+    """The source is being written just now."""
 
 
 class Absent(StoreError):
