@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +22,7 @@ from tests.warehouse import postgres
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.loading import Loading
 from nightbatch.hooks import assets
-from nightbatch.hooks.warehouse import warehouse
+from nightbatch.hooks.warehouse import LOCKED, warehouse
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.steps.load import load
 
@@ -83,6 +86,32 @@ def test_without_a_connection_the_default_is_a_file_in_airflow_s_home(
     with warehouse("warehouse_default") as house:
         load(target, NIGHT, Loading("triage"), house)
     assert (tmp_path / "warehouse.duckdb").is_file()
+
+
+HOLDER = """
+import sys, duckdb
+with duckdb.connect(sys.argv[1]) as held:
+    held.execute("CREATE TABLE first AS SELECT 1")
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_file_that_another_process_writes_to_is_waited_for(
+    target: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "shared.duckdb"
+    monkeypatch.setenv("AIRFLOW_CONN_SHARED", json.dumps({"conn_type": "duckdb", "host": str(file)}))
+    command = [sys.executable, "-c", HOLDER, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(duckdb.IOException, match=LOCKED):
+            duckdb.connect(str(file))
+        threading.Timer(1, lambda: other.communicate("\n")).start()
+        with warehouse("shared") as house:
+            assert load(target, NIGHT, Loading("triage"), house)["rows"] == 2
+            assert "1" in house.columns("first")
 
 
 def test_a_connection_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
