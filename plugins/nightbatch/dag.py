@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, TaskGroup, task_group
+from airflow.sdk import Asset, AssetAlias, TaskGroup, task_group
 
 from nightbatch.operators.approve import ApproveOperator
 from nightbatch.operators.land import LandOperator
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from nightbatch.core.enrichment import Enrichment
 
 MOST_ATTEMPTS = 5
+ALIAS = "nightbatch"
+"""The alias through which runs that are told their target by a form tell of its asset."""
 RETRIES: dict[str, Any] = {"retries": 3, "retry_delay": 20.0, "retry_exponential_backoff": True}
 
 
@@ -39,6 +41,7 @@ def enrich(
     :param group_id: prefix of the tasks' ids; needed where one DAG enriches two datasets.
     :param inlets: assets that are read. Default: the source, by its URL.
     :param outlets: assets that publishing updates; their events carry the report. Default: the target, by its URL.
+        Without an enrichment: the run's own target, through the alias `nightbatch`.
     """
     read, told = _assets(enrichment, inlets, outlets)
     attempts = enrichment.attempts if enrichment else MOST_ATTEMPTS
@@ -57,8 +60,9 @@ def enrich(
 def _assets(
     enrichment: Enrichment | None, inlets: Sequence[Any] | None, outlets: Sequence[Any] | None
 ) -> tuple[list[Any], list[Any]]:
-    """Name what is read and what is told: source and target, where the author says which and not a run's form."""
-    source, target = ([Asset(enrichment.source)], [Asset(enrichment.place)]) if enrichment else ([], [])
+    """Name what is read and what is told: source and target; an alias for a target that only a run's form names."""
+    source: list[Any] = [Asset(enrichment.source)] if enrichment else []
+    target: list[Any] = [Asset(enrichment.place) if enrichment else AssetAlias(ALIAS)]
     return source if inlets is None else list(inlets), target if outlets is None else list(outlets)
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from airflow.sdk import Asset, AssetAlias
+
 from nightbatch.core import keys
 from nightbatch.core.errors import SettingsError
 
@@ -19,6 +21,9 @@ def tell(context: Mapping[str, Any], outlets: Iterable[Any], report: Mapping[str
     key = event_key(str(report["partition"]), getattr(context["dag_run"], "partition_key", None))
     for asset in outlets:
         event = context["outlet_events"][asset]
+        if isinstance(asset, AssetAlias):  # the target is known only now; Airflow gives the event the run's own key
+            event.add(Asset(str(report["target"])), extra=dict(report))
+            continue
         event.extra = dict(report)
         if key:
             event.add_partitions(key)
