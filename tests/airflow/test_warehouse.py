@@ -62,6 +62,13 @@ def test_each_publication_starts_one_load_of_its_partition(stack: Stack, loads: 
         )  # fmt: skip
 
 
+def test_a_day_that_has_grown_buys_the_difference(loads: list[tuple[Json, Json]]) -> None:
+    first, second = (report for report, _ in loads)
+    assert second["rows"] > first["rows"]
+    assert second["reused"] == first["requests"]
+    assert second["bought"] == second["requests"] - first["requests"]
+
+
 def test_the_event_carries_the_report(stack: Stack, loads: list[tuple[Json, Json]]) -> None:
     for report, run in loads:
         path = f"/dags/{LOAD}/dagRuns/{run['dag_run_id']}/upstreamAssetEvents"
