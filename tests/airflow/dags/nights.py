@@ -1,6 +1,6 @@
 """Nights that the clock and an upstream's asset start, and a morning's reader of what they publish, all of them small.
 
-`run_immediately` lets the clock start the latest night as soon as the DAG is unpaused, and not only at midnight.
+`run_immediately` lets the clock start the latest night as soon as the DAG is unpaused, whatever the time of day.
 """
 
 from airflow.sdk import DAG, Asset, CronPartitionTimetable, PartitionedAssetTimetable, task
