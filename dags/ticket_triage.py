@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from airflow.sdk import DAG, Asset, CronPartitionTimetable, Param
+from airflow.sdk import DAG, CronPartitionTimetable, Param
 from pydantic import BaseModel, Field
 
 from nightbatch import Enrichment, Prompt, enrich
@@ -55,4 +55,4 @@ with DAG(
     doc_md=__doc__,
     tags=["nightbatch"],
 ):
-    InputSensor(task_id="input", enrichment=triage) >> enrich(triage, outlets=[Asset("s3://lake/ticket_triage/")])
+    InputSensor(task_id="input", enrichment=triage) >> enrich(triage)

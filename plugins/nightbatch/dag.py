@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import TaskGroup, task_group
+from airflow.sdk import Asset, AssetAlias, TaskGroup, task_group
 
 from nightbatch.operators.approve import ApproveOperator
 from nightbatch.operators.land import LandOperator
@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from nightbatch.core.enrichment import Enrichment
 
 MOST_ATTEMPTS = 5
+ALIAS = "nightbatch"
+"""The alias through which runs that are told their target by a form tell of its asset."""
 RETRIES: dict[str, Any] = {"retries": 3, "retry_delay": 20.0, "retry_exponential_backoff": True}
 
 
 def enrich(
-    enrichment: Enrichment | None = None, *, group_id: str | None = None, outlets: Sequence[Any] = ()
+    enrichment: Enrichment | None = None,
+    *,
+    group_id: str | None = None,
+    inlets: Sequence[Any] | None = None,
+    outlets: Sequence[Any] | None = None,
 ) -> TaskGroup:
     """Build the tasks that enrich a dataset.
 
@@ -33,21 +39,31 @@ def enrich(
 
     :param enrichment: what to do. None: the run's parameters say it all.
     :param group_id: prefix of the tasks' ids; needed where one DAG enriches two datasets.
-    :param outlets: assets that publishing updates; their events carry the report.
+    :param inlets: assets that are read. Default: the source, by its URL.
+    :param outlets: assets that publishing updates; their events carry the report. Default: the target, by its URL.
+        Without an enrichment: the run's own target, through the alias `nightbatch`.
     """
+    read, told = _assets(enrichment, inlets, outlets)
     attempts = enrichment.attempts if enrichment else MOST_ATTEMPTS
     with TaskGroup(group_id or "enrich", prefix_group_id=group_id is not None) as group:
-        last: Any = PrepareOperator(task_id="prepare", enrichment=enrichment, **RETRIES)
+        last: Any = PrepareOperator(task_id="prepare", enrichment=enrichment, inlets=read, **RETRIES)
         run = f"{{{{ ti.xcom_pull(task_ids='{last.task_id}') | tojson }}}}"
         if _may_ask(enrichment, group.dag):
             last = last >> ApproveOperator(task_id="approve", run=run, **RETRIES)
         for attempt in range(attempts + 1):
             last = last >> _attempt(run, attempt)
-        publish = PublishOperator(
-            task_id="publish", run=run, outlets=list(outlets), trigger_rule="none_failed", **RETRIES
-        )
+        publish = PublishOperator(task_id="publish", run=run, outlets=told, trigger_rule="none_failed", **RETRIES)
         last >> publish
     return group
+
+
+def _assets(
+    enrichment: Enrichment | None, inlets: Sequence[Any] | None, outlets: Sequence[Any] | None
+) -> tuple[list[Any], list[Any]]:
+    """Name what is read and what is told: source and target; an alias for a target that only a run's form names."""
+    source: list[Any] = [Asset(enrichment.source)] if enrichment else []
+    target: list[Any] = [Asset(enrichment.place) if enrichment else AssetAlias(ALIAS)]
+    return source if inlets is None else list(inlets), target if outlets is None else list(outlets)
 
 
 def _may_ask(enrichment: Enrichment | None, dag: Any) -> bool:

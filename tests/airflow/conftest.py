@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from nightbatch.local.settings import TICKETS, Settings
 from nightbatch.local.stack import Stack
+
+BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
+BUNDLES = [
+    {"name": "dags-folder", "classpath": BUNDLE, "kwargs": {}},
+    {"name": "tests", "classpath": BUNDLE, "kwargs": {"path": str(Path(__file__).parent / "dags")}},
+]
 
 
 @pytest.fixture(scope="session")
@@ -15,5 +23,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start everything once; the home keeps the logs of a failure."""
     home = tmp_path_factory.mktemp("airflow") / "stack"
     emulator = ("--responder", TICKETS, "--seconds", "0.3", "--retry-after", "1")
-    with Stack(Settings(home=home, emulator_args=emulator, schedules=True)) as running:
+    env = {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES)}
+    with Stack(Settings(home=home, emulator_args=emulator, schedules=True, env=env)) as running:
         yield running

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,16 @@ def test_rows_come_out_once_in_order_and_typed(
         assert rows.schema.field(name).type == reviews.schema.field(name).type
     assert rows.schema.field("stars").type == pa.int64()
     assert set(rows["_status"].to_pylist()) == {"answered"}
+
+
+def test_the_target_named_in_the_form_is_told_as_an_asset_with_the_report(
+    bench: Bench, outcome: subprocess.CompletedProcess[str]
+) -> None:
+    with closing(sqlite3.connect(bench.home / "airflow.db")) as database:
+        events = database.execute("SELECT uri, e.extra FROM asset_event e JOIN asset a ON a.id = asset_id").fetchall()
+    assert [(uri, json.loads(extra)["rows"], json.loads(extra)["partition"]) for uri, extra in events] == [
+        (CONF["target"].rstrip("/"), ROWS, CONF["partition"]),
+    ]  # fmt: skip
 
 
 def test_running_it_again_buys_nothing_and_touches_nothing(

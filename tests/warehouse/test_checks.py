@@ -96,9 +96,17 @@ def test_rows_and_keys_are_checked_unless_told_otherwise(world: MemoryWorld) -> 
     assert night(world, "dt=2", ["x"], checks={"rows": "off", "unique": "off"})["checks"] == []
 
 
-def test_drift_of_a_column_that_is_not_there_is_refused(world: MemoryWorld) -> None:
+def test_drift_of_a_column_that_is_not_there_is_refused_before_the_purchase(world: MemoryWorld) -> None:
     with pytest.raises(SettingsError, match="drift names mood"):
         night(world, "dt=1", ["x"], checks={"drift": {"columns": ["mood"]}})
+    assert world.batches.bought() == {}
+
+
+def test_drift_of_a_list_or_an_object_is_refused_before_the_purchase(world: MemoryWorld) -> None:
+    tags = {"type": "object", "properties": {"tags": {"type": "array", "items": {"type": "string"}}}}
+    with pytest.raises(SettingsError, match="tags: a list or an object"):
+        night(world, "dt=1", ["x"], answer_schema=tags, checks={"drift": {"columns": ["tags"]}})
+    assert world.batches.bought() == {}
 
 
 def test_rows_that_were_lost_on_the_way_and_a_repeated_key_are_red() -> None:
@@ -129,6 +137,8 @@ def test_drift_is_the_largest_move_of_a_share_from_its_mean(
         {"rows": "loud"},
         {"drift": {"level": "red"}},
         {"drift": {"columns": "answer"}},
+        {"drift": {"columns": None}},
+        {"drift": {"columns": [1]}},
         {"drift": {"columns": ["a"], "most": 2}},
         {"drift": ["a"]},
         {"answered": {"most": 1}},

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
-from pyiceberg.catalog import load_catalog
-from pyiceberg.table import Table
-from tests.once.flow import SOURCE, Flow, put, rows
-from tests.once.memory import MemoryWorld
+from tests.once.flow import SOURCE
 from tests.s3 import serving
+from tests.warehouse.nights import KEYS, NAME, SEAL, STATE, Night, table_in
 
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import RunFailed, SettingsError, TargetError
-from nightbatch.core.facts import RunRef
-from nightbatch.hooks import iceberg
-from nightbatch.steps.publish import publish
-
-NAME, STATE = "lake.triage", "s3://lake/_nightbatch/triage/"
-SEAL = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:000000000000:key/abc"}
 
 
 @pytest.fixture(scope="module")
@@ -33,63 +23,12 @@ def s3() -> Iterator[str]:
         yield url
 
 
-class Night:
-    """A table of its own in a SQL catalog on S3, published into by runs over a ledger in memory."""
-
-    def __init__(self, catalog: dict[str, str]) -> None:
-        self.world, self.catalog, self.runs = MemoryWorld(), catalog, 0
-        self.written: Any = None
-
-    def publish(self, partition: str, texts: Sequence[str], **more: Any) -> dict[str, Any]:
-        source = self.world.store(SOURCE)
-        source.remove([entry.key for entry in source.list(f"{partition}/")])
-        put(source, f"{partition}/part-0.parquet", rows(texts))
-        self.runs += 1
-        given: dict[str, Any] = {
-            "source": SOURCE, "table": NAME, "state": STATE, "key": ["id"], "prompt": "Say: {{ text }}",
-            "model": "claude-haiku-4-5", "partition": partition, "canary": "never", "min_answered": 0.9,
-        }  # fmt: skip
-        asked = Enrichment(**(given | more))
-        flow = Flow(self.world, asked, buyer=f"dag/{self.runs}")
-        ref = replace(flow.prepare(), target=asked.place)
-        for lane in flow.plan(ref):
-            flow.wait(flow.submit(lane.shard))
-            flow.land(lane.shard)
-        if self.written is None:
-            wired = {**ref.to_dict(), "table": NAME, "iceberg_conn_id": "ice", "aws_conn_id": "aws_ice"}
-            self.written = iceberg.table(RunRef.from_xcom(wired))
-        return publish(ref, flow.ledger, self.written, self.world.now, self.world.now())
-
-    @property
-    def table(self) -> Table:
-        """The table as any other client of the catalog sees it."""
-        return load_catalog("ice", **self.catalog).load_table(NAME)
-
-    def held(self) -> list[tuple[str, str]]:
-        found = self.table.scan().to_arrow().to_pylist()
-        return sorted((str(row["dt"]), row["answer"].removeprefix("about Say: ")) for row in found)
-
-    def files(self) -> set[str]:
-        return {task.file.file_path for task in self.table.scan().plan_files()}
-
-
 @pytest.fixture
 def night(s3: str, tmp_path: Path) -> Iterator[Night]:
-    client = boto3.resource(
-        "s3", endpoint_url=s3, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any"
-    )
-    client.Bucket("lake").create()
-    client.Bucket("lake").objects.delete()
-    extra = {"endpoint_url": s3, "region_name": "us-east-1", "service_config": {"s3": {"extra_args": SEAL}}}
+    """Publish into a table of a SQL catalog."""
     properties = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": "s3://lake/ice"}
-    reader = {"s3.endpoint": s3, "s3.access-key-id": "any", "s3.secret-access-key": "any", "s3.region": "us-east-1"}
-    with pytest.MonkeyPatch.context() as environment:
-        for name, connection in (
-            ("ICE", {"conn_type": "generic", "extra": {**properties, "name": "ice"}}),
-            ("AWS_ICE", {"conn_type": "aws", "login": "any", "password": "any", "extra": extra}),
-        ):
-            environment.setenv(f"AIRFLOW_CONN_{name}", json.dumps(connection))
-        yield Night({**properties, **reader})
+    with table_in(s3, properties) as made:
+        yield made
 
 
 def test_nights_are_partitions_of_one_table(night: Night) -> None:
@@ -151,9 +90,7 @@ def test_a_red_check_commits_nothing(night: Night) -> None:
 
 def test_data_and_metadata_are_sealed(night: Night, s3: str) -> None:
     night.publish("dt=2026-11-20", ["a"])
-    client = boto3.client(
-        "s3", endpoint_url=s3, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any"
-    )
+    client = boto3.client("s3", endpoint_url=s3, **KEYS)  # type: ignore[call-overload]
     written = [item["Key"] for item in client.list_objects_v2(Bucket="lake", Prefix="ice/")["Contents"]]
     heads = {key: client.head_object(Bucket="lake", Key=key) for key in written}
     assert {key.rpartition(".")[2] for key in heads} == {"json", "avro", "parquet"}

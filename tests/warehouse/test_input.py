@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -14,7 +15,6 @@ from tests.s3 import serving
 from nightbatch.core.arrival import arrived
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import SettingsError
-from nightbatch.core.ports import Entry
 from nightbatch.sensors.input import InputSensor
 from nightbatch.triggers.input import InputTrigger
 
@@ -43,7 +43,7 @@ def _open(url: str) -> Iterator[Any]:
 def trigger(key: str, run_name: str = SCHEDULED, **more: str) -> InputTrigger:
     given = {
         "partition": "dt={partition_key}", "key": key, "source": "s3://lake/tickets/", "wait_for": "any",
-        "conn": "aws_test", "hours": "1", "poll": "0.05", "run_name": run_name,
+        "conn": "aws_test", "hours": "1", "poll": "0.05", "still": "0", "run_name": run_name,
     }  # fmt: skip
     return InputTrigger(**(given | more))
 
@@ -109,6 +109,19 @@ def test_the_sensor_hands_the_trigger_what_it_renders_itself() -> None:
         sensor.execute_complete({}, {"late": True})  # type: ignore[arg-type]
 
 
+@pytest.mark.asyncio
+async def test_files_without_a_marker_are_waited_for_until_none_is_added_any_more(bucket: Any) -> None:
+    bucket.put_object(Key="tickets/dt=2026-01-07/part-0.parquet", Body=b"x")
+    assert await fires(trigger("2026-01-07", still="3600", hours="0.0001")) == TriggerEvent({"late": True})
+    waiting = asyncio.create_task(fires(trigger("2026-01-07", still="2")))
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    assert await asyncio.wait_for(waiting, 30) == TriggerEvent({"late": False})
+
+
+NOW = datetime(2026, 11, 22, 1, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     ("names", "any_will_do", "marker"),
     [
@@ -119,11 +132,17 @@ def test_the_sensor_hands_the_trigger_what_it_renders_itself() -> None:
     ],
 )
 def test_what_counts_as_an_input(names: list[str], any_will_do: bool, marker: bool) -> None:
-    listed = [Entry(name, 1, "") for name in names]
-    assert arrived(listed, "any") is any_will_do
-    assert arrived(listed, "_SUCCESS") is marker
+    listed = [(name, NOW) for name in names]
+    assert arrived(listed, "any", NOW) is any_will_do
+    assert arrived(listed, "_SUCCESS", NOW) is marker
+
+
+def test_one_fresh_file_holds_all_back_but_not_the_marker() -> None:
+    listed = [("dt=1/a/x.parquet", NOW + timedelta(seconds=1)), ("dt=1/b/x.parquet", NOW)]
+    assert not arrived(listed, "any", NOW)
+    assert arrived([*listed, ("dt=1/_SUCCESS", NOW + timedelta(seconds=2))], "any", NOW)
 
 
 def test_an_unknown_wait_is_refused() -> None:
     with pytest.raises(SettingsError, match="wait_for"):
-        arrived([], "csv")
+        arrived([], "csv", NOW)

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import io
 import json
+import traceback
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nightbatch.core.errors import LoadError, NotReconciled, Republished, SettingsError, TargetError
+from nightbatch.core.errors import (
+    LoadError,
+    NotReconciled,
+    Republished,
+    SettingsError,
+    StoreError,
+    TargetError,
+    WarehouseRefused,
+)
+from nightbatch.core.kinds import both
 from nightbatch.core.loading import Loading
+from nightbatch.core.warehouse import Statement
+from nightbatch.hooks.warehouse import warehouse
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.steps.load import load
 
@@ -243,3 +256,125 @@ def test_a_marker_that_is_not_ours_is_refused(target: Target, duck: Any) -> None
     target.store.create(f"{FIRST}/_SUCCESS", b"{}")
     with pytest.raises(TargetError, match="not one that nightbatch wrote"):
         load(target.store, FIRST, TRIAGE, duck.warehouse)
+
+
+def test_a_partition_is_the_same_however_its_path_is_typed(house: Any, target: Target) -> None:
+    target.publish(FIRST, tickets(a=1))
+    for typed in (FIRST, f"{FIRST}/", f"/{FIRST}"):
+        assert load(target.store, typed, TRIAGE, house.warehouse)["partition"] == FIRST
+    assert held(house) == [(FIRST, "a", 1)]
+
+
+def test_an_older_partition_is_loaded_after_the_schema_has_changed(house: Any, target: Target) -> None:
+    target.publish(FIRST, tickets(a=1).append_column("gone", pa.array(["x"])))
+    target.publish(SECOND, tickets(b=2).append_column("mood", pa.array(["calm"])))
+    for partition in (SECOND, FIRST, FIRST):
+        load(target.store, partition, TRIAGE, house.warehouse)
+    assert house.query("SELECT ticket_id, gone, mood FROM triage ORDER BY 1") == [
+        ("a", "x", None),
+        ("b", None, "calm"),
+    ]
+
+
+def test_a_nested_answer_that_gains_and_loses_fields_keeps_them_all(house: Any, target: Target) -> None:
+    nights = {
+        FIRST: [{"Name": "x", "at": 1}], SECOND: [{"Name": "y", "tags": [{"of": "b"}]}], "dt=2026-11-22": [{"at": 2}],
+    }  # fmt: skip
+    for partition, who in nights.items():
+        target.publish(partition, pa.table({"who": [who], "one": who}))
+    for partition in (*nights, FIRST):
+        load(target.store, partition, TRIAGE, house.warehouse)
+    whole = [{"Name": None, "at": None, "tags": None, **who[0]} for who in nights.values()]
+    found = house.query("SELECT one, who FROM triage ORDER BY _partition")
+    assert [{"Name": None, "at": None, "tags": None, **one} for one, _ in found] == whole
+    assert [{"Name": None, "at": None, "tags": None, **who[0]} for _, who in found] == whole
+
+
+@pytest.mark.parametrize("names", [("mood", "Mood"), ("dt", "DT")])
+def test_names_that_differ_only_in_case_are_refused(house: Any, target: Target, names: tuple[str, str]) -> None:
+    target.publish(FIRST, pa.table({names[0]: ["x"], names[1]: ["y"]}))
+    with pytest.raises(TargetError, match="differ only in case"):
+        load(target.store, FIRST, TRIAGE, house.warehouse)
+
+
+def test_a_column_that_comes_back_in_another_case_is_refused_and_the_table_stays(house: Any, target: Target) -> None:
+    target.publish(FIRST, tickets(a=1))
+    load(target.store, FIRST, TRIAGE, house.warehouse)
+    target.publish(FIRST, pa.table({"Ticket_ID": ["b"]}))
+    with pytest.raises(TargetError, match="'Ticket_ID' stands there as 'ticket_id'"):
+        load(target.store, FIRST, TRIAGE, house.warehouse)
+    assert held(house) == [(FIRST, "a", 1)]
+
+
+def test_what_the_warehouse_refuses_is_told_without_a_value_of_a_row(house: Any, target: Target) -> None:
+    target.publish(FIRST, tickets(a_secret_key=1))
+    target.publish(SECOND, tickets(a_secret_key=1))
+    load(target.store, FIRST, TRIAGE, house.warehouse)
+    with house.warehouse.transaction():
+        house.warehouse.run(Statement("CREATE UNIQUE INDEX once ON triage (ticket_id)"))
+    with pytest.raises(WarehouseRefused) as refused:
+        load(target.store, SECOND, TRIAGE, house.warehouse)
+    assert "secret" not in str(refused.value)
+    assert "secret" not in "".join(traceback.format_exception(refused.value))
+    assert held(house) == [(FIRST, "a_secret_key", 1)]
+
+
+def test_what_the_warehouse_says_of_names_is_told(house: Any, target: Target) -> None:
+    target.publish(FIRST, tickets(a=1))
+    load(target.store, FIRST, TRIAGE, house.warehouse)
+    with house.warehouse.transaction():
+        house.warehouse.run(Statement("ALTER TABLE triage RENAME TO earlier"))
+        house.warehouse.run(Statement("CREATE VIEW triage AS SELECT ticket_id, count(*) AS n FROM earlier GROUP BY 1"))
+    with pytest.raises(WarehouseRefused, match=r"view|triage"):
+        load(target.store, FIRST, TRIAGE, house.warehouse)
+
+
+class Failing(MemoryStore):
+    """A target whose second file cannot be opened."""
+
+    def open(self, key: str) -> Any:
+        if "part-00001" in key:
+            raise StoreError("the store answered SlowDown.")
+        return super().open(key)
+
+
+def test_a_store_that_fails_while_rows_are_staged_is_told_in_its_own_words(house: Any, target: Target) -> None:
+    target.publish(FIRST, tickets(a=1), tickets(b=1))
+    failing = Failing(target.store.url, target.store._bucket)
+    with pytest.raises(StoreError, match="SlowDown"):
+        load(failing, FIRST, TRIAGE, house.warehouse)
+    assert house.warehouse.columns("triage") == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "holds_both"),
+    [
+        ("integer", "bigint", "bigint"),
+        ("bigint", "smallint", "bigint"),
+        ("timestamp_ms", "timestamp", "timestamp"),
+        ("utinyint", "usmallint", "usmallint"),
+        ("decimal(10,2)", "decimal(12,4)", "decimal(12,4)"),
+        ("decimal(10,2)", "decimal(10,4)", None),
+        ("varchar", "bigint", None),
+        ("integer[]", "bigint[]", "bigint[]"),
+        ("struct(a integer)", "struct(A bigint, b varchar)", "struct(a bigint, b varchar)"),
+        ('struct("a, (b" integer)', "struct(c map(varchar, decimal(9,2)))",
+         'struct("a, (b" integer, c map(varchar, decimal(9,2)))'),
+        ("map(varchar, integer)[]", "map(varchar, bigint)[]", "map(varchar, bigint)[]"),
+        ("struct(a integer)", "struct(a varchar)", None),
+        ("struct(a integer)", "map(varchar, integer)", None),
+    ],
+)  # fmt: skip
+def test_two_types_have_one_that_holds_both_or_none(one: str, other: str, holds_both: str | None) -> None:
+    assert both(one, other) == holds_both
+
+
+def test_a_warehouse_file_is_not_readable_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = {"conn_type": "duckdb", "host": str(tmp_path / "own.duckdb")}
+    monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps(connection))
+    with warehouse("own") as house:
+        with house.transaction():
+            house.run(Statement("CREATE TABLE t AS SELECT 1"))
+        made = list(tmp_path.iterdir())
+        assert {path.suffix for path in made} == {".duckdb", ".wal"}
+        assert [path for path in made if path.stat().st_mode & 0o007] == []

@@ -43,11 +43,11 @@ class Checks:
             answered=_level("answered", answered.get("level", RED if answered else OFF)),
             least_answered=_number("answered.least", answered.get("least", 0.0), 0, 1),
             drift=_level("drift", drift.get("level", WARN if drift else OFF)),
-            columns=tuple(drift.get("columns", ())),
+            columns=_names(drift.get("columns")),
             most_drift=_number("drift.most", drift.get("most", 0.2), 0, 1),
             nights=int(_number("drift.nights", drift.get("nights", 7), 1, 366)),
         )
-        if isinstance(drift.get("columns"), str) or (made.drift != OFF and not made.columns):
+        if made.drift != OFF and not made.columns:
             raise SettingsError("checks: drift needs columns, a list of names.")
         return made
 
@@ -57,6 +57,13 @@ def _part(parts: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(part, Mapping) or part.keys() - known - {"level"}:
         raise SettingsError(f"checks: {name} must be an object with {', '.join(sorted(known | {'level'}))}.")
     return dict(part)
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    names = [] if given is None else given
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise SettingsError("checks: drift needs columns, a list of names.")
+    return tuple(names)
 
 
 def _level(name: str, given: Any) -> str:

@@ -10,6 +10,7 @@
     ├── StoreError        look at the store
     │   ├── StoreUnfit        it lacks conditional writes: use another
     │   ├── StoreDenied       credentials or policy
+    │   ├── SourceMoving      the source is being written just now: try again
     │   ├── Absent            an object that must be there is not
     │   │   └── NoBucket          nor is its bucket: create it, or mend the URL
     │   └── Unreadable        it is there, but cannot be read
@@ -21,7 +22,8 @@
     │   └── AccountStopped    credit, limit, permission or hold: mend the account, then rerun
     ├── LoadError         look at the warehouse
     │   ├── NotReconciled     its rows are not as many as were published: nothing was loaded
-    │   └── Republished       the partition is being replaced just now: try again
+    │   ├── Republished       the partition is being replaced just now: try again
+    │   └── WarehouseRefused  the database did not do what was asked
     ├── Incomplete        results that do not tally with the batch
     ├── CapExceeded       more money than a cap allows: raise it, or ask for less
     ├── CanaryRejected    the API takes no request of this kind: mend prompt, schema, model or params
@@ -76,6 +78,10 @@ class StoreUnfit(StoreError):
 
 class StoreDenied(StoreError):
     """The object store refused the credentials or the action."""
+
+
+class SourceMoving(StoreError):
+    """The source is being written just now."""
 
 
 class Absent(StoreError):
@@ -144,6 +150,10 @@ class NotReconciled(LoadError):
 
 class Republished(LoadError):
     """The partition is being replaced just now."""
+
+
+class WarehouseRefused(LoadError):
+    """The warehouse did not do what was asked."""
 
 
 class Incomplete(NightbatchError):

@@ -6,23 +6,12 @@ Only SQL that DuckDB and PostgreSQL both speak. Values travel as parameters or b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from nightbatch.core.errors import TargetError
+from nightbatch.core.kinds import both
 from nightbatch.core.loading import Loading
 from nightbatch.core.warehouse import HOLE, PARTITION, STAGED, Statement
-
-WIDER: Mapping[str, set[str]] = {
-    "tinyint": {"smallint", "integer", "bigint", "float", "double"},
-    "smallint": {"integer", "bigint", "real", "double precision", "float", "double"},
-    "integer": {"bigint", "double precision", "double"},
-    "real": {"double precision"},
-    "float": {"double"},
-    "date": {"timestamp", "timestamp without time zone"},
-}
-"""Into which types a column may grow without loss, by the names that DuckDB and PostgreSQL give them."""
-_DECIMAL = re.compile(r"(?:decimal|numeric)\((\d+),(\d+)\)")
 
 
 def quoted(name: str) -> str:
@@ -44,26 +33,20 @@ def evolve(table: str, present: Mapping[str, str], staged: Mapping[str, str]) ->
         schema = table.rpartition(".")[0]
         homes = [Statement(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")] if schema else []
         return [*homes, Statement(f"CREATE TABLE {quoted(table)} AS SELECT * FROM {STAGED} WHERE false")]
-    changes = []
+    changes, spelt = [], {name.lower(): name for name in present}
     for name, kind in staged.items():
         if name not in present:
+            if other := spelt.get(name.lower()):
+                raise TargetError(f"table {table}: column {name!r} stands there as {other!r}; rename one of them.")
             changes.append(f"ADD COLUMN {column(name)} {kind}")
-        elif _grows(present[name], kind):
-            changes.append(f"ALTER COLUMN {column(name)} TYPE {kind}")
-        elif present[name] != kind and not _grows(kind, present[name]):
+        elif (fits := both(present[name], kind)) is None:
             raise TargetError(
                 f"table {table}: column {name!r} is {present[name]} but the partition's is {kind}. "
                 "Nothing was loaded; publish it under another name, or alter the table."
             )
+        elif fits.lower() != present[name].lower():
+            changes.append(f"ALTER COLUMN {column(name)} TYPE {fits}")
     return [Statement(f"ALTER TABLE {quoted(table)} {change}") for change in changes]
-
-
-def _grows(narrow: str, wide: str) -> bool:
-    one, other = _DECIMAL.fullmatch(narrow), _DECIMAL.fullmatch(wide)
-    if one and other:
-        (digits, scale), (more, finer) = ((int(m[1]), int(m[2])) for m in (one, other))
-        return finer >= scale and more - finer >= digits - scale and narrow != wide
-    return wide in WIDER.get(narrow, ())
 
 
 def replacement(loading: Loading, partition: str, columns: Sequence[str]) -> list[Statement]:

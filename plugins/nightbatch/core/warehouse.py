@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from typing import NamedTuple, Protocol
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -34,7 +36,7 @@ class Warehouse(Protocol):
         """Commit at the end of the block; an exception rolls everything back, tables and columns too."""
 
     def columns(self, table: str) -> dict[str, str]:
-        """Name the table's columns and their types in lower case; empty where there is no such table."""
+        """Name the table's columns and their types; empty where there is no such table."""
 
     def stage(self, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
         """Fill a temporary table STAGED, in place of what it held; return how many rows it has."""
@@ -44,9 +46,9 @@ class Warehouse(Protocol):
 
 
 def values_of(partition: str) -> dict[str, pa.Scalar]:
-    """Read the columns that a Hive path holds: `dt=2026-11-21` is a date, any other value a text."""
+    """Read the columns that a Hive path holds: `dt=2026-11-21` is a date, any other value a text, percent-decoded."""
     pairs = dict(folder.split("=", 1) for folder in partition.strip("/").split("/") if "=" in folder)
-    return {name: _typed(value) for name, value in pairs.items()}
+    return {unquote(name): _typed(unquote(value)) for name, value in pairs.items()}
 
 
 def _typed(value: str) -> pa.Scalar:
@@ -66,6 +68,9 @@ def staged_schema(published: pa.Schema, partition: str) -> pa.Schema:
     typed = [field.remove_metadata() for field in [*published, *path] if not pa.types.is_null(field.type)]
     if long := [field.name for field in typed if len(field.name.encode()) > LONGEST_NAME]:
         raise TargetError(f"columns {', '.join(long)}: a warehouse takes names of at most {LONGEST_NAME} bytes.")
+    spelt = Counter(field.name.lower() for field in typed)
+    if twins := [field.name for field in typed if spelt[field.name.lower()] > 1]:
+        raise TargetError(f"columns {', '.join(twins)} differ only in case, if at all: rename one of them.")
     return pa.schema([*typed, pa.field(PARTITION, pa.string())])
 
 
@@ -76,10 +81,14 @@ def with_path(schema: pa.Schema, partition: str) -> pa.Schema:
 
 
 def filled(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
-    """Give rows the columns of `with_path`."""
+    """Give rows the columns of a schema: their own, in its types, and those of a partition's path."""
     values, own = values_of(partition), set(rows.schema.names)
-    more = [pa.repeat(values[field.name], rows.num_rows) for field in schema if field.name not in own]
-    return pa.RecordBatch.from_arrays([*rows.columns, *more], schema=schema)
+    arrays = [
+        rows.column(field.name) if field.name in own else pa.repeat(values[field.name], rows.num_rows)
+        for field in schema
+    ]
+    cast = [array.cast(field.type, safe=False) for array, field in zip(arrays, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(cast, schema=schema)
 
 
 def staged_rows(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:

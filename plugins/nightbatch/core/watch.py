@@ -61,9 +61,11 @@ class Watch:
         self._values = {name: Counter() for name in self.checks.columns if self.checks.drift != OFF}
 
     def require(self, schema: pa.Schema) -> None:
-        """Refuse a watch on columns that the output does not have."""
+        """Refuse a watch on columns that the output does not have, or that hold no categories."""
         if missing := [name for name in self._values if name not in schema.names]:
             raise SettingsError(f"checks: drift names {', '.join(missing)}, which is no column of the output.")
+        if nested := [name for name in self._values if pa.types.is_nested(schema.field(name).type)]:
+            raise SettingsError(f"checks: drift names {', '.join(nested)}: a list or an object is no category.")
 
     def see(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Take in rows, and hand them on."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from airflow.sdk import Asset, AssetAlias
 
 from nightbatch.core import keys
 from nightbatch.core.errors import SettingsError
@@ -18,6 +21,9 @@ def tell(context: Mapping[str, Any], outlets: Iterable[Any], report: Mapping[str
     key = event_key(str(report["partition"]), getattr(context["dag_run"], "partition_key", None))
     for asset in outlets:
         event = context["outlet_events"][asset]
+        if isinstance(asset, AssetAlias):  # the target is known only now; Airflow gives the event the run's own key
+            event.add(Asset(str(report["target"])), extra=dict(report))
+            continue
         event.extra = dict(report)
         if key:
             event.add_partitions(key)
@@ -25,7 +31,7 @@ def tell(context: Mapping[str, Any], outlets: Iterable[Any], report: Mapping[str
 
 def event_key(partition: str, run_key: str | None) -> str:
     """Return the run's own key if the partition is named by it, else the key that the partition's path gives."""
-    if run_key and run_key in partition:
+    if run_key and re.search(rf"(?<![0-9A-Za-z]){re.escape(run_key)}(?=/|$)", partition):
         return run_key
     return keys.partition_key(partition)
 

@@ -3,26 +3,55 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from nightbatch.core.errors import SettingsError
+from nightbatch.core.errors import SettingsError, WarehouseRefused
 from nightbatch.core.warehouse import Warehouse
 
 DEFAULT = "warehouse_default"
 KINDS = ("duckdb", "postgres")
+LOCKED = "Could not set lock on file"
+PATIENCE_SECONDS, PAUSE_SECONDS = 120, 0.5
 
 
 @contextmanager
 def warehouse(conn_id: str) -> Iterator[Warehouse]:
-    """Open the warehouse of a connection.
+    """Open the warehouse of a connection; a file that it makes is no other user's to read.
 
     Where `warehouse_default` does not exist, it is the DuckDB file `warehouse.duckdb` in AIRFLOW_HOME.
     """
-    with closing(hook(conn_id).get_conn()) as connection:
+    with _private(), closing(_open(hook(conn_id))) as connection:
         yield _of(connection)
+
+
+def _open(found: Any) -> Any:
+    """Connect; where another process writes to the DuckDB file, wait until it has done."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return found.get_conn()
+        except Exception as error:
+            if LOCKED not in str(error):
+                raise
+            if time.monotonic() > until:
+                raise WarehouseRefused(
+                    f"DuckDB: another process has had the file open for {PATIENCE_SECONDS} s."
+                ) from None
+        time.sleep(PAUSE_SECONDS)
+
+
+@contextmanager
+def _private() -> Iterator[None]:
+    before = os.umask(0o077)
+    os.umask(before | 0o007)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def hook(conn_id: str) -> Any:

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+    ValidationError,
+    ValidationException,
+)
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.table import Table, TableProperties, Transaction
@@ -39,11 +45,19 @@ class IcebergTable:
         by = columns(partition)
         if not self.catalog.table_exists(self.name):
             self.catalog.create_namespace_if_not_exists(self.name.rpartition(".")[0])
-            table = self.catalog.create_table_if_not_exists(self.name, _open(schema), self.location)
-            with table.update_spec() as spec:
+            self._create(schema, by)
+        return self.opener(self.catalog.load_table(self.name).location().rstrip("/") + "/data/")
+
+    def _create(self, schema: pa.Schema, by: Iterable[str]) -> None:
+        """Create the table together with its partitioning; harmless where another run does so at the same time."""
+        try:
+            creation = self.catalog.create_table_transaction(self.name, _open(schema), self.location)
+            with creation, creation.update_spec() as spec:
                 for column in by:
                     spec.add_identity(column)
-        return self.opener(self.catalog.load_table(self.name).location().rstrip("/") + "/data/")
+        except (TableAlreadyExistsError, CommitFailedException):
+            if not self.catalog.table_exists(self.name):
+                raise
 
     def replace(self, partition: str, files: Iterable[str], summary: dict[str, str], schema: pa.Schema) -> None:
         urls = set(files)
@@ -55,6 +69,8 @@ class IcebergTable:
                         update.union_by_name(_open(schema))
                     _replace(table, transaction, partition, urls, summary)
                 return
+            except ValidationError as error:
+                raise TargetError(f"table {self.name}: {error}. Nothing was published.") from None
             except (CommitFailedException, ValidationException):
                 if not left:
                     raise

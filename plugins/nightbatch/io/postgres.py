@@ -12,11 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from nightbatch.core.errors import TargetError
+from nightbatch.core.errors import TargetError, WarehouseRefused
 from nightbatch.core.table import column, quoted
 from nightbatch.core.warehouse import HOLE, PARTITION, STAGED, Statement
 
 NUL, INSTEAD = "\0", "\N{REPLACEMENT CHARACTER}"
+QUOTING = ("22", "23", "P0")
+"""Classes of SQLSTATE whose messages may quote values of rows: data exceptions, constraints, what triggers raise."""
+NAMED = ("schema", "table", "column", "constraint")
 _CSV = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
 _KINDS = {
     pa.int8(): "smallint", pa.int16(): "smallint", pa.int32(): "integer", pa.int64(): "bigint",
@@ -39,8 +42,11 @@ class PostgresWarehouse:
             self._execute("SELECT pg_advisory_xact_lock(hashtext('nightbatch'))")
             yield
             self.connection.commit()
-        except BaseException:
-            self.connection.rollback()
+        except BaseException as error:
+            if not getattr(self.connection, "closed", False):
+                self.connection.rollback()
+            if type(error).__module__.startswith("psycopg"):
+                raise _told(error) from None
             raise
 
     def columns(self, table: str) -> dict[str, str]:
@@ -110,7 +116,7 @@ def _written(column: pa.Array) -> pa.Array:
     if _is_binary(column.type):
         return pa.array([None if one is None else "\\x" + one.hex() for one in column.to_pylist()], pa.string())
     if _is_text(column.type):
-        return pc.replace_substring(column, NUL, INSTEAD)
+        return pc.replace_substring(column.cast(pa.large_string()), NUL, INSTEAD)
     return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
 
 
@@ -134,3 +140,15 @@ def _copy(cursor: Any, sql: str, data: bytes) -> None:
         return
     with cursor.copy(sql) as copy:
         copy.write(data)
+
+
+def _told(error: BaseException) -> WarehouseRefused:
+    """Name what failed by what holds no values: the details of a message may quote rows."""
+    diagnosis, code = getattr(error, "diag", None), getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if not code:
+        return WarehouseRefused(f"PostgreSQL: {type(error).__name__}: {str(error).strip()}")
+    told = [f"PostgreSQL: {type(error).__name__} ({code})"]
+    told += [f"{name} {value!r}" for name in NAMED if (value := getattr(diagnosis, f"{name}_name", None))]
+    if not code.startswith(QUOTING):
+        told.append(str(getattr(diagnosis, "message_primary", "")))
+    return WarehouseRefused(", ".join(told))

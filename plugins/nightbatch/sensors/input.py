@@ -25,9 +25,10 @@ class InputSensor(BaseSensorOperator):
     is that of the run's parameter `partition`, else of its partition key, else yesterday's.
 
     :param enrichment: whose source is waited for.
-    :param wait_for: `any`: a Parquet file or `_SUCCESS`; `_SUCCESS`: that marker alone.
+    :param wait_for: `any`: `_SUCCESS`, or Parquet files that are still; `_SUCCESS`: that marker alone.
     :param hours: how long to wait before the task fails.
     :param poll: seconds between two looks, a listing of one folder each.
+    :param still: seconds for which no file may have been written, where there is no marker.
     """
 
     template_fields: Sequence[str] = FIELDS
@@ -35,13 +36,21 @@ class InputSensor(BaseSensorOperator):
     start_from_trigger = True
 
     def __init__(
-        self, *, enrichment: Enrichment, wait_for: str = "any", hours: float = 12, poll: float = 30, **kwargs: Any
+        self,
+        *,
+        enrichment: Enrichment,
+        wait_for: str = "any",
+        hours: float = 12,
+        poll: float = 30,
+        still: float = 60,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.partition = f"{{{{ params.get('partition') or {enrichment.partition!r} }}}}"
         self.key = "{{ partition_key | default('', true) }}"
         self.source, self.conn = enrichment.source, enrichment.aws_conn_id
-        self.wait_for, self.hours, self.poll, self.run_name = wait_for, str(hours), str(poll), "{{ run_id }}"
+        self.wait_for, self.hours, self.poll, self.still = wait_for, str(hours), str(poll), str(still)
+        self.run_name = "{{ run_id }}"
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls="nightbatch.triggers.input.InputTrigger",
             trigger_kwargs=self._given(),

@@ -41,6 +41,7 @@ def load(target: Reads, partition: str, loading: Loading, warehouse: Warehouse) 
     table as it was, where the rows are not as many as `_SUCCESS` says, and TargetError where types do not fit.
     """
     loading.check()
+    partition = keys.folder(partition).rstrip("/")
     published = read_marker(target, partition)
     schema = staged_schema(_schema(target, published), partition)
     _require(schema, loading)

@@ -14,15 +14,18 @@ import pyarrow as pa
 
 from nightbatch.core import caching, keys
 from nightbatch.core.answer import AnswerType
+from nightbatch.core.checks import Checks
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import Absent, StoreUnfit, TargetError
 from nightbatch.core.ids import Snapshot
+from nightbatch.core.output import OURS
 from nightbatch.core.ports import Entry, Store
 from nightbatch.core.request import Frame, frame, shared_params
 from nightbatch.core.run import Run, question_name, snapshot_name
 from nightbatch.core.staging import PROBLEM, REQUEST, REQUESTS, Fetch, Stager, no_fetch, rows_schema
 from nightbatch.core.template import Template
 from nightbatch.core.uniqueness import KeyCheck
+from nightbatch.core.watch import Watch
 from nightbatch.steps import sheets
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.overlap import Behind, ahead
@@ -43,6 +46,7 @@ def prepare(enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = 
     enrichment.check()
     answer = AnswerType(enrichment.schema)
     answer.check()
+    check_drift(enrichment, answer)
     template = Template(enrichment.user_template)
     made = frame_of(enrichment, answer)
     probe(state)
@@ -109,6 +113,12 @@ def check_names(answer: AnswerType, kept: Sequence[str]) -> None:
         raise TargetError(f"answer: {', '.join(clash)} is also a key or keep column; rename one of them.")
     if ours := sorted(name for name in [*names, *kept] if name.startswith("_") and name in OUR_COLUMNS):
         raise TargetError(f"columns {', '.join(ours)} are written by nightbatch itself; rename them.")
+
+
+def check_drift(enrichment: Enrichment, answer: AnswerType) -> None:
+    """Refuse before the purchase a check of columns that the output will not have; a kept one is known by its name."""
+    kept = [pa.field(name, pa.string()) for name in enrichment.kept]
+    Watch(Checks.read(enrichment.checks), ()).require(pa.schema([*kept, *answer.fields, *OURS]))
 
 
 OUR_COLUMNS = {

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from nightbatch.core import keys
 from nightbatch.core.evolution import Columns
+from nightbatch.core.lakehouse import fitting
 from nightbatch.core.ports import Store, Table
 from nightbatch.core.warehouse import filled, with_path
 from nightbatch.core.watch import Profile
@@ -54,7 +55,7 @@ class Catalogued:
 
     def open(self, schema: pa.Schema) -> tuple[Store, pa.Schema]:
         """Return where files go, and what columns they have."""
-        whole = with_path(schema, self.partition)
+        whole = fitting(with_path(schema, self.partition))
         return self.table.open(whole, self.partition), whole
 
     def fill(self, rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

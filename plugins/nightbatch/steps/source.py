@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightbatch.core.errors import Absent, InputError, SourceError, StoreError, Unreadable
+from nightbatch.core.errors import Absent, InputError, SourceError, SourceMoving, StoreError, Unreadable
 from nightbatch.core.ports import Entry, Reads, Store
 from nightbatch.core.staging import unify
 from nightbatch.core.template import Template
@@ -114,7 +114,7 @@ def _telling(key: str) -> Iterator[None]:
     try:
         yield
     except Absent:
-        raise SourceError(f"source: {key} was removed while it was read. Run again once it is still.") from None
+        raise SourceMoving(f"source: {key} was removed while it was read. Run again once it is still.") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError, Unreadable) as error:
         if any(word in str(error) for word in _NETWORK):
             raise StoreError(f"source: {key} could not be read just now ({type(error).__name__}).") from None
@@ -133,7 +133,7 @@ def _conform(batch: pa.RecordBatch, schema: pa.Schema, key: str) -> pa.RecordBat
 
 
 def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
-    """Raise SourceError if the partition is not as it was listed."""
+    """Raise SourceMoving if the partition is not as it was listed."""
     try:
         now, _ = parquet_files(source, partition)
     except InputError:
@@ -141,7 +141,9 @@ def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
     if now != files:
         changed = sorted({entry.key for entry in set(now) ^ set(files)})
         named = ", ".join(changed[:5])
-        raise SourceError(f"source: {named} changed while it was read. Nothing was bought; run again once it is still.")
+        raise SourceMoving(
+            f"source: {named} changed while it was read. Nothing was bought; run again once it is still."
+        )
 
 
 def _is_data(key: str) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from nightbatch.core.errors import StoreError
 
-FIELDS = ("partition", "key", "source", "wait_for", "conn", "hours", "poll", "run_name")
+FIELDS = ("partition", "key", "source", "wait_for", "conn", "hours", "poll", "still", "run_name")
 """What the trigger is told, all of it text: a template of the sensor renders each."""
 
 SCHEDULED = "scheduled__"
@@ -19,7 +20,7 @@ SCHEDULED = "scheduled__"
 
 
 class InputTrigger(BaseTrigger):
-    """Fire once a partition has its marker or, where any will do, a Parquet file; fail after `hours`.
+    """Fire once a partition has its marker or, where any will do, Parquet files that are still; fail after `hours`.
 
     Fire at once in a run that the clock did not start.
     """
@@ -27,7 +28,7 @@ class InputTrigger(BaseTrigger):
     def __init__(self, **given: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.partition, self.key, self.source, self.wait_for = (given[name] for name in FIELDS[:4])
-        self.conn, self.hours, self.poll, self.run_name = (given[name] for name in FIELDS[4:])
+        self.conn, self.hours, self.poll, self.still, self.run_name = (given[name] for name in FIELDS[4:])
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "nightbatch.triggers.input.InputTrigger", {name: getattr(self, name) for name in FIELDS}
@@ -66,4 +67,5 @@ class InputTrigger(BaseTrigger):
         from nightbatch.core.arrival import arrived
         from nightbatch.hooks import ports
 
-        return arrived(ports.store(self.source, self.conn).list(place), self.wait_for)
+        quiet_since = ports.now() - timedelta(seconds=float(self.still))
+        return arrived(ports.store(self.source, self.conn).ages(place), self.wait_for, quiet_since)
