@@ -23,7 +23,7 @@ CONN = "waiting"
 HOUR = 3_600.0
 CEILING = 0.2
 PACE = Pace(soonest=0.05, gone=0.5, refused=0.6, linger=0.2, most=0.2, held=5.0)
-SLOW_CALLBACK_SECONDS = 0.1
+SLOW_CALLBACK_SECONDS = 0.5
 
 
 class Account:
@@ -35,9 +35,9 @@ class Account:
         self.emulator, self._client, self._monkeypatch = emulator, client, monkeypatch
         self.connect(emulator.url)
 
-    def connect(self, url: str, key: str = "sk-test") -> None:
+    def connect(self, url: str, key: str = "sk-test", **more: Any) -> None:
         """Set the connection that the poller reads."""
-        connection = {"conn_type": "anthropic", "host": url, "password": key}
+        connection = {"conn_type": "anthropic", "host": url, "password": key, **more}
         self._monkeypatch.setenv(f"AIRFLOW_CONN_{CONN.upper()}", json.dumps(connection))
 
     def send(self, requests: int = 1) -> str:

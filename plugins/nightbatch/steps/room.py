@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -62,14 +62,19 @@ class Room:
         return Place(f"{claimed_at} {self.ledger.store.url}{shard}", claim.total, cap)
 
     def wanting(self, shard: Shard, claim: Claim) -> Place | None:
-        """Return the place in which a shard must wait; None if there is room. Raises ApiUnavailable."""
+        """Return the place in which a shard must wait; None if there is room. Raises ApiUnavailable.
+
+        Who did not stand in line goes at once into the first half of the queue only: the line is not seen from here,
+        and a stream of small shards must not take the room that a large one of another target waits for.
+        """
         if self.rule.cap is None:
             return None
         mine = self.place(shard, claim)
+        free = mine if self.rule.admitted else replace(mine, cap=mine.cap // 2)
         used = self._coming(shard, mine)  # before the listing, so that nothing falls between
-        if used + mine.total <= mine.cap:
+        if fits(free, used):
             used += queued(self._running())
-        return None if fits(mine, used) else mine
+        return None if fits(free, used) else mine
 
     def _running(self) -> Iterator[Batch]:
         """List all batches that can be running, whoever sent them."""
