@@ -71,7 +71,7 @@ class Room:
             return None
         mine = self.place(shard, claim)
         free = mine if self.rule.admitted else replace(mine, cap=mine.cap // 2)
-        used = self._coming(shard, mine)  # before the listing, so that nothing falls between
+        used = self._coming(shard, free)  # before the listing, so that nothing falls between
         if fits(free, used):
             used += queued(self._running())
         return None if fits(free, used) else mine
@@ -86,7 +86,7 @@ class Room:
             if after is None or (page.batches and page.batches[-1].created_at < since):
                 return
 
-    def _coming(self, shard: Shard, mine: Place) -> int:
+    def _coming(self, shard: Shard, free: Place) -> int:
         """Count what is about to be sent: claims that are being posted and, if this one must queue, all older ones."""
         store = self.ledger.store
         bought = {keys.shard_of(entry.key) for entry in store.list(keys.BATCHES)}
@@ -97,7 +97,7 @@ class Room:
             if other in bought or other == shard or not (ahead or (other in posted and self._posting(other))):
                 continue
             total += self.ledger.claim(other).total
-            if total + mine.total > mine.cap:
+            if not fits(free, total):
                 break
         return total
 
