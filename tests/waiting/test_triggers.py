@@ -102,6 +102,12 @@ def test_a_deadline_without_a_zone_is_in_utc(account: Any) -> None:
     assert account.play(lambda: fired(trigger(account, batch, deadline=naive)))["counts"]["succeeded"] == 1
 
 
+@pytest.mark.parametrize("given", ["None", "{{ params.batch }}", "../v1/models", "msgbatch_1 "])
+def test_what_is_no_id_fails_the_wait_at_once_and_is_not_asked_for(account: Any, given: str) -> None:
+    assert "is no id of a batch" in account.play(lambda: fired(trigger(account, given)))["failed"]
+    assert account.calls("list") + account.calls("retrieve") == 0
+
+
 def test_a_foolish_pause_fails_the_wait_with_its_reason(account: Any) -> None:
     seen = account.play(lambda: fired(BatchTrigger(account.send(), account.conn, "nan")))
     assert "more than 0 seconds" in seen["failed"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -78,6 +79,8 @@ class BatchTrigger(BaseTrigger):
 
         if not self.batch:  # a claim that was given up has none
             return {"batch": "", "counts": {}}
+        if self.batch == "None" or not re.fullmatch(r"[\w-]+", self.batch):
+            raise SettingsError(f"{self.batch!r} is no id of a batch: see what its template pulls, and from where.")
         shared, ceiling = poller(self.conn), float(self.poll)
         try:
             try:
