@@ -10,16 +10,19 @@ import sys
 import tempfile
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rows import machine, renew, show
+import anthropic
+from rows import busy, machine, renew, show
 from tests.airflow.runs import Run, enrich, on_worker, seconds
 
-from nightbatch.local.settings import Settings
+from nightbatch.local.settings import API_KEY, Settings
 from nightbatch.local.stack import Stack
 
 SHARDS, REQUESTS, BATCH_SECONDS = int(os.environ.get("BENCH_SHARDS", "200")), 10, 90.0
@@ -63,6 +66,7 @@ def run() -> list[dict[str, Any]]:
             row("run", "seconds", round(took)),
             *(tasks(one, name) for name in ("submit", "wait", "land")),
             row("wait", "seconds waited, summed", round(sum(seconds(task) for task in one.tasks(".wait")))),
+            row("wait", "median seconds from a batch's end to the wait's", round(delay(one), 1)),
             *(row("requests to the API", kind, calls(books, kind)) for kind in books["calls"]),
             row("reads (list, retrieve)", "a minute", round(sum(calls(books, kind) for kind in READS) / took * 60, 1)),
             row("reads (list, retrieve)", "in the busiest minute", most),
@@ -77,9 +81,20 @@ def tasks(one: Run, name: str) -> dict[str, Any]:
     return row(name, "worker seconds", round(sum(seconds(task) for task in found if on_worker(task)), 1))
 
 
+def delay(one: Run) -> float:
+    """Return the median of what passed between the end of a batch and the end of its wait."""
+    with anthropic.Anthropic(base_url=one.stack.emulator_url, api_key=API_KEY) as client:
+        ended = {batch.id: batch.ended_at for batch in client.messages.batches.list(limit=1000)}
+    found = []
+    for task in one.tasks(".wait"):
+        seen = one.stack.airflow.xcom(one.dag_id, one.run_id, task["task_id"], map_index=task["map_index"])
+        found.append((datetime.fromisoformat(task["end_date"]) - ended[seen["batch"]]).total_seconds())
+    return median(found)
+
+
 def row(what: str, of: str, value: Any) -> dict[str, Any]:
     """Make one row."""
-    return {"": what, "what": of, "value": value}
+    return {"what": what, "of": of, "value": value}
 
 
 def calls(books: dict[str, Any], endpoint: str) -> int:
@@ -88,6 +103,7 @@ def calls(books: dict[str, Any], endpoint: str) -> int:
 
 
 if __name__ == "__main__":
+    before = os.getloadavg()[0]
     found = run()
     show("live", TITLE, found)
-    renew("live", f"{TITLE}. Measured on {machine()}; load average at the end {os.getloadavg()[1]:.1f}.", found)
+    renew("live", f"{TITLE}.\nMeasured on {machine()}; {busy(before)}.", found)

@@ -25,6 +25,12 @@ def machine() -> str:
     )
 
 
+def busy(load: float) -> str:
+    """Say how busy the machine was before the measurement, by its load average then."""
+    told = f"load average before {load:.1f}"
+    return f"{told}: other work went on beside it, and times are longer for it" if load > 1 else told
+
+
 def show(name: str, title: str, rows: list[dict[str, Any]]) -> None:
     """Print the rows, and write them beside the other measurements."""
     OUT.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """A process that waits for batches in one event loop, as a triggerer does, and tells what it uses.
 
-On stdin, an empty line asks what was used so far; another names the batches to wait for. At last it tells when each
-trigger fired.
+On stdin, an empty line asks what was used so far, the first other one names the batches to wait for, and the next lets
+the loop be watched for stalls, which costs CPU time. At last it tells when each trigger fired, and the longest stall.
 """
 
 from __future__ import annotations
@@ -29,33 +29,27 @@ async def main(kind: str) -> None:
     for name in ("httpx", "httpx2"):
         logging.getLogger(name).setLevel(logging.INFO)
         logging.getLogger(name).addHandler(requests)
-    watching = asyncio.ensure_future(stalls.watch())
     while not (line := await asyncio.to_thread(sys.stdin.readline)).strip():
-        tell(requests, stalls)
+        tell(requests)
     waits = [asyncio.ensure_future(first_event(trigger(kind, batch))) for batch in json.loads(line)]
     answering = asyncio.ensure_future(answer(requests, stalls))
-    print("=" + json.dumps(await asyncio.gather(*waits)), flush=True)
-    for task in (watching, answering):
-        task.cancel()
+    print("=" + json.dumps({"fired": await asyncio.gather(*waits), "stall": stalls.longest}), flush=True)
+    answering.cancel()
     os._exit(0)  # the thread that reads stdin never ends
 
 
 async def answer(requests: Requests, stalls: Stalls) -> None:
-    """Tell what was used, whenever a line is read."""
-    while await asyncio.to_thread(sys.stdin.readline):
-        tell(requests, stalls)
+    """Tell what was used, whenever an empty line is read; watch for stalls from another on."""
+    while not (await asyncio.to_thread(sys.stdin.readline)).strip():
+        tell(requests)
+    await stalls.watch()
 
 
-def tell(requests: Requests, stalls: Stalls) -> None:
-    """Tell what was used, and the longest stall since this was last told."""
+def tell(requests: Requests) -> None:
+    """Tell what was used."""
     import psutil
 
-    used = {
-        "cpu": time.process_time(),
-        "rss": psutil.Process().memory_info().rss,
-        "requests": requests.count,
-        "stall": stalls.take(),
-    }
+    used = {"cpu": time.process_time(), "rss": psutil.Process().memory_info().rss, "requests": requests.count}
     print("=" + json.dumps(used), flush=True)
 
 
@@ -97,11 +91,6 @@ class Stalls:
             begin = time.monotonic()
             await asyncio.sleep(TICK)
             self.longest = max(self.longest, time.monotonic() - begin - TICK)
-
-    def take(self) -> float:
-        """Return the longest so far, and begin anew."""
-        longest, self.longest = self.longest, 0.0
-        return longest
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rows import machine, renew, show
+from rows import busy, machine, renew, show
 from waiter import CONN, POLL
 
 TITLE = f"Waiting in one triggerer process, poll_seconds {POLL}"
@@ -58,9 +58,11 @@ def run() -> list[Row]:
         for child in children:
             child.begin(sent[:: len(sent) // child.size][: child.size])
         rows = measure(children)
+        for child in children:
+            child.watch()
         clock.turn(sent[-1][1] + LIFE - (time.time() + clock.ahead) - 1)  # the oldest ends in a second
         for row, child in zip(rows, children, strict=True):
-            row["median delay s"] = child.delay(LIFE, clock)
+            row.update(child.end(LIFE, clock))
         return rows + young.result()
 
 
@@ -118,7 +120,6 @@ def measure(children: Sequence[Child]) -> list[Row]:
             "CPU s/min": round((late["cpu"] - early["cpu"]) * 60 / WINDOW, 2),
             "RSS MB": round(late["rss"] / 1e6),
             "requests/min": round((late["requests"] - early["requests"]) * 60 / WINDOW),
-            "longest stall ms": round(late["stall"] * 1_000),
         }
         for child, early, late in zip(children, before, after, strict=True)
     ]
@@ -134,8 +135,7 @@ def measure_young(clock: Clock) -> list[Row]:
     return [
         {
             "trigger": child.kind, "waiting": YOUNG, "batches": f"{YOUNG_LIFE:.0f} s long", "CPU s/min": None,
-            "RSS MB": None, "requests/min": None, "longest stall ms": None,
-            "median delay s": child.delay(YOUNG_LIFE, clock),
+            "RSS MB": None, "requests/min": None, **child.end(YOUNG_LIFE, clock),
         }
         for child in children
     ]  # fmt: skip
@@ -165,12 +165,18 @@ class Child:
         self._say("")
         return dict(self._line())
 
-    def delay(self, life: float, clock: Clock) -> float:
-        """Return the median of what passed between the end of a batch and its trigger's event, once all have fired."""
-        fired = self._line()
+    def watch(self) -> None:
+        """Let it watch its loop for stalls from now on."""
+        self._say("watch")
+
+    def end(self, life: float, clock: Clock) -> Row:
+        """Return the median of what passed between a batch's end and its trigger's event, and the longest stall."""
+        told = self._line()
         self._process.communicate()
-        delays = [at + clock.ahead - (sent + life) for at, (_, sent) in zip(fired, self.sent, strict=True)]
-        return round(statistics.median(delays), 1)
+        ends = [sent + life - clock.ahead for _, sent in self.sent]
+        delays = [at - end for at, end in zip(told["fired"], ends, strict=True)]
+        stall = round(told["stall"] * 1_000) or None
+        return {"median delay s": round(statistics.median(delays), 1), "longest stall ms": stall}
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -186,5 +192,4 @@ if __name__ == "__main__":
     before = os.getloadavg()[0]
     found = run()
     show("waiting", TITLE, found)
-    renew("waiting", f"{TITLE}. Measured on {machine()}; load average {before:.1f} before, {os.getloadavg()[1]:.1f} "
-          "at the end.", found)  # fmt: skip
+    renew("waiting", f"{TITLE}.\nMeasured on {machine()}; {busy(before)}.", found)
