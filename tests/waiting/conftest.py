@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-import anthropic
+import httpx
 import pytest
 
 from nightbatch.core.poll import Pace
@@ -31,7 +31,7 @@ class Account:
 
     conn, ceiling, pace = CONN, CEILING, PACE
 
-    def __init__(self, emulator: Emulator, client: anthropic.Anthropic, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, emulator: Emulator, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
         self.emulator, self._client, self._monkeypatch = emulator, client, monkeypatch
         self.connect(emulator.url)
 
@@ -44,7 +44,8 @@ class Account:
         """Send a batch, and return its id."""
         params: Any = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
         items: Any = [{"custom_id": f"r{number}", "params": params} for number in range(requests)]
-        return self._client.messages.batches.create(requests=items).id
+        answer = self._client.post("/v1/messages/batches", json={"requests": items})
+        return str(answer.raise_for_status().json()["id"])
 
     def end_all(self) -> None:
         """Let all batches end."""
@@ -93,7 +94,8 @@ def waiting_server() -> Iterator[Emulator]:
 def account(waiting_server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     """Return a fresh account."""
     waiting_server.reset()
-    with anthropic.Anthropic(base_url=waiting_server.url, api_key="sk-test", max_retries=0) as client:
+    headers = {"x-api-key": "sk-test", "anthropic-version": "2026-10-21"}
+    with httpx.Client(base_url=waiting_server.url, headers=headers, timeout=60) as client:
         yield Account(waiting_server, client, monkeypatch)
 
 
