@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 1 if it failed with an error of ours, which is told without a trace."""
     given = parser().parse_args(arguments)
     try:
-        return int(given.run(given) or 0)
+        return int(given.act(given) or 0)
     except NightbatchError as error:
         print(f"nightbatch {given.command}: {error}", file=sys.stderr)
         return 1
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         text = inspect.getdoc(command) or ""
         part = parts.add_parser(module.name, help=text.partition("\n")[0].rstrip("."), description=text)
         command.arguments(part)
-        part.set_defaults(run=command.run)
+        part.set_defaults(act=command.run)
     return made
 
 

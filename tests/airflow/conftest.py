@@ -11,11 +11,16 @@ import pytest
 from nightbatch.local.settings import TICKETS, Settings
 from nightbatch.local.stack import Stack
 
-BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
+LOCAL = "airflow.dag_processing.bundles.local.LocalDagBundle"
 BUNDLES = [
-    {"name": "dags-folder", "classpath": BUNDLE, "kwargs": {}},
-    {"name": "tests", "classpath": BUNDLE, "kwargs": {"path": str(Path(__file__).parent / "dags")}},
+    {"name": "dags-folder", "classpath": LOCAL, "kwargs": {}},
+    {"name": "others", "classpath": LOCAL, "kwargs": {"path": str(Path(__file__).parent / "dags")}},
 ]
+ENVIRONMENT = {
+    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",  # after which a silent triggerer's waits are moved
+}
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +28,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start everything once; the home keeps the logs of a failure."""
     home = tmp_path_factory.mktemp("airflow") / "stack"
     emulator = ("--responder", TICKETS, "--seconds", "0.3", "--retry-after", "1")
-    env = {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES)}
-    with Stack(Settings(home=home, emulator_args=emulator, schedules=True, env=env)) as running:
+    with Stack(Settings(home=home, emulator_args=emulator, schedules=True, env=ENVIRONMENT)) as running:
         yield running

@@ -1,31 +1,38 @@
 """Waiting for N batches in one event loop, as a triggerer does: ours and the official trigger.
 
-All processes of a kind are measured side by side for a minute, an hour into the wait; then the batches end, spread
-over another minute. At last a hundred batches that take half a minute, for the delay that young ones meet.
+All processes are measured side by side for a minute, an hour into the wait; then all batches end, spread over another
+minute. Meanwhile, a hundred batches for each kind that take half a minute, for the delay that young ones meet.
+BENCH_WAITING (10,100,1000,10000) names the sizes; the official trigger is not asked for more than 1,000, which are
+1,000 requests a minute, all that the API grants to a starting tier.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-TITLE = "Waiting in one triggerer process, poll_seconds 60"
-SIZES = {"nightbatch": (10, 100, 1_000, 10_000), "official": (10, 100, 1_000)}
-POLL, SETTLE, WINDOW, SPREAD = 60, 45, 60, 60
+sys.path.insert(0, str(Path(__file__).parent))
+
+from rows import busy, machine, renew, show
+from waiter import CONN, POLL
+
+TITLE = f"Waiting in one triggerer process, poll_seconds {POLL}"
+OURS = [int(one) for one in os.environ.get("BENCH_WAITING", "10,100,1000,10000").split(",")]
+SIZES = {"nightbatch": OURS, "official": [one for one in OURS if one <= 1_000]}
+SETTLE, WINDOW, SPREAD = 40, 60, 60
+"""Seconds until the first look at all batches is over; that are measured; over which the batches end."""
 HOUR = 3_600.0
 LIFE, YOUNG_LIFE, YOUNG = 2 * HOUR, 30.0, 100
-CONN = "bench"
 ITEM = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
 SERVER = (
     "import sys\n"
@@ -37,21 +44,26 @@ SERVER = (
     "    sys.stdin.read()\n"
 )
 Sent = list[tuple[str, float]]
+Row = dict[str, Any]
 
 
-def run() -> list[dict[str, Any]]:
+def run() -> list[Row]:
     """Measure both kinds at every size that they stand, and how late they see young batches end."""
-    rows = []
-    with server(LIFE) as clock:
+    with server(LIFE) as clock, server(YOUNG_LIFE) as now, ThreadPoolExecutor(1) as aside:
+        children = [Child(kind, size, clock.url) for kind, sizes in SIZES.items() for size in sizes]
         clock.turn(-HOUR)
-        sent = clock.send(max(max(sizes) for sizes in SIZES.values()), SPREAD)
+        young = aside.submit(measure_young, now)
+        sent = clock.send(max(OURS), SPREAD)
         clock.turn(HOUR)
-        for kind, sizes in SIZES.items():
-            rows += measure(kind, sizes, sent, clock)
-    for kind in SIZES:
-        with server(YOUNG_LIFE) as clock:
-            rows.append(measure_young(kind, clock))
-    return rows
+        for child in children:
+            child.begin(sent[:: len(sent) // child.size][: child.size])
+        rows = measure(children)
+        for child in children:
+            child.watch()
+        clock.turn(sent[-1][1] + LIFE - (time.time() + clock.ahead) - 1)  # the oldest ends in a second
+        for row, child in zip(rows, children, strict=True):
+            row.update(child.end(LIFE, clock))
+        return rows + young.result()
 
 
 class Clock:
@@ -94,74 +106,77 @@ def server(life: float) -> Iterator[Clock]:
         process.communicate("")
 
 
-def measure(kind: str, sizes: tuple[int, ...], sent: Sent, clock: Clock) -> list[dict[str, Any]]:
-    """Measure one kind at all sizes side by side, each on batches from all over the listing."""
-    children = [Child(kind, clock.url) for _ in sizes]
-    for child, size in zip(children, sizes, strict=True):
-        child.ask()
-        child.begin(sent[:: len(sent) // size][:size])
+def measure(children: Sequence[Child]) -> list[Row]:
+    """Measure what waiting takes, all sizes side by side."""
     time.sleep(SETTLE)
     before = [child.ask() for child in children]
     time.sleep(WINDOW)
     after = [child.ask() for child in children]
-    oldest = sent[-1][1]
-    turned = oldest + LIFE - (time.time() + clock.ahead) - 1  # the oldest ends in a second
-    clock.turn(turned)
-    rows = [
+    return [
         {
-            "trigger": kind,
-            "waiting": len(child.sent),
+            "trigger": child.kind,
+            "waiting": child.size,
             "batches": "1 h old",
             "CPU s/min": round((late["cpu"] - early["cpu"]) * 60 / WINDOW, 2),
             "RSS MB": round(late["rss"] / 1e6),
             "requests/min": round((late["requests"] - early["requests"]) * 60 / WINDOW),
-            "median delay s": child.delay(LIFE, clock),
         }
         for child, early, late in zip(children, before, after, strict=True)
     ]
-    clock.turn(-turned)
-    return rows
 
 
-def measure_young(kind: str, clock: Clock) -> dict[str, Any]:
-    """Measure how late a trigger sees batches end that are waited for from their first second."""
-    child = Child(kind, clock.url)
-    child.ask()
-    child.begin(clock.send(YOUNG, 1))
-    return {
-        "trigger": kind, "waiting": YOUNG, "batches": f"{YOUNG_LIFE:.0f} s long", "CPU s/min": None, "RSS MB": None,
-        "requests/min": None, "median delay s": child.delay(YOUNG_LIFE, clock),
-    }  # fmt: skip
+def measure_young(clock: Clock) -> list[Row]:
+    """Measure how late triggers see batches end that are waited for from their first second."""
+    children = [Child(kind, YOUNG, clock.url) for kind in SIZES]
+    for child in children:
+        child.ask()
+    for child in children:
+        child.begin(clock.send(YOUNG, 1))
+    return [
+        {
+            "trigger": child.kind, "waiting": YOUNG, "batches": f"{YOUNG_LIFE:.0f} s long", "CPU s/min": None,
+            "RSS MB": None, "requests/min": None, **child.end(YOUNG_LIFE, clock),
+        }
+        for child in children
+    ]  # fmt: skip
 
 
 class Child:
-    """A process that waits for the newest batches."""
+    """A process that waits for batches."""
 
-    def __init__(self, kind: str, url: str) -> None:
+    def __init__(self, kind: str, size: int, url: str) -> None:
+        self.kind, self.size = kind, size
         self.sent: Sent = []
         connection = json.dumps({"conn_type": "anthropic", "host": url, "password": "any"})
         env = {**os.environ, f"AIRFLOW_CONN_{CONN.upper()}": connection, "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
-        argv = [sys.executable, __file__, kind]
+        argv = [sys.executable, str(Path(__file__).with_name("waiter.py")), kind]
         self._process = subprocess.Popen(
             argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
 
     def begin(self, sent: Sent) -> None:
-        """Let it wait for batches."""
+        """Let it wait for batches, once it has imported what it needs."""
+        self.ask()
         self.sent = sent
         self._say(json.dumps([batch for batch, _ in sent]))
 
     def ask(self) -> dict[str, float]:
-        """Return what it has used so far, once it has imported what it needs."""
+        """Return what it has used so far."""
         self._say("")
         return dict(self._line())
 
-    def delay(self, life: float, clock: Clock) -> float:
-        """Return the median of what passed between the end of a batch and its trigger's event, once all have fired."""
-        fired = self._line()
+    def watch(self) -> None:
+        """Let it watch its loop for stalls from now on."""
+        self._say("watch")
+
+    def end(self, life: float, clock: Clock) -> Row:
+        """Return the median of what passed between a batch's end and its trigger's event, and the longest stall."""
+        told = self._line()
         self._process.communicate()
-        delays = [at + clock.ahead - (sent + life) for at, (_, sent) in zip(fired, self.sent, strict=True)]
-        return round(statistics.median(delays), 1)
+        ends = [sent + life - clock.ahead for _, sent in self.sent]
+        delays = [at - end for at, end in zip(told["fired"], ends, strict=True)]
+        stall = round(told["stall"] * 1_000) or None
+        return {"median delay s": round(statistics.median(delays), 1), "longest stall ms": stall}
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -173,76 +188,8 @@ class Child:
         return next(json.loads(line[1:]) for line in self._process.stdout if line.startswith("="))
 
 
-async def main(kind: str) -> None:
-    """Run one trigger a batch as told on stdin, answer what is asked, and say when each fired."""
-    from airflow.providers.anthropic.hooks.anthropic import AnthropicHook
-
-    await AnthropicHook(CONN).get_async_conn()
-    trigger(kind, "")
-    requests = Requests()
-    for name in ("httpx", "httpx2"):
-        logging.getLogger(name).setLevel(logging.INFO)
-        logging.getLogger(name).addHandler(requests)
-    waits = asyncio.ensure_future(listen(kind, requests))
-    fired = await (await waits)
-    print("=" + json.dumps(fired), flush=True)
-    os._exit(0)  # the thread that reads stdin never ends
-
-
-async def listen(kind: str, requests: Requests) -> Any:
-    """Read lines: an empty one asks for what was used, another names the batches to wait for."""
-    while not (line := await asyncio.to_thread(sys.stdin.readline)).strip():
-        tell(requests)
-    loop = asyncio.get_running_loop()
-    loop.create_task(answer(requests))  # noqa: RUF006 - lives as long as the process
-    return asyncio.gather(*(first_event(trigger(kind, batch)) for batch in json.loads(line)))
-
-
-async def answer(requests: Requests) -> None:
-    """Tell what was used, whenever a line is read."""
-    while await asyncio.to_thread(sys.stdin.readline):
-        tell(requests)
-
-
-def tell(requests: Requests) -> None:
-    """Tell what was used."""
-    import psutil
-
-    used = {"cpu": time.process_time(), "rss": psutil.Process().memory_info().rss, "requests": requests.count}
-    print("=" + json.dumps(used), flush=True)
-
-
-async def first_event(waiting: Any) -> float:
-    """Return when a trigger fires."""
-    async for _ in waiting.run():
-        return time.time()
-    raise AssertionError("the trigger ended without an event")
-
-
-def trigger(kind: str, batch: str) -> Any:
-    """Make the trigger of a kind."""
-    if kind == "official":
-        from airflow.providers.anthropic.triggers.batch import AnthropicBatchTrigger
-
-        return AnthropicBatchTrigger(CONN, batch, POLL, time.time() + 24 * HOUR)
-    from nightbatch.triggers.batch import BatchTrigger
-
-    return BatchTrigger(batch, CONN, str(POLL))
-
-
-class Requests(logging.Handler):
-    """Counts the requests that the HTTP client logs."""
-
-    count = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.count += record.getMessage().startswith("HTTP Request")
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        asyncio.run(main(sys.argv[1]))
-    else:
-        from rows import show
-
-        show("waiting", TITLE, run())
+    before = os.getloadavg()[0]
+    found = run()
+    show("waiting", TITLE, found)
+    renew("waiting", f"{TITLE}.\nMeasured on {machine()}; {busy(before)}.", found)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-import anthropic
+import httpx
 import pytest
 
 from nightbatch.core.poll import Pace
@@ -23,7 +23,7 @@ CONN = "waiting"
 HOUR = 3_600.0
 CEILING = 0.2
 PACE = Pace(soonest=0.05, gone=0.5, refused=0.6, linger=0.2, most=0.2, held=5.0)
-SLOW_CALLBACK_SECONDS = 0.1
+SLOW_CALLBACK_SECONDS = 0.5
 
 
 class Account:
@@ -31,20 +31,21 @@ class Account:
 
     conn, ceiling, pace = CONN, CEILING, PACE
 
-    def __init__(self, emulator: Emulator, client: anthropic.Anthropic, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, emulator: Emulator, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
         self.emulator, self._client, self._monkeypatch = emulator, client, monkeypatch
         self.connect(emulator.url)
 
-    def connect(self, url: str, key: str = "sk-test") -> None:
+    def connect(self, url: str, key: str = "sk-test", **more: Any) -> None:
         """Set the connection that the poller reads."""
-        connection = {"conn_type": "anthropic", "host": url, "password": key}
+        connection = {"conn_type": "anthropic", "host": url, "password": key, **more}
         self._monkeypatch.setenv(f"AIRFLOW_CONN_{CONN.upper()}", json.dumps(connection))
 
     def send(self, requests: int = 1) -> str:
         """Send a batch, and return its id."""
         params: Any = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
         items: Any = [{"custom_id": f"r{number}", "params": params} for number in range(requests)]
-        return self._client.messages.batches.create(requests=items).id
+        answer = self._client.post("/v1/messages/batches", json={"requests": items})
+        return str(answer.raise_for_status().json()["id"])
 
     def end_all(self) -> None:
         """Let all batches end."""
@@ -93,7 +94,8 @@ def waiting_server() -> Iterator[Emulator]:
 def account(waiting_server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     """Return a fresh account."""
     waiting_server.reset()
-    with anthropic.Anthropic(base_url=waiting_server.url, api_key="sk-test", max_retries=0) as client:
+    headers = {"x-api-key": "sk-test", "anthropic-version": "2026-10-21"}
+    with httpx.Client(base_url=waiting_server.url, headers=headers, timeout=60) as client:
         yield Account(waiting_server, client, monkeypatch)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-from tests.once.flow import SOURCE, Flow, put, rows, settings
-from tests.once.memory import MemoryWorld
+from collections.abc import Iterator
 
+import pytest
+from tests.once.flow import SOURCE, Flow, RealWorld, put, rows, settings
+from tests.once.memory import MemoryWorld
+from tests.s3 import serving
+
+from nightbatch.__main__ import main
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.lanes import Lanes
+from nightbatch.emulator.embedded import Emulator
 from nightbatch.steps.cancel import cancel
 from nightbatch.steps.plan import plan
 
@@ -56,3 +61,32 @@ def test_more_waits_than_the_triggerer_takes_are_told_with_the_setting_to_raise(
 
 def test_as_many_waits_as_the_triggerer_takes_are_nothing_to_tell() -> None:
     assert Lanes(mapped=10, waiting=10).check(10) == ()
+
+
+@pytest.fixture
+def real(waiting_server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealWorld]:
+    """Return a bucket on a real S3 server, an account whose batches last an hour, and the environment of a person."""
+    waiting_server.reset()
+    with serving() as url:
+        given = {
+            "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": "us-east-1", "ANTHROPIC_API_KEY": "sk-test",
+            "ANTHROPIC_BASE_URL": waiting_server.url,
+        }  # fmt: skip
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        world = RealWorld(url, waiting_server.url)
+        world.make_bucket(rows([f"text {number}" for number in range(6)]))
+        yield world
+
+
+def test_one_command_cancels_a_whole_run(real: RealWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    flow = Flow(real, settings(max_batch_requests=2))
+    for lane in flow.plan(flow.prepare()):
+        flow.submit(lane.shard)
+    assert main(["cancel", flow.enrichment.state_url, "--run", "dag/run"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split("batch ")[-1].split(maxsplit=1)[1] for line in told[:3]] == ["is being cancelled"] * 3
+    assert told[3] == "3 shards of dag/run in flight"
+    assert Emulator(real.emulator).books()["batches"]["canceling"] == 3
+    assert main(["cancel", flow.enrichment.state_url, "--run", "dag/nobody"]) == 1

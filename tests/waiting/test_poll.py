@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from nightbatch.core.errors import SettingsError
 from nightbatch.core.ids import BatchId
 from nightbatch.core.poll import (
     Ended,
@@ -17,6 +18,7 @@ from nightbatch.core.poll import (
     Watched,
     backoff,
     interval,
+    longest,
     next_look,
     on_state,
 )
@@ -96,18 +98,31 @@ def test_a_batch_that_cannot_be_read_is_left_alone_for_the_longest_pause() -> No
     assert due(on_state(watched(), Unread(), NOW, PACE)) == 60
 
 
-def test_the_next_look_is_when_the_first_batch_is_due() -> None:
-    later = Watched(BatchId("b"), 60.0, NOW + timedelta(seconds=9))
-    sooner = Watched(BatchId("a"), 60.0, NOW + timedelta(seconds=5))
-    assert next_look([later, sooner], NOW - timedelta(hours=1), 1, PACE) == sooner.due
+def test_the_next_look_is_when_the_first_is_due() -> None:
+    sooner, later = NOW + timedelta(seconds=5), NOW + timedelta(seconds=9)
+    assert next_look([later, None, sooner], NOW - timedelta(hours=1), 1, PACE) == sooner
 
 
 def test_every_request_of_a_look_is_paid_for_with_a_second_of_rest() -> None:
-    assert next_look([watched()], NOW, 10, PACE) == NOW + timedelta(seconds=10)
+    assert next_look([NOW], NOW, 10, PACE) == NOW + timedelta(seconds=10)
 
 
 def test_with_nobody_waiting_there_is_no_next_look() -> None:
-    assert next_look([], NOW, 1, PACE) is None
+    assert next_look([None, None], NOW, 1, PACE) is None
+
+
+@pytest.mark.parametrize("given", [0.0, -1.0, float("nan")])
+def test_a_pause_that_is_none_is_refused(given: float) -> None:
+    with pytest.raises(SettingsError, match="more than 0 seconds"):
+        longest(given)
+
+
+def test_no_pause_is_longer_than_a_day() -> None:
+    assert [longest(given) for given in (0.05, float("inf"), 1e300)] == [0.05, 86_400, 86_400]
+
+
+def test_an_api_that_is_down_for_days_is_asked_once_a_minute() -> None:
+    assert backoff(100_000, None, PACE) == 60
 
 
 def test_failures_double_the_pause_up_to_a_minute() -> None:

@@ -190,6 +190,24 @@ def test_a_claim_lets_older_ones_go_first_until_the_line_has_let_it_through(slow
     assert isinstance(one.buyer(admitted=True).submit(first), Later)
 
 
+def test_who_did_not_stand_in_line_leaves_the_second_half_of_the_queue_to_those_who_do(slow: Emulator) -> None:
+    one = desk(slow, 10, max_in_flight_requests=20)
+    one.stranger(4)
+    (lane,) = one.lanes
+    assert isinstance(one.buyer().submit(lane.shard), Later)
+    assert isinstance(one.buyer(admitted=True).submit(lane.shard), Submitted)
+
+
+def test_a_shard_larger_than_the_cap_waits_until_the_queue_is_empty(slow: Emulator) -> None:
+    one = desk(slow, 10)
+    one.stranger(1)
+    one.ref = replace(one.ref, max_in_flight_requests=5)
+    (lane,) = one.lanes
+    assert isinstance(one.buyer(admitted=True).submit(lane.shard), Later)
+    slow.advance(6 * 3_600)
+    assert isinstance(one.buyer(admitted=True).submit(lane.shard), Submitted)
+
+
 def test_a_post_that_may_be_under_way_takes_its_room(slow: Emulator) -> None:
     one = desk(slow, 20, max_in_flight_requests=15)
     one.emulator.faults({"where": "create", "what": "drop_before", "count": 1})

@@ -87,6 +87,32 @@ def test_at_the_deadline_another_runs_batch_is_left_alone(account: Any) -> None:
     assert account.calls("cancel") == 0
 
 
+def test_a_wait_that_begins_after_the_deadline_still_sees_that_the_batch_has_ended(account: Any) -> None:
+    batch = account.send(2)
+    account.end_all()
+    seen = account.play(lambda: fired(trigger(account, batch, deadline=at(-60), cancel_at_deadline="False")))
+    assert seen["counts"]["succeeded"] == 2
+    assert account.calls("cancel") == 0
+
+
+def test_a_deadline_without_a_zone_is_in_utc(account: Any) -> None:
+    batch = account.send()
+    account.end_all()
+    naive = at(3_600).removesuffix("+00:00")
+    assert account.play(lambda: fired(trigger(account, batch, deadline=naive)))["counts"]["succeeded"] == 1
+
+
+@pytest.mark.parametrize("given", ["None", "{{ params.batch }}", "../v1/models", "msgbatch_1 "])
+def test_what_is_no_id_fails_the_wait_at_once_and_is_not_asked_for(account: Any, given: str) -> None:
+    assert "is no id of a batch" in account.play(lambda: fired(trigger(account, given)))["failed"]
+    assert account.calls("list") + account.calls("retrieve") == 0
+
+
+def test_a_foolish_pause_fails_the_wait_with_its_reason(account: Any) -> None:
+    seen = account.play(lambda: fired(BatchTrigger(account.send(), account.conn, "nan")))
+    assert "more than 0 seconds" in seen["failed"]
+
+
 def test_a_killed_wait_cancels_nothing_unless_it_is_told_to(account: Any) -> None:
     account.play(trigger(account, account.send()).on_kill)
     assert account.calls("cancel") == 0

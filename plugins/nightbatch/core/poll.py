@@ -9,8 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from nightbatch.core.errors import SettingsError
 from nightbatch.core.ids import BatchId
 from nightbatch.core.ports import Batch
+
+DAY = 86_400.0
+DOUBLINGS = 30
+"""More are never needed, and after a thousand a number has no room for them."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +114,20 @@ def interval(batch: Batch, now: datetime, pace: Pace, *, hint: float | None, cei
     return min(ceiling, wished)
 
 
-def next_look(watched: Iterable[Watched], last: datetime, calls: int, pace: Pace) -> datetime | None:
+def longest(ceiling: float) -> float:
+    """Return the longest pause between two looks that somebody asks for, at most a day. Raises SettingsError."""
+    if not ceiling > 0:
+        raise SettingsError(f"the longest pause between two looks must be more than 0 seconds, not {ceiling:g}.")
+    return min(ceiling, DAY)
+
+
+def next_look(due: Iterable[datetime | None], last: datetime, calls: int, pace: Pace) -> datetime | None:
     """Return when the next look is due; a look that took many requests is followed by a longer pause."""
-    known = list(watched)
-    if not known:
-        return None
-    spacing = min(pace.soonest, *(one.ceiling for one in known)) * max(1, calls)
-    return max(min(one.due for one in known), last + timedelta(seconds=spacing))
+    times = [time for time in due if time is not None]
+    return max(min(times), last + timedelta(seconds=pace.soonest * max(1, calls))) if times else None
 
 
 def backoff(failures: int, asked: float | None, pace: Pace) -> float:
     """Return the pause after this many failures in a row, or what the API asks for, if that is longer."""
-    return max(asked or 0.0, min(pace.most, pace.soonest * 2.0**failures))
+    doubled = pace.soonest * 2.0 ** min(failures, DOUBLINGS)
+    return max(asked or 0.0, min(pace.most, doubled))

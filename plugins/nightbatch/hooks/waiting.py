@@ -6,10 +6,12 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from nightbatch.core.errors import AccountStopped
+from nightbatch.core.errors import AccountStopped, NightbatchError
 from nightbatch.core.lanes import Lanes
 from nightbatch.core.poll import Pace
 
@@ -33,14 +35,18 @@ def lanes() -> Lanes:
     return Lanes(mapped, conf.getint("triggerer", "capacity", fallback=1000))
 
 
+Make = Callable[[str, Any], "tuple[Any, AsyncBatches | None]"]
+"""Make the client of a connection, given what the last one was made of: what it is made of, and None if unchanged."""
+
+
 class Connection:
     """The async client of an `anthropic` connection: one for all, made anew when the connection has changed.
 
     Looking a connection up, importing the SDK and making a client all block, so they are done off the event loop.
     """
 
-    def __init__(self, conn_id: str, pace: Pace) -> None:
-        self._conn_id, self._pace = conn_id, pace
+    def __init__(self, conn_id: str, pace: Pace, make: Make | None = None) -> None:
+        self._conn_id, self._pace, self._make = conn_id, pace, make or _client
         self._client: AsyncBatches | None = None
         self._retired: AsyncBatches | None = None
         self._made_of: Any = None
@@ -64,25 +70,32 @@ class Connection:
         self._read_at = float("-inf")
 
     async def close(self) -> None:
-        ended = self._client, self._retired
-        self._client = self._retired = self._made_of = None
-        for client in ended:
-            if client is not None:
-                await client.close()
+        async with self._lock:
+            ended = self._client, self._retired
+            self._client = self._retired = self._made_of = None
+            for client in ended:
+                await _close(client)
 
     async def _refresh(self) -> None:
         """Read the connection; while it cannot be read, the client that there is stays."""
         self._read_at = time.monotonic()
         try:
-            made_of, client = await asyncio.to_thread(_client, self._conn_id, self._made_of)
-        except Exception as error:
-            log.warning("Connection %r could not be read: %s.", self._conn_id, type(error).__name__)
+            made_of, client = await asyncio.to_thread(self._make, self._conn_id, self._made_of)
+        except Exception as error:  # what it says may hold the key, unless it is ours
+            why = error if isinstance(error, NightbatchError) else type(error).__name__
+            log.warning("Connection %r could not be used: %s", self._conn_id, why)
             return
         if client is not None:
             before, self._retired = self._retired, self._client  # a request may still be under way on the last one
             self._client, self._made_of = client, made_of
-            if before is not None:
-                await before.close()
+            await _close(before)
+
+
+async def _close(client: AsyncBatches | None) -> None:
+    """Close a client; one that cannot even be closed holds nobody up."""
+    if client is not None:
+        with suppress(Exception):
+            await client.close()
 
 
 def _client(conn_id: str, made_of: Any) -> tuple[Any, AsyncBatches | None]:

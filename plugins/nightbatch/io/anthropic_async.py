@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import anthropic
@@ -86,8 +86,15 @@ def batch_of(raw: bytes | msgspec.Raw) -> Batch:
     wire = msgspec.json.decode(raw, type=_Wire)
     counts = {kind: count or 0 for kind, count in (wire.request_counts or {}).items()}
     status = wire.processing_status
-    batch = BatchId(wire.id)
-    return Batch(batch, wire.created_at, status == "ended", counts, status == "canceling", wire.expires_at)
+    batch, born = BatchId(wire.id), wire.created_at
+    return Batch(
+        batch,
+        born if born.tzinfo else born.replace(tzinfo=UTC),
+        status == "ended",
+        counts,
+        status == "canceling",
+        wire.expires_at,
+    )
 
 
 def _readable(raw: msgspec.Raw) -> Batch | None:

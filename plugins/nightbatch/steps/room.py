@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -63,16 +63,21 @@ class Room:
         return Place(f"{claimed_at} {self.ledger.store.url}{shard}", claim.total, cap)
 
     def wanting(self, shard: Shard, claim: Claim) -> Place | None:
-        """Return the place in which a shard must wait; None if there is room. Raises ApiUnavailable."""
+        """Return the place in which a shard must wait; None if there is room. Raises ApiUnavailable.
+
+        Who did not stand in line goes at once into the first half of the queue only: the line is not seen from here,
+        and a stream of small shards must not take the room that a large one of another target waits for.
+        """
         if self.rule.cap is None:
             return None
         mine = self.place(shard, claim)
-        used = self._coming(shard, mine)  # before the listing, so that nothing falls between
-        if used + mine.total <= mine.cap:
+        free = mine if self.rule.admitted else replace(mine, cap=mine.cap // 2)
+        used = self._coming(shard, free)  # before the listing, so that nothing falls between
+        if fits(free, used):
             used += queued(listed(self.api, self.now() - LIFETIME))
-        return None if fits(mine, used) else mine
+        return None if fits(free, used) else mine
 
-    def _coming(self, shard: Shard, mine: Place) -> int:
+    def _coming(self, shard: Shard, free: Place) -> int:
         """Count what is about to be sent: claims that are being posted and, if this one must queue, all older ones."""
         store = self.ledger.store
         bought = {keys.shard_of(entry.key) for entry in store.list(keys.BATCHES)}
@@ -83,7 +88,7 @@ class Room:
             if other in bought or other == shard or not (ahead or (other in posted and self._posting(other))):
                 continue
             total += self.ledger.claim(other).total
-            if total + mine.total > mine.cap:
+            if not fits(free, total):
                 break
         return total
 

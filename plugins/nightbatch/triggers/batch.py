@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
-from nightbatch.core.errors import AccountStopped, BatchGone
+from nightbatch.core.errors import AccountStopped, BatchGone, SettingsError
 from nightbatch.triggers.kill import was_killed
 
 KILL_SECONDS = 120.0
+LAST_LOOK = 10.0
 _killing: set[asyncio.Task[None]] = set()
 
 
@@ -47,7 +49,7 @@ class BatchTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         try:
             seen = await self._wait()
-        except AccountStopped as error:
+        except (AccountStopped, SettingsError) as error:
             self.log.error("The wait for batch %s fails: %s", self.batch, error)
             yield self._end(TaskFailedEvent(), {"failed": str(error)})
             return
@@ -77,6 +79,8 @@ class BatchTrigger(BaseTrigger):
 
         if not self.batch:  # a claim that was given up has none
             return {"batch": "", "counts": {}}
+        if self.batch == "None" or not re.fullmatch(r"[\w-]+", self.batch):
+            raise SettingsError(f"{self.batch!r} is no id of a batch: see what its template pulls, and from where.")
         shared, ceiling = poller(self.conn), float(self.poll)
         try:
             try:
@@ -101,9 +105,12 @@ class BatchTrigger(BaseTrigger):
                 self.log.warning("Batch %s is cancelled, since its task was marked failed.", self.batch)
 
     def _left(self) -> float | None:
+        """Return the seconds until the deadline; a wait that begins after it still looks once at its batch."""
         if not self.deadline or self.deadline == "None":
             return None
-        return (datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds()
+        deadline = datetime.fromisoformat(self.deadline)
+        left = (deadline if deadline.tzinfo else deadline.replace(tzinfo=UTC)) - datetime.now(UTC)
+        return left.total_seconds() if left > timedelta(0) else LAST_LOOK
 
     def _end(self, event: TriggerEvent, told: dict[str, Any]) -> TriggerEvent:
         """End the task from here; `airflow dags test` has no task instance, and must go through a worker."""

@@ -73,13 +73,17 @@ async def look(reads: AsyncBatches, at: Aim, into: Look) -> None:
 
 
 async def _list(reads: AsyncBatches, wanted: Mapping[BatchId, Watched], at: Aim, into: Look) -> None:
-    """Page through the listing, newest first, for as long as the next page can show what is wanted."""
+    """Page through the listing, newest first, for as long as the next page can show what is wanted.
+
+    Where the first page is not enough, others send batches too, who knows how many: the next ones are large.
+    """
     limit = LARGEST if at.everything else min(LARGEST, max(SMALLEST, 2 * at.reach))
     after: BatchId | None = None
     while True:
         into.calls += 1
         page = await reads.page(after, limit)
         into.listed.update((batch.id, batch) for batch in page.batches)
+        limit = LARGEST
         after, oldest = page.next, min((batch.created_at for batch in page.batches), default=at.now)
         ends = after is None or oldest < at.now - LIFETIME
         into.whole = into.whole or ends

@@ -9,35 +9,19 @@ import asyncio
 import contextvars
 import itertools
 import logging
-import random
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from nightbatch.core.errors import AccountStopped, ApiUnavailable, BatchGone
+from nightbatch.core.errors import AccountStopped, ApiUnavailable
 from nightbatch.core.ids import BatchId
-from nightbatch.core.poll import (
-    Ended,
-    Gone,
-    Missing,
-    Pace,
-    Shown,
-    Unread,
-    Watched,
-    backoff,
-    next_look,
-    on_state,
-)
+from nightbatch.core.poll import Pace, backoff, longest, next_look
 from nightbatch.core.ports import AsyncBatches, Batch
 from nightbatch.core.room import Place
 from nightbatch.triggers.line import Line
 from nightbatch.triggers.look import Look, aim, look
+from nightbatch.triggers.waits import Waits
 
 log = logging.getLogger(__name__)
-JITTER = 0.15
-"""Looks come up to this share sooner than they are due, so that many triggerers do not look at once."""
-BREATH = 250
-"""Batches that are thought about before the event loop has its turn."""
 _pollers: dict[str, Poller] = {}
 
 
@@ -73,8 +57,7 @@ class Poller:
         self.pace = pace
         self._connection = connection
         self._started = datetime.now(UTC), self.loop.time()
-        self._watched: dict[BatchId, Watched] = {}
-        self._futures: dict[BatchId, dict[asyncio.Future[Batch], float]] = {}
+        self._waits = Waits(pace)
         self._line = Line(pace)
         self._guests = 0
         self._woken = asyncio.Event()
@@ -85,21 +68,18 @@ class Poller:
         self._refused_since: datetime | None = None
 
     async def wait(self, batch: str, ceiling: float) -> Batch:
-        """Return the batch once it has ended. Raises BatchGone and AccountStopped."""
+        """Return the batch once it has ended. Raises BatchGone, AccountStopped, and SettingsError for a bad ceiling."""
         name = BatchId(batch)
-        future: asyncio.Future[Batch] = self.loop.create_future()
-        self._futures.setdefault(name, {})[future] = ceiling
-        known = self._watched.get(name, Watched(name, ceiling, self.now()))
-        self._watched[name] = replace(known, ceiling=min(known.ceiling, ceiling))
+        future = self._waits.join(name, longest(ceiling), self.now())
         self._wake()
         try:
             return await future
         finally:
-            self._forget(name, future)
+            self._waits.leave(name, future)
 
     async def room(self, place: Place, ceiling: float) -> None:
         """Return when there is room in the account's queue for a shard, in the order of the line."""
-        future = self._line.join(place, ceiling)
+        future = self._line.join(place, longest(ceiling))
         self._wake()
         try:
             await future
@@ -141,7 +121,7 @@ class Poller:
                 await self._connection.close()
 
     def _wanted(self) -> bool:
-        return bool(self._watched or len(self._line) or self._guests)
+        return bool(len(self._waits) or len(self._line) or self._guests)
 
     async def _rest(self) -> bool:
         """Sleep until the next look is due; False: nobody has waited for a while."""
@@ -158,15 +138,14 @@ class Poller:
                     return False
 
     def _next(self) -> datetime | None:
-        times = [next_look(self._watched.values(), self._last, self._calls, self.pace), self._line.due]
-        wanted = [time for time in times if time is not None]
-        return max(min(wanted), self._not_before) if wanted else None
+        due = next_look((self._waits.due, self._line.due), self._last, self._calls, self.pace)
+        return max(due, self._not_before) if due else None
 
     async def _tick(self) -> None:
         now, found = self.now(), Look()
         everything = self._line.due is not None and self._line.due <= now
         try:
-            target = aim(self._watched.values(), now, everything=everything)
+            target = aim(self._waits.watched, now, everything=everything)
             await look(await self._connection.open(), target, found)
             self._failures, self._refused_since = 0, None
         except ApiUnavailable as error:
@@ -174,7 +153,7 @@ class Poller:
         except AccountStopped as error:
             self._refused(error)
         self._last, self._calls = self.now(), found.calls
-        await self._absorb(found)
+        await self._waits.absorb(found, self.now)
         if found.whole and everything:
             self._line.settle(found.listed.values(), self.now())
 
@@ -193,46 +172,6 @@ class Poller:
             self._fail_all(error)
         self._back_off(error)
 
-    async def _absorb(self, found: Look) -> None:
-        states: dict[BatchId, Shown | Missing | Unread] = {**found.alone}
-        states |= {name: Shown(found.listed[name]) for name in self._watched.keys() & found.listed.keys()}
-        spread = 1 - JITTER * random.random()  # noqa: S311
-        for number, (name, state) in enumerate(states.items()):
-            if number % BREATH == BREATH - 1:
-                await asyncio.sleep(0)
-            if name in self._watched:
-                self._learn(self._watched[name], state, spread)
-
-    def _learn(self, watched: Watched, state: Shown | Missing | Unread, spread: float) -> None:
-        now = self.now()
-        match on_state(watched, state, now, self.pace):
-            case Ended(batch):
-                self._settle(watched.batch, batch)
-            case Gone():
-                self._settle(watched.batch, BatchGone(f"the API no longer knows batch {watched.batch}."))
-            case Watched(due=due) as still:
-                self._watched[watched.batch] = replace(still, due=now + (due - now) * spread)
-
-    def _settle(self, name: BatchId, outcome: Batch | Exception) -> None:
-        self._watched.pop(name, None)
-        for future in self._futures.pop(name, {}):
-            if future.done():
-                continue
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
-
     def _fail_all(self, error: Exception) -> None:
-        for name in list(self._watched):
-            self._settle(name, error)
+        self._waits.fail(error)
         self._line.fail(error)
-
-    def _forget(self, name: BatchId, future: asyncio.Future[Batch]) -> None:
-        ceilings = self._futures.get(name, {})
-        ceilings.pop(future, None)
-        if ceilings:
-            self._watched[name] = replace(self._watched[name], ceiling=min(ceilings.values()))
-        else:
-            self._futures.pop(name, None)
-            self._watched.pop(name, None)

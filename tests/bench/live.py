@@ -1,0 +1,109 @@
+"""A run of 200 shards on real Airflow with one triggerer: what its waits took, by Airflow's records and the books.
+
+BENCH_SHARDS (200) sizes it. Tasks on workers take most of the time: two for each shard.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+import anthropic
+from rows import busy, machine, renew, show
+from tests.airflow.runs import Run, enrich, on_worker, seconds
+
+from nightbatch.local.settings import API_KEY, Settings
+from nightbatch.local.stack import Stack
+
+SHARDS, REQUESTS, BATCH_SECONDS = int(os.environ.get("BENCH_SHARDS", "200")), 10, 90.0
+READS = ("list", "retrieve")
+PATIENCE = 3_000.0
+TITLE = f"One run of {SHARDS} shards on real Airflow, batches of {BATCH_SECONDS:.0f} s"
+
+
+class Reads(threading.Thread):
+    """Watches the books: how many reads of batches there were in each full minute."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(daemon=True)
+        self._stack, self._ended = stack, threading.Event()
+        self.seen: list[int] = []
+
+    def run(self) -> None:
+        while not self._ended.wait(60):
+            self.seen.append(sum(calls(self._stack.books(), kind) for kind in READS))
+
+    def end(self) -> int:
+        """Return the most reads in a minute."""
+        self._ended.set()
+        self.join()
+        return max((late - early for early, late in zip([0, *self.seen], self.seen, strict=False)), default=0)
+
+
+def run() -> list[dict[str, Any]]:
+    """Run the shards; return what each kind of task, and each kind of request, came to."""
+    batches = ("--seconds", str(BATCH_SECONDS / 2), "--retry-after", "10")  # of ten requests: twice as long
+    with tempfile.TemporaryDirectory() as home, Stack(Settings(home=Path(home) / "s", emulator_args=batches)) as stack:
+        reads = Reads(stack)
+        reads.start()
+        begin = time.monotonic()
+        one = enrich(stack, "many", SHARDS * REQUESTS, max_batch_requests=REQUESTS)
+        state = one.end(PATIENCE)
+        took = time.monotonic() - begin
+        most, books = reads.end(), stack.books()
+        assert state == "success", state
+        return [
+            row("run", "seconds", round(took)),
+            *(tasks(one, name) for name in ("submit", "wait", "land")),
+            row("wait", "seconds waited, summed", round(sum(seconds(task) for task in one.tasks(".wait")))),
+            row("wait", "median seconds from a batch's end to the wait's", round(delay(one), 1)),
+            *(row("requests to the API", kind, calls(books, kind)) for kind in books["calls"]),
+            row("reads (list, retrieve)", "a minute", round(sum(calls(books, kind) for kind in READS) / took * 60, 1)),
+            row("reads (list, retrieve)", "in the busiest minute", most),
+            row("requests", "accepted twice", books["accepted"]["twice"]),
+        ]
+
+
+def tasks(one: Run, name: str) -> dict[str, Any]:
+    """Return the worker seconds of a kind of task: of those instances that ever had to do with a worker."""
+    found = one.tasks(f".{name}")
+    assert len(found) == SHARDS, (name, len(found))
+    return row(name, "worker seconds", round(sum(seconds(task) for task in found if on_worker(task)), 1))
+
+
+def delay(one: Run) -> float:
+    """Return the median of what passed between the end of a batch and the end of its wait."""
+    with anthropic.Anthropic(base_url=one.stack.emulator_url, api_key=API_KEY) as client:
+        ended = {batch.id: batch.ended_at for batch in client.messages.batches.list(limit=1000)}
+    found = []
+    for task in one.tasks(".wait"):
+        seen = one.stack.airflow.xcom(one.dag_id, one.run_id, task["task_id"], map_index=task["map_index"])
+        found.append((datetime.fromisoformat(task["end_date"]) - ended[seen["batch"]]).total_seconds())
+    return median(found)
+
+
+def row(what: str, of: str, value: Any) -> dict[str, Any]:
+    """Make one row."""
+    return {"what": what, "of": of, "value": value}
+
+
+def calls(books: dict[str, Any], endpoint: str) -> int:
+    """Count the calls to an endpoint."""
+    return int(sum(books["calls"].get(endpoint, {}).values()))
+
+
+if __name__ == "__main__":
+    before = os.getloadavg()[0]
+    found = run()
+    show("live", TITLE, found)
+    renew("live", f"{TITLE}.\nMeasured on {machine()}; {busy(before)}.", found)

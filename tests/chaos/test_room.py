@@ -1,0 +1,65 @@
+"""Several runs at once through a queue that is too small for them, on real Airflow: the cap holds, nobody starves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.airflow.runs import Run, enrich, on_worker
+
+from nightbatch.emulator.embedded import Emulator
+from nightbatch.local.settings import Settings
+from nightbatch.local.stack import Stack
+
+QUEUE, CAP = 60, 40
+SIZES = {"small": (40, 5), "middle": (60, 10), "large": (60, 30)}
+"""Requests of a run, and of a shard of it."""
+PATIENCE_SECONDS = 900.0
+pytestmark = pytest.mark.timeout(2 * PATIENCE_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Start a stack whose API holds sixty requests in its queue."""
+    batches = ("--seconds", "4", "--queue-limit", str(QUEUE), "--retry-after", "1")
+    home = tmp_path_factory.mktemp("room") / "stack"
+    with Stack(Settings(home=home, emulator_args=batches, env={"NIGHTBATCH_POLL_HELD_SECONDS": "60"})) as running:
+        yield running
+
+
+def crowd(stack: Stack, name: str, **params: Any) -> tuple[list[Run], Any]:
+    """Run three datasets at once, each with a target of its own; return the runs, ended, and the books."""
+    emulator = Emulator(stack.emulator_url)
+    emulator.reset()
+    runs = [
+        enrich(stack, f"{name}-{size}", rows, max_batch_requests=shard, poll_seconds=5, **params)
+        for size, (rows, shard) in SIZES.items()
+    ]
+    assert [run.end(PATIENCE_SECONDS) for run in runs] == ["success"] * len(runs)
+    return runs, stack.books()
+
+
+def check(runs: list[Run], books: Any) -> None:
+    """Everything was asked once, no submit was tried again, and no wait had to do with a worker."""
+    asked = sum(rows for rows, _ in SIZES.values())
+    assert (books["accepted"]["requests"], books["accepted"]["twice"]) == (asked, 0)
+    assert all(
+        run.report()["by_status"] == {"answered": rows} for run, (rows, _) in zip(runs, SIZES.values(), strict=True)
+    )
+    assert {task["try_number"] for run in runs for task in run.tasks(".submit")} == {1}
+    assert not any(on_worker(task) for run in runs for task in run.tasks(".wait"))
+
+
+def test_runs_of_three_targets_share_a_cap_that_is_never_passed(stack: Stack) -> None:
+    runs, books = crowd(stack, "capped", max_in_flight_requests=CAP)
+    check(runs, books)
+    assert 0 < books["queue"]["peak"] <= CAP
+    assert books["calls"]["create"].keys() == {"200"}
+
+
+def test_a_queue_that_is_full_is_waited_for_in_line(stack: Stack) -> None:
+    runs, books = crowd(stack, "full")
+    check(runs, books)
+    assert books["calls"]["create"]["429"] > 0
+    assert books["queue"]["peak"] <= QUEUE

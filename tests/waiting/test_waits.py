@@ -1,0 +1,87 @@
+"""Ten thousand waits: how much one step of the loop has to think, in CPU time, which other processes do not disturb."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from nightbatch.core.ids import BatchId
+from nightbatch.core.poll import Pace
+from nightbatch.core.ports import Batch, Page, Sight
+from nightbatch.triggers.look import Look, aim, look
+from nightbatch.triggers.waits import Waits
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+MANY = 10_000
+LONGEST_STEP_SECONDS = 0.1
+
+
+class Listing:
+    """Ten thousand batches of an account, newest first."""
+
+    def __init__(self, *, ended: bool) -> None:
+        born = [NOW - timedelta(hours=1, seconds=number) for number in range(MANY)]
+        self._all = [Batch(BatchId(f"b{number}"), at, ended, {"processing": 1}) for number, at in enumerate(born)]
+        self._at = {batch.id: number for number, batch in enumerate(self._all)}
+
+    async def page(self, after: BatchId | None, limit: int) -> Page:
+        begin = self._at[after] + 1 if after else 0
+        await asyncio.sleep(0)
+        shown = self._all[begin : begin + limit]
+        return Page(shown, shown[-1].id if begin + limit < MANY else None)
+
+    async def batch(self, batch: BatchId) -> Sight:
+        return Sight(self._all[self._at[batch]])
+
+    async def cancel(self, batch: BatchId) -> None:
+        """Leave it as it is."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def steps(work: Coroutine[Any, Any, None]) -> list[float]:
+    """Run a coroutine that waits for nothing, and return the CPU seconds of its steps."""
+    taken = []
+    while True:
+        begin = time.thread_time()
+        try:
+            work.send(None)
+        except StopIteration:
+            return [*taken, time.thread_time() - begin]
+        taken.append(time.thread_time() - begin)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_no_step_of_a_look_at_ten_thousand_batches_is_long(ended: bool) -> None:
+    async def scenario() -> tuple[Look, list[float], int]:
+        waits, found = Waits(Pace()), Look()
+        for number in range(MANY):
+            waits.join(BatchId(f"b{number}"), 60.0, NOW)
+        begin = time.thread_time()
+        target = aim(waits.watched, NOW, everything=False)
+        taken = [time.thread_time() - begin]
+        taken += steps(look(Listing(ended=ended), target, found))
+        taken += steps(waits.absorb(found, lambda: NOW))
+        return found, taken, len(waits)
+
+    found, taken, left = asyncio.run(scenario())
+    assert (found.calls, len(found.listed), left) == (10, MANY, 0 if ended else MANY)
+    assert len(taken) > 40
+    assert max(taken) < LONGEST_STEP_SECONDS
+
+
+def test_two_who_wait_for_one_batch_are_looked_for_as_often_as_the_hastier_wants() -> None:
+    async def scenario() -> list[float]:
+        waits, name = Waits(Pace()), BatchId("b")
+        futures = [waits.join(name, ceiling, NOW) for ceiling in (60.0, 5.0)]
+        ceilings = [one.ceiling for one in waits.watched]
+        waits.leave(name, futures[1])
+        return ceilings + [one.ceiling for one in waits.watched]
+
+    assert asyncio.run(scenario()) == [5.0, 60.0]
