@@ -4,7 +4,7 @@ from airflow.providers.anthropic.operators.batch import AnthropicBatchOperator
 from airflow.sdk import DAG, Param, task
 
 
-@task
+@task(show_return_value_in_logs=False)
 def read_requests(params: dict) -> list[dict]:
     """rows of a Parquet file in S3 → requests."""
     import io
