@@ -20,6 +20,7 @@ from tests.stores.seaweed import ACCESS, SECRET, seaweed
 from nightbatch.core.schema import api_schema
 from nightbatch.local.environment import connections
 from nightbatch.local.processes import marked
+from nightbatch.local.rest import FINISHED, TICK_SECONDS
 from nightbatch.local.settings import AIRFLOW_PARTS, BUCKET, EMULATOR, Settings
 from nightbatch.local.stack import Stack
 
@@ -84,7 +85,7 @@ def measure(running: Stack, dag_id: str, rows: int, number: int) -> dict[str, An
     before, size = cpu(running), database_bytes(database)
     with peaks(running) as seen:
         run_id = running.airflow.trigger(dag_id, conf=CONF[dag_id](rows, number))
-        state = running.airflow.wait(dag_id, run_id, patience=PATIENCE)
+        state = wait_ended(running, dag_id, run_id)
     after = cpu(running)
     tasks = running.airflow.tasks(dag_id, run_id)
     if state != "success":
@@ -102,6 +103,17 @@ def measure(running: Stack, dag_id: str, rows: int, number: int) -> dict[str, An
         "database_bytes": database_bytes(database) - size,
         "tasks": [told(task, run["start_date"]) for task in sorted(tasks, key=lambda task: task["start_date"] or "~")],
     }
+
+
+def wait_ended(running: Stack, dag_id: str, run_id: str) -> str:
+    """Block until the run has ended; an API server that is busy with a large XCom may not answer for a while."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            if (state := running.airflow.run(dag_id, run_id)["state"]) in FINISHED:
+                return str(state)
+        time.sleep(TICK_SECONDS)
+    raise TimeoutError(f"{dag_id} has not ended in {PATIENCE:.0f} s")
 
 
 def told(task: Mapping[str, Any], since: str) -> dict[str, Any]:
