@@ -20,27 +20,46 @@ FIGURES = {
 
 def table(measured: dict[str, Any]) -> str:
     """Write the measurements as Markdown."""
-    found, larger = measured["medians"], measured["scale"]
-    columns = [("ours", found["ours"]), ("official", found["official"])]
-    wide = [(f"ours, {size['rows']:,} rows", size) for size in larger]
+    lines = [f"Measured on {measured['machine']}."]
+    if "compared" in measured:
+        lines += ["", *_compared(measured["compared"])]
+    for size in measured.get("scale", []):
+        lines += ["", *_alone(size)]
+    return "\n".join(lines)
+
+
+def _compared(compared: dict[str, Any]) -> list[str]:
+    found = compared["medians"]
     lines = [
-        f"Measured on {measured['machine']}. {measured['rows']:,} rows, medians of runs: {measured['repeats']} "
-        f"(load average of the last 15 minutes: {measured['load']:.1f}).",
+        f"{compared['rows']:,} rows, medians of runs: {compared['repeats']} (load average then: {_loads(found)}):",
         "",
-        "| | " + " | ".join(name for name, _ in [*columns, ("official : ours", {}), *wide]) + " |",
-        "|---|" + "---|" * (len(columns) + 1 + len(wide)),
+        "| | ours | official | official : ours |",
+        "|---|---|---|---|",
     ]
     for title, (name, form) in FIGURES.items():
-        ours, official = (values[name] for _, values in columns)
+        ours, official = found["ours"][name], found["official"][name]
         ratio = f"{official / ours:.1f}" if ours else "–"
-        told = [form.format(values[name]) for _, values in columns] + [ratio]
-        lines.append(f"| {title} | {' | '.join(told + [form.format(size[name]) for size in larger])} |")
-    return "\n".join([*lines, "", *_tasks(columns)])
+        lines.append(f"| {title} | {form.format(ours)} | {form.format(official)} | {ratio} |")
+    return [*lines, "", *_tasks(found)]
 
 
-def _tasks(columns: list[tuple[str, dict[str, Any]]]) -> list[str]:
+def _loads(found: dict[str, Any]) -> str:
+    return ", ".join(f"{kind} {values['load']:.1f}" for kind, values in found.items())
+
+
+def _alone(size: dict[str, Any]) -> list[str]:
+    lines = [
+        f"Ours at {size['rows']:,} rows, one run (load average then: {size['load']:.1f}):",
+        "",
+        "| | |",
+        "|---|---|",
+    ]
+    return lines + [f"| {title} | {form.format(size[name])} |" for title, (name, form) in FIGURES.items()]
+
+
+def _tasks(found: dict[str, Any]) -> list[str]:
     lines = ["Seconds of each task:", "", "| DAG | task | seconds |", "|---|---|---|"]
-    for kind, values in columns:
+    for kind, values in found.items():
         lines += [f"| {kind} | {task} | {taken:.1f} |" for task, taken in values["tasks"].items()]
     return lines
 

@@ -27,6 +27,8 @@ from nightbatch.local.stack import Stack
 HERE = Path(__file__).parent
 LOOK_SECONDS = 0.2
 PATIENCE = 1_800.0
+XCOM_SECONDS = "120"
+"""For one call of Airflow's API; in the default of 5 the official DAG's requests do not always get through."""
 CONF = {
     "official": lambda rows, number: {
         "key": f"tickets-{rows}/part-0.parquet",
@@ -61,7 +63,10 @@ def stack(folder: Path) -> Iterator[Stack]:
                 emulator_args=(
                     "--responder", "answers:ready", "--seconds", "0", "--retry-after", "1", "--queue-limit", "10000000",
                 ),
-                env={"AIRFLOW_CONN_AWS_DEFAULT": aws},
+                env={
+                    "AIRFLOW_CONN_AWS_DEFAULT": aws,
+                    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": XCOM_SECONDS,
+                },
             )
         )  # fmt: skip
         made.emulator.env = {**made.emulator.env, "PYTHONPATH": str(HERE)}
