@@ -50,8 +50,10 @@ def enrich(
         run = f"{{{{ ti.xcom_pull(task_ids='{last.task_id}') | tojson }}}}"
         if _may_ask(enrichment, group.dag):
             last = last >> ApproveOperator(task_id="approve", run=run, **RETRIES)
-        for attempt in range(attempts + 1):
-            last = last >> _attempt(run, attempt)
+        waves = [_attempt(run, attempt) for attempt in range(attempts + 1)]
+        for wave in waves:
+            last = last >> wave
+        _tell_what_is_spared(waves)
         publish = PublishOperator(task_id="publish", run=run, outlets=told, trigger_rule="none_failed", **RETRIES)
         last >> publish
     return group
@@ -72,7 +74,18 @@ def _may_ask(enrichment: Enrichment | None, dag: Any) -> bool:
     return said or "approve_above_usd" in (getattr(dag, "params", None) or {})
 
 
-def _attempt(run: str, attempt: int) -> Any:
+def _tell_what_is_spared(waves: list[TaskGroup]) -> None:
+    """Tell each plan which tasks there is no need for if it names no shard: its own lanes, and after a canary's all.
+
+    Left to the trigger rules the same tasks are skipped, but one after the other, a turn of the scheduler for each.
+    """
+    for attempt, wave in enumerate(waves):
+        plan: Any = next(task for task in wave.iter_tasks() if isinstance(task, PlanOperator))
+        after = waves[attempt:] if attempt else waves[:1]
+        plan.spared = [task.task_id for one in after for task in one.iter_tasks() if task is not plan]
+
+
+def _attempt(run: str, attempt: int) -> TaskGroup:
     """Build one wave: a plan, and a lane for each shard it names. Empty ones are skipped."""
     rule = "none_failed" if attempt <= 1 else "none_failed_min_one_success"
     with TaskGroup(f"attempt_{attempt}") as wave:

@@ -126,6 +126,13 @@ def test_waiting_took_no_worker(nights: list[Night]) -> None:
     assert all(task["pid"] is None and task["queued_when"] is None and not task["hostname"] for task in waited)
 
 
+def test_all_that_a_plan_leaves_nothing_to_do_for_is_skipped_at_once(nights: list[Night]) -> None:
+    for night in nights:
+        spared = [t for t in night.tasks if t["task_id"].startswith(("attempt_2.shard", "attempt_3"))]
+        assert {task["state"] for task in spared} == {"skipped"}
+        assert len({task["start_date"] for task in spared}) == 1
+
+
 def test_a_night_without_a_source_fails_with_its_reason_and_buys_nothing(stack: Stack, nights: list[Night]) -> None:
     with pytest.raises(NightFailed, match=r"prepare(?s:.)*dt=1999-01-01"):
         run_night(stack, "dt=1999-01-01", Console(quiet=True))

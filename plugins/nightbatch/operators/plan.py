@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from nightbatch.core.facts import RunRef
 from nightbatch.hooks import ports
@@ -21,14 +22,15 @@ class PlanOperator(BaseOperator):
 
     :param run: the reference that `prepare` returned.
     :param attempt: the number of this wave.
+    :param spared: ids of tasks to skip if there is no such shard.
     """
 
     template_fields: Sequence[str] = ("run",)
     ui_color = "#fef7e0"
 
-    def __init__(self, *, run: Any, attempt: int, **kwargs: Any) -> None:
+    def __init__(self, *, run: Any, attempt: int, spared: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.run, self.attempt = run, attempt
+        self.run, self.attempt, self.spared = run, attempt, spared
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         from nightbatch.steps.plan import plan
@@ -42,4 +44,7 @@ class PlanOperator(BaseOperator):
             self.log.info("%d requests, %d pending, %d shards; %s.", *counts, made.estimate.told)
             for note in made.notes:
                 self.log.warning(note)
+            if self.spared and not made.lanes:
+                context["ti"].xcom_push("return_value", [])
+                raise DownstreamTasksSkipped(tasks=list(self.spared))
             return [asdict(lane) for lane in made.lanes]

@@ -1,0 +1,33 @@
+"""What tasks import late, imported at once: for processes that tasks are forked from.
+
+Named in `[core] mp_forkserver_preload`, with `[scheduler] mp_start_method = forkserver`, it spares each task of
+LocalExecutor two to three seconds of CPU. It opens no connection.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from airflow.sdk.listener import get_listener_manager
+
+LATE = (
+    "airflow.providers.amazon.aws.hooks.s3",
+    "airflow.providers.anthropic.hooks.anthropic",
+    "pyarrow.compute",
+    "pyarrow.fs",
+    "pyarrow.parquet",
+    "nightbatch.dag",
+    "nightbatch.io.anthropic_api",
+    "nightbatch.io.s3",
+    "nightbatch.steps.fetch",
+    "nightbatch.steps.land",
+    "nightbatch.steps.plan",
+    "nightbatch.steps.prepare",
+    "nightbatch.steps.publish",
+    "nightbatch.steps.quote",
+    "nightbatch.steps.submit",
+)
+
+for name in LATE:
+    import_module(name)
+get_listener_manager()  # else each task would load the plugins of all providers again
