@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.once.flow import Flow, RealWorld
-from tests.once.judge import Table, Verdict, verdict
+from tests.once.judge import CASES, Table, Verdict, verdict
 from tests.s3 import serving
 
 from nightbatch.emulator.embedded import Emulator, running
@@ -19,9 +19,8 @@ Judged = Callable[..., Verdict]
 @pytest.fixture(scope="session")
 def table() -> Iterator[Table]:
     """Gather the cases of the session; where the environment asks for it, write them down at its end."""
-    cases = Table()
-    yield cases
-    cases.write()
+    yield CASES
+    CASES.write()
 
 
 @pytest.fixture
