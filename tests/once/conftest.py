@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.once import account
 from tests.once.flow import TARGET, Flow, RealWorld, published, rows
-from tests.once.judge import Table, Verdict, verdict
+from tests.once.judge import CASES, Table, Verdict, verdict
 from tests.once.turned import Turned
 from tests.s3 import serving
 
@@ -24,9 +24,8 @@ TEXTS = ["alpha", "beta", "gamma", "beta", "delta"]
 @pytest.fixture(scope="session")
 def table() -> Iterator[Table]:
     """Gather the cases of the session; where the environment asks for it, write them down at its end."""
-    cases = Table()
-    yield cases
-    cases.write()
+    yield CASES
+    CASES.write()
 
 
 @pytest.fixture

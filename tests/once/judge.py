@@ -92,21 +92,27 @@ class Table:
         before = self.rows.get((where, case, happens), Verdict(0, 0))
         self.rows[where, case, happens] = Verdict(before.twice + seen.twice, before.lost + seen.lost)
 
-    def text(self) -> str:
+    def sections(self) -> dict[str, str]:
         """Return the tables as Markdown, one for each place."""
-        parts: list[str] = []
+        found: dict[str, str] = {}
         for place in dict.fromkeys(where for where, _, _ in self.rows):
-            parts += [f"### {place}", "", "| case | what happens | bought twice | lost |", "|---|---|---:|---:|"]
+            parts = [f"### {place}", "", "| case | what happens | bought twice | lost |", "|---|---|---:|---:|"]
             cases = [(case, told, seen) for (where, case, told), seen in self.rows.items() if where == place]
             parts += [f"| {case} | {told} | {seen.twice} | {seen.lost} |" for case, told, seen in cases]
-            parts.append("")
-        return "\n".join(parts)
+            found[place] = "\n".join([*parts, ""])
+        return found
 
     def write(self) -> None:
-        """Write the tables into the file that the environment names, if it does."""
+        """Write the tables into the file that the environment names, if it does; leave other places' as they are."""
         if not (name := os.environ.get(TABLE)) or not self.rows:
             return
         file = Path(name)
         before, _, rest = file.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
-        file.write_text(f"{before}{BEGIN}\n\n{self.text()}\n{END}{after}")
+        inside, _, after = rest.partition(END)
+        stand = {part.partition("\n")[0]: f"### {part.rstrip()}\n" for part in inside.split("### ")[1:]}
+        tables = "\n".join((stand | self.sections()).values())
+        file.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}")
+
+
+CASES = Table()
+"""The cases of this session, wherever they were seen."""

@@ -1,7 +1,9 @@
 """Failpoints: the places between two steps, by name, where a test may end the process as kill -9 would.
 
 NIGHTBATCH_FAILPOINTS names a folder. A file in it arms the point of its name once: whoever reaches the point first
-removes the file and is killed. Without the variable, and without a watcher, reaching a point does nothing.
+removes the file and is killed. A `$NAME` in it is read from the environment when a point is reached: with
+`$AIRFLOW_CTX_DAG_RUN_ID`, each run of a DAG has a folder of its own. Without the variable, and without a watcher,
+reaching a point does nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ def killer(folder: Path) -> Callable[[str], None]:
 
     def kill(point: str) -> None:
         try:
-            (folder / point).unlink()
+            Path(os.path.expandvars(folder), point).unlink()
         except FileNotFoundError:
             return
         os.kill(os.getpid(), signal.SIGKILL)
