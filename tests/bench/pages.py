@@ -11,7 +11,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 def table(measured: dict[str, Any]) -> str:
     """Write the measurements as Markdown tables."""
     lines = [f"Measured on {measured['machine']}."]
-    for name, part in (("compared", _compared), ("scale", _scale), ("history", _history)):
+    for name, part in (("compared", _compared), ("scale", _scale), ("history", _history), ("nights", _nights)):
         if name in measured:
             lines += ["", *part(measured[name], f"load average then: {measured[name + '_load']:.1f}")]
     return "\n".join(lines)
@@ -41,7 +41,8 @@ def _scale(sizes: list[dict[str, Any]], load: str) -> list[str]:
     for size in sizes:
         for name, found in size["cases"].items():
             speed, seconds = size["rows"] / found["seconds"], f"{found['seconds']:.2f} | {found['cpu']:.2f}"
-            lines.append(f"| {size['rows']:,} | {name} | {seconds} | {speed:,.0f} | {found['peak_mb']:.0f} |")
+            rows = f"{size['rows']:,}{', narrow' if size['narrow'] else ''}"
+            lines.append(f"| {rows} | {name} | {seconds} | {speed:,.0f} | {found['peak_mb']:.0f} |")
     return lines
 
 
@@ -55,6 +56,18 @@ def _history(sizes: list[dict[str, Any]], load: str) -> list[str]:
     for one in sizes:
         counts = f"{one['settled']:,} | {one['value']['asked']:,} | {one['value']['left']:,}"
         lines.append(f"| {counts} | {one['seconds']:.2f} | {one['cpu']:.2f} | {one['peak_mb']:.0f} |")
+    return lines
+
+
+def _nights(found: dict[str, Any], load: str) -> list[str]:
+    lines = [
+        f"Publishing {found['rows']:,} narrow rows whose answers came in {found['nights']} nights ({load}):",
+        "",
+        "| | seconds | CPU seconds | MB above imports |",
+        "|---|---|---|---|",
+    ]
+    for name, case in found["cases"].items():
+        lines.append(f"| {name} | {case['seconds']:.2f} | {case['cpu']:.2f} | {case['peak_mb']:.0f} |")
     return lines
 
 
@@ -73,7 +86,7 @@ def figure(measured: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     drawn, (time, memory) = plt.subplots(1, 2, figsize=(10, 4))
-    sizes = measured.get("scale", [])
+    sizes = [size for size in measured.get("scale", []) if not size["narrow"]]
     names = sorted({name for size in sizes for name in size["cases"]})
     for name in names:
         found = [(size["rows"], size["cases"][name]) for size in sizes if name in size["cases"]]

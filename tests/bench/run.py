@@ -1,8 +1,9 @@
 """`make bench`: measure, print the ratios, write them as JSON, and renew the table and the figure in docs/.
 
-BENCH_ROWS (100,000) and BENCH_REPEATS (5) size the comparison with the SDK; BENCH_SCALE (100000,1000000) names the
-sizes of the scale law; BENCH_SETTLED (10000000) the settled ids of the history. Larger ones take minutes each.
-BENCH_PARTS (compared,scale,history) measures only these, and keeps what was measured of the others.
+BENCH_ROWS (100,000) and BENCH_REPEATS (5) size the comparison with the SDK; BENCH_SCALE (100000,1000000) and
+BENCH_NARROW (1000000) name the sizes of the scale law; BENCH_ASKED (1000000) and BENCH_SETTLED (10000000) those of the
+plan's difference, BENCH_NIGHTS (365000) the rows that 365 nights have answered. Larger ones take minutes each.
+BENCH_PARTS (compared,scale,history,nights) measures only these, and keeps what was measured of the others.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pages import figure, table, write_page
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / ".local" / "bench" / "throughput.json"
+NIGHTS = 365
 SDK_ROWS = 100_000
 """Rows beyond which the SDK's path is not measured: it takes over a gigabyte for each batch."""
 PAIRS = {"rows to staged requests to POST": ("ask", "sdk ask"), "results to landed Parquet": ("land", "sdk land")}
@@ -54,31 +56,51 @@ def compare(work: Path) -> dict[str, Any]:
 
 
 def scale(work: Path) -> list[dict[str, Any]]:
-    """Measure seconds and memory against rows."""
+    """Measure seconds and memory against rows: the rows of the comparison, and narrow ones."""
     made = []
-    for rows in numbers("BENCH_SCALE", "100000,1000000"):
-        made.append({"rows": rows, "cases": path_of_rows(work, rows, 1, sdk=rows <= SDK_ROWS)})
-        shutil.rmtree(work / f"tickets-{rows}")
+    for name, default in (("BENCH_SCALE", "100000,1000000"), ("BENCH_NARROW", "1000000")):
+        narrow = name == "BENCH_NARROW"
+        for rows in numbers(name, default):
+            sdk = rows <= SDK_ROWS and not narrow
+            made.append({"rows": rows, "narrow": narrow, "cases": path_of_rows(work, rows, 1, sdk=sdk, narrow=narrow)})
+            print(json.dumps(made[-1]), flush=True)
     return made
 
 
 def past(work: Path) -> list[dict[str, Any]]:
     """Measure the plan's difference against settled ids."""
     made = []
-    for settled in numbers("BENCH_SETTLED", "10000000"):
-        root = str(work / f"settled-{settled}")
-        run("past", "write", root=root, settled=settled)
-        made.append({"settled": settled, **run("past", "difference", root=root, settled=settled, asked=1_000_000)})
-        shutil.rmtree(root)
+    for asked in numbers("BENCH_ASKED", "1000000"):
+        for settled in numbers("BENCH_SETTLED", "10000000"):
+            root = work / f"settled-{settled}"
+            root.mkdir()
+            run("past", "settle", root=str(root), settled=settled)
+            reference = run("past", "ask", root=str(root), settled=settled, asked=asked)["value"]
+            made.append({"settled": settled, **run("past", "difference", root=str(root), reference=reference)})
+            print(json.dumps(made[-1]), flush=True)
+            shutil.rmtree(root)
     return made
+
+
+def nights(work: Path) -> dict[str, Any]:
+    """Measure the publication of a partition whose answers came in 365 nights: from their files, and compacted."""
+    root, (rows,) = work / "nights", numbers("BENCH_NIGHTS", "365000")
+    root.mkdir()
+    reference = run("past", "spread_nights", root=str(root), nights=NIGHTS, rows=rows)["value"]
+    cases = {"publish": run("ours", "publish_rows", root=str(root), reference=reference)}
+    shutil.rmtree(root / "target")
+    cases["compact"] = run("past", "compact_nights", root=str(root))
+    cases["publish, compacted"] = run("ours", "publish_rows", root=str(root), reference=reference)
+    shutil.rmtree(root)
+    return {"rows": rows, "nights": NIGHTS, "cases": cases}
 
 
 def main() -> None:
     """Measure everything that is asked for."""
-    wanted = os.environ.get("BENCH_PARTS", "compared,scale,history").split(",")
+    wanted = os.environ.get("BENCH_PARTS", "compared,scale,history,nights").split(",")
     measured: dict[str, Any] = json.loads(OUT.read_text()) if OUT.exists() else {}
     with tempfile.TemporaryDirectory(prefix="nightbatch-bench-") as folder:
-        for name, measure in (("compared", compare), ("scale", scale), ("history", past)):
+        for name, measure in (("compared", compare), ("scale", scale), ("history", past), ("nights", nights)):
             if name in wanted:
                 measured |= {"machine": machine(), name: measure(Path(folder)), f"{name}_load": os.getloadavg()[1]}
                 OUT.parent.mkdir(parents=True, exist_ok=True)

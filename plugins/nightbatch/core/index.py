@@ -20,7 +20,7 @@ from nightbatch.core.ids import Shard
 from nightbatch.core.outcome import SETTLED
 from nightbatch.core.staging import ID
 
-METADATA = b"nightbatch.index"
+METADATA = b"nightbatch.index.2"
 INDEX = pa.schema(
     [
         pa.field("id", ID, nullable=False),

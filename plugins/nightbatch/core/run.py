@@ -17,7 +17,7 @@ from nightbatch.core.ids import Snapshot
 from nightbatch.core.ports import Entry
 from nightbatch.core.request import Frame
 
-FORM = 1
+FORM = 2
 """Raised whenever the same settings would make other rows or requests."""
 
 
