@@ -30,8 +30,8 @@ demo: $(INSTALLED) ## Run the nightly DAG over two nights of sample tickets, pri
 up: $(INSTALLED) ## The same, and stay up: UI on port 8080
 	@exec $(BIN)/python -m nightbatch.local up
 
-test: $(INSTALLED) ## Run all tests
-	@exec $(BIN)/python -m pytest
+test: $(INSTALLED) ## Run all tests, in two processes
+	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check --quiet .
