@@ -54,7 +54,9 @@ def _alone(size: dict[str, Any]) -> list[str]:
         "| | |",
         "|---|---|",
     ]
-    return lines + [f"| {title} | {form.format(size[name])} |" for title, (name, form) in FIGURES.items()]
+    return lines + [
+        f"| {title} | {form.format(size[name])} |" for title, (name, form) in FIGURES.items() if name in size
+    ]
 
 
 def _tasks(found: dict[str, Any]) -> list[str]:
