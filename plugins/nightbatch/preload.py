@@ -1,7 +1,7 @@
 """What tasks import late, imported at once: for processes that tasks are forked from.
 
 Named in `[core] mp_forkserver_preload`, with `[scheduler] mp_start_method = forkserver`, it spares each task of
-LocalExecutor two to three seconds of CPU. It opens no connection.
+LocalExecutor up to two seconds of CPU. It opens no connection.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def table(measured: dict[str, Any]) -> str:
 def _compared(compared: dict[str, Any]) -> list[str]:
     found = compared["medians"]
     lines = [
-        f"{compared['rows']:,} rows, medians of runs: {compared['repeats']} (load average then: {_loads(found)}):",
+        f"{compared['rows']:,} rows, medians of runs: {compared['repeats']} (load at the end: {_loads(found)}):",
         "",
         "| | ours | official | official : ours |",
         "|---|---|---|---|",
@@ -49,7 +49,7 @@ def _loads(found: dict[str, Any]) -> str:
 
 def _alone(size: dict[str, Any]) -> list[str]:
     lines = [
-        f"Ours at {size['rows']:,} rows, one run (load average then: {size['load']:.1f}):",
+        f"Ours at {size['rows']:,} rows, one run (load at the end: {size['load']:.1f}):",
         "",
         "| | |",
         "|---|---|",
