@@ -105,6 +105,8 @@ def main() -> None:
                 measured |= {"machine": machine(), name: measure(Path(folder)), f"{name}_load": os.getloadavg()[1]}
                 OUT.parent.mkdir(parents=True, exist_ok=True)
                 OUT.write_text(json.dumps(measured, indent=1))
+    if not measured:
+        return
     print(table(measured))
     figure(measured, ROOT / "docs" / "throughput.png")
     write_page(measured, ROOT / "docs" / "throughput.md")

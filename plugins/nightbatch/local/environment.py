@@ -77,6 +77,7 @@ def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, 
         "api_auth": {"jwt_secret": secrets.token_urlsafe(64)},
         "dag_processor": {"parsing_processes": 1},
         "scheduler": {
+            "scheduler_idle_sleep_time": 0.25,
             "mp_start_method": "forkserver",
             "use_job_schedule": settings.schedules,
         },
