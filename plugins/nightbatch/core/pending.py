@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from nightbatch.core.finder import Finder, Ids, repeats
 
-ROUND = 2_000_000
+ROUND = 1_000_000
 """Requests whose ids are compared at a time."""
 
 
