@@ -1,0 +1,87 @@
+"""Sheets hold rows until a row group is full, and give back what is asked for, whatever they read besides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nightbatch.core.finder import Span
+from nightbatch.core.staging import ID
+from nightbatch.io.memory import MemoryBucket, MemoryStore
+from nightbatch.steps import sheets
+
+SCHEMA = pa.schema([("n", pa.int64()), ("word", pa.string())])
+
+
+def store() -> MemoryStore:
+    return MemoryStore("s3://lake/state/", MemoryBucket())
+
+
+def written(rows: int, group: int) -> MemoryStore:
+    """Write rows in row groups of so many."""
+    made = store()
+    with sheets.Sheet(made, "a.parquet", SCHEMA) as sheet:
+        for start in range(0, rows, group):
+            numbers = range(start, min(start + group, rows))
+            sheet.write(pa.table({"n": numbers, "word": [str(n) for n in numbers]}, schema=SCHEMA))
+            sheet._write_group()
+        sheet.close()
+        sheet.commit()
+    return made
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(1, 7), st.sets(st.integers(0, 39), min_size=1))
+def test_rows_are_found_at_their_places_whether_much_or_little_of_a_group_is_wanted(
+    group: int, wanted: set[int]
+) -> None:
+    numbers = np.array(sorted(wanted))
+    table, places = sheets.rows(written(40, group), "a.parquet", ["word"], numbers)
+    assert table.take(pa.array(places)).column("word").to_pylist() == [str(n) for n in sorted(wanted)]
+
+
+def test_a_group_without_a_wanted_row_is_not_read_and_one_of_little_interest_not_kept() -> None:
+    table, _ = sheets.rows(written(40, 10), "a.parquet", ["n"], np.array([3, 20, 21, 22]))
+    assert table.column("n").to_pylist() == [3, *range(20, 30)]
+
+
+def test_rows_of_many_writes_are_one_row_group() -> None:
+    made = store()
+    with sheets.Sheet(made, "a.parquet", SCHEMA) as sheet:
+        for n in range(100):
+            sheet.write(pa.record_batch({"n": [n], "word": ["w"]}, schema=SCHEMA))
+        assert sheet.rows == 100
+        sheet.close()
+        sheet.commit()
+    opened = sheets.file(made, "a.parquet")
+    assert opened.num_row_groups == 1
+    assert opened.read().column("n").to_pylist() == list(range(100))
+
+
+def test_a_sheet_that_is_not_committed_leaves_nothing() -> None:
+    made = store()
+
+    def cut_short() -> None:
+        with sheets.Sheet(made, "a.parquet", SCHEMA) as sheet:
+            sheet.write(pa.record_batch({"n": [1], "word": ["w"]}, schema=SCHEMA))
+            raise KeyError("cut short")
+
+    with pytest.raises(KeyError):
+        cut_short()
+    assert list(made.list("")) == []
+
+
+def test_groups_of_an_ordered_column_are_passed_over_by_its_bounds() -> None:
+    made, schema = store(), pa.schema([pa.field("id", ID)])
+    with sheets.Sheet(made, "ids.parquet", schema, plain=True, ordered="id") as sheet:
+        for head in (0, 100, 200):
+            sheet.write(pa.table({"id": pa.array([bytes([head + n]) * 20 for n in range(3)], ID)}, schema=schema))
+            sheet._write_group()
+        sheet.close()
+        sheet.commit()
+    span = Span(101 << 56, 150 << 56)
+    read = [table.column("id").to_pylist() for table in sheets.groups(made, "ids.parquet", "id", span.meets)]
+    assert read == [[bytes([100 + n]) * 20 for n in range(3)]]
