@@ -40,7 +40,7 @@ def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_
     known, joined = Pending(len(asked)), set()
     for span in spans(len(asked), most):
         places = np.flatnonzero(span.holds(heads(words(pa.array(asked, KIND)))))
-        some = Round.of(places, pa.array([asked[place] for place in places], KIND))
+        some = Round.of(places, pa.array([asked[place] for place in places], KIND), span)
         known.ask(some)
         known.settle(some, [pa.array(ids, KIND) for ids in settled])
         joined |= {number for number, ids in enumerate(flying) if known.fly(some, pa.array(ids, KIND))}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from nightbatch.core.finder import Finder, Ids, repeats
+from nightbatch.core.finder import ALL, Finder, Ids, Span, heads, repeats, words
 
 ROUND = 1_000_000
 """Requests whose ids are compared at a time."""
@@ -33,23 +33,25 @@ class Round:
     numbers: np.ndarray
     finder: Finder
     repeats: Repeats
+    span: Span = ALL
 
     @classmethod
-    def of(cls, numbers: np.ndarray, ids: Ids) -> Round:
-        """Make a round of requests."""
+    def of(cls, numbers: np.ndarray, ids: Ids, span: Span = ALL) -> Round:
+        """Make a round of the requests whose ids are in a span."""
         again = repeats(ids)
         if not len(again):
-            return cls(numbers, Finder(ids), Repeats(numbers[:0], numbers[:0]))
+            return cls(numbers, Finder(ids), Repeats(numbers[:0], numbers[:0]), span)
         kept = np.ones(len(numbers), dtype=bool)
         kept[again] = False
         finder, firsts = Finder(ids.filter(pa.array(kept))), numbers[kept]
         rows, places = finder.find(ids.take(pa.array(again)))
-        return cls(firsts, finder, Repeats(numbers[again[rows]], firsts[places]))
+        return cls(firsts, finder, Repeats(numbers[again[rows]], firsts[places]), span)
 
     def look_up(self, ids: Ids) -> tuple[np.ndarray, np.ndarray]:
         """Return which of these ids (by position) are of this round, and the numbers of their requests."""
-        rows, places = self.finder.find(ids)
-        return rows, self.numbers[places]
+        near = None if self.span == ALL else np.flatnonzero(self.span.holds(heads(words(ids))))
+        rows, places = self.finder.find(ids if near is None else ids.take(pa.array(near)))
+        return rows if near is None else near[rows], self.numbers[places]
 
 
 @dataclass

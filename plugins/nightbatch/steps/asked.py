@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -18,17 +20,24 @@ from nightbatch.steps import sheets
 
 
 class Asked:
-    """All staged requests of a run; 4 bytes each."""
+    """All staged requests of a run."""
 
     def __init__(self, run: Run, store: Reads) -> None:
         self._run, self._store = run, store
-        read = [np.asarray(self._column(part, "size")) for part in range(run.parts)]
-        self.sizes = np.concatenate([np.empty(0, np.int32), *read])
-        self.starts = np.cumsum([0, *map(len, read)])
+        counts = [sheets.file(store, keys.requests(run.snapshot, part)).metadata.num_rows for part in range(run.parts)]
+        self.starts = np.cumsum([0, *counts])
         self._last: tuple[int, pa.Array] = (-1, pa.array([], ID))
 
     def __len__(self) -> int:
-        return len(self.sizes)
+        return int(self.starts[-1])
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """The bytes of each content."""
+        sizes = np.empty(len(self), dtype=np.int32)
+        for part, (start, stop) in enumerate(pairwise(self.starts.tolist())):
+            sizes[start:stop] = np.asarray(self._column(part, "size"))
+        return sizes
 
     def ids(self, part: int) -> pa.Array:
         """Read the ids of a part; the part that was read last is kept."""
@@ -45,8 +54,8 @@ class Asked:
                 places = np.flatnonzero(span.holds(heads(words(some))))
                 numbers.append((places + start).astype(np.int32))
                 ids.append(some if len(places) == len(some) else some.take(pa.array(places)))
-            empty = pa.array([], ID)
-            yield span, Round.of(np.concatenate([np.empty(0, np.int32), *numbers]), pa.concat_arrays([empty, *ids]))
+            together = pa.concat_arrays([pa.array([], ID), *ids])
+            yield span, Round.of(np.concatenate([np.empty(0, np.int32), *numbers]), together, span)
 
     def part(self, number: int) -> int:
         """Tell in which part a request is staged."""

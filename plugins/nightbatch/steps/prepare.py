@@ -32,7 +32,7 @@ from nightbatch.steps.overlap import Behind, ahead
 from nightbatch.steps.prices import prices
 from nightbatch.steps.source import BATCH_ROWS, Source, check_unchanged, common_schema, parquet_files, read
 
-PART_ROWS, PART_BYTES = 131_072, 512 * 1024 * 1024
+PART_ROWS, PART_BYTES = 65_536, 512 * 1024 * 1024
 MEDIA_ROWS = 64
 
 

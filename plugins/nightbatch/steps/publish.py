@@ -113,6 +113,7 @@ def _write(
                     made.append(stack.enter_context(sheets.Sheet(store, key, schema)))
                 behind.do(made[-1].write, shelf.fill(watch.see(join.join(batch)), schema))
             found.close(window, join.uses)
+            pa.default_memory_pool().release_unused()
     if not made:
         made.append(stack.enter_context(sheets.Sheet(store, keys.part(folder, found.name, 0), schema)))
     for sheet in made:

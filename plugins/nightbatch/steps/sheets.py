@@ -13,8 +13,8 @@ from nightbatch.core.errors import Unreadable
 from nightbatch.core.ports import Creates, Reads, Upload
 
 BATCH_BYTES, SAMPLED = 64 * 1024 * 1024, 32
-MUCH = 4
-"""Of a row group, this part is much: a quarter."""
+MUCH = 2
+"""Of a row group, this part is much: a half."""
 GROUP_BYTES, GROUP_ROWS = 16 * 1024 * 1024, 131_072
 
 
