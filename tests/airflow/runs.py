@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from nightbatch.local.rest import Json
+from nightbatch.local.rest import FINISHED, Json
 from nightbatch.local.stack import Stack
 
 ENRICH = "enrich_parquet"
@@ -47,6 +47,10 @@ class Run:
     def end(self, patience: float = PATIENCE_SECONDS) -> str:
         """Block until the run has ended, and return its state."""
         return self.stack.airflow.wait(self.dag_id, self.run_id, patience=patience)
+
+    def ended(self) -> bool:
+        """Tell whether the run has ended."""
+        return self.stack.airflow.run(self.dag_id, self.run_id)["state"] in FINISHED
 
     def report(self) -> Json:
         """Return what `publish` reported."""
