@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nightbatch.steps.overlap import Behind, ahead, uncollected
+from nightbatch.steps.overlap import Behind, ahead, beside, uncollected
 
 
 def test_ahead_yields_the_same_in_the_same_order() -> None:
@@ -38,6 +38,36 @@ def test_ahead_stops_when_its_reader_stops() -> None:
     assert next(items) == 0
     items.close()  # type: ignore[attr-defined]
     assert len(made) <= 3
+
+
+def test_beside_calls_in_order_in_one_other_thread() -> None:
+    called = list(beside(lambda n: (n * n, threading.current_thread().name), iter(range(20))))
+    assert [square for square, _ in called] == [n * n for n in range(20)]
+    assert len({name for _, name in called}) == 1
+    assert threading.current_thread().name not in {name for _, name in called}
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 5])
+def test_beside_passes_an_error_of_the_items_on_after_the_calls_before_it(before: int) -> None:
+    def broken() -> Iterator[int]:
+        yield from range(before)
+        raise ValueError("broken")
+
+    calls = beside(lambda n: n, broken())
+    assert [next(calls) for _ in range(before)] == list(range(before))
+    with pytest.raises(ValueError, match="broken"):
+        next(calls)
+
+
+def test_beside_raises_what_a_call_raised_and_can_be_left_early() -> None:
+    def fail(_: int) -> int:
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        list(beside(fail, iter(range(5))))
+    calls = beside(lambda n: n, iter(range(5)))
+    assert next(calls) == 0
+    calls.close()  # type: ignore[attr-defined]
 
 
 def test_behind_keeps_the_order_and_ends_with_all_done() -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 _END: Any = object()
 
@@ -20,6 +21,29 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
         while (item := following.result()) is not _END:
             following = thread.submit(next, items, _END)
             yield item
+
+
+def beside(call: Callable[[S], T], items: Iterator[S]) -> Iterator[T]:
+    """Yield the call of each item, done in a thread while the next item is made here.
+
+    For calls that leave Python's lock, and items that need it often: each wait for it may take milliseconds. Where
+    the items end with an error, it comes after the calls of those before it.
+    """
+    with ThreadPoolExecutor(1, "beside") as thread:
+        calls, broken = deque[Future[T]](), None
+        while broken is None:
+            try:
+                calls.append(thread.submit(call, next(items)))
+            except StopIteration:
+                break
+            except Exception as error:
+                broken = error
+            if len(calls) > 1:
+                yield calls.popleft().result()
+        while calls:
+            yield calls.popleft().result()
+        if broken is not None:
+            raise broken
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from nightbatch.core.ports import Batch, Batches
 from nightbatch.core.wire import scan
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.listing import listed
-from nightbatch.steps.overlap import ahead
+from nightbatch.steps.overlap import beside
 
 READINGS = 6
 BLOCK = 4 * 1024 * 1024
@@ -56,7 +56,7 @@ def _read_once(batch: Batch, landing: Landing, api: Batches, write: Write) -> No
     landing.begin()
     with api.results(batch.id) as chunks:
         reach("results opened")
-        for scanned in ahead(map(scan, blocks(chunks))):
+        for scanned in beside(scan, blocks(chunks)):
             write(landing.take(scanned))
             reach("block of results read")
 
