@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.once.conftest import table  # noqa: F401
 
 from nightbatch.local.settings import TICKETS, Settings
 from nightbatch.local.stack import Stack
 
+LONG = ["test_once_backfill.py", "test_once_chaos.py", "test_once_gone.py"]
+"""Run by `make chaos` alone."""
+collect_ignore = [] if "NIGHTBATCH_CHAOS_SEED" in os.environ else LONG
 LOCAL = "airflow.dag_processing.bundles.local.LocalDagBundle"
 BUNDLES = [
     {"name": "dags-folder", "classpath": LOCAL, "kwargs": {}},
     {"name": "others", "classpath": LOCAL, "kwargs": {"path": str(Path(__file__).parent / "dags")}},
 ]
+DEAD_SECONDS = 12
 ENVIRONMENT = {
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": str(DEAD_SECONDS),  # after which it is taken to be dead
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "86400",  # at its start alone: here it is slow, not dead
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",  # after which a silent triggerer's waits are moved
+    "PYTHONPATH": str(Path(__file__).parent / "policy"),
 }
+PATIENT = {
+    "NIGHTBATCH_FUSE_SECONDS": "12",
+    "NIGHTBATCH_ANSWER_SECONDS": "5",
+    "NIGHTBATCH_SETTLE_SECONDS": "6",
+    "NIGHTBATCH_CLOCK_SLACK_SECONDS": "3",
+    "NIGHTBATCH_LOOK_SECONDS": "2",
+    "NIGHTBATCH_LEASE_SECONDS": "30",
+    "NIGHTBATCH_POLL_GONE_SECONDS": "4",
+}
+"""How long nightbatch waits for what may still come: seconds, in the place of minutes."""
 
 
 @pytest.fixture(scope="session")
@@ -28,5 +47,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start everything once; the home keeps the logs of a failure."""
     home = tmp_path_factory.mktemp("airflow") / "stack"
     emulator = ("--responder", TICKETS, "--seconds", "0.3", "--retry-after", "1")
-    with Stack(Settings(home=home, emulator_args=emulator, schedules=True, env=ENVIRONMENT)) as running:
+    armed = {"NIGHTBATCH_FAILPOINTS": str(failpoints(home) / "$AIRFLOW_CTX_DAG_RUN_ID")}
+    env = ENVIRONMENT | PATIENT | armed
+    with Stack(Settings(home=home, emulator_args=emulator, schedules=True, env=env)) as running:
         yield running
+
+
+def failpoints(home: Path) -> Path:
+    """Name the folder in which each run has a folder of the points that it is killed at."""
+    return home.with_name("failpoints")

@@ -46,6 +46,10 @@ class Airflow:
         """PATCH a path below /api/v2."""
         return self._authorised("PATCH", f"/api/v2{path}", body)
 
+    def delete(self, path: str) -> None:
+        """DELETE a path below /api/v2."""
+        self._authorised("DELETE", f"/api/v2{path}")
+
     def _authorised(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
         if not self._token:
             self.log_in()

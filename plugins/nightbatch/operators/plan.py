@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from nightbatch.core.facts import RunRef
 from nightbatch.hooks import ports
+from nightbatch.hooks.mapped import mapped
 from nightbatch.hooks.waiting import lanes
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class PlanOperator(BaseOperator):
             self.log.info("%d requests, %d pending, %d shards; %s.", *counts, made.estimate.told)
             for note in made.notes:
                 self.log.warning(note)
-            if self.spared and not made.lanes:
+            before = mapped(context["ti"], self.downstream_task_ids)
+            if self.spared and not made.lanes and not before:
                 context["ti"].xcom_push("return_value", [])
                 raise DownstreamTasksSkipped(tasks=list(self.spared))
-            return [asdict(lane) for lane in made.lanes]
+            return [asdict(lane) for lane in made.lanes] + [{}] * (before - len(made.lanes))

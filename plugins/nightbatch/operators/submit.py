@@ -22,7 +22,7 @@ class SubmitOperator(BaseOperator):
     """Turn a claimed shard into a batch, once; whatever has to be waited for is waited for in the triggerer.
 
     :param run: the reference that `prepare` returned.
-    :param lane: the shard, as `plan` returned it.
+    :param lane: the shard, as `plan` returned it; empty: there is none.
     """
 
     template_fields: Sequence[str] = ("run", "lane")
@@ -35,6 +35,8 @@ class SubmitOperator(BaseOperator):
     def execute(self, context: Context, event: Any = None) -> dict[str, Any]:
         from nightbatch.steps.submit import Late, Later
 
+        if not self.lane:
+            raise AirflowSkipException("No shard is left for this lane, which an earlier try of the plan has opened.")
         with ports.final_errors():
             ref = RunRef.from_xcom(self.run)
             outcome = self._buyer(ref, event or {}).submit(self.lane["shard"])
