@@ -31,7 +31,7 @@ up: $(INSTALLED) ## The same, and stay up: UI on port 8080
 	@exec $(BIN)/python -m nightbatch.local up
 
 test: $(INSTALLED) ## Run all tests, in two processes
-	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup
+	@exec $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check --quiet .

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-AIRFLOW = "airflow"
+from xdist.scheduler import LoadScopeScheduling
+
+AIRFLOW = "tests/airflow/"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares one stack, or the fixtures of one file."""
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(AIRFLOW if folder == AIRFLOW else f"{folder}/{item.path.stem}"))
+class ByStack(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps together what shares one stack, or the fixtures of one file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = nodeid.partition("::")[0]
+        return AIRFLOW if file.startswith(AIRFLOW) else file
+
+
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> ByStack:
+    """Share tests out by stack."""
+    return ByStack(config, log)
