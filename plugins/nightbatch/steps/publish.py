@@ -48,10 +48,11 @@ def publish(
     watch = Watch(Checks.read(ref.checks), run.key)
     shelf = Catalogued(target, run.partition) if isinstance(target, Table) else Folder(target, run.partition)
     found = evidence(ref, run, ledger)
-    with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds), ExitStack() as stack:
+    with ExitStack() as stack:
         store, join, sheets_made = _write(run, ledger, found, watch, shelf, stack)
         require_enough(ref, join.by_status, join.errors)
         reach("files uploaded")
+        stack.enter_context(lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds))
         findings = _judge(run, ledger, watch, join, shelf)
         require_sound(findings)
         summary = _report(run, found, join, started, now())
