@@ -25,12 +25,14 @@ from nightbatch.steps.ledger import Ledger
 DAG_ID = "enrich_parquet"
 PLAN, SUBMIT, WAIT, LAND = (f"attempt_1.{task}" for task in ("plan", "shard.submit", "shard.wait", "shard.land"))
 SECRET = "a-row-that-nobody-else-may-read"
-PATIENCE = 900.0
+PATIENCE = 600.0
 PAUSE = 1.5
 """Seconds between two looks: the API server works for each, and many jobs are looked at beside each other."""
 LOCKED = 500
 """What Airflow answers where SQLite had two writers at once."""
 _alone = threading.Lock()
+over = threading.Event()
+"""Set when nobody looks at the jobs any more: whatever still waits for something gives up."""
 T = TypeVar("T")
 
 
@@ -39,7 +41,7 @@ def until(seen: Callable[[], T], told: str, patience: float = PATIENCE) -> T:
     deadline = time.monotonic() + patience
     while not (found := seen()):
         assert time.monotonic() < deadline, f"not within {patience:.0f} s: {told}"
-        time.sleep(PAUSE)
+        assert not over.wait(PAUSE), f"given up: {told}"
     return found
 
 

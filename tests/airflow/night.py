@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.airflow.conftest import failpoints
-from tests.airflow.job import DAG_ID, PATIENCE, Job
+from tests.airflow.job import DAG_ID, PATIENCE, Job, over
 from tests.once.judge import Table, Verdict
 
 from nightbatch.emulator.embedded import Emulator, running
@@ -85,8 +85,12 @@ def disturbed(stack: Stack, cases: Sequence[Case]) -> Iterator[Night]:
     for case in cases:
         prepare(jobs[case.name], case, emulator)
     with running(Settings(responder=TICKETS, pace=Pace(seconds=0.05))) as calm, ThreadPoolExecutor(len(cases)) as pool:
+        over.clear()
         done = {case.name: pool.submit(begin, jobs[case.name], case) for case in cases}
-        yield Night(stack, jobs, done, calm.url)
+        try:
+            yield Night(stack, jobs, done, calm.url)
+        finally:
+            over.set()
     emulator.reset()
 
 
