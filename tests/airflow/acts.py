@@ -81,10 +81,17 @@ def lose_the_answer(job: Job) -> None:
 
 
 def run_thrice_at_once(job: Job) -> None:
-    """Start a second run of the partition, and one of another partition with the same rows; see all end."""
+    """Start a second run of the partition, and one of another partition with the same rows; see all end.
+
+    Of tasks that are the first to tell of an asset at the same moment Airflow 3.3.2 fails all but one, after they have
+    published (UNIQUE constraint of its table of assets): such a task is cleared, as a person would.
+    """
     beside = [replace(job).start(), replace(job, partition=f"{job.folder}-too").put().start()]
     for one in (job, *beside):
-        assert one.ends() == "success"
+        if one.ends() == "failed":
+            assert [task["task_id"] for task in one.tasks() if task["state"] == "failed"] == ["publish"]
+            one.clear("publish")
+            until(lambda one=one: one.ends() == "success", f"{one.name}: what was cleared has ended well")  # type: ignore[misc]
     assert beside[-1].published() == job.published()
 
 
