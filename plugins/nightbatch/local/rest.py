@@ -18,6 +18,8 @@ Json = dict[str, Any]
 FINISHED = frozenset({"success", "failed"})
 PAGE = 100
 TICK_SECONDS = 0.5
+DATABASE_BUSY, BUSY_TRIES = 500, 5
+"""What Airflow answers where its SQLite had another writer, which has changed nothing; and how often it is asked then."""
 
 
 @dataclass
@@ -53,7 +55,14 @@ class Airflow:
     def _authorised(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
         if not self._token:
             self.log_in()
-        return call(self.port, method, path, body, token=self._token)
+        for left in reversed(range(BUSY_TRIES)):
+            try:
+                return call(self.port, method, path, body, token=self._token)
+            except AirflowRefused as refusal:
+                if refusal.status != DATABASE_BUSY or not left:
+                    raise
+                time.sleep(TICK_SECONDS)
+        raise AssertionError("unreachable")
 
     def log_in(self) -> None:
         """Get a token; raise AirflowRefused where the password is not that of the server on this port."""
