@@ -19,7 +19,7 @@ FINISHED = frozenset({"success", "failed"})
 PAGE = 100
 TICK_SECONDS = 0.5
 DATABASE_BUSY, BUSY_TRIES = 500, 5
-"""What Airflow answers where its SQLite had another writer, which has changed nothing; and how often it is asked then."""
+"""What Airflow answers where its SQLite had another writer: nothing has changed then, and it is asked again."""
 
 
 @dataclass
