@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+CASES = ("| | seconds | CPU seconds | MB above imports |", "|---|---|---|---|")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -21,14 +22,18 @@ def _compared(compared: dict[str, Any], load: str) -> list[str]:
     lines = [
         f"{compared['rows']:,} rows, medians of runs: {compared['repeats']} ({load}); ratio: the SDK's over ours.",
         "",
-        "| | seconds | CPU seconds | MB above imports |",
-        "|---|---|---|---|",
+        *CASES,
     ]
     for title, ratio in compared["ratios"].items():
         lines.append(f"| **{title}: ratio** | {ratio['seconds']} | {ratio['cpu']} | {ratio['peak_mb']} |")
-    for name, found in compared["cases"].items():
-        lines.append(f"| {name} | {found['seconds']:.2f} | {found['cpu']:.2f} | {found['peak_mb']:.0f} |")
-    return lines
+    return [*lines, *_cases(compared["cases"])]
+
+
+def _cases(cases: dict[str, Any]) -> list[str]:
+    return [
+        f"| {name} | {found['seconds']:.2f} | {found['cpu']:.2f} | {found['peak_mb']:.0f} |"
+        for name, found in cases.items()
+    ]
 
 
 def _scale(sizes: list[dict[str, Any]], load: str) -> list[str]:
@@ -60,15 +65,8 @@ def _history(sizes: list[dict[str, Any]], load: str) -> list[str]:
 
 
 def _nights(found: dict[str, Any], load: str) -> list[str]:
-    lines = [
-        f"Publishing {found['rows']:,} narrow rows whose answers came in {found['nights']} nights ({load}):",
-        "",
-        "| | seconds | CPU seconds | MB above imports |",
-        "|---|---|---|---|",
-    ]
-    for name, case in found["cases"].items():
-        lines.append(f"| {name} | {case['seconds']:.2f} | {case['cpu']:.2f} | {case['peak_mb']:.0f} |")
-    return lines
+    told = f"Publishing {found['rows']:,} narrow rows whose answers came in {found['nights']} nights ({load}):"
+    return [told, "", *CASES, *_cases(found["cases"])]
 
 
 def write_page(measured: dict[str, Any], page: Path) -> None:

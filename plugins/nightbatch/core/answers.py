@@ -76,6 +76,7 @@ class Extras:
 class Answers:
     """The landed rows of the requests of one part: `rows` at `places[i]` for the i-th request, -1 where none landed.
 
+    cost: what that row has cost, in 10^-12 USD; unknown: where that is not known.
     paid: 10^-12 USD that this partition paid for each request, over all attempts and runs. left_over: what was
     paid for requests that are asked no more, since rows have changed or gone.
     """
@@ -83,13 +84,11 @@ class Answers:
     ids: pa.Array
     rows: pa.Table
     places: np.ndarray
+    cost: np.ndarray
+    unknown: np.ndarray
     paid: np.ndarray
     unpriced: np.ndarray
     left_over: int = 0
-
-    def prices(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the landed row of each request has cost, in 10^-12 USD, and where that is not known."""
-        return spread(self.rows.column("cost_usd"), self.places)
 
 
 def gather(

@@ -90,7 +90,7 @@ def _columns(rows: pa.StructArray, texts: list[str], values: pa.Array) -> Column
 
 
 def _tokens(usage: pa.StructArray) -> np.ndarray:
-    """Lay out tokens by class, as `results.usage_of` does for one."""
+    """Lay out tokens by class, as `results` does for one."""
     read, said, new, written = (
         _whole(part(usage, name))
         for name in ("cache_read_input_tokens", "output_tokens", "input_tokens", "cache_creation_input_tokens")

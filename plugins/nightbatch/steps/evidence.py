@@ -59,7 +59,7 @@ class Window:
         sums.requests += int(self.first.sum())
         sums.bought += int((self.bought & self.first).sum())
         sums.reused += int(reused.sum())
-        cost, unknown = self.answers.prices()
+        cost, unknown = self.answers.cost, self.answers.unknown
         repeated = np.where(used, uses, np.maximum(uses - 1, 0))
         sums.reuse = _plus(sums.reuse, cost, unknown, reused.astype(np.int64))
         sums.duplicates = _plus(sums.duplicates, cost, unknown, repeated)
@@ -135,7 +135,7 @@ class Evidence:
         paid, unpriced = self.extras.within(range(*self.asked.starts[part : part + 2].tolist()))
         paid, unpriced = paid + np.where(ours, cost, 0), unpriced | (ours & unknown)
         paid[same != own], unpriced[same != own] = 0, False
-        answers = Answers(self.asked.ids(part), rows, places, paid, unpriced)
+        answers = Answers(self.asked.ids(part), rows, places, cost, unknown, paid, unpriced)
         return Window(part, same, answers, self.bought[same], same == own)
 
     def _rows(self, shards: np.ndarray, rows: np.ndarray) -> tuple[pa.Table, np.ndarray]:
