@@ -16,7 +16,6 @@ from tests.once.flow import SOURCE, Flow, RealWorld, published, put, rows, setti
 from tests.once.judge import Verdict, landed
 
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.local.errors import AirflowRefused
 from nightbatch.local.rest import FINISHED, Json
 from nightbatch.local.settings import BUCKET
 from nightbatch.local.stack import Stack
@@ -28,8 +27,6 @@ SECRET = "a-row-that-nobody-else-may-read"
 PATIENCE = 600.0
 PAUSE = 1.5
 """Seconds between two looks: the API server works for each, and many jobs are looked at beside each other."""
-LOCKED = 500
-"""What Airflow answers where SQLite had two writers at once."""
 _alone = threading.Lock()
 over = threading.Event()
 """Set when nobody looks at the jobs any more: whatever still waits for something gives up."""
@@ -46,15 +43,8 @@ def until(seen: Callable[[], T], told: str, patience: float = PATIENCE) -> T:
 
 
 def ask(change: Callable[[], T]) -> T:
-    """Change something in Airflow, one at a time, and again if its database was locked."""
+    """Change something in Airflow, one at a time: its SQLite has one writer."""
     with _alone:
-        for _ in range(20):
-            try:
-                return change()
-            except AirflowRefused as refusal:
-                if refusal.status != LOCKED:
-                    raise
-            time.sleep(0.5)
         return change()
 
 

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 FINISHED = frozenset({"success", "failed"})
 PAGE = 100
 TICK_SECONDS = 0.5
-DATABASE_BUSY, BUSY_TRIES = 500, 5
+DATABASE_BUSY, BUSY_TRIES = 500, 21
 """What Airflow answers where its SQLite had another writer: nothing has changed then, and it is asked again."""
 
 
