@@ -14,6 +14,7 @@ from nightbatch.core.answer import AnswerType
 from nightbatch.core.ids import BatchId
 from nightbatch.core.landing import Landing
 from nightbatch.core.lines import decode
+from nightbatch.core.plain import pick
 from nightbatch.core.price import DEFAULT
 from nightbatch.core.roll import Roll
 from nightbatch.core.wire import Scan, scan
@@ -81,7 +82,7 @@ def landing(answer: AnswerType) -> Landing:
 
 
 def told(one: Landing, scanned: list[Scan]) -> dict[str, Any]:
-    rows = pa.Table.from_batches([one.take(each) for each in scanned]).to_pylist()
+    rows = pa.Table.from_batches([one.take(pick(each).parse(one.answer)) for each in scanned]).to_pylist()
     return {
         "rows": sorted(rows, key=lambda row: row["id"]),
         "kinds": +one.kinds,
@@ -128,7 +129,7 @@ def test_one_line_that_arrow_does_not_take_costs_no_other_line_anything(odd: byt
     block = line(0, "one") + b"\n" + odd + b"\n" + line(1, "two")
     scanned = scan(block)
     assert scanned.rows is None
-    rows = landing(TEXT).take(scanned)
+    rows = landing(TEXT).take(pick(scanned))
     assert rows.column("answer").to_pylist() == ["one", "two"]
 
 

@@ -1,26 +1,27 @@
 """The answer type: a JSON schema becomes Arrow columns, and a model's text becomes a value of them, or a reason.
 
-Without a schema the answer is one text column. A part of the schema that has no one Arrow type (a union of a string
-and an object, say) becomes a string column that holds JSON.
+Without a schema the answer is one text column. Many texts are read at once: in bulk by Arrow where it reads as msgspec
+and jsonschema do, and by these two otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
 
 import jsonschema_rs
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from nightbatch.core.arrow_types import Shape, arrow_type
+from nightbatch.core.bulk import Bulk, Parsed
 from nightbatch.core.errors import AnswerTypeError
-from nightbatch.core.schema import api_schema, resolve
+from nightbatch.core.schema import api_schema
 
-Shape = Callable[[Any], Any] | None
-_SCALARS = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
 _decoder = msgspec.json.Decoder()
 _UNFIT = (pa.ArrowException, OverflowError, ValueError, TypeError)
 
@@ -68,22 +69,40 @@ class AnswerType:
         except (ValueError, OverflowError, RecursionError) as error:
             return None, f"the schema cannot be checked: {type(error).__name__}"
 
-    def read_all(self, texts: Sequence[str]) -> tuple[pa.Array, list[int]]:
-        """Read many texts at once: their values, null where `read` must say what is wrong; and where that is."""
+    def parse(self, texts: pa.Array) -> Parsed | None:
+        """Parse many texts ahead of `read_all`, as far as Python is not needed: this may go on in a thread beside."""
+        return self._bulk.parse(texts) if self._bulk is not None else None
+
+    def read_all(self, texts: pa.Array, parsed: Parsed | None) -> tuple[pa.Array, np.ndarray]:
+        """Read many texts at once: their values, and which of them are answers; `read` says what the others are."""
         if self.schema is None:
-            return pa.array(texts, pa.string()), [place for place, text in enumerate(texts) if not text]
+            return texts, np.asarray(pc.greater(pc.binary_length(texts), 0))
+        if parsed is None or self._bulk is None:
+            return self._read_each(texts.to_pylist())
+        fit = self._bulk.fit(parsed.values)
+        if len(fit) == len(texts) and fit.all():
+            return parsed.values, fit
+        in_bulk = parsed.which.copy()
+        in_bulk[in_bulk] = fit
+        rest, answers = self._read_each(texts.filter(pa.array(~in_bulk)).to_pylist())
+        values = pa.concat_arrays([parsed.values.filter(pa.array(fit)), rest])
+        order = np.argsort(np.concatenate([np.flatnonzero(in_bulk), np.flatnonzero(~in_bulk)]))
+        in_bulk[~in_bulk] = answers
+        return values.take(pa.array(order)), in_bulk
+
+    def _read_each(self, texts: Sequence[str]) -> tuple[pa.Array, np.ndarray]:
         decode, is_valid = _decoder.decode, self._validator.is_valid
+        answers = np.ones(len(texts), dtype=bool)
         try:
             values = [decode(text) for text in texts]
-            wrong = [place for place, value in enumerate(values) if not is_valid(value)]
+            answers[[place for place, value in enumerate(values) if not is_valid(value)]] = False
         except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
             read = [self.read(text) for text in texts]
             values = [value for value, _ in read]
-            wrong = [place for place, (_, why) in enumerate(read) if why is not None]
-        for place in wrong:
-            values[place] = None
-        array, unfit = self.columns(values)
-        return array, sorted({*wrong, *unfit})
+            answers[:] = [why is None for _, why in read]
+        array, unfit = self.columns([value if good else None for value, good in zip(values, answers, strict=True)])
+        answers[unfit] = False
+        return array, answers
 
     def columns(self, values: Sequence[Any]) -> tuple[pa.Array, list[int]]:
         """Turn values that `read` returned into an Arrow array; also the positions that do not fit its types."""
@@ -119,7 +138,11 @@ class AnswerType:
     def _typed(self) -> tuple[pa.DataType, Shape]:
         schema = self.schema or {}
         definitions = schema.get("$defs") or schema.get("definitions") or {}
-        return _arrow(schema, definitions)
+        return arrow_type(schema, definitions)
+
+    @cached_property
+    def _bulk(self) -> Bulk | None:
+        return None if self.schema is None else Bulk.of(self.schema, self.arrow)
 
     @cached_property
     def _validator(self) -> Any:
@@ -128,74 +151,3 @@ class AnswerType:
         except (ValueError, jsonschema_rs.ValidationError) as error:
             told = str(error).splitlines()[0]
             raise AnswerTypeError(f"answer_schema: not a valid JSON schema: {told}. Mend it.") from None
-
-
-def _arrow(schema: Any, definitions: Mapping[str, Any]) -> tuple[pa.DataType, Shape]:
-    """Find the Arrow type of a schema, and what shapes a value for it (None: nothing to do)."""
-    schema = resolve(schema, definitions)
-    for part in schema.get("allOf") or ():
-        schema = {**resolve(part, definitions), **{k: v for k, v in schema.items() if k != "allOf"}}
-    variants = schema.get("anyOf") or schema.get("oneOf")
-    if variants is None and isinstance(schema.get("type"), list):
-        variants = [{**schema, "type": kind} for kind in schema["type"]]
-    if variants is not None:
-        return _union([resolve(v, definitions) for v in variants], definitions)
-    literals = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    if literals is not None:
-        return _literal(literals)
-    kind = schema.get("type")
-    if kind == "object" and schema.get("properties"):
-        return _struct(schema["properties"], definitions)
-    if kind == "array":
-        item, shape = _arrow(schema["items"], definitions)
-        return pa.list_(item), shape and (lambda values: [None if v is None else shape(v) for v in values])
-    if kind == "string":
-        return _formats().get(schema.get("format"), (pa.string(), None))
-    return (_SCALARS[kind], None) if kind in _SCALARS else (pa.string(), _as_json)
-
-
-def _struct(properties: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[pa.DataType, Shape]:
-    typed = {name: _arrow(part, definitions) for name, part in properties.items()}
-    shapes = {name: shape for name, (_, shape) in typed.items() if shape is not None}
-
-    def shape_fields(value: Any) -> Any:
-        changed = {n: shape(value[n]) for n, shape in shapes.items() if value.get(n) is not None}
-        return {**value, **changed}
-
-    kind = pa.struct([pa.field(name, t) for name, (t, _) in typed.items()])
-    return kind, (lambda v: v if v is None else shape_fields(v)) if shapes else None
-
-
-def _union(variants: Sequence[Mapping[str, Any]], definitions: Mapping[str, Any]) -> tuple[pa.DataType, Shape]:
-    present = [v for v in variants if v.get("type") != "null" and v.get("const", 0) is not None]
-    typed = [_arrow(variant, definitions) for variant in present]
-    kinds = {kind for kind, _ in typed}
-    if len(kinds) == 1:
-        return typed[0]
-    if kinds == {pa.int64(), pa.float64()}:
-        return pa.float64(), None
-    return pa.string(), _as_json
-
-
-def _literal(values: Sequence[Any]) -> tuple[pa.DataType, Shape]:
-    types = {type(value) for value in values if value is not None}
-    for candidates, kind in (
-        ({str}, pa.string()),
-        ({bool}, pa.bool_()),
-        ({int}, pa.int64()),
-        ({int, float}, pa.float64()),
-    ):
-        if types and types <= candidates:
-            return kind, None
-    return pa.string(), _as_json
-
-
-def _formats() -> dict[Any, tuple[pa.DataType, Shape]]:
-    return {
-        "date": (pa.date32(), lambda text: text and date.fromisoformat(text)),
-        "date-time": (pa.timestamp("us", "UTC"), lambda text: text and datetime.fromisoformat(text).astimezone(UTC)),
-    }
-
-
-def _as_json(value: Any) -> str | None:
-    return None if value is None else msgspec.json.encode(value).decode()

@@ -21,11 +21,11 @@ from nightbatch.core.ids import BatchId
 from nightbatch.core.landed import COST, landed_schema
 from nightbatch.core.lines import Line, decode
 from nightbatch.core.outcome import Status
-from nightbatch.core.plain import Plain, plain
+from nightbatch.core.plain import Pick, Plain, pick, plain
 from nightbatch.core.price import Prices
 from nightbatch.core.results import Landed, judge
 from nightbatch.core.roll import Roll
-from nightbatch.core.wire import Scan, scan
+from nightbatch.core.wire import scan
 
 MOST_ERRORS = 200
 
@@ -63,17 +63,17 @@ class Landing:
 
     def add(self, block: bytes) -> pa.RecordBatch:
         """Turn a block of whole lines into landed rows, one for each request that no line spoke of before."""
-        return self.take(scan(block))
+        return self.take(pick(scan(block)).parse(self.answer))
 
-    def take(self, scanned: Scan) -> pa.RecordBatch:
-        """Do the same with a block that was scanned before: plain answers in columns, all other lines one by one."""
-        easy = plain(scanned, self.answer)
-        rest = decode(easy.rest if easy else scanned.block)
+    def take(self, picked: Pick) -> pa.RecordBatch:
+        """Do the same with a block that was read before: plain answers in columns, all other lines one by one."""
+        easy = plain(picked, self.answer)
+        rest = decode(easy.rest if easy else picked.block)
         if easy is None:
             return self._judged(rest)
-        names = set(easy.names) if rest else set()
-        if any(line is not None and line.custom_id in names for line in rest):
-            return self._judged(decode(scanned.block))  # of two that differ the first one counts
+        spoken = self.roll.places([line.custom_id for line in rest if line is not None])
+        if len(spoken) and np.isin(spoken[spoken >= 0], self.roll.places(easy.names)).any():
+            return self._judged(decode(picked.block))  # of two that differ the first one counts
         rows = self._plain(easy)
         return pa.concat_batches([rows, self._judged(rest)]) if rest else rows
 
@@ -106,10 +106,11 @@ class Landing:
         return self._batch(ids, made)
 
     def _plain(self, easy: Plain) -> pa.RecordBatch:
-        new, places = self._call(easy.names, lambda line: easy.said[line])
-        self.roll.note(places, [easy.said[line] for line in new.tolist()])
-        self.kinds.update(["succeeded"] * len(new))
-        self.statuses.update([Status.ANSWERED] * len(new))
+        new, places = self._call(easy.names, lambda line: int(easy.said[line]))
+        self.roll.note(places, easy.said[new])
+        if len(new):
+            self.kinds["succeeded"] += len(new)
+            self.statuses[Status.ANSWERED] += len(new)
         return self._batch(self.roll.ids.take(pa.array(places)), easy.columns.take(new))
 
     def _judged(self, decoded: Sequence[Line | None]) -> pa.RecordBatch:
@@ -119,11 +120,11 @@ class Landing:
             [line.custom_id for line in lines], lambda at: judge(lines[at].result, self.answer).said
         )
         judged = [judge(lines[at].result, self.answer) for at in new.tolist()]
-        self.roll.note(places, [one.said for one in judged])
+        self.roll.note(places, np.array([one.said for one in judged], dtype=np.int64))
         self.kinds.update(lines[at].result.type for at in new.tolist())
         return self.rows(self.roll.ids.take(pa.array(places)), judged)
 
-    def _call(self, names: Sequence[str], said: Callable[[int], int]) -> tuple[np.ndarray, np.ndarray]:
+    def _call(self, names: Sequence[str] | pa.Array, said: Callable[[int], int]) -> tuple[np.ndarray, np.ndarray]:
         """Find which lines speak of a request for the first time, and its place; count those that are odd."""
         places = self.roll.places(names)
         self._count(unknown=int((places < 0).sum()))

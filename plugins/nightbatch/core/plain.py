@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.core.answer import AnswerType
+from nightbatch.core.bulk import Parsed
 from nightbatch.core.columns import Columns
 from nightbatch.core.landed import all_of
 from nightbatch.core.outcome import TABLE, Status
@@ -25,31 +26,55 @@ _ENDED = pa.array(
 )
 
 
+class Pick(NamedTuple):
+    """A block, and the plain messages in it (None: it could not be scanned): which lines those are, and their texts.
+
+    parsed: what came of the texts beside the main thread.
+    """
+
+    block: bytes
+    rows: pa.StructArray | None
+    lines: np.ndarray
+    texts: pa.Array
+    parsed: Parsed | None = None
+
+    def parse(self, answer: AnswerType) -> Pick:
+        """Parse the texts, as far as this can go on in a thread beside."""
+        return self._replace(parsed=answer.parse(self.texts))
+
+
 class Plain(NamedTuple):
     """Plain answers: whose they are (custom_ids), a hash of each one's words, their columns; and all other lines."""
 
-    names: list[str]
-    said: list[int]
+    names: pa.Array
+    said: np.ndarray
     columns: Columns
     rest: bytes
 
 
-def plain(scanned: Scan, answer: AnswerType) -> Plain | None:
-    """Pick the plain answers out of a block and lay them out in columns; None where it could not be scanned."""
+def pick(scanned: Scan) -> Pick:
+    """Pick the plain messages out of a block."""
     rows = scanned.rows
     if rows is None:
+        return Pick(scanned.block, None, np.empty(0, bool), pa.array([], pa.string()))
+    lines = _plain(rows)
+    rows = rows if lines.all() else rows.filter(pa.array(lines))
+    return Pick(scanned.block, rows, lines, _texts(rows))
+
+
+def plain(picked: Pick, answer: AnswerType) -> Plain | None:
+    """Lay out the plain messages that are answers in columns; None where the block could not be scanned."""
+    block, rows, lines, texts, parsed = picked
+    if rows is None:
         return None
-    picked = _plain(rows)
-    texts = _texts(rows.filter(pa.array(picked))).to_pylist()
-    values, unfit = answer.read_all(texts)
-    if unfit:
-        fit = np.ones(len(texts), dtype=bool)
-        fit[unfit] = False
-        texts, values, picked[picked] = list(compress(texts, fit)), values.filter(pa.array(fit)), fit
-    lines = [] if picked.all() else [line for line in scanned.block.split(b"\n") if line]
-    rest = b"\n".join(compress(lines, ~picked))
-    taken = rows if not lines else rows.filter(pa.array(picked))
-    return Plain(part(taken, "custom_id").to_pylist(), list(map(hash, texts)), _columns(taken, texts, values), rest)
+    values, answers = answer.read_all(texts, parsed)
+    if not answers.all():
+        lines, fit = lines.copy(), pa.array(answers)
+        lines[lines] = answers
+        rows, texts, values = rows.filter(fit), texts.filter(fit), values.filter(fit)
+    rest = b"" if lines.all() else b"\n".join(compress(filter(None, block.split(b"\n")), ~lines))
+    said = np.fromiter(map(hash, texts.to_pylist()), np.int64, len(texts))
+    return Plain(part(rows, "custom_id"), said, _columns(rows, texts, values), rest)
 
 
 def _plain(rows: pa.StructArray) -> np.ndarray:
@@ -72,7 +97,7 @@ def _texts(rows: pa.StructArray) -> pa.Array:
     return part(part(rows, "result", "message", "content").flatten(), "text")
 
 
-def _columns(rows: pa.StructArray, texts: list[str], values: pa.Array) -> Columns:
+def _columns(rows: pa.StructArray, texts: pa.Array, values: pa.Array) -> Columns:
     message = part(rows, "result", "message")
     usage = part(message, "usage")
     tier = part(usage, "service_tier")
@@ -80,7 +105,7 @@ def _columns(rows: pa.StructArray, texts: list[str], values: pa.Array) -> Column
         statuses=all_of(Status.ANSWERED, len(rows)),
         errors=pa.nulls(len(rows), pa.string()),
         values=values,
-        texts=_texts(rows),
+        texts=texts,
         models=part(message, "model"),
         stops=part(message, "stop_reason"),
         tiers=pc.if_else(pc.fill_null(pc.equal(tier, ""), fill_value=True), BATCH, tier),

@@ -31,7 +31,6 @@ from nightbatch.core.ports import Batch, Body, Page
 
 PATH = "/v1/messages/batches"
 PAGE = 1000
-CHUNK = 1024 * 1024
 COUNT = 10.0
 """Seconds that counting tokens may take: an estimate can do without."""
 MAX_RETRY_AFTER = 900.0
@@ -88,7 +87,7 @@ class AnthropicBatches:
             with _reading(), _naming_results(batch):
                 opened = self._client.messages.batches.with_streaming_response.results(batch)
                 response = stack.enter_context(opened)
-            yield _chunks(response.iter_bytes(CHUNK))
+            yield _chunks(response.iter_bytes())
 
 
 class _Sending:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pyarrow as pa
 
 from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete
 from nightbatch.core.facts import Bought
 from nightbatch.core.landing import Landing
+from nightbatch.core.plain import Pick, pick
 from nightbatch.core.ports import Batch, Batches
 from nightbatch.core.wire import scan
 from nightbatch.steps.failpoints import reach
@@ -22,7 +24,7 @@ from nightbatch.steps.listing import listed
 from nightbatch.steps.overlap import beside
 
 READINGS = 6
-BLOCK = 4 * 1024 * 1024
+BLOCK = 2 * 1024 * 1024
 FEW = 1_000
 """Up to so many results may be given up for lost when their stream breaks each time; more are waited for."""
 KEPT = timedelta(days=29)
@@ -56,8 +58,9 @@ def _read_once(batch: Batch, landing: Landing, api: Batches, write: Write) -> No
     landing.begin()
     with api.results(batch.id) as chunks:
         reach("results opened")
-        for scanned in beside(scan, blocks(chunks)):
-            write(landing.take(scanned))
+        picks = map(pick, beside(scan, blocks(chunks)))
+        for picked in beside(partial(Pick.parse, answer=landing.answer), picks):
+            write(landing.take(picked))
             reach("block of results read")
 
 
