@@ -39,12 +39,12 @@ def test_rows_are_found_at_their_places_whether_much_or_little_of_a_group_is_wan
     group: int, wanted: set[int]
 ) -> None:
     numbers = np.array(sorted(wanted))
-    table, places = sheets.rows(written(40, group), "a.parquet", ["word"], numbers)
+    table, places = sheets.Groups(written(40, group), ["word"]).rows("a.parquet", numbers)
     assert table.take(pa.array(places)).column("word").to_pylist() == [str(n) for n in sorted(wanted)]
 
 
 def test_a_group_without_a_wanted_row_is_not_read_and_one_of_little_interest_not_kept() -> None:
-    table, _ = sheets.rows(written(40, 10), "a.parquet", ["n"], np.array([3, 20, 21, 22, 23, 24]))
+    table, _ = sheets.Groups(written(40, 10), ["n"]).rows("a.parquet", np.array([3, 20, 21, 22, 23, 24]))
     assert table.column("n").to_pylist() == [3, *range(20, 30)]
 
 

@@ -39,7 +39,7 @@ class Speakers:
             shards, rows, final = (np.asarray(table.column(name))[found] for name in ("shard", "row", "settled"))
             ranks = shards + final * _SETTLED
             better = np.flatnonzero(ranks > self.ranks[numbers])
-            order = better[np.argsort(ranks[better], kind="stable")]  # of two rows of one request the higher comes last
+            order = _rising(better, ranks[better])  # of two rows of one request the higher comes last
             self.ranks[numbers[order]], self.rows[numbers[order]] = ranks[order], rows[order]
 
     def shards(self, numbers: np.ndarray) -> np.ndarray:
@@ -96,17 +96,23 @@ def gather(
 ) -> tuple[list[pa.Table], np.ndarray]:
     """Read the rows that speak, shard by shard; return them, maybe among others, and the place of each request's.
 
-    `rows_of` reads rows of a shard (their numbers, rising) and returns a table and the place of each in it.
+    `rows_of` reads rows of a shard, by their numbers, and returns a table and the place of each in it.
     """
     places, offset, tables = np.full(len(shards), -1, dtype=np.int64), 0, []
-    for shard in np.unique(shards[shards >= 0]).tolist():
+    for shard in sorted(pc.unique(pa.array(shards)).to_pylist()):
+        if shard < 0:
+            continue
         mine = np.flatnonzero(shards == shard)
-        mine = mine[np.argsort(rows[mine])]
         table, at = rows_of(shard, rows[mine])
         tables.append(table)
         places[mine] = offset + at
         offset += table.num_rows
     return tables, places
+
+
+def _rising(places: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Sort places; often there is nothing to sort, since all come from one shard."""
+    return places if len(by) and by.min() == by.max() else places[np.argsort(by, kind="stable")]
 
 
 def spread(costs: pa.ChunkedArray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

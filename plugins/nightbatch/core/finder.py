@@ -1,12 +1,11 @@
-"""Finds ids among many: by their sorted 8-byte heads, and by all 20 bytes where the heads agree.
+"""Finds ids among many: in a table of slots, one id each, and by all 20 bytes where a slot is taken.
 
-An id is the head of a SHA-256, so its first 8 bytes are as good as random. Searching sorted heads for sorted heads
-walks memory in order, which is what makes a hundred million ids a matter of seconds.
+An id is the head of a SHA-256, so any 4 bytes of it are as good as random: they are the slot, and nothing is hashed or
+sorted. An id whose slot another has taken goes on to a smaller table, by its next 4 bytes, and so on.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -17,6 +16,8 @@ import pyarrow.compute as pc
 from nightbatch.core.ids import ID_BYTES
 
 Ids: TypeAlias = "pa.Array | pa.ChunkedArray"
+SPARSE = 2
+"""There are at least so many slots for each id."""
 _HEAD = 2
 """Words of 4 bytes in a head."""
 
@@ -59,34 +60,65 @@ ALL = Span(0, 2**64 - 1)
 
 
 class Finder:
-    """The ids that are looked for; none stands twice among them."""
+    """The ids that are looked for. 16 to 32 bytes each, beside the ids themselves.
+
+    twice: an id stands more than once among them; then nothing can be found.
+    """
 
     def __init__(self, ids: Ids) -> None:
-        self.ids, self._words = ids, words(ids)
-        found = heads(self._words)
-        self._order = np.argsort(found, kind="stable").astype(np.int32 if len(found) < 2**31 else np.int64)
-        self._heads = found[self._order]
+        self._tables = list[_Table]()
+        found, left = words(ids), np.arange(len(ids), dtype=np.int32 if len(ids) < 2**31 else np.int64)
+        self.twice = False
+        while len(left) and not self.twice:
+            table = _Table(found, left, len(self._tables) + 1)
+            self._tables.append(table)
+            left = table.left
+            self.twice = table.twice
 
     def find(self, ids: Ids) -> tuple[np.ndarray, np.ndarray]:
         """Return which of these ids (by position) are looked for, and as which."""
-        if not len(ids) or not len(self._heads):
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        if self._clash:
-            return _by_hash(ids, self.ids)
-        given = words(ids)
-        order = np.argsort(heads(given), kind="stable")
-        sought = heads(given)[order]
-        at = np.searchsorted(self._heads, sought)
-        at[at == len(self._heads)] = 0
-        hit = np.flatnonzero(self._heads[at] == sought)
-        rows, positions = order[hit], self._order[at[hit]].astype(np.int64)
-        same = (given[rows, _HEAD:] == self._words[positions, _HEAD:]).all(axis=1)
-        return rows[same], positions[same]
+        given, rows = words(ids), None
+        found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        for table in self._tables:
+            asked = given if rows is None else given.take(rows, axis=0)
+            there, places = table.find(asked)
+            here = _alike(table.ids.take(places, axis=0), asked.take(there, axis=0))
+            row = there if rows is None else rows[there]
+            found.append((row[here], places[here].astype(np.int64)))
+            rows = row[~here]
+        return np.concatenate([row for row, _ in found]), np.concatenate([place for _, place in found])
 
-    @cached_property
-    def _clash(self) -> bool:
-        """Whether two different ids share a head; then all 20 bytes are compared from the start."""
-        return bool((self._heads[1:] == self._heads[:-1]).any())
+
+class _Table:
+    """Some of the ids, by place, each in a slot of its own; those that found theirs taken are left."""
+
+    def __init__(self, ids: np.ndarray, places: np.ndarray, level: int) -> None:
+        self.ids, self._word = ids, level % (ID_BYTES // 4)
+        self._mask = np.uint32((SPARSE << len(places).bit_length()) - 1)
+        self._places = np.full(int(self._mask) + 1, -1, dtype=places.dtype)
+        slots = self._slots(ids if len(places) == len(ids) else ids.take(places, axis=0))
+        self._places[slots] = places
+        holders = self._places.take(slots)
+        lost = np.flatnonzero(holders != places)
+        self.left = places[lost]
+        self.twice = bool(_alike(ids.take(self.left, axis=0), ids.take(holders[lost], axis=0)).any())
+
+    def find(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of these ids have a slot that is taken, and the place of the id that it holds."""
+        places = self._places.take(self._slots(ids))
+        taken = np.flatnonzero(places >= 0)
+        return taken, places[taken]
+
+    def _slots(self, ids: np.ndarray) -> np.ndarray:
+        slots: np.ndarray = ids[:, self._word] & self._mask
+        return slots
+
+
+def _alike(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Compare ids row by row."""
+    same = some == others
+    alike: np.ndarray = np.logical_and.reduce([same[:, word] for word in range(ID_BYTES // 4)])
+    return alike
 
 
 def repeats(ids: Ids) -> np.ndarray:
@@ -110,9 +142,3 @@ def doubles(found: np.ndarray) -> np.ndarray:
     found.sort()
     again: np.ndarray = np.unique(found[1:][found[1:] == found[:-1]])
     return again
-
-
-def _by_hash(ids: Ids, sought: Ids) -> tuple[np.ndarray, np.ndarray]:
-    whole = sought.combine_chunks() if isinstance(sought, pa.ChunkedArray) else sought
-    found = pc.index_in(ids, value_set=whole)
-    return np.flatnonzero(np.asarray(pc.is_valid(found))), np.asarray(pc.drop_null(found)).astype(np.int64)

@@ -16,8 +16,9 @@ from nightbatch.core.custom_ids import custom_ids
 from nightbatch.core.outcome import Status
 from nightbatch.core.staging import PROBLEM, REQUEST
 
+REQUEST_ID = "_request_id"
 OURS = [
-    pa.field("_request_id", pa.string()),
+    pa.field(REQUEST_ID, pa.string()),
     pa.field("_status", pa.string()),
     pa.field("_error", pa.string()),
     pa.field("_model", pa.string()),

@@ -38,9 +38,9 @@ class Round:
     @classmethod
     def of(cls, numbers: np.ndarray, ids: Ids, span: Span = ALL) -> Round:
         """Make a round of the requests whose ids are in a span."""
+        if not (finder := Finder(ids)).twice:
+            return cls(numbers, finder, Repeats(numbers[:0], numbers[:0]), span)
         again = repeats(ids)
-        if not len(again):
-            return cls(numbers, Finder(ids), Repeats(numbers[:0], numbers[:0]), span)
         kept = np.ones(len(numbers), dtype=bool)
         kept[again] = False
         finder, firsts = Finder(ids.filter(pa.array(kept))), numbers[kept]

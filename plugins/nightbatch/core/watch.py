@@ -53,6 +53,7 @@ class Watch:
     checks: Checks
     key: Sequence[str]
     rows: int = 0
+    repeats: bool = False
     _keys: KeyCheck = field(init=False)
     _values: dict[str, Counter[str]] = field(init=False)
 
@@ -83,13 +84,12 @@ class Watch:
         """How many rows have which value, for the nights to come."""
         return {name: dict(counts) for name, counts in self._values.items() if len(counts) <= MOST_VALUES}
 
-    def repeats(self, again: Callable[[], Iterable[pa.RecordBatch]]) -> bool:
-        """Tell whether a key is null or stands twice; `again` reads the key columns once more."""
+    def close(self, again: Callable[[], Iterable[pa.RecordBatch]]) -> None:
+        """Find out whether a key is null or stands twice; `again` reads the key columns once more."""
         try:
             self._keys.check(again)
         except SourceError:
-            return True
-        return False
+            self.repeats = True
 
 
 def drift(profile: Mapping[str, int], before: Sequence[Mapping[str, int]]) -> float:

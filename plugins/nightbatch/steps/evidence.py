@@ -7,14 +7,16 @@ number of parts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
 from nightbatch.core import keys
-from nightbatch.core.answers import Answers, Extras, Speakers, gather, spread, whole
+from nightbatch.core.answers import MICRO, Answers, Extras, Speakers, gather, spread, whole
 from nightbatch.core.facts import LandedFact, RunRef
 from nightbatch.core.ids import Shard
 from nightbatch.core.landed import landed_schema
@@ -24,6 +26,7 @@ from nightbatch.steps import sheets
 from nightbatch.steps.asked import Asked
 from nightbatch.steps.history import history
 from nightbatch.steps.ledger import Ledger
+from nightbatch.steps.overlap import ahead
 
 UNPUBLISHED = ("id", "text", "service_tier")
 
@@ -98,10 +101,20 @@ class Evidence:
         shards = sorted({*self.usable, *self.ours})
         return hashlib.sha256(" ".join([self.run.snapshot, *shards]).encode()).hexdigest()[:12]
 
-    def take(self, some: Round) -> None:
-        """Take in what the facts say of some requests, once their speakers are heard."""
-        self.repeats.append(some.repeats)
-        for shard in self.ours:
+    def take_whole(self) -> list[Shard]:
+        """Take in the shards of ours whose every row speaks; return the others. All speakers are heard by then."""
+        shards, others = self.speakers.shards(np.arange(len(self.asked))), []
+        for shard, fact in self.ours.items():
+            speaking = np.flatnonzero(shards == int(shard))
+            if len(speaking) != sum(fact.statuses.values()):
+                others.append(shard)
+            elif shard in self.mine:
+                self.bought[speaking] = True
+        return others
+
+    def take(self, some: Round, shards: Iterable[Shard]) -> None:
+        """Take in what shards of ours say of some requests."""
+        for shard in shards:
             bill = sheets.table(self.ledger.store, keys.landed(shard), ["id", "cost_usd"])
             rows, numbers = some.look_up(bill.column("id"))
             if shard in self.mine:
@@ -138,12 +151,17 @@ class Evidence:
         answers = Answers(self.asked.ids(part), rows, places, cost, unknown, paid, unpriced)
         return Window(part, same, answers, self.bought[same], same == own)
 
+    @cached_property
+    def _published(self) -> tuple[pa.Schema, sheets.Groups]:
+        schema = pa.schema([one for one in landed_schema(self.run.answer) if one.name not in UNPUBLISHED])
+        return schema, sheets.Groups(self.ledger.store, schema.names)
+
     def _rows(self, shards: np.ndarray, rows: np.ndarray) -> tuple[pa.Table, np.ndarray]:
         """Read of the rows that speak what is published."""
-        schema = pa.schema([one for one in landed_schema(self.run.answer) if one.name not in UNPUBLISHED])
+        schema, groups = self._published
 
         def rows_of(shard: int, wanted: np.ndarray) -> tuple[pa.Table, np.ndarray]:
-            table, at = sheets.rows(self.ledger.store, keys.landed(keys.shard(shard)), schema.names, wanted)
+            table, at = groups.rows(keys.landed(keys.shard(shard)), wanted)
             return table.select(schema.names).cast(schema), at
 
         tables, places = gather(shards, rows, rows_of)
@@ -151,8 +169,13 @@ class Evidence:
 
     def _paid(self) -> int:
         """Sum what was paid for this partition, whether it is still asked or not."""
-        tables = (sheets.table(self.ledger.store, keys.landed(shard), ["cost_usd"]) for shard in self.ours)
-        return sum(int(whole(table.column("cost_usd")).sum()) for table in tables)
+        return sum(self._paid_for(shard, fact) for shard, fact in self.ours.items())
+
+    def _paid_for(self, shard: Shard, fact: LandedFact) -> int:
+        """Read from the fact what a shard has cost, or from its rows where some of them have no price."""
+        if fact.cost_usd is not None:
+            return int(Decimal(fact.cost_usd) * MICRO)
+        return int(whole(sheets.table(self.ledger.store, keys.landed(shard), ["cost_usd"]).column("cost_usd")).sum())
 
 
 def evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
@@ -169,8 +192,11 @@ def evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
     bought, used = (np.zeros(len(asked), dtype=bool) for _ in range(2))
     made = Evidence(run, ledger, usable, ours, mine, asked, Speakers(len(asked)), bought, used)
     for span, some in asked.rounds():
-        made.speakers.hear(some, past.entries(usable, span))
-        made.take(some)
+        made.speakers.hear(some, ahead(past.entries(usable, span)))
+        made.repeats.append(some.repeats)
+    if others := made.take_whole():
+        for _, some in asked.rounds():
+            made.take(some, others)
     return made
 
 

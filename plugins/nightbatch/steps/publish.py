@@ -22,7 +22,7 @@ from nightbatch.core.checks import Checks
 from nightbatch.core.errors import Absent, RunFailed, StoreError
 from nightbatch.core.facts import RunRef
 from nightbatch.core.outcome import Status, commonest
-from nightbatch.core.output import Join
+from nightbatch.core.output import REQUEST_ID, Join
 from nightbatch.core.ports import Store, Table
 from nightbatch.core.run import Run
 from nightbatch.core.watch import Finding, Watch, judge, require_sound
@@ -53,7 +53,7 @@ def publish(
         require_enough(ref, join.by_status, join.errors)
         reach("files uploaded")
         stack.enter_context(lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds))
-        findings = _judge(run, ledger, watch, join, shelf)
+        findings = _judge(run, watch, join, shelf)
         require_sound(findings)
         summary = _report(run, found, join, started, now())
         before = shelf.columns_before()
@@ -81,18 +81,14 @@ def require_enough(ref: RunRef, rows: Mapping[str, int], errors: Mapping[str, in
         )
 
 
-def _judge(run: Run, ledger: Ledger, watch: Watch, join: Join, shelf: Folder | Catalogued) -> list[Finding]:
-    parts = [keys.rows(run.snapshot, part) for part in range(run.parts)]
-    repeats = watch.repeats(
-        lambda: (rows for key in parts for rows in sheets.batches(ledger.store, key, run.key, BATCH_ROWS))
-    )
+def _judge(run: Run, watch: Watch, join: Join, shelf: Folder | Catalogued) -> list[Finding]:
     history = shelf.profiles(watch.checks.nights) if watch.profile else []
     answered = join.by_status.get(str(Status.ANSWERED), 0)
-    return judge(watch, expected=run.rows, answered=answered, repeats=repeats, history=history)
+    return judge(watch, expected=run.rows, answered=answered, repeats=watch.repeats, history=history)
 
 
-def _rows(run: Run, ledger: Ledger, part: int) -> Iterator[pa.RecordBatch]:
-    return sheets.batches(ledger.store, keys.rows(run.snapshot, part), None, BATCH_ROWS)
+def _rows(run: Run, ledger: Ledger, part: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    return sheets.batches(ledger.store, keys.rows(run.snapshot, part), columns, BATCH_ROWS)
 
 
 def _write(
@@ -104,6 +100,7 @@ def _write(
     watch.require(join.schema)
     store, schema = shelf.open(join.schema)
     made = list[sheets.Sheet]()
+    unique = [REQUEST_ID, *(run.key if len(run.key) == 1 else ())]
     folder = folder_of(run.partition)
     with Behind() as behind:
         for window in ahead(found.windows()):
@@ -111,10 +108,11 @@ def _write(
             for batch in ahead(_rows(run, ledger, window.part)):
                 if join.rows >= len(made) * FILE_ROWS:
                     key = keys.part(folder, found.name, len(made))
-                    made.append(stack.enter_context(sheets.Sheet(store, key, schema)))
+                    made.append(stack.enter_context(sheets.Sheet(store, key, schema, unique=unique)))
                 behind.do(made[-1].write, shelf.fill(watch.see(join.join(batch)), schema))
             found.close(window, join.uses)
             pa.default_memory_pool().release_unused()
+        watch.close(lambda: (rows for part in range(run.parts) for rows in _rows(run, ledger, part, run.key)))
     if not made:
         made.append(stack.enter_context(sheets.Sheet(store, keys.part(folder, found.name, 0), schema)))
     for sheet in made:

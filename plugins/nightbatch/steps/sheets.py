@@ -16,18 +16,20 @@ BATCH_BYTES, SAMPLED = 64 * 1024 * 1024, 32
 MUCH = 2
 """Of a row group, this part is much: a half."""
 GROUP_BYTES, GROUP_ROWS = 16 * 1024 * 1024, 131_072
+KEPT_BYTES = 32 * 1024 * 1024
 
 
 class Sheet:
     """A Parquet file in the making. `commit` publishes it; leaving its block without that forgets it.
 
-    `plain` is for columns whose values are all different: no dictionaries and no statistics, but of the one by which
-    the rows are `ordered`.
+    `plain` is for files whose values are all different: no dictionaries and no statistics, but of the one column by
+    which the rows are `ordered`. `unique` names columns of other files that are so: they get no dictionary.
     """
 
     def __init__(
-        self, store: Creates, key: str, schema: pa.Schema, *, plain: bool = False, ordered: str | None = None
-    ) -> None:
+        self, store: Creates, key: str, schema: pa.Schema,
+        *, plain: bool = False, ordered: str | None = None, unique: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.key, self.schema, self.rows = key, schema, 0
         self._committed, self._held = False, list[pa.Table]()
         self._upload = store.upload(key)
@@ -36,7 +38,7 @@ class Sheet:
             schema,
             compression="zstd",
             compression_level=1,
-            use_dictionary=not plain,
+            use_dictionary=False if plain else [name for name in schema.names if name not in unique],
             write_statistics=[ordered] if ordered else not plain,
         )
 
@@ -137,27 +139,48 @@ def batches(store: Reads, key: str, columns: Sequence[str] | None, size: int) ->
         yield pa.RecordBatch.from_pylist([], schema=opened.read(columns=columns).schema)
 
 
-def rows(store: Reads, key: str, columns: Sequence[str], wanted: np.ndarray) -> tuple[pa.Table, np.ndarray]:
-    """Read some columns of some rows (their numbers, rising); return them and the place of each.
+class Groups:
+    """Some columns of files, read by row group. The groups that were read last are kept, as many as KEPT_BYTES hold."""
 
-    Row groups without one are passed; one of which much is wanted stays whole, since that is cheaper than choosing.
-    """
-    opened, start, offset, tables = file(store, key), 0, 0, []
-    places = np.empty(len(wanted), dtype=np.int64)
-    for group in range(opened.num_row_groups):
-        stop = start + opened.metadata.row_group(group).num_rows
-        first, last = np.searchsorted(wanted, (start, stop))
-        if last > first:
-            read = opened.read_row_group(group, columns=columns, use_threads=False)
-            if (last - first) * MUCH >= stop - start:
-                places[first:last] = offset + wanted[first:last] - start
-            else:
-                read = read.take(pa.array(wanted[first:last] - start))
-                places[first:last] = np.arange(offset, offset + last - first)
+    def __init__(self, store: Reads, columns: Sequence[str]) -> None:
+        self._store, self._columns = store, columns
+        self._opened: tuple[str, pq.ParquetFile | None] = ("", None)
+        self._kept = dict[tuple[str, int], pa.Table]()
+
+    def rows(self, key: str, wanted: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+        """Read some rows of a file, by their numbers; return them and the place of each.
+
+        Row groups without one are passed; one of which much is wanted stays whole: that is cheaper than choosing.
+        """
+        told = self._open(key).metadata
+        counts = [told.row_group(number).num_rows for number in range(told.num_row_groups)]
+        starts = np.cumsum([0, *counts])
+        of = np.searchsorted(starts, wanted, side="right") - 1
+        offset, tables, places = 0, list[pa.Table](), np.empty(len(wanted), dtype=np.int64)
+        for number in np.flatnonzero(np.bincount(of)).tolist():
+            mine = np.flatnonzero(of == number)
+            within, read = wanted[mine] - starts[number], self._group(key, number)
+            if len(mine) * MUCH < counts[number]:
+                chosen, within = np.unique(within, return_inverse=True)
+                read = read.take(pa.array(chosen))
             tables.append(read)
+            places[mine] = within + offset
             offset += read.num_rows
-        start = stop
-    return pa.concat_tables(tables), places
+        return pa.concat_tables(tables), places
+
+    def _group(self, key: str, number: int) -> pa.Table:
+        group = self._kept.pop((key, number), None)
+        if group is None:
+            group = self._open(key).read_row_group(number, columns=self._columns, use_threads=False)
+        self._kept[key, number] = group
+        while sum(one.nbytes for one in self._kept.values()) > KEPT_BYTES:
+            del self._kept[next(iter(self._kept))]
+        return group
+
+    def _open(self, key: str) -> pq.ParquetFile:
+        if self._opened[0] != key or self._opened[1] is None:
+            self._opened = (key, file(self._store, key))
+        return self._opened[1]
 
 
 def groups(store: Reads, key: str, column: str, wanted: Callable[[Any, Any], bool]) -> Iterator[pa.Table]:
