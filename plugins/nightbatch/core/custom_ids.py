@@ -30,8 +30,9 @@ def ids_of(names: pa.Array) -> tuple[np.ndarray, pa.Array]:
     long = np.flatnonzero(np.asarray(pc.fill_null(pc.equal(pc.binary_length(names), 2 * ID_BYTES), fill_value=False)))
     some = names if len(long) == len(names) else names.take(pa.array(long))
     first, last = (int(np.frombuffer(some.buffers()[1], np.int32)[some.offset + at]) for at in (0, len(some)))
-    values = _VALUES[np.frombuffer(some.buffers()[2] or b"", np.uint8)[first:last]].reshape(-1, 2)
-    digits = (values != _NO_DIGIT).reshape(-1, 2 * ID_BYTES).all(axis=1)
-    raw = (values[:, 0] << 4 | values[:, 1]).reshape(-1, ID_BYTES)[digits]
-    buffers = [None, pa.py_buffer(np.ascontiguousarray(raw))]
-    return long[digits], pa.FixedSizeBinaryArray.from_buffers(pa.binary(ID_BYTES), len(raw), buffers)
+    values = _VALUES.take(np.frombuffer(some.buffers()[2] or b"", np.uint8)[first:last])
+    raw = (values[::2] << 4 | values[1::2]).reshape(-1, ID_BYTES)
+    odd = np.flatnonzero(values == _NO_DIGIT) // (2 * ID_BYTES)
+    if len(odd):
+        long, raw = np.delete(long, odd), np.delete(raw, odd, axis=0)
+    return long, pa.FixedSizeBinaryArray.from_buffers(pa.binary(ID_BYTES), len(raw), [None, pa.py_buffer(raw)])

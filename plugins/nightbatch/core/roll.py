@@ -24,6 +24,7 @@ class Roll:
         self._told = np.zeros(len(self.ids), dtype=bool)
         self._now = np.zeros(len(self.ids), dtype=bool)
         self._said = np.zeros(len(self.ids), dtype=np.int64)
+        self._line = np.zeros(len(self.ids), dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -51,9 +52,10 @@ class Roll:
         What an earlier reading told is neither, nor is what is unknown.
         """
         known = np.flatnonzero(places >= 0)
-        here = places[known]
-        first = np.zeros(len(known), dtype=bool)
-        first[np.unique(here, return_index=True)[1]] = True
+        here, lines = places[known], np.arange(len(known), dtype=np.int32)
+        self._line[here] = len(lines)
+        np.minimum.at(self._line, here, lines)
+        first = self._line[here] == lines
         new = first & ~self._told[here]
         again = ~new & (self._now[here] | ~first)
         self._now[here] = True
