@@ -35,17 +35,22 @@ def written(rows: int, group: int) -> MemoryStore:
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(1, 7), st.sets(st.integers(0, 39), min_size=1))
-def test_rows_are_found_at_their_places_whether_much_or_little_of_a_group_is_wanted(
-    group: int, wanted: set[int]
-) -> None:
+def test_rows_are_found_at_their_places(group: int, wanted: set[int]) -> None:
     numbers = np.array(sorted(wanted))
     table, places = sheets.Groups(written(40, group), ["word"]).rows("a.parquet", numbers)
     assert table.take(pa.array(places)).column("word").to_pylist() == [str(n) for n in sorted(wanted)]
 
 
-def test_a_group_without_a_wanted_row_is_not_read_and_one_of_little_interest_not_kept() -> None:
-    table, _ = sheets.Groups(written(40, 10), ["n"]).rows("a.parquet", np.array([3, 20, 21, 22, 23, 24]))
-    assert table.column("n").to_pylist() == [3, *range(20, 30)]
+def test_only_wanted_rows_are_kept() -> None:
+    table, places = sheets.Groups(written(40, 10), ["n"]).rows("a.parquet", np.array([24, 3, 20]))
+    assert sorted(table.column("n").to_pylist()) == [3, 20, 24]
+    assert table.take(pa.array(places)).column("n").to_pylist() == [24, 3, 20]
+
+
+def test_a_group_that_two_reads_share_is_read_once() -> None:
+    groups = sheets.Groups(written(40, 10), ["n"])
+    first, again = groups._group("a.parquet", 1), groups._group("a.parquet", 1)
+    assert again is first
 
 
 def test_rows_of_many_writes_are_one_row_group() -> None:

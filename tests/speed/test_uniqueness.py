@@ -1,4 +1,4 @@
-"""A key is checked in 8 bytes a row; what only shares a hash is no duplicate."""
+"""A key is checked in 8 bytes a row, and in none where it rises; what only shares a hash is no duplicate."""
 
 from __future__ import annotations
 
@@ -40,9 +40,29 @@ def test_repeats_are_counted_over_batches_and_columns(keys: list[tuple[int, str]
         assert f"{repeats} of {len(keys)} rows repeat" in told
 
 
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(-3, 9) | st.none(), max_size=6)), st.sampled_from([pa.int64(), pa.string()]))
+def test_repeats_of_one_column_are_counted_whether_keys_rise_or_not(
+    keys: list[list[int | None]], kind: pa.DataType
+) -> None:
+    batches = [pa.record_batch({"a": pa.array(some, pa.int64()).cast(kind)}) for some in keys]
+    told, flat = check(batches, ["a"]), [key for some in keys for key in some]
+    repeats, nulls = len(flat) - len(set(flat)), flat.count(None)
+    expected = f"{nulls} of {len(flat)} rows have a null" if nulls else f"{repeats} of {len(flat)} rows repeat"
+    assert told is None if nulls + repeats == 0 else told is not None and expected in told
+
+
+def test_keys_that_rise_take_no_memory() -> None:
+    found = KeyCheck(["a"])
+    for start in range(0, 1000, 100):
+        found.add(pa.record_batch({"a": [f"{number:04}" for number in range(start, start + 100)]}))
+    found.check(list)
+    assert not found._hashes
+
+
 def test_two_keys_with_one_hash_are_not_taken_for_one() -> None:
     found = KeyCheck(["a"])
-    rows = pa.record_batch({"a": [1, 2]})
+    rows = pa.record_batch({"a": [2, 1]})
     found.add(rows)
     found._hashes[1] = found._hashes[0]
     found.check(lambda: [rows])

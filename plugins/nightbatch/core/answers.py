@@ -5,7 +5,8 @@ Requests are known by number, the place at which they are staged; what is held o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,8 @@ from nightbatch.core.pending import Round
 
 MICRO = 10**12
 """Costs are summed as whole 10^-12 US dollars, the scale at which they land."""
+STEP = 1_000_000
+"""Requests that are looked through at a time."""
 _SETTLED = np.int32(1 << 30)
 """Above every shard's number."""
 
@@ -42,7 +45,20 @@ class Speakers:
             order = _rising(better, ranks[better])  # of two rows of one request the higher comes last
             self.ranks[numbers[order]], self.rows[numbers[order]] = ranks[order], rows[order]
 
-    def shards(self, numbers: np.ndarray) -> np.ndarray:
+    def counts(self) -> Counter[int]:
+        """Count the requests for which each shard speaks."""
+        found = Counter[int]()
+        for one in pc.value_counts(pa.array(self.ranks)).to_pylist():
+            found[one["values"] & int(_SETTLED - 1)] += one["counts"] if one["values"] >= 0 else 0
+        return found
+
+    def spoken_by(self, shards: Iterable[int]) -> Iterator[np.ndarray]:
+        """Name the requests for which one of these shards speaks, some at a time."""
+        wanted = np.array(sorted(shards), dtype=np.int32)
+        for start in range(0, self.count, STEP):
+            yield start + np.flatnonzero(np.isin(self.shards(slice(start, start + STEP)), wanted))
+
+    def shards(self, numbers: np.ndarray | slice) -> np.ndarray:
         """Return the shard that speaks for each of these requests, by its number; -1 where none has landed."""
         ranks = self.ranks[numbers]
         shards: np.ndarray = np.where(ranks < 0, ranks, ranks & (_SETTLED - 1))

@@ -103,13 +103,10 @@ class Evidence:
 
     def take_whole(self) -> list[Shard]:
         """Take in the shards of ours whose every row speaks; return the others. All speakers are heard by then."""
-        shards, others = self.speakers.shards(np.arange(len(self.asked))), []
-        for shard, fact in self.ours.items():
-            speaking = np.flatnonzero(shards == int(shard))
-            if len(speaking) != sum(fact.statuses.values()):
-                others.append(shard)
-            elif shard in self.mine:
-                self.bought[speaking] = True
+        counts = self.speakers.counts()
+        others = [shard for shard, fact in self.ours.items() if counts[int(shard)] != sum(fact.statuses.values())]
+        for numbers in self.speakers.spoken_by(int(shard) for shard in self.mine - set(others)):
+            self.bought[numbers] = True
         return others
 
     def take(self, some: Round, shards: Iterable[Shard]) -> None:

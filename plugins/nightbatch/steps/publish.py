@@ -107,16 +107,16 @@ def _write(
             join.turn(window.answers, found.used[window.same])
             for batch in ahead(_rows(run, ledger, window.part)):
                 if join.rows >= len(made) * FILE_ROWS:
+                    if made:
+                        behind.do(made[-1].close)
                     key = keys.part(folder, found.name, len(made))
                     made.append(stack.enter_context(sheets.Sheet(store, key, schema, unique=unique)))
                 behind.do(made[-1].write, shelf.fill(watch.see(join.join(batch)), schema))
             found.close(window, join.uses)
-            pa.default_memory_pool().release_unused()
         watch.close(lambda: (rows for part in range(run.parts) for rows in _rows(run, ledger, part, run.key)))
     if not made:
         made.append(stack.enter_context(sheets.Sheet(store, keys.part(folder, found.name, 0), schema)))
-    for sheet in made:
-        sheet.close()
+    made[-1].close()
     return store, join, made
 
 

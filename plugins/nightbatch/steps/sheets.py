@@ -13,10 +13,8 @@ from nightbatch.core.errors import Unreadable
 from nightbatch.core.ports import Creates, Reads, Upload
 
 BATCH_BYTES, SAMPLED = 64 * 1024 * 1024, 32
-MUCH = 2
-"""Of a row group, this part is much: a half."""
 GROUP_BYTES, GROUP_ROWS = 16 * 1024 * 1024, 131_072
-KEPT_BYTES = 32 * 1024 * 1024
+KEPT_BYTES = 16 * 1024 * 1024
 
 
 class Sheet:
@@ -148,24 +146,16 @@ class Groups:
         self._kept = dict[tuple[str, int], pa.Table]()
 
     def rows(self, key: str, wanted: np.ndarray) -> tuple[pa.Table, np.ndarray]:
-        """Read some rows of a file, by their numbers; return them and the place of each.
-
-        Row groups without one are passed; one of which much is wanted stays whole: that is cheaper than choosing.
-        """
+        """Read some rows of a file, by their numbers; return them in any order, and the place of each."""
         told = self._open(key).metadata
-        counts = [told.row_group(number).num_rows for number in range(told.num_row_groups)]
-        starts = np.cumsum([0, *counts])
+        starts = np.cumsum([0, *(told.row_group(number).num_rows for number in range(told.num_row_groups))])
         of = np.searchsorted(starts, wanted, side="right") - 1
         offset, tables, places = 0, list[pa.Table](), np.empty(len(wanted), dtype=np.int64)
         for number in np.flatnonzero(np.bincount(of)).tolist():
             mine = np.flatnonzero(of == number)
-            within, read = wanted[mine] - starts[number], self._group(key, number)
-            if len(mine) * MUCH < counts[number]:
-                chosen, within = np.unique(within, return_inverse=True)
-                read = read.take(pa.array(chosen))
-            tables.append(read)
-            places[mine] = within + offset
-            offset += read.num_rows
+            tables.append(self._group(key, number).take(pa.array(wanted[mine] - starts[number])))
+            places[mine] = np.arange(offset, offset + len(mine))
+            offset += len(mine)
         return pa.concat_tables(tables), places
 
     def _group(self, key: str, number: int) -> pa.Table:
