@@ -44,6 +44,10 @@ class Span(NamedTuple):
         """Tell which heads are in it."""
         return (found >= np.uint64(self.first)) & (found <= np.uint64(self.last))
 
+    def places(self, ids: Ids) -> np.ndarray:
+        """Return the positions of the ids that are in it."""
+        return np.arange(len(ids)) if self == ALL else np.flatnonzero(self.holds(heads(words(ids))))
+
     def meets(self, first: bytes, last: bytes) -> bool:
         """Tell whether it has something in common with all that is between two ids."""
         return int.from_bytes(first[:8]) <= self.last and int.from_bytes(last[:8]) >= self.first

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from nightbatch.core.finder import ALL, Finder, Ids, Span, heads, repeats, words
+from nightbatch.core.finder import ALL, Finder, Ids, Span, repeats
 
 ROUND = 1_000_000
 """Requests whose ids are compared at a time."""
@@ -49,7 +49,7 @@ class Round:
 
     def look_up(self, ids: Ids) -> tuple[np.ndarray, np.ndarray]:
         """Return which of these ids (by position) are of this round, and the numbers of their requests."""
-        near = None if self.span == ALL else np.flatnonzero(self.span.holds(heads(words(ids))))
+        near = None if self.span == ALL else self.span.places(ids)
         rows, places = self.finder.find(ids if near is None else ids.take(pa.array(near)))
         return rows if near is None else near[rows], self.numbers[places]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from nightbatch.core import keys
-from nightbatch.core.finder import ALL, Ids, Span, heads, spans, words
+from nightbatch.core.finder import Ids, Span, spans
 from nightbatch.core.pending import ROUND, Round
 from nightbatch.core.ports import Reads
 from nightbatch.core.run import Run
@@ -51,13 +51,9 @@ class Asked:
             numbers, ids = list[np.ndarray](), list[pa.Array]()
             for part, start in enumerate(self.starts[:-1].tolist()):
                 some = self.ids(part)
-                if span == ALL:
-                    numbers.append(np.arange(start, start + len(some), dtype=np.int32))
-                    ids.append(some)
-                    continue
-                places = np.flatnonzero(span.holds(heads(words(some))))
+                places = span.places(some)
                 numbers.append((places + start).astype(np.int32))
-                ids.append(some.take(pa.array(places)))
+                ids.append(some if len(places) == len(some) else some.take(pa.array(places)))
             together = pa.concat_arrays([pa.array([], ID), *ids])
             yield span, Round.of(np.concatenate([np.empty(0, np.int32), *numbers]), together, span)
 
