@@ -143,7 +143,9 @@ class Groups:
     def __init__(self, store: Reads, columns: Sequence[str]) -> None:
         self._store, self._columns = store, columns
         self._opened: tuple[str, pq.ParquetFile | None] = ("", None)
-        self._kept = dict[tuple[str, int], pa.Table]()
+        self._kept = dict[tuple[str, int], tuple[pa.Table, int]]()
+        """Groups and their bytes, the one that was used last at the end."""
+        self._size = 0
 
     def rows(self, key: str, wanted: np.ndarray) -> tuple[pa.Table, np.ndarray]:
         """Read some rows of a file, by their numbers; return them in any order, and the place of each."""
@@ -159,13 +161,15 @@ class Groups:
         return pa.concat_tables(tables), places
 
     def _group(self, key: str, number: int) -> pa.Table:
-        group = self._kept.pop((key, number), None)
-        if group is None:
+        kept = self._kept.pop((key, number), None)
+        if kept is None:
             group = self._open(key).read_row_group(number, columns=self._columns, use_threads=False)
-        self._kept[key, number] = group
-        while sum(one.nbytes for one in self._kept.values()) > KEPT_BYTES:
-            del self._kept[next(iter(self._kept))]
-        return group
+            kept = (group, group.nbytes)
+            self._size += kept[1]
+        self._kept[key, number] = kept
+        while self._size > KEPT_BYTES:
+            self._size -= self._kept.pop(next(iter(self._kept)))[1]
+        return kept[0]
 
     def _open(self, key: str) -> pq.ParquetFile:
         if self._opened[0] != key or self._opened[1] is None:
