@@ -60,6 +60,13 @@ def test_keys_that_rise_take_no_memory() -> None:
     assert not found._hashes
 
 
+def test_rising_keys_need_no_python_value() -> None:
+    unreadable = pa.array([b"\xff", b"\xfe\x01", b"\xff\xff"], pa.binary()).view(pa.string())
+    instants = pa.array([1, 2, 2**60 + 1], pa.timestamp("ns"))
+    assert check([pa.record_batch({"a": unreadable.slice(1)})], ["a"]) is None
+    assert check([pa.record_batch({"a": instants})], ["a"]) is None
+
+
 def test_two_keys_with_one_hash_are_not_taken_for_one() -> None:
     found = KeyCheck(["a"])
     rows = pa.record_batch({"a": [2, 1]})

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from nightbatch.core.arrow_types import Shape, arrow_type
 from nightbatch.core.bulk import Bulk, Parsed
 from nightbatch.core.errors import AnswerTypeError
-from nightbatch.core.schema import api_schema
+from nightbatch.core.schema import api_schema, definitions_of
 
 _decoder = msgspec.json.Decoder()
 _UNFIT = (pa.ArrowException, OverflowError, ValueError, TypeError)
@@ -137,8 +137,7 @@ class AnswerType:
     @cached_property
     def _typed(self) -> tuple[pa.DataType, Shape]:
         schema = self.schema or {}
-        definitions = schema.get("$defs") or schema.get("definitions") or {}
-        return arrow_type(schema, definitions)
+        return arrow_type(schema, definitions_of(schema))
 
     @cached_property
     def _bulk(self) -> Bulk | None:

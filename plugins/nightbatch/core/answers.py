@@ -115,9 +115,7 @@ def gather(
     `rows_of` reads rows of a shard, by their numbers, and returns a table and the place of each in it.
     """
     places, offset, tables = np.full(len(shards), -1, dtype=np.int64), 0, []
-    for shard in sorted(pc.unique(pa.array(shards)).to_pylist()):
-        if shard < 0:
-            continue
+    for shard in sorted(pc.unique(pa.array(shards[shards >= 0])).to_pylist()):
         mine = np.flatnonzero(shards == shard)
         table, at = rows_of(shard, rows[mine])
         tables.append(table)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json
 
-from nightbatch.core.schema import resolve
+from nightbatch.core.schema import definitions_of, resolve
 
 Check = Callable[[Any], np.ndarray]
 """Tells which values of an array keep a schema's rules; a null keeps none."""
@@ -47,7 +47,7 @@ class Bulk:
     def of(cls, schema: Mapping[str, Any], kind: pa.DataType) -> Bulk | None:
         """Return a reader; None for a schema with a rule that has no kernel."""
         try:
-            return cls(kind, _check(schema, schema.get("$defs") or schema.get("definitions") or {}))
+            return cls(kind, _check(schema, definitions_of(schema)))
         except _NoKernelError:
             return None
 

@@ -64,7 +64,7 @@ ALL = Span(0, 2**64 - 1)
 
 
 class Finder:
-    """The ids that are looked for. 16 to 32 bytes each, beside the ids themselves.
+    """The ids that are looked for. 10 to 18 bytes each, beside the ids themselves.
 
     twice: an id stands more than once among them; then nothing can be found.
     """

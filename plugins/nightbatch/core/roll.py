@@ -15,7 +15,7 @@ UNKNOWN = -1
 
 
 class Roll:
-    """The requests of a shard, by their place in it. About 80 bytes each."""
+    """The requests of a shard, by their place in it. About 50 bytes each."""
 
     def __init__(self, ids: pa.Array | pa.ChunkedArray | Iterable[bytes]) -> None:
         whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids

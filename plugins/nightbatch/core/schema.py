@@ -35,7 +35,7 @@ class _Count:
 
 def api_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema that goes on the wire, or say which part of it the API would refuse."""
-    count = _Count(definitions=schema.get("$defs") or schema.get("definitions") or {})
+    count = _Count(definitions=definitions_of(schema))
     root = resolve(schema, count.definitions)
     if not isinstance(root, Mapping) or root.get("type") != "object" or not root.get("properties"):
         raise AnswerTypeError("answer_schema: the root must be an object with at least one property.")
@@ -50,6 +50,11 @@ def api_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     if count.unions > MAX_UNIONS:
         raise AnswerTypeError(f"answer_schema: {count.unions} properties with union types; the API takes {MAX_UNIONS}.")
     return cleaned
+
+
+def definitions_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a schema's `$ref`s may name."""
+    return schema.get("$defs") or schema.get("definitions") or {}
 
 
 def resolve(schema: Any, definitions: Mapping[str, Any]) -> Any:

@@ -21,7 +21,7 @@ from nightbatch.core.repair import raw
 
 MOST_COMPARED = 1_000_000
 """Rows with repeated hashes beyond which chance is ruled out, and none is compared."""
-_ORDERED = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string, pa.types.is_temporal)
+_ORDERED = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string, pa.types.is_date, pa.types.is_timestamp)
 _encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 
 
@@ -54,7 +54,7 @@ class KeyCheck:
             return False
         if self._last is not None and not pc.less(self._last, keys[0]).as_py():
             return False
-        self._last = pa.scalar(keys[-1].as_py(), keys.type)
+        self._last = keys[-1]
         return pc.all(pc.less(keys[:-1], keys[1:])).as_py() is not False
 
     def _hash(self, rows: pa.RecordBatch) -> None:
