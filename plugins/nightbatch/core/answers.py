@@ -42,7 +42,7 @@ class Speakers:
             shards, rows, final = (np.asarray(table.column(name))[found] for name in ("shard", "row", "settled"))
             ranks = shards + final * _SETTLED
             better = np.flatnonzero(ranks > self.ranks[numbers])
-            order = _rising(better, ranks[better])  # of two rows of one request the higher comes last
+            order = better[np.argsort(ranks[better], kind="stable")]  # of two rows of one request the higher comes last
             self.ranks[numbers[order]], self.rows[numbers[order]] = ranks[order], rows[order]
 
     def counts(self) -> Counter[int]:
@@ -122,11 +122,6 @@ def gather(
         places[mine] = offset + at
         offset += table.num_rows
     return tables, places
-
-
-def _rising(places: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """Sort places; often there is nothing to sort, since all come from one shard."""
-    return places if len(by) and by.min() == by.max() else places[np.argsort(by, kind="stable")]
 
 
 def spread(costs: pa.ChunkedArray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

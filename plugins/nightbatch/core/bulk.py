@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pyarrow import json
 
 from nightbatch.core.schema import definitions_of, resolve
+from nightbatch.core.wire import read
 
 Check = Callable[[Any], np.ndarray]
 """Tells which values of an array keep a schema's rules; a null keeps none."""
@@ -61,17 +62,13 @@ class Bulk:
         some = texts if pc.all(which).as_py() else texts.filter(which)
         joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(some)], pa.int32()), some), "\n")
         block = joined[0].as_buffer()
-        read = json.ReadOptions(use_threads=False, block_size=block.size + 1)
         options = json.ParseOptions(explicit_schema=pa.schema(list(self.kind)), unexpected_field_behavior="error")
-        try:
-            table = json.read_json(pa.BufferReader(block), read, options)
-            table.validate(full=True)
-        except (pa.ArrowException, ValueError):
+        values = read(block, options)
+        if values is None or len(values) != len(some):
             return None
-        if table.num_rows != len(some) or not np.frombuffer(block, np.uint8).all():  # a NUL ends the JSON reader's work
+        if not np.frombuffer(block, np.uint8).all():  # a NUL ends the JSON reader's work
             return None
-        columns = [column.combine_chunks() for column in table.select(self.kind.names).columns]
-        return Parsed(pa.StructArray.from_arrays(columns, fields=list(self.kind)), np.asarray(which))
+        return Parsed(values, np.asarray(which))
 
 
 class _NoKernelError(Exception):

@@ -71,10 +71,11 @@ class Landing:
         rest = decode(easy.rest if easy else picked.block)
         if easy is None:
             return self._judged(rest)
+        places = self.roll.places(easy.names)
         spoken = self.roll.places([line.custom_id for line in rest if line is not None])
-        if len(spoken) and np.isin(spoken[spoken >= 0], self.roll.places(easy.names)).any():
+        if np.isin(spoken[spoken >= 0], places).any():
             return self._judged(decode(picked.block))  # of two that differ the first one counts
-        rows = self._plain(easy)
+        rows = self._plain(easy, places)
         return pa.concat_batches([rows, self._judged(rest)]) if rest else rows
 
     def gap(self, counts: Mapping[str, int]) -> str | None:
@@ -105,8 +106,8 @@ class Landing:
                 self.errors[one.error] += 1
         return self._batch(ids, made)
 
-    def _plain(self, easy: Plain) -> pa.RecordBatch:
-        new, places = self._call(easy.names, lambda line: int(easy.said[line]))
+    def _plain(self, easy: Plain, named: np.ndarray) -> pa.RecordBatch:
+        new, places = self._call(named, lambda line: int(easy.said[line]))
         self.roll.note(places, easy.said[new])
         if len(new):
             self.kinds["succeeded"] += len(new)
@@ -116,17 +117,15 @@ class Landing:
     def _judged(self, decoded: Sequence[Line | None]) -> pa.RecordBatch:
         lines = [line for line in decoded if line is not None]
         self._count(garbled=len(decoded) - len(lines))
-        new, places = self._call(
-            [line.custom_id for line in lines], lambda at: judge(lines[at].result, self.answer).said
-        )
+        named = self.roll.places([line.custom_id for line in lines])
+        new, places = self._call(named, lambda at: judge(lines[at].result, self.answer).said)
         judged = [judge(lines[at].result, self.answer) for at in new.tolist()]
         self.roll.note(places, np.array([one.said for one in judged], dtype=np.int64))
         self.kinds.update(lines[at].result.type for at in new.tolist())
         return self.rows(self.roll.ids.take(pa.array(places)), judged)
 
-    def _call(self, names: Sequence[str] | pa.Array, said: Callable[[int], int]) -> tuple[np.ndarray, np.ndarray]:
+    def _call(self, places: np.ndarray, said: Callable[[int], int]) -> tuple[np.ndarray, np.ndarray]:
         """Find which lines speak of a request for the first time, and its place; count those that are odd."""
-        places = self.roll.places(names)
         self._count(unknown=int((places < 0).sum()))
         new, again = self.roll.call(places)
         firsts = dict(zip(places[new].tolist(), new.tolist(), strict=True)) if len(again) else {}

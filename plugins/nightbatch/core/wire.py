@@ -50,16 +50,21 @@ class Scan:
 
 def scan(block: bytes) -> Scan:
     """Read a block of whole lines. Holds no lock of Python's while it reads."""
-    options = json.ReadOptions(use_threads=False, block_size=len(block) + 1)
+    rows = read(pa.py_buffer(block), _PARSE)
+    ends = block.count(b"\n") + (not block.endswith(b"\n"))
+    return Scan(block, rows if rows is not None and len(rows) == ends else None)
+
+
+def read(block: pa.Buffer, parse: json.ParseOptions) -> pa.StructArray | None:
+    """Read JSON values, a row each; None where Arrow does not take them."""
+    options = json.ReadOptions(use_threads=False, block_size=block.size + 1)
     try:
-        table = json.read_json(pa.BufferReader(block), options, _PARSE)
+        table = json.read_json(pa.BufferReader(block), options, parse)
         table.validate(full=True)
     except (pa.ArrowException, ValueError):
-        return Scan(block, None)
-    ends = block.count(b"\n") + (not block.endswith(b"\n"))
+        return None
     rows = table.combine_chunks().to_struct_array()
-    whole = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
-    return Scan(block, whole if len(whole) == ends else None)
+    return rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
 
 
 def part(rows: pa.StructArray, *names: str) -> pa.Array:
