@@ -104,10 +104,10 @@ def test_a_column_may_have_the_name_of_a_function_of_jinja(name: str) -> None:
     for text in (f"{{{{ {name} }}}}!", f"{{% if n %}}{{{{ {name} }}}}!{{% endif %}}"):
         template = Template(text)
         assert name in template.columns
-        assert list(template.render(batch)) == ["long!"]
+        assert template.render(batch).to_pylist() == ["long!"]
 
 
 def test_functions_of_jinja_are_no_columns_where_they_are_called() -> None:
     template = Template("{% for i in range(n) %}{{ loop.index }} {% endfor %}{{ none }}{{ true }}")
     assert template.columns == ("n",)
-    assert list(template.render(pa.record_batch({"n": [2]}))) == ["1 2 true"]
+    assert template.render(pa.record_batch({"n": [2]})).to_pylist() == ["1 2 true"]

@@ -12,7 +12,8 @@ import pytest
 from nightbatch.core.canary import ROWS, all_rejected, representative
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.pending import Pending, shards
-from nightbatch.core.request import BODY_HEAD, BODY_TAIL, body_bytes, encode_contents, frame, shared_params
+from nightbatch.core.quoting import quoted
+from nightbatch.core.request import BODY_HEAD, BODY_TAIL, body_bytes, frame, shared_params
 from nightbatch.core.staging import Stager
 from nightbatch.core.template import Template
 
@@ -22,7 +23,8 @@ def shared(**more: Any) -> dict[str, Any]:
 
 
 def ids(rows: pa.RecordBatch, template: str = "{{ a }}", **more: Any) -> list[bytes]:
-    staged = Stager(Template(template), frame(shared(**more)), 10_000).stage(rows, {})
+    stager = Stager(Template(template), frame(shared(**more)), 10_000)
+    staged = stager.stage(stager.encode(rows), {})
     named: list[bytes] = staged.requests.column("id").take(staged.numbers).to_pylist()
     return named
 
@@ -42,21 +44,22 @@ def test_the_order_of_parameters_does_not_matter_and_their_values_do() -> None:
 
 def test_caching_changes_the_price_and_not_the_name() -> None:
     plain, cached = (frame(shared(), system="Be brief.", cache=cache) for cache in (False, True))
-    content = encode_contents(["x"])[0]
-    assert plain.request_ids([content]) == cached.request_ids([content])
+    content = b'"x"'
+    assert plain.request_id(content) == cached.request_id(content)
     assert cached.params(content)["system"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
 
 
 def test_what_is_sent_is_what_was_named() -> None:
-    params = frame(shared(temperature=1), system="Be brief.").params(encode_contents(["a “b” \n\x00"])[0])
+    content = quoted(pa.array(["a “b” \n\x00"], pa.large_string()))[0].as_py()
+    params = frame(shared(temperature=1), system="Be brief.").params(content)
     assert params["messages"] == [{"content": "a “b” \n\x00", "role": "user"}]
     assert (params["model"], params["max_tokens"], params["temperature"]) == ("claude-haiku-4-5", 9, 1)
 
 
 def test_bodies_are_counted_to_the_byte() -> None:
     made = frame(shared())
-    contents = encode_contents(["one", "zwölf"])
-    items = [f'{{"custom_id":"{i.hex()}","params":'.encode() for i in made.request_ids(contents)]
+    contents = [b'"one"', '"zwölf"'.encode()]
+    items = [f'{{"custom_id":"{made.request_id(one).hex()}","params":'.encode() for one in contents]
     whole = BODY_HEAD + b",".join(
         head + json.dumps(made.params(content), separators=(",", ":"), ensure_ascii=False).encode() + b"}"
         for head, content in zip(items, contents, strict=True)

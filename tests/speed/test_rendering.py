@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightbatch.core.custom_ids import custom_ids
-from nightbatch.core.request import encode_contents, frame
+from nightbatch.core.quoting import quoted
+from nightbatch.core.request import frame
 from nightbatch.core.staging import EMPTY, TOO_LARGE, Stager
 from nightbatch.core.template import Template
 
@@ -50,23 +51,34 @@ def test_a_template_of_plain_substitutions_renders_as_its_compiled_form(
     plain = literals[0] + "".join(f"{{{{ {name} }}}}{text}" for name, text in zip(names, literals[1:], strict=False))
     compiled = plain + "{% if true %}{% endif %}"
     batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
-    assert list(Template(plain).render(batch)) == list(Template(compiled).render(batch))
+    assert Template(plain).render(batch) == Template(compiled).render(batch)
 
 
 @settings(deadline=None)
 @given(st.lists(TEXT, max_size=6))
 def test_a_body_built_in_columns_equals_one_built_item_by_item(prompts: list[str]) -> None:
-    contents = encode_contents(prompts)
-    assert [json.loads(content) for content in contents] == prompts
-    ids = FRAME.request_ids(contents)
+    column = quoted(pa.array(prompts, pa.large_string()))
+    contents = column.to_pylist()
+    assert contents == [msgspec.json.encode(prompt) for prompt in prompts]
+    ids = FRAME.request_ids(column)
     assert ids == [FRAME.request_id(content) for content in contents]
     joined = FRAME.items(pa.array(ids, pa.binary(20)), pa.array(contents, pa.large_binary()))
     assert joined.tobytes() == b"".join(b"," + FRAME.item(i, c) for i, c in zip(ids, contents, strict=True))
 
 
+def test_every_character_is_escaped_as_msgspec_does_and_in_a_slice_as_in_the_whole() -> None:
+    every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    texts = [*every, "".join(every), "", '\\"\n' * 9]
+    column = pa.array(texts, pa.large_string())
+    assert quoted(column).to_pylist() == [msgspec.json.encode(text) for text in texts]
+    assert quoted(column.slice(7, 40)).equals(quoted(column).slice(7, 40))
+    assert FRAME.request_ids(quoted(column).slice(7, 40)) == FRAME.request_ids(quoted(column))[7:47]
+    assert quoted(column.slice(0, 0)).to_pylist() == []
+
+
 def test_items_of_a_slice_are_the_slices_own() -> None:
-    contents = encode_contents(["a", "b", "c", "d"])
-    ids = FRAME.request_ids(contents)
+    contents = [b'"a"', b'"b"', b'"c"', b'"d"']
+    ids = FRAME.request_ids(pa.array(contents, pa.large_binary()))
     batch = pa.RecordBatch.from_arrays(
         [pa.array(ids, pa.binary(20)), pa.array(contents, pa.large_binary())], names=["id", "content"]
     ).slice(1, 2)
@@ -85,11 +97,11 @@ def test_a_row_is_asked_once_in_its_part_and_a_problem_is_never_asked() -> None:
     stager = Stager(Template("{{ text }}"), FRAME, max_bytes=len(FRAME.wire) + 200)
     rows = pa.record_batch({"text": ["a", "b", "a", " \n", "c" * 300]})
     seen: dict[bytes, int] = {}
-    first = stager.stage(rows, seen)
+    first = stager.stage(stager.encode(rows), seen)
     assert first.requests.column("content").to_pylist() == [b'"a"', b'"b"']
     assert first.requests.column("size").to_pylist() == [3, 3]
     assert first.problems.to_pylist() == [None, None, None, EMPTY, TOO_LARGE]
     assert first.numbers.to_pylist() == [0, 1, 0, None, None]
-    again = stager.stage(rows, seen)
+    again = stager.stage(stager.encode(rows), seen)
     assert again.numbers == first.numbers
     assert again.requests.num_rows == 0

@@ -12,16 +12,17 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.core.custom_ids import custom_ids
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.ids import ID_BYTES, RequestId
+from nightbatch.core.quoting import buffer
 
 SUFFIX = b',"role":"user"}]}'
 _ITEM_HEAD, _ITEM_MIDDLE, _ITEM_TAIL = b'{"custom_id":"', b'","params":', b"}"
@@ -56,12 +57,14 @@ class Frame:
         state.update(SUFFIX)
         return RequestId(state.digest()[:ID_BYTES])
 
-    def request_ids(self, contents: Iterable[bytes]) -> list[bytes]:
-        """Name many requests; the same as `request_id` for each."""
+    def request_ids(self, contents: pa.Array) -> list[bytes]:
+        """Name many requests (large_binary); the same as `request_id` for each."""
         copy, names = self._state.copy, []
-        for content in contents:
+        data, starts = buffer(contents)
+        for begin, end in pairwise(starts.tolist()):
             state = copy()
-            state.update(content + SUFFIX)
+            state.update(data[begin:end])
+            state.update(SUFFIX)
             names.append(state.digest()[:ID_BYTES])
         return names
 
@@ -78,9 +81,8 @@ class Frame:
         ]  # fmt: skip
         columns = [pa.scalar(part, pa.large_binary()) if isinstance(part, bytes) else part for part in parts]
         joined = pc.binary_join_element_wise(*columns, pa.scalar(b"", pa.large_binary()))
-        _, offsets, text = joined.buffers()
-        ends = np.frombuffer(offsets, np.int64)[joined.offset : joined.offset + len(joined) + 1]
-        return memoryview(text)[int(ends[0]) : int(ends[-1])] if len(joined) else memoryview(b"")
+        data, starts = buffer(joined)
+        return data[int(starts[0]) : int(starts[-1])] if len(joined) else memoryview(b"")
 
     def params(self, content: bytes) -> dict[str, Any]:
         """Decode the params of one request, as the API will see them."""
@@ -121,11 +123,6 @@ def body_bytes(overhead: int, content_bytes: Iterable[int]) -> int:
     """Count the exact bytes of a body that holds requests with these content lengths."""
     sizes = [overhead + size for size in content_bytes]
     return len(BODY_HEAD) + len(BODY_TAIL) + sum(sizes) - (1 if sizes else 0)
-
-
-def encode_contents(prompts: Iterable[str]) -> list[bytes]:
-    """Encode each prompt as the JSON string that stands as a message's content."""
-    return list(map(msgspec.json.Encoder().encode, prompts))
 
 
 def _sorted(value: Any) -> Any:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.core import media
 from nightbatch.core.errors import InputError, SourceError
 from nightbatch.core.ids import ID_BYTES
+from nightbatch.core.quoting import quoted
 from nightbatch.core.repair import repaired
-from nightbatch.core.request import BODY_HEAD, BODY_TAIL, Frame, encode_contents
+from nightbatch.core.request import BODY_HEAD, BODY_TAIL, Frame
 from nightbatch.core.template import Template
 
 ID = pa.binary(ID_BYTES)
@@ -40,6 +42,15 @@ def no_fetch(addresses: Iterable[str]) -> Mapping[str, bytes | None]:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """One batch of rows, the content of each one's request (JSON, large_binary), and why some rows cannot be asked."""
+
+    rows: pa.RecordBatch
+    contents: pa.Array
+    problems: dict[int, str]
+
+
+@dataclass(frozen=True)
 class Staged:
     """One batch of rows: which request of its part each row asks (null where there is a problem), and those it adds."""
 
@@ -50,50 +61,54 @@ class Staged:
 
 @dataclass(frozen=True)
 class Stager:
-    """Turns rows into requests."""
+    """Turns rows into requests: `encode` needs little of Python's lock, `stage` names and numbers what it makes."""
 
     template: Template
     frame: Frame
     max_bytes: int
     fetch: Fetch = no_fetch
 
-    def stage(self, rows: pa.RecordBatch, seen: dict[bytes, int]) -> Staged:
-        """Render, encode and name the request of each row.
+    def encode(self, rows: pa.RecordBatch) -> Encoded:
+        """Render and encode what each row asks."""
+        try:
+            contents, problems = self._encoded(rows)
+        except UnicodeError:
+            contents, problems = self._repaired(rows)
+        return Encoded(rows, contents, self._too_large(contents) | problems)
+
+    def stage(self, encoded: Encoded, seen: dict[bytes, int]) -> Staged:
+        """Name the request of each row.
 
         `seen` numbers the requests of the part, and takes in those that are new. A row that cannot be asked has a
         problem instead.
         """
-        try:
-            contents, problems = self._encoded(rows)
-        except UnicodeDecodeError:
-            contents, problems = self._repaired(rows)
+        contents, problems = encoded.contents, encoded.problems
         ids, before = self.frame.request_ids(contents), len(seen)
-        problems = self._too_large(contents) | problems
         number = seen.setdefault
         numbers = [None if row in problems else number(name, len(seen)) for row, name in enumerate(ids)]
         told = [problems.get(row) for row in range(len(ids))] if problems else pa.nulls(len(ids))
         if len(seen) - before < len(ids):
             fresh = _firsts(numbers, before)
-            ids, contents = [ids[row] for row in fresh], [contents[row] for row in fresh]
+            ids, contents = [ids[row] for row in fresh], contents.take(pa.array(fresh, pa.int64()))
         return Staged(pa.array(numbers, pa.int32()), pa.array(told, pa.string()), _requests(ids, contents))
 
-    def _encoded(self, rows: pa.RecordBatch) -> tuple[list[bytes], dict[int, str]]:
+    def _encoded(self, rows: pa.RecordBatch) -> tuple[pa.Array, dict[int, str]]:
         if self.template.has_media:
             return self._media(rows)
         prompts = self.template.render(rows)
-        empty = {row: EMPTY for row, prompt in enumerate(prompts) if not prompt or prompt.isspace()}
-        return encode_contents(prompts), empty
+        empty = pc.or_(pc.equal(pc.binary_length(prompts), 0), pc.utf8_is_space(prompts))
+        return quoted(prompts), dict.fromkeys(np.flatnonzero(empty).tolist(), EMPTY)
 
-    def _repaired(self, rows: pa.RecordBatch) -> tuple[list[bytes], dict[int, str]]:
+    def _repaired(self, rows: pa.RecordBatch) -> tuple[pa.Array, dict[int, str]]:
         try:
             return self._encoded(repaired(rows))
-        except UnicodeDecodeError:
+        except UnicodeError:
             named = ", ".join(self.template.columns)
             raise SourceError(
                 f"prompt ({named}): text inside a list, struct or map is not valid UTF-8: mend it in the source."
             ) from None
 
-    def _media(self, rows: pa.RecordBatch) -> tuple[list[bytes], dict[int, str]]:
+    def _media(self, rows: pa.RecordBatch) -> tuple[pa.Array, dict[int, str]]:
         """Encode rows with images and documents; those behind addresses are fetched for all rows together."""
         cut = self.template.cut(rows)
         read = self.fetch({address for parts in cut for address in media.addresses(parts)})
@@ -107,11 +122,11 @@ class Stager:
             else:
                 if not any(isinstance(part, media.Piece) or part.strip() for part in parts):
                     problems[row] = EMPTY
-        return contents, problems
+        return pa.array(contents, pa.large_binary()), problems
 
-    def _too_large(self, contents: Sequence[bytes]) -> dict[int, str]:
+    def _too_large(self, contents: pa.Array) -> dict[int, str]:
         room = self.max_bytes - len(BODY_HEAD) - len(BODY_TAIL) - self.frame.item_overhead
-        return {row: TOO_LARGE for row, content in enumerate(contents) if len(content) > room}
+        return dict.fromkeys(np.flatnonzero(pc.greater(pc.binary_length(contents), room)).tolist(), TOO_LARGE)
 
 
 def _firsts(numbers: Sequence[int | None], before: int) -> list[int]:
@@ -123,10 +138,9 @@ def _firsts(numbers: Sequence[int | None], before: int) -> list[int]:
     return list(firsts.values())
 
 
-def _requests(ids: list[bytes], contents: list[bytes]) -> pa.RecordBatch:
-    encoded = pa.array(contents, pa.large_binary())
-    sizes = pc.binary_length(encoded).cast(pa.int32())
-    return pa.RecordBatch.from_arrays([pa.array(ids, ID), encoded, sizes], schema=REQUESTS)
+def _requests(ids: list[bytes], contents: pa.Array) -> pa.RecordBatch:
+    sizes = pc.binary_length(contents).cast(pa.int32())
+    return pa.RecordBatch.from_arrays([pa.array(ids, ID), contents, sizes], schema=REQUESTS)
 
 
 def rows_schema(source: pa.Schema, kept: Sequence[str]) -> pa.Schema:

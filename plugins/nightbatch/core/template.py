@@ -74,11 +74,16 @@ class Template:
                     f"Write image({name}) or document({name}) if that is what it holds."
                 )
 
-    def render(self, rows: pa.RecordBatch) -> Sequence[str]:
-        """Render one prompt for each row."""
-        if self._pieces is not None:
-            return self._join(rows)
-        return list(self._evaluate(rows))
+    def render(self, rows: pa.RecordBatch) -> pa.Array:
+        """Render one prompt (large_string) for each row. Raises UnicodeError where text is not valid UTF-8."""
+        if self._pieces is None:
+            return pa.array(self._evaluate(rows), pa.large_string(), size=rows.num_rows)
+        joined = self._join(self._pieces, rows)
+        try:
+            joined.validate(full=True)
+        except pa.ArrowInvalid:
+            raise UnicodeError from None
+        return joined
 
     @cached_property
     def _pieces(self) -> list[str] | None:
@@ -88,16 +93,14 @@ class Template:
         pieces = _PLAIN.split(self.text)
         return pieces if set(pieces[1::2]) <= set(self.columns) else None
 
-    def _join(self, rows: pa.RecordBatch) -> list[str]:
-        pieces = self._pieces or []
+    def _join(self, pieces: Sequence[str], rows: pa.RecordBatch) -> pa.Array:
+        if len(pieces) == 1:
+            return pa.repeat(pa.scalar(pieces[0], pa.large_string()), rows.num_rows)
         parts: list[Any] = [
             printed(rows.column(piece)) if index % 2 else pa.scalar(piece, pa.large_string())
             for index, piece in enumerate(pieces)
         ]
-        if len(parts) == 1:
-            return [pieces[0]] * rows.num_rows
-        joined: list[str] = pc.binary_join_element_wise(*parts, pa.scalar("", pa.large_string())).to_pylist()
-        return joined
+        return pc.binary_join_element_wise(*parts, pa.scalar("", pa.large_string()))
 
     def cut(self, rows: pa.RecordBatch) -> list[list[str | media.Piece]]:
         """Render one prompt for each row, as texts, images and documents in turn."""

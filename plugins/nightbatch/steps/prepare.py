@@ -22,13 +22,13 @@ from nightbatch.core.output import OURS
 from nightbatch.core.ports import Entry, Store
 from nightbatch.core.request import Frame, frame, shared_params
 from nightbatch.core.run import Run, question_name, snapshot_name
-from nightbatch.core.staging import PROBLEM, REQUEST, REQUESTS, Fetch, Stager, no_fetch, rows_schema
+from nightbatch.core.staging import PROBLEM, REQUEST, REQUESTS, Encoded, Fetch, Stager, no_fetch, rows_schema
 from nightbatch.core.template import Template
 from nightbatch.core.uniqueness import KeyCheck
 from nightbatch.core.watch import Watch
 from nightbatch.steps import sheets
 from nightbatch.steps.failpoints import reach
-from nightbatch.steps.overlap import Behind, ahead
+from nightbatch.steps.overlap import Behind, ahead, beside
 from nightbatch.steps.prices import prices
 from nightbatch.steps.source import BATCH_ROWS, Source, check_unchanged, common_schema, parquet_files, read
 
@@ -146,27 +146,26 @@ def _stage(
     source: Source, state: Store, stager: Stager, enrichment: Enrichment, name: Snapshot
 ) -> tuple[int, int, int]:
     """Write rows and requests part by part; return the counts of parts, rows and requests."""
-    key_check, rows, requests = KeyCheck(list(enrichment.key)), 0, 0
-    parts = 0
-    for part in _parts(_sliced(ahead(read(source, enrichment.limit)), stager)):
-        with ExitStack() as stack:
+    key_check, rows, requests, parts = KeyCheck(list(enrichment.key)), 0, 0, 0
+    with ExitStack() as stack, Behind() as behind:
+        for part in _parts(beside(stager.encode, _sliced(ahead(read(source, enrichment.limit)), stager))):
             row_sheet, request_sheet = (
                 stack.enter_context(sheets.Sheet(state, key(name, parts), schema, plain=True))
                 for key, schema in ((keys.rows, rows_schema(source.schema, enrichment.kept)), (keys.requests, REQUESTS))
             )
-            behind = stack.enter_context(Behind())
             seen = dict[bytes, int]()
-            for batch in part:
-                key_check.add(batch)
-                staged = stager.stage(batch, seen)
-                kept = [*(batch.column(column) for column in enrichment.kept), staged.numbers, staged.problems]
+            for encoded in part:
+                key_check.add(encoded.rows)
+                staged = stager.stage(encoded, seen)
+                kept = [*(encoded.rows.column(column) for column in enrichment.kept), staged.numbers, staged.problems]
                 behind.do(row_sheet.write, pa.RecordBatch.from_arrays(kept, schema=row_sheet.schema))
                 behind.do(request_sheet.write, staged.requests)
+                rows += encoded.rows.num_rows
             for sheet in (row_sheet, request_sheet):
                 behind.do(sheet.close)
                 behind.do(sheet.commit)
                 behind.do(reach, "part of the snapshot written")
-        rows, requests, parts = rows + row_sheet.rows, requests + request_sheet.rows, parts + 1
+            parts, requests = parts + 1, requests + len(seen)
     key_check.check(lambda: _staged_rows(state, name, parts, list(enrichment.key)))
     return parts, rows, requests
 
@@ -183,16 +182,17 @@ def _sliced(batches: Iterator[pa.RecordBatch], stager: Stager) -> Iterator[pa.Re
         yield from (batch.slice(at, step) for at in range(0, max(1, batch.num_rows), step))
 
 
-def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatch]]:
+def _parts(batches: Iterator[Encoded]) -> Iterator[Iterator[Encoded]]:
     """Cut a stream of batches into parts of about PART_ROWS rows; each part must be read before the next."""
     first = next(batches, None)
     while first is not None:
-        rest: list[pa.RecordBatch | None] = [first]
+        rest: list[Encoded | None] = [first]
 
-        def part(rest: list[pa.RecordBatch | None] = rest) -> Iterator[pa.RecordBatch]:
-            rows = size = 0
-            while rest[0] is not None and rows < PART_ROWS and size < PART_BYTES:
-                rows, size = rows + rest[0].num_rows, size + rest[0].nbytes
+        def part(rest: list[Encoded | None] = rest) -> Iterator[Encoded]:
+            count = size = 0
+            while rest[0] is not None and count < PART_ROWS and size < PART_BYTES:
+                rows = rest[0].rows
+                count, size = count + rows.num_rows, size + rows.nbytes
                 yield rest[0]
                 rest[0] = next(batches, None)
 

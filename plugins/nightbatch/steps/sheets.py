@@ -109,7 +109,7 @@ def file(store: Reads, key: str) -> pq.ParquetFile:
         raise Unreadable(told) from None
 
 
-def rows_within(opened: pq.ParquetFile, columns: Sequence[str] | None, most: int) -> int:
+def rows_within(opened: pq.ParquetFile, columns: Sequence[str] | None, most: int, most_bytes: int = BATCH_BYTES) -> int:
     """Return how many rows to read at a time, at most so many: fewer where the rows are large."""
     groups = [opened.metadata.row_group(number) for number in range(min(opened.num_row_groups, SAMPLED))]
     chunks = (group.column(place) for group in groups for place in range(group.num_columns))
@@ -119,7 +119,7 @@ def rows_within(opened: pq.ParquetFile, columns: Sequence[str] | None, most: int
         if columns is None or chunk.path_in_schema.split(".")[0] in columns
     )
     rows = sum(group.num_rows for group in groups)
-    return max(1, min(most, BATCH_BYTES * rows // max(1, size))) if rows else most
+    return max(1, min(most, most_bytes * rows // max(1, size))) if rows else most
 
 
 def table(store: Reads, key: str, columns: Sequence[str] | None = None) -> pa.Table:

@@ -22,7 +22,7 @@ from nightbatch.core.staging import unify
 from nightbatch.core.template import Template
 from nightbatch.steps import sheets
 
-BATCH_ROWS = 8_192
+BATCH_ROWS, BATCH_BYTES = 8_192, 4 * 1024 * 1024
 AHEAD, SMALL = 8, 4 * 1024 * 1024
 _NETWORK = ("AWS Error", "curlCode", "NETWORK_CONNECTION", "timed out")
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -75,7 +75,7 @@ def read(source: Source, limit: int | None) -> Iterator[pa.RecordBatch]:
     yield pa.RecordBatch.from_pylist([], schema=source.schema)
     for entry, opened in _opened(source.store, source.files):
         names = [name for name in source.schema.names if name in opened.schema_arrow.names]
-        rows = sheets.rows_within(opened, names, BATCH_ROWS)
+        rows = sheets.rows_within(opened, names, BATCH_ROWS, BATCH_BYTES)
         with _telling(entry.key):
             for batch in opened.iter_batches(batch_size=rows, columns=names, use_threads=False):
                 if left is not None and left <= 0:
