@@ -82,7 +82,7 @@ def landing(answer: AnswerType) -> Landing:
 
 
 def told(one: Landing, scanned: list[Scan]) -> dict[str, Any]:
-    rows = pa.Table.from_batches([one.take(pick(each).parse(one.answer)) for each in scanned]).to_pylist()
+    rows = pa.Table.from_batches([one.take(pick(each, one.answer)) for each in scanned]).to_pylist()
     return {
         "rows": sorted(rows, key=lambda row: row["id"]),
         "kinds": +one.kinds,
@@ -129,7 +129,7 @@ def test_one_line_that_arrow_does_not_take_costs_no_other_line_anything(odd: byt
     block = line(0, "one") + b"\n" + odd + b"\n" + line(1, "two")
     scanned = scan(block)
     assert scanned.rows is None
-    rows = landing(TEXT).take(pick(scanned))
+    rows = landing(TEXT).take(pick(scanned, TEXT))
     assert rows.column("answer").to_pylist() == ["one", "two"]
 
 

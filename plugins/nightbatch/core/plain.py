@@ -29,18 +29,14 @@ _ENDED = pa.array(
 class Pick(NamedTuple):
     """A block, and the plain messages in it (None: it could not be scanned): which lines those are, and their texts.
 
-    parsed: what came of the texts beside the main thread.
+    parsed: what came of parsing the texts; None where they are parsed one by one.
     """
 
     block: bytes
     rows: pa.StructArray | None
     lines: np.ndarray
     texts: pa.Array
-    parsed: Parsed | None = None
-
-    def parse(self, answer: AnswerType) -> Pick:
-        """Parse the texts, as far as this can go on in a thread beside."""
-        return self._replace(parsed=answer.parse(self.texts))
+    parsed: Parsed | None
 
 
 class Plain(NamedTuple):
@@ -52,14 +48,15 @@ class Plain(NamedTuple):
     rest: bytes
 
 
-def pick(scanned: Scan) -> Pick:
-    """Pick the plain messages out of a block."""
+def pick(scanned: Scan, answer: AnswerType) -> Pick:
+    """Pick the plain messages out of a block, and parse their texts as far as this can be done beside other work."""
     rows = scanned.rows
     if rows is None:
-        return Pick(scanned.block, None, np.empty(0, bool), pa.array([], pa.string()))
+        return Pick(scanned.block, None, np.empty(0, bool), pa.array([], pa.string()), None)
     lines = _plain(rows)
     rows = rows if lines.all() else rows.filter(pa.array(lines))
-    return Pick(scanned.block, rows, lines, _texts(rows))
+    texts = _texts(rows)
+    return Pick(scanned.block, rows, lines, texts, answer.parse(texts))
 
 
 def plain(picked: Pick, answer: AnswerType) -> Plain | None:

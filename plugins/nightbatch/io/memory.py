@@ -79,4 +79,4 @@ class MemoryUpload:
         return self._store.create(self._key, self._buffer.getvalue())
 
     def abort(self) -> None:
-        self._buffer = io.BytesIO()
+        self._buffer.close()

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pyarrow as pa
 
 from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete
 from nightbatch.core.facts import Bought
 from nightbatch.core.landing import Landing
-from nightbatch.core.plain import Pick, pick
 from nightbatch.core.ports import Batch, Batches
-from nightbatch.core.wire import scan
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.listing import listed
 from nightbatch.steps.overlap import beside
@@ -58,8 +55,7 @@ def _read_once(batch: Batch, landing: Landing, api: Batches, write: Write) -> No
     landing.begin()
     with api.results(batch.id) as chunks:
         reach("results opened")
-        picks = map(pick, beside(scan, blocks(chunks)))
-        for picked in beside(partial(Pick.parse, answer=landing.answer), picks):
+        for picked in beside(landing.read, blocks(chunks)):
             write(landing.take(picked))
             reach("block of results read")
 

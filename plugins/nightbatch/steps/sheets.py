@@ -31,8 +31,9 @@ class Sheet:
         self.key, self.schema, self.rows = key, schema, 0
         self._committed, self._held = False, list[pa.Table]()
         self._upload = store.upload(key)
+        self._sink = _Sink(self._upload)
         self._writer = pq.ParquetWriter(
-            pa.PythonFile(_Sink(self._upload), mode="w"),
+            pa.PythonFile(self._sink, mode="w"),
             schema,
             compression="zstd",
             compression_level=1,
@@ -66,7 +67,8 @@ class Sheet:
         return self._upload.commit()
 
     def abort(self) -> None:
-        """Forget the file."""
+        """Forget the file, and what the writer still has to say when it goes."""
+        self._sink.forgotten = True
         self._upload.abort()
 
     def __enter__(self) -> Sheet:
@@ -80,13 +82,13 @@ class Sheet:
 class _Sink:
     """An upload as the file that pyarrow writes to; closing it publishes nothing."""
 
-    closed = False
+    closed = forgotten = False
 
     def __init__(self, upload: Upload) -> None:
         self._upload, self._at = upload, 0
 
     def write(self, data: Any) -> int:
-        size = self._upload.write(bytes(data))
+        size = len(data) if self.forgotten else self._upload.write(bytes(data))
         self._at += size
         return size
 
