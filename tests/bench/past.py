@@ -58,7 +58,7 @@ def settle(root: str, settled: int) -> int:
             for shard in shards
         ]
         key = keys.index(shards[0], shards[-1], index.name(shards))
-        with sheets.Sheet(store, key, index.INDEX, plain=True, ordered="id") as sheet:
+        with sheets.Sheet(store, key, index.INDEX, sheets.Layout(plain=True, ordered="id")) as sheet:
             merged = index.merged(tables)
             for start in range(0, merged.num_rows, BATCH_ROWS):
                 sheet.write(merged.slice(start, BATCH_ROWS))
@@ -79,7 +79,7 @@ def ask(root: str, settled: int, asked: int) -> dict[str, Any]:
         some = pa.concat_arrays([old, ids(10**9 + first, SHARD // 2)])
         contents = pa.repeat(pa.scalar(b'"boiler error"', pa.large_binary()), SHARD)
         rows = pa.table([some, contents, pa.repeat(pa.scalar(14, pa.int32()), SHARD)], schema=REQUESTS)
-        with sheets.Sheet(store, keys.requests(run.snapshot, parts), REQUESTS, plain=True) as sheet:
+        with sheets.Sheet(store, keys.requests(run.snapshot, parts), REQUESTS, sheets.PLAIN) as sheet:
             sheet.write(rows)
             sheet.close()
             sheet.commit()

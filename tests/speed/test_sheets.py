@@ -93,7 +93,7 @@ def test_a_sheet_that_is_not_committed_leaves_nothing() -> None:
 
 def test_groups_of_an_ordered_column_are_passed_over_by_its_bounds() -> None:
     made, schema = store(), pa.schema([pa.field("id", ID)])
-    with sheets.Sheet(made, "ids.parquet", schema, plain=True, ordered="id") as sheet:
+    with sheets.Sheet(made, "ids.parquet", schema, sheets.Layout(plain=True, ordered="id")) as sheet:
         for head in (0, 100, 200):
             sheet.write(pa.table({"id": pa.array([bytes([head + n]) * 20 for n in range(3)], ID)}, schema=schema))
             sheet._write_group()

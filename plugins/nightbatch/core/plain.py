@@ -70,7 +70,7 @@ def plain(picked: Pick, answer: AnswerType) -> Plain | None:
         lines[lines] = answers
         rows, texts, values = rows.filter(fit), texts.filter(fit), values.filter(fit)
     rest = b"" if lines.all() else b"\n".join(compress(filter(None, block.split(b"\n")), ~lines))
-    said = np.fromiter(map(hash, texts.to_pylist()), np.int64, len(texts))
+    said = np.fromiter(map(hash, texts.cast(pa.binary()).to_pylist()), np.int64, len(texts))
     return Plain(part(rows, "custom_id"), said, _columns(rows, texts, values), rest)
 
 

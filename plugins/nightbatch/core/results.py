@@ -26,8 +26,10 @@ class Landed:
 
     @property
     def said(self) -> int:
-        """A hash of what was said; of an answer, that of its text."""
-        return hash(self.text if self.error is None else (self.status, self.error, self.text))
+        """A hash of what was said; of an answer, that of its text's bytes."""
+        if self.error is None:
+            return hash((self.text or "").encode("utf-8", "surrogatepass"))
+        return hash((self.status, self.error, self.text))
 
 
 def judge(result: Result, answer: AnswerType) -> Landed:

@@ -106,7 +106,7 @@ def compact(store: Store, landed: Sequence[Shard], most_rows: int = 2_000_000) -
 def _write(store: Store, group: list[pa.Table], covered: dict[Shard, Whose]) -> str:
     shards = sorted(covered)
     key = keys.index(shards[0], shards[-1], index.name(shards))
-    with sheets.Sheet(store, key, index.INDEX, plain=True, ordered="id") as sheet:
+    with sheets.Sheet(store, key, index.INDEX, sheets.Layout(plain=True, ordered="id")) as sheet:
         table = index.merged(group)
         for start in range(0, table.num_rows, BATCH_ROWS):
             sheet.write(table.slice(start, BATCH_ROWS))

@@ -25,6 +25,8 @@ from nightbatch.steps.prices import prices
 from nightbatch.steps.reading import Pause, read
 
 TOP_ERRORS = 3
+LAYOUT = sheets.Layout(unique=("id", "text"), group=4 * 1024 * 1024)
+"""Row groups are small, so that they are written while results come in and little is left for the end."""
 
 
 def land(shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep) -> LandedFact:
@@ -62,7 +64,7 @@ def _land(shard: Shard, bought: Bought, ledger: Ledger, api: Batches, pause: Pau
     roll = Roll(ledger.claimed(shard).column("id"))
     landing = Landing(run.answer, bought.batch, prices(), roll, run.model)
     totals = _Totals()
-    with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(run.answer)) as sheet:
+    with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(run.answer), LAYOUT) as sheet:
         with uncollected(), Behind() as behind:
             why = read(bought, landing, api, lambda rows: behind.do(totals.write, sheet, rows), pause)
         totals.write(sheet, landing.missing(why))

@@ -150,7 +150,7 @@ def _stage(
     with ExitStack() as stack, Behind() as behind:
         for part in _parts(beside(stager.encode, _sliced(ahead(read(source, enrichment.limit)), stager))):
             row_sheet, request_sheet = (
-                stack.enter_context(sheets.Sheet(state, key(name, parts), schema, plain=True))
+                stack.enter_context(sheets.Sheet(state, key(name, parts), schema, sheets.PLAIN))
                 for key, schema in ((keys.rows, rows_schema(source.schema, enrichment.kept)), (keys.requests, REQUESTS))
             )
             seen = dict[bytes, int]()

@@ -100,7 +100,7 @@ def _write(
     watch.require(join.schema)
     store, schema = shelf.open(join.schema)
     made = list[sheets.Sheet]()
-    unique = [REQUEST_ID, *(run.key if len(run.key) == 1 else ())]
+    layout = sheets.Layout(unique=[REQUEST_ID, *(run.key if len(run.key) == 1 else ())])
     folder = folder_of(run.partition)
     with Behind() as behind:
         for window in ahead(found.windows()):
@@ -110,7 +110,7 @@ def _write(
                     if made:
                         behind.do(made[-1].close)
                     key = keys.part(folder, found.name, len(made))
-                    made.append(stack.enter_context(sheets.Sheet(store, key, schema, unique=unique)))
+                    made.append(stack.enter_context(sheets.Sheet(store, key, schema, layout)))
                 behind.do(made[-1].write, shelf.fill(watch.see(join.join(batch)), schema))
             found.close(window, join.uses)
         watch.close(lambda: (rows for part in range(run.parts) for rows in _rows(run, ledger, part, run.key)))

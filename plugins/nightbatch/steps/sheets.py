@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,18 +17,28 @@ GROUP_BYTES, GROUP_ROWS = 16 * 1024 * 1024, 131_072
 KEPT_BYTES = 16 * 1024 * 1024
 
 
-class Sheet:
-    """A Parquet file in the making. `commit` publishes it; leaving its block without that forgets it.
+class Layout(NamedTuple):
+    """How a file is written: `unique` names columns whose values are all different, which get no dictionary.
 
-    `plain` is for files whose values are all different: no dictionaries and no statistics, but of the one column by
-    which the rows are `ordered`. `unique` names columns of other files that are so: they get no dictionary.
+    `plain` is for files of which that is true throughout: no dictionaries and no statistics, but of the one column by
+    which the rows are `ordered`. A row group is written once its rows take `group` bytes.
     """
 
-    def __init__(
-        self, store: Creates, key: str, schema: pa.Schema,
-        *, plain: bool = False, ordered: str | None = None, unique: Sequence[str] = (),
-    ) -> None:  # fmt: skip
+    unique: Sequence[str] = ()
+    plain: bool = False
+    ordered: str | None = None
+    group: int = GROUP_BYTES
+
+
+USUAL, PLAIN = Layout(), Layout(plain=True)
+
+
+class Sheet:
+    """A Parquet file in the making. `commit` publishes it; leaving its block without that forgets it."""
+
+    def __init__(self, store: Creates, key: str, schema: pa.Schema, layout: Layout = USUAL) -> None:
         self.key, self.schema, self.rows = key, schema, 0
+        self._group = layout.group
         self._committed, self._held = False, list[pa.Table]()
         self._upload = store.upload(key)
         self._sink = _Sink(self._upload)
@@ -37,8 +47,8 @@ class Sheet:
             schema,
             compression="zstd",
             compression_level=1,
-            use_dictionary=False if plain else [name for name in schema.names if name not in unique],
-            write_statistics=[ordered] if ordered else not plain,
+            use_dictionary=False if layout.plain else [name for name in schema.names if name not in layout.unique],
+            write_statistics=[layout.ordered] if layout.ordered else not layout.plain,
         )
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
@@ -46,7 +56,7 @@ class Sheet:
         self.rows += rows.num_rows
         self._held.append(pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows)
         size, count = (sum(getattr(one, name) for one in self._held) for name in ("nbytes", "num_rows"))
-        if size >= GROUP_BYTES or count >= GROUP_ROWS:
+        if size >= self._group or count >= GROUP_ROWS:
             self._write_group()
 
     def _write_group(self) -> None:
