@@ -113,10 +113,9 @@ def test_the_sensor_hands_the_trigger_what_it_renders_itself() -> None:
 async def test_files_without_a_marker_are_waited_for_until_none_is_added_any_more(bucket: Any) -> None:
     bucket.put_object(Key="tickets/dt=2026-01-07/part-0.parquet", Body=b"x")
     assert await fires(trigger("2026-01-07", still="3600", hours="0.0001")) == TriggerEvent({"late": True})
-    waiting = asyncio.create_task(fires(trigger("2026-01-07", still="2")))
-    await asyncio.sleep(0.5)
-    assert not waiting.done()
-    assert await asyncio.wait_for(waiting, 30) == TriggerEvent({"late": False})
+    added = bucket.put_object(Key="tickets/dt=2026-01-07/part-1.parquet", Body=b"y").last_modified
+    assert await asyncio.wait_for(fires(trigger("2026-01-07", still="2")), 60) == TriggerEvent({"late": False})
+    assert datetime.now(UTC) - added >= timedelta(seconds=2)
 
 
 NOW = datetime(2026, 11, 22, 1, tzinfo=UTC)
