@@ -32,6 +32,6 @@ def buffer(texts: pa.Array) -> tuple[memoryview, np.ndarray]:
 def _met(texts: pa.Array) -> list[int]:
     """Name the characters in some text that JSON escapes; the backslash first, since escapes bring more of them."""
     data, starts = buffer(texts)
-    found = np.frombuffer(data, np.uint8)[starts[0] : starts[-1]] if len(texts) else np.empty(0, np.uint8)
+    found = np.frombuffer(data, np.uint8)[starts[0] : starts[-1]]
     low = np.bincount(np.compress(found < _SPACE, found), minlength=_SPACE)
     return [code for code in (_BACKSLASH, _QUOTE) if (found == code).any()] + np.flatnonzero(low).tolist()

@@ -82,7 +82,7 @@ class Frame:
         columns = [pa.scalar(part, pa.large_binary()) if isinstance(part, bytes) else part for part in parts]
         joined = pc.binary_join_element_wise(*columns, pa.scalar(b"", pa.large_binary()))
         data, starts = buffer(joined)
-        return data[int(starts[0]) : int(starts[-1])] if len(joined) else memoryview(b"")
+        return data[int(starts[0]) : int(starts[-1])]
 
     def params(self, content: bytes) -> dict[str, Any]:
         """Decode the params of one request, as the API will see them."""

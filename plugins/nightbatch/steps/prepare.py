@@ -149,8 +149,9 @@ def _stage(
     key_check, rows, requests, parts = KeyCheck(list(enrichment.key)), 0, 0, 0
     with ExitStack() as stack, Behind() as behind:
         for part in _parts(beside(stager.encode, _sliced(ahead(read(source, enrichment.limit)), stager))):
+            both = stack.enter_context(ExitStack())
             row_sheet, request_sheet = (
-                stack.enter_context(sheets.Sheet(state, key(name, parts), schema, sheets.PLAIN))
+                both.enter_context(sheets.Sheet(state, key(name, parts), schema, sheets.PLAIN))
                 for key, schema in ((keys.rows, rows_schema(source.schema, enrichment.kept)), (keys.requests, REQUESTS))
             )
             seen = dict[bytes, int]()
@@ -165,6 +166,7 @@ def _stage(
                 behind.do(sheet.close)
                 behind.do(sheet.commit)
                 behind.do(reach, "part of the snapshot written")
+            behind.do(both.close)  # or what they were uploaded from would be held to the end
             parts, requests = parts + 1, requests + len(seen)
     key_check.check(lambda: _staged_rows(state, name, parts, list(enrichment.key)))
     return parts, rows, requests
