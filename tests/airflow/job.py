@@ -120,6 +120,7 @@ class Job:
         """Wait until a task that was not seen here before is in one of these states."""
 
         def there() -> Json | None:
+            self.stack.check()
             task = self.task(task_id)
             return task if task["state"] in states and task["id"] not in self._seen else None
 
@@ -170,10 +171,10 @@ class Job:
 
     def ends(self) -> str:
         """Wait for the run's end."""
-        airflow = self.stack.airflow
 
         def state() -> str:
-            now = str(airflow.run(DAG_ID, self.run_id)["state"])
+            self.stack.check()
+            now = str(self.stack.airflow.run(DAG_ID, self.run_id)["state"])
             return now if now in FINISHED else ""
 
         return until(state, f"{self.name}: the run's end")

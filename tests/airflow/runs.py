@@ -46,7 +46,7 @@ class Run:
 
     def end(self, patience: float = PATIENCE_SECONDS) -> str:
         """Block until the run has ended, and return its state."""
-        return self.stack.airflow.wait(self.dag_id, self.run_id, patience=patience)
+        return self.stack.airflow.wait(self.dag_id, self.run_id, patience=patience, watch=lambda _: self.stack.check())
 
     def ended(self) -> bool:
         """Tell whether the run has ended."""

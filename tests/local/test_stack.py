@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,10 @@ import pyarrow as pa
 import pytest
 from anthropic import Anthropic
 from botocore.exceptions import ClientError
+from sqlalchemy import create_engine, text
 
+from nightbatch.local.environment import BUSY_SECONDS
+from nightbatch.local.errors import ServiceDied
 from nightbatch.local.processes import marked
 from nightbatch.local.settings import API_KEY, BUCKET, EMULATOR, S3, Settings
 from nightbatch.local.stack import Stack
@@ -53,10 +57,30 @@ def test_an_emulator_that_was_killed_remembers_its_batches(outer: Stack) -> None
     params = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
     batch = batches.create(requests=[{"custom_id": "a", "params": params}])  # type: ignore[typeddict-item]
     outer.emulator.kill()
-    assert outer.dead() == [outer.emulator]
+    assert not outer.emulator.alive
     outer.emulator.restart()
     assert batches.retrieve(batch.id).id == batch.id
     assert outer.books()["batches"]["created"] == 1
+
+
+def test_a_part_that_ended_by_itself_is_named_and_one_that_was_killed_by_the_stack_is_not(outer: Stack) -> None:
+    outer.emulator.kill()
+    outer.check()
+    outer.emulator.restart()
+    os.kill(outer.emulator.pid, signal.SIGKILL)
+    while outer.emulator.alive:
+        time.sleep(0.02)
+    with pytest.raises(ServiceDied, match="emulator ended by itself"):
+        outer.check()
+    outer.emulator.restart()
+    outer.check()
+
+
+def test_airflow_waits_for_the_one_that_writes_its_database_instead_of_ending(tmp_path: Path) -> None:
+    url = Stack(Settings(home=tmp_path)).airflow_env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    (tmp_path / "airflow").mkdir()
+    with create_engine(url).connect() as database:
+        assert database.execute(text("PRAGMA busy_timeout")).scalar() == 1000 * BUSY_SECONDS
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from nightbatch.core.errors import NightbatchError
 from nightbatch.local.demo import print_outcome, run_nights
-from nightbatch.local.errors import ServiceDied
 from nightbatch.local.ports import free_port, is_free
 from nightbatch.local.settings import PROJECT, Settings
 from nightbatch.local.signals import ending_by_exception
@@ -62,11 +61,11 @@ def _stay(stack: Stack, console: Console) -> None:
     console.print(f"Airflow  {airflow.url}  user {airflow.user}, password {airflow.password}", highlight=False)
     console.print(f"S3       {stack.lake.url}\nBatches  {stack.emulator_url}", highlight=False)
     try:
-        while not (dead := stack.dead()):
+        while True:
+            stack.check()
             time.sleep(1)
     except SystemExit:  # being told to end is how `up` ends well
         return
-    raise ServiceDied(f"{dead[0].name} ended by itself.\n{dead[0].tail()}")
 
 
 def _ui_port(console: Console) -> int:

@@ -36,8 +36,13 @@ def run_night(stack: Stack, partition: str, console: Console) -> Json:
     stack.airflow.wait_parsed(DAG_ID)
     run_id = stack.airflow.trigger(DAG_ID, conf={"partition": partition})
     progress = Progress(console, f"{DAG_ID} {partition}")
+
+    def watch(tasks: list[Json]) -> None:
+        stack.check()
+        progress(tasks)
+
     with progress.showing():
-        state = stack.airflow.wait(DAG_ID, run_id, patience=PATIENCE_SECONDS, watch=progress)
+        state = stack.airflow.wait(DAG_ID, run_id, patience=PATIENCE_SECONDS, watch=watch)
     if state != "success":
         raise NightFailed(f"{DAG_ID} for {partition} ended as {state}.\n" + "\n".join(_failures(stack, run_id)))
     report: Json = stack.airflow.xcom(DAG_ID, run_id, REPORTER)

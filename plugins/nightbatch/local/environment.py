@@ -14,6 +14,8 @@ from nightbatch.local.settings import ACCESS_KEY, API_KEY, REGION, SECRET_KEY, S
 # A developer's own credentials, endpoints and Airflow settings must not reach a stack that plays with fake ones;
 # PYTHONDONTWRITEBYTECODE would make every process compile Airflow anew (standalone start 23 s instead of 15).
 NOT_INHERITED = ("AIRFLOW", "AWS_", "ANTHROPIC_", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+BUSY_SECONDS = 60
+"""How long a process waits while another one writes; after SQLite's own 5 s, Airflow's triggerer was seen to end."""
 USERS = {"admin": "admin", "val": "viewer"}
 
 
@@ -72,7 +74,7 @@ def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, 
             "simple_auth_manager_users": ",".join(f"{user}:{role}" for user, role in USERS.items()),
             "simple_auth_manager_passwords_file": passwords,
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
+        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout={BUSY_SECONDS}"},
         "api": {"host": LOOPBACK, "port": port, "base_url": url, "workers": 1},
         "api_auth": {"jwt_secret": secrets.token_urlsafe(64)},
         "dag_processor": {"parsing_processes": 1},

@@ -66,6 +66,8 @@ class Service:
     patience: float = 90.0
     started_at: float = 0.0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _asked: bool = field(default=False, repr=False)
+    """Whether the process was asked to end, or killed, by us."""
 
     @property
     def log(self) -> Path:
@@ -84,9 +86,14 @@ class Service:
         """Tell whether the service's own process runs."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def fell(self) -> bool:
+        """Tell whether the process has ended by itself."""
+        return self._process is not None and not self._asked and not self.alive
+
     def start(self) -> None:
         """Start the process in a session of its own: a Ctrl-C at the terminal reaches only who started it."""
-        self.started_at = time.time()
+        self.started_at, self._asked = time.time(), False
         with self._open_log() as out:
             self._process = subprocess.Popen(
                 self.argv,
@@ -125,6 +132,7 @@ class Service:
 
     def terminate(self) -> None:
         """Ask the process to end, without waiting for it."""
+        self._asked = True
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
@@ -140,6 +148,7 @@ class Service:
 
     def kill(self) -> None:
         """Kill -9 the service and all its children at once, as a machine that loses power would."""
+        self._asked = True
         sweep(self.home, self.name)
         if self._process is not None:
             self._process.wait()

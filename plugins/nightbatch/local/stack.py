@@ -10,6 +10,7 @@ from typing import Self
 
 from nightbatch.local import services
 from nightbatch.local.environment import airflow_env, connections, new_passwords, plain_env
+from nightbatch.local.errors import ServiceDied
 from nightbatch.local.home import Home
 from nightbatch.local.lake import Lake
 from nightbatch.local.ports import LOOPBACK, free_port, require_free
@@ -72,13 +73,15 @@ class Stack:
         """Return the emulator's books: what it was sent and what it would have billed."""
         return call(self.emulator_port, "GET", "/_emulator/books")
 
-    def dead(self) -> list[Service]:
-        """Return the parts that should run and do not."""
-        return [part for part in self._parts if part.name in self.settings.parts and not part.alive]
+    def check(self) -> None:
+        """Raise ServiceDied, with the end of its log, for a part that has ended by itself."""
+        for part in self._parts:
+            if part.fell:
+                raise ServiceDied(f"{part.name} ended by itself.\n{part.tail()}")
 
     def twin(self, part: Service, name: str) -> Service:
         """Describe a second instance of a part, to be started beside the first; it ends with the stack."""
-        other = replace(part, name=name, started_at=0.0, _process=None)
+        other = replace(part, name=name, started_at=0.0, _process=None, _asked=False)
         self._parts.append(other)
         return other
 
