@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from itertools import chain
+from random import Random
 
 import numpy as np
 import pyarrow as pa
@@ -63,6 +65,31 @@ def test_a_group_that_two_reads_share_is_read_once() -> None:
     groups = sheets.Groups(written(40, 10), ["n"])
     first, again = groups._group("a.parquet", 1), groups._group("a.parquet", 1)
     assert again is first
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(st.lists(st.sampled_from(["claude-haiku-4-5", "claude-sonnet-4-5", "", None]), min_size=1), min_size=1),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
+def test_repeating_words_of_many_groups_are_read_as_what_they_are(
+    groups: list[list[str | None]], encoded: bool, random: Random
+) -> None:
+    schema, made = pa.schema({"word": pa.string()}), store()
+    layout = sheets.USUAL if encoded else sheets.Layout(unique=["word"])
+    with sheets.Sheet(made, "a.parquet", schema, layout) as sheet:
+        for group in groups:
+            sheet.write(pa.table({"word": group}, schema=schema))
+            sheet._write_group()
+        sheet.close()
+        sheet.commit()
+    words = list(chain.from_iterable(groups))
+    wanted = random.sample(range(len(words)), random.randint(1, len(words)))
+    table, places = sheets.Groups(made, ["word"], ["word"]).rows("a.parquet", np.array(wanted))
+    assert pa.types.is_dictionary(table.schema.field("word").type)
+    read = table.combine_chunks().take(pa.array(places)).column("word").cast(pa.string())
+    assert read.to_pylist() == [words[number] for number in wanted]
 
 
 def test_rows_of_many_writes_are_one_row_group() -> None:

@@ -10,7 +10,10 @@ from nightbatch.core.ids import ID_BYTES
 from nightbatch.core.outcome import Status
 
 COST = pa.decimal128(18, 12)
+UNPUBLISHED = ("id", "text", "service_tier")
 TOKENS = ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output")
+REPEATING = ("model", "stop_reason", "batch_id")
+"""Columns of few different words."""
 _STATUSES = {status: number for number, status in enumerate(Status)}
 _NAMES = pa.array([str(status) for status in Status], pa.string())
 
@@ -32,6 +35,13 @@ def landed_schema(answer: AnswerType) -> pa.Schema:
             pa.field("cost_usd", COST),
         ]
     )
+
+
+def published_schema(answer: AnswerType) -> pa.Schema:
+    """Return the schema of what is published of a landed shard, as it is read: repeating words as dictionaries."""
+    words = pa.dictionary(pa.int32(), pa.string())
+    fields = [field for field in landed_schema(answer) if field.name not in UNPUBLISHED]
+    return pa.schema([field.with_type(words) if field.name in REPEATING else field for field in fields])
 
 
 def statuses(of: list[Status]) -> pa.DictionaryArray:

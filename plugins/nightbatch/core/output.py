@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.answers import MICRO, Answers
 from nightbatch.core.custom_ids import custom_ids
+from nightbatch.core.landed import REPEATING
 from nightbatch.core.outcome import Status
 from nightbatch.core.staging import PROBLEM, REQUEST
 
@@ -98,7 +99,7 @@ class Join:
             custom_ids(ids),
             status,
             pc.if_else(absent, "never answered", error),
-            *(_one(taken, name) for name in ("model", "stop_reason", "batch_id")),
+            *(_one(taken, name).cast(pa.string()) for name in REPEATING),
             total,
             _one(taken, "output"),
             cost,

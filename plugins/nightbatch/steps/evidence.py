@@ -19,7 +19,7 @@ from nightbatch.core import keys
 from nightbatch.core.answers import MICRO, Answers, Extras, Speakers, gather, spread, whole
 from nightbatch.core.facts import LandedFact, RunRef
 from nightbatch.core.ids import Shard
-from nightbatch.core.landed import landed_schema
+from nightbatch.core.landed import REPEATING, published_schema
 from nightbatch.core.pending import Repeats, Round
 from nightbatch.core.run import Run
 from nightbatch.steps import sheets
@@ -27,8 +27,6 @@ from nightbatch.steps.asked import Asked
 from nightbatch.steps.history import history
 from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.overlap import ahead
-
-UNPUBLISHED = ("id", "text", "service_tier")
 
 
 @dataclass
@@ -150,8 +148,8 @@ class Evidence:
 
     @cached_property
     def _published(self) -> tuple[pa.Schema, sheets.Groups]:
-        schema = pa.schema([one for one in landed_schema(self.run.answer) if one.name not in UNPUBLISHED])
-        return schema, sheets.Groups(self.ledger.store, schema.names)
+        schema = published_schema(self.run.answer)
+        return schema, sheets.Groups(self.ledger.store, schema.names, REPEATING)
 
     def _rows(self, shards: np.ndarray, rows: np.ndarray) -> tuple[pa.Table, np.ndarray]:
         """Read of the rows that speak what is published."""

@@ -112,10 +112,10 @@ class _Sink:
         self.closed = True
 
 
-def file(store: Reads, key: str) -> pq.ParquetFile:
-    """Open a Parquet file, or say that it is not one."""
+def file(store: Reads, key: str, repeating: Sequence[str] = ()) -> pq.ParquetFile:
+    """Open a Parquet file, or say that it is not one. Columns that are `repeating` are read as dictionaries."""
     try:
-        return pq.ParquetFile(store.open(key), pre_buffer=False)
+        return pq.ParquetFile(store.open(key), pre_buffer=False, read_dictionary=list(repeating))
     except (pa.ArrowException, OSError) as error:
         told = f"{getattr(store, 'url', '')}{key} is not a readable Parquet file ({type(error).__name__})."
         raise Unreadable(told) from None
@@ -150,10 +150,13 @@ def batches(store: Reads, key: str, columns: Sequence[str] | None, size: int) ->
 
 
 class Groups:
-    """Some columns of files, read by row group. The groups that were read last are kept, as many as KEPT_BYTES hold."""
+    """Some columns of files, read by row group; those that are `repeating` as dictionaries.
 
-    def __init__(self, store: Reads, columns: Sequence[str]) -> None:
-        self._store, self._columns = store, columns
+    The groups that were read last are kept, as many as KEPT_BYTES hold.
+    """
+
+    def __init__(self, store: Reads, columns: Sequence[str], repeating: Sequence[str] = ()) -> None:
+        self._store, self._columns, self._repeating = store, columns, repeating
         self._opened: tuple[str, pq.ParquetFile | None] = ("", None)
         self._kept = dict[tuple[str, int], tuple[pa.Table, int]]()
         """Groups and their bytes, the one that was used last at the end."""
@@ -185,7 +188,7 @@ class Groups:
 
     def _open(self, key: str) -> pq.ParquetFile:
         if self._opened[0] != key or self._opened[1] is None:
-            self._opened = (key, file(self._store, key))
+            self._opened = (key, file(self._store, key, self._repeating))
         return self._opened[1]
 
 
