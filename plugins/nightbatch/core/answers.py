@@ -6,13 +6,15 @@ Requests are known by number, the place at which they are staged; what is held o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightbatch.core.enrichment import MAX_REQUESTS
 from nightbatch.core.landed import COST
 from nightbatch.core.pending import Round
 
@@ -20,49 +22,80 @@ MICRO = 10**12
 """Costs are summed as whole 10^-12 US dollars, the scale at which they land."""
 STEP = 1_000_000
 """Requests that are looked through at a time."""
-_SETTLED = np.int32(1 << 30)
-"""Above every shard's number."""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a shard, a row of it and whether that settled its request are one number: the higher, the better it speaks.
+
+    final: above all that settled nothing. rows: above every row's number.
+    """
+
+    kind: type[np.signedinteger[Any]]
+    final: int
+    rows: int
+
+    def holds(self, shards: np.ndarray, rows: np.ndarray) -> bool:
+        return bool((int(shards.max()) + 1) * self.rows <= self.final and rows.max() < self.rows)
+
+    def pack(self, shards: np.ndarray, rows: np.ndarray, final: np.ndarray) -> np.ndarray:
+        packed: np.ndarray = shards.astype(self.kind) * self.kind(self.rows) + rows + final * self.kind(self.final)
+        return packed
+
+    def unpack(self, said: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        shards, rows = np.divmod(said & self.kind(self.final - 1), self.kind(self.rows))
+        return shards, rows, said >= self.final
+
+
+_NARROW, _WIDE = _Form(np.int32, 2**30, MAX_REQUESTS), _Form(np.int64, 2**62, 2**31)
 
 
 @dataclass
 class Speakers:
-    """The landed row that speaks for each of `count` requests: its shard and its row there. 8 bytes each."""
+    """The landed row that speaks for each of `count` requests: its shard and its row there.
+
+    4 bytes each; 8 from the ten-thousandth shard on, or where one has more rows than the API takes requests.
+    """
 
     count: int
-    ranks: np.ndarray = field(init=False)
-    rows: np.ndarray = field(init=False)
+    _form: _Form = field(init=False, default=_NARROW)
+    _said: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ranks, self.rows = (np.full(self.count, -1, dtype=np.int32) for _ in range(2))
+        self._said = np.full(self.count, -1, dtype=self._form.kind)
 
     def hear(self, some: Round, entries: Iterable[pa.Table]) -> None:
         """Take in landed rows (`id`, `shard`, `row`, `settled`)."""
         for table in entries:
             found, numbers = some.look_up(table.column("id"))
+            if not len(found):
+                continue
             shards, rows, final = (np.asarray(table.column(name))[found] for name in ("shard", "row", "settled"))
-            ranks = shards + final * _SETTLED
-            better = np.flatnonzero(ranks > self.ranks[numbers])
-            order = better[np.argsort(ranks[better], kind="stable")]  # of two rows of one request the higher comes last
-            self.ranks[numbers[order]], self.rows[numbers[order]] = ranks[order], rows[order]
+            if not self._form.holds(shards, rows):
+                self._widen()
+            said = self._form.pack(shards, rows, final)
+            better = np.flatnonzero(said > self._said[numbers])
+            order = better[np.argsort(said[better], kind="stable")]  # of two rows of one request the higher comes last
+            self._said[numbers[order]] = said[order]
 
     def counts(self) -> Counter[int]:
         """Count the requests for which each shard speaks."""
         found = Counter[int]()
-        for one in pc.value_counts(pa.array(self.ranks)).to_pylist():
-            found[one["values"] & int(_SETTLED - 1)] += one["counts"] if one["values"] >= 0 else 0
+        for start in range(0, self.count, STEP):
+            shards, _ = self.of(slice(start, start + STEP))
+            found.update(dict(zip(*(part.tolist() for part in np.unique(shards, return_counts=True)), strict=True)))
         return found
 
-    def spoken_by(self, shards: Iterable[int]) -> Iterator[np.ndarray]:
-        """Name the requests for which one of these shards speaks, some at a time."""
-        wanted = np.array(sorted(shards), dtype=np.int32)
-        for start in range(0, self.count, STEP):
-            yield start + np.flatnonzero(np.isin(self.shards(slice(start, start + STEP)), wanted))
+    def of(self, numbers: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+        """Return the shard that speaks for each of these requests, by its number (-1: none has landed), and its row."""
+        said = self._said[numbers]
+        shards, rows, _ = self._form.unpack(said)
+        return np.where(said < 0, self._form.kind(-1), shards), rows
 
-    def shards(self, numbers: np.ndarray | slice) -> np.ndarray:
-        """Return the shard that speaks for each of these requests, by its number; -1 where none has landed."""
-        ranks = self.ranks[numbers]
-        shards: np.ndarray = np.where(ranks < 0, ranks, ranks & (_SETTLED - 1))
-        return shards
+    def _widen(self) -> None:
+        if self._form is not _WIDE:
+            said, self._form = self._said, _WIDE
+            self._said = np.where(said < 0, np.int64(-1), _WIDE.pack(*_NARROW.unpack(said)))
 
 
 @dataclass

@@ -79,11 +79,11 @@ class Evidence:
     """Those of them that this run has bought."""
     asked: Asked
     speakers: Speakers
-    bought: np.ndarray
-    """Which requests this run has bought."""
     used: np.ndarray
     """Which requests a row has asked already, of the rows gone through."""
     extras: Extras = field(default_factory=Extras)
+    unheard: list[np.ndarray] = field(default_factory=list)
+    """Requests for which rows that this run has bought do not speak."""
     repeats: list[Repeats] = field(default_factory=list)
     """Requests that stood in an earlier part, and where."""
     sums: Sums = field(default_factory=Sums)
@@ -99,22 +99,20 @@ class Evidence:
         shards = sorted({*self.usable, *self.ours})
         return hashlib.sha256(" ".join([self.run.snapshot, *shards]).encode()).hexdigest()[:12]
 
-    def take_whole(self) -> list[Shard]:
-        """Take in the shards of ours whose every row speaks; return the others. All speakers are heard by then."""
+    def mute(self) -> list[Shard]:
+        """Name the shards of ours of which some rows do not speak. All speakers are heard by then."""
         counts = self.speakers.counts()
-        others = [shard for shard, fact in self.ours.items() if counts[int(shard)] != sum(fact.statuses.values())]
-        for numbers in self.speakers.spoken_by(int(shard) for shard in self.mine - set(others)):
-            self.bought[numbers] = True
-        return others
+        return [shard for shard, fact in self.ours.items() if counts[int(shard)] != sum(fact.statuses.values())]
 
     def take(self, some: Round, shards: Iterable[Shard]) -> None:
         """Take in what shards of ours say of some requests."""
         for shard in shards:
             bill = sheets.table(self.ledger.store, keys.landed(shard), ["id", "cost_usd"])
             rows, numbers = some.look_up(bill.column("id"))
+            by, row = self.speakers.of(numbers)
+            besides = (by != int(shard)) | (row != rows)
             if shard in self.mine:
-                self.bought[numbers] = True
-            besides = (self.speakers.shards(numbers) != int(shard)) | (self.speakers.rows[numbers] != rows)
+                self.unheard.append(numbers[besides])
             self.extras.add(numbers[besides], bill.column("cost_usd").take(pa.array(rows[besides])))
 
     def windows(self) -> Iterator[Window]:
@@ -136,15 +134,18 @@ class Evidence:
         for again, first in self.repeats:
             here = (again >= self.asked.starts[part]) & (again < self.asked.starts[part + 1])
             same[again[here] - self.asked.starts[part]] = first[here]
-        shards = self.speakers.shards(same)
-        rows, places = self._rows(shards, self.speakers.rows[same])
+        shards, places = self.speakers.of(same)
+        rows, places = self._rows(shards, places)
         cost, unknown = spread(rows.column("cost_usd"), places)
         ours = np.isin(shards, [int(shard) for shard in self.ours])
         paid, unpriced = self.extras.within(range(*self.asked.starts[part : part + 2].tolist()))
         paid, unpriced = paid + np.where(ours, cost, 0), unpriced | (ours & unknown)
         paid[same != own], unpriced[same != own] = 0, False
         answers = Answers(self.asked.ids(part), rows, places, cost, unknown, paid, unpriced)
-        return Window(part, same, answers, self.bought[same], same == own)
+        bought = np.isin(shards, [int(shard) for shard in self.mine])
+        for some in self.unheard:
+            bought |= np.isin(same, some)
+        return Window(part, same, answers, bought, same == own)
 
     @cached_property
     def _published(self) -> tuple[pa.Schema, sheets.Groups]:
@@ -184,12 +185,12 @@ def evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
             ours[shard] = fact
     mine = {shard for shard, fact in ours.items() if fact.claim.buyer == ref.buyer}
     asked = Asked(run, ledger.store)
-    bought, used = (np.zeros(len(asked), dtype=bool) for _ in range(2))
-    made = Evidence(run, ledger, usable, ours, mine, asked, Speakers(len(asked)), bought, used)
+    used = np.zeros(len(asked), dtype=bool)
+    made = Evidence(run, ledger, usable, ours, mine, asked, Speakers(len(asked)), used)
     for span, some in asked.rounds():
         made.speakers.hear(some, ahead(past.entries(usable, span)))
         made.repeats.append(some.repeats)
-    if others := made.take_whole():
+    if others := made.mute():
         for _, some in asked.rounds():
             made.take(some, others)
     return made

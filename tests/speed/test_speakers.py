@@ -1,0 +1,56 @@
+"""Which landed row speaks for a request, whatever comes in which order, and however many shards there are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nightbatch.core.answers import Speakers
+from nightbatch.core.index import INDEX
+from nightbatch.core.pending import Round
+from nightbatch.core.staging import ID
+
+REQUESTS = 6
+IDS = [hashlib.sha256(bytes([number])).digest()[:20] for number in range(REQUESTS + 2)]
+"""Those of the requests, and two that nobody asks."""
+SHARDS = st.sampled_from([1, 2, 10_736, 10_737, 2_000_000, 2**31 - 2])
+NOBODY = (False, -1, -1)
+ROWS = st.sampled_from([0, 1, 99_999, 100_000, 2**31 - 1])
+Entry = tuple[bytes, int, int, bool]
+ENTRIES = st.lists(st.tuples(st.sampled_from(IDS), SHARDS, ROWS, st.booleans()))
+
+
+def asked() -> Round:
+    return Round.of(np.arange(REQUESTS, dtype=np.int32), pa.array(IDS[:REQUESTS], ID))
+
+
+def told(*entries: Entry) -> pa.Table:
+    return pa.table([list(column) for column in zip(*entries, strict=True)] or [[]] * len(INDEX), INDEX)
+
+
+@given(st.lists(ENTRIES, max_size=4))
+@example([[(IDS[0], 1, 5, True)], [(IDS[0], 10_737, 0, False), (IDS[1], 3, 100_000, False)]])
+def test_of_all_rows_the_newest_that_settled_speaks_and_else_the_newest(tables: list[list[Entry]]) -> None:
+    speakers, best = Speakers(REQUESTS), dict[bytes, tuple[bool, int, int]]()
+    speakers.hear(asked(), [told(*entries) for entries in tables])
+    for name, shard, row, settled in chain.from_iterable(tables):
+        best[name] = max(best.get(name, NOBODY), (settled, shard, row))
+    expected = [best.get(name, NOBODY)[1:] for name in IDS[:REQUESTS]]
+    shards, rows = speakers.of(slice(None))
+    assert [
+        (shard, row if shard >= 0 else -1) for shard, row in zip(shards.tolist(), rows.tolist(), strict=True)
+    ] == expected
+    assert speakers.counts() == Counter(shards.tolist())
+
+
+def test_a_request_takes_four_bytes_and_eight_where_shards_or_rows_are_many() -> None:
+    for shard, row, size in ((10_736, 99_999, 4), (10_737, 0, 8), (1, 100_000, 8)):
+        speakers = Speakers(REQUESTS)
+        speakers.hear(asked(), [told((IDS[0], shard, row, True))])
+        assert speakers._said.nbytes == size * REQUESTS
