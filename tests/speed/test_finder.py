@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightbatch.core.finder import Finder, heads, repeats, spans, words
-from nightbatch.core.pending import Pending, Round
+from nightbatch.core.pending import ROUND, Pending, Round
 
 # Few heads and few tails, so that repeats, and different ids of one head, are common.
 ID = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(lambda two: bytes([two[0]]) * 8 + bytes([two[1]]) * 12)
@@ -51,6 +51,14 @@ def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_
     assert [asked[number] for number in known.left()] == [one for one in open_now if one not in sent]
     assert int(known.asked.sum()) == len(set(asked))
     assert known.left().tolist() == sorted(known.left().tolist())
+
+
+def test_what_is_left_is_numbered_on_through_all_stretches() -> None:
+    known, settled, flying = Pending(2 * ROUND + 3), [0, ROUND], [ROUND - 1, 2 * ROUND + 1]
+    known.asked[:] = True
+    known.settled[settled], known.flying[flying] = True, True
+    expected = np.delete(np.arange(2 * ROUND + 3, dtype=np.int32), settled + flying)
+    np.testing.assert_array_equal(known.left(), expected, strict=True)
 
 
 @given(st.lists(st.binary(min_size=20, max_size=20), min_size=1), st.integers(1, 9))

@@ -85,7 +85,12 @@ class Pending:
 
     def left(self) -> np.ndarray:
         """Return the numbers of those that are pending, rising."""
-        return np.flatnonzero(self.asked & ~self.settled & ~self.flying).astype(np.int32)
+        left = [np.empty(0, np.int32)]
+        for start in range(0, self.count, ROUND):
+            some = slice(start, start + ROUND)
+            found = np.flatnonzero(self.asked[some] & ~self.settled[some] & ~self.flying[some])
+            left.append((found + start).astype(np.int32))
+        return np.concatenate(left)
 
 
 def shards(sizes: np.ndarray, *, max_requests: int, max_bytes: int, overhead: int, envelope: int) -> Iterator[range]:

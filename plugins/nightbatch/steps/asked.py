@@ -86,8 +86,8 @@ class Requests:
     @property
     def sizes(self) -> np.ndarray:
         """The bytes of each content."""
-        sizes: np.ndarray = self.staged.sizes[self.numbers]
-        return sizes
+        sizes = self.staged.sizes
+        return sizes if len(self) == len(sizes) else sizes[self.numbers]
 
     def __getitem__(self, places: range | slice | list[int] | np.ndarray) -> Requests:
         """Keep some of them, by place."""
