@@ -21,7 +21,8 @@ from nightbatch.steps.listing import listed
 from nightbatch.steps.overlap import beside
 
 READINGS = 6
-BLOCK = 2 * 1024 * 1024
+BLOCK = 8 * 1024 * 1024
+"""Bytes of results that are read at a time: each block costs some milliseconds of hand-over and of calls."""
 FEW = 1_000
 """Up to so many results may be given up for lost when their stream breaks each time; more are waited for."""
 KEPT = timedelta(days=29)
