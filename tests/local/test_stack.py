@@ -16,9 +16,9 @@ from anthropic import Anthropic
 from botocore.exceptions import ClientError
 from sqlalchemy import create_engine, text
 
-from nightbatch.local.environment import BUSY_SECONDS
+from nightbatch.local.environment import BUSY_SECONDS, DATABASE
 from nightbatch.local.errors import ServiceDied
-from nightbatch.local.processes import marked
+from nightbatch.local.processes import Service, marked
 from nightbatch.local.settings import API_KEY, BUCKET, EMULATOR, S3, Settings
 from nightbatch.local.stack import Stack
 
@@ -76,11 +76,16 @@ def test_a_part_that_ended_by_itself_is_named_and_one_that_was_killed_by_the_sta
     outer.check()
 
 
-def test_airflow_waits_for_the_one_that_writes_its_database_instead_of_ending(tmp_path: Path) -> None:
-    url = Stack(Settings(home=tmp_path)).airflow_env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+def test_whatever_would_end_waits_longer_for_the_database_than_the_api_server_holds_it(tmp_path: Path) -> None:
+    def patience(part: Service) -> int:
+        with create_engine(part.env[DATABASE]).connect() as database:
+            return int(database.execute(text("PRAGMA busy_timeout")).scalar_one())
+
+    stack = Stack(Settings(home=tmp_path))
     (tmp_path / "airflow").mkdir()
-    with create_engine(url).connect() as database:
-        assert database.execute(text("PRAGMA busy_timeout")).scalar() == 1000 * BUSY_SECONDS
+    assert patience(stack.api_server) == 5_000
+    for part in (stack.scheduler, stack.triggerer, stack.dag_processor):
+        assert patience(part) == 1_000 * BUSY_SECONDS
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -14,8 +14,9 @@ from nightbatch.local.settings import ACCESS_KEY, API_KEY, REGION, SECRET_KEY, S
 # A developer's own credentials, endpoints and Airflow settings must not reach a stack that plays with fake ones;
 # PYTHONDONTWRITEBYTECODE would make every process compile Airflow anew (standalone start 23 s instead of 15).
 NOT_INHERITED = ("AIRFLOW", "AWS_", "ANTHROPIC_", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BUSY_SECONDS = 60
-"""How long a process waits while another one writes; after SQLite's own 5 s, Airflow's triggerer was seen to end."""
+"""How long a patient part waits while another one writes."""
 USERS = {"admin": "admin", "val": "viewer"}
 
 
@@ -48,6 +49,15 @@ def connections(*, s3_url: str, emulator_url: str) -> dict[str, str]:
     }
 
 
+def patient(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a part that waits while another one writes to SQLite, where 5 s would end it.
+
+    Not for the API server: in its event loop it may wait for a request of its own, which needs the loop to be done.
+    SQLite's 5 s end that; the others, which wait meanwhile, must have more.
+    """
+    return {**env, DATABASE: f"{env[DATABASE]}?timeout={BUSY_SECONDS}"}
+
+
 def new_passwords(path: Path) -> dict[str, str]:
     """Write fresh passwords for the stack's users where SimpleAuthManager reads them."""
     passwords = {user: secrets.token_urlsafe(9) for user in USERS}
@@ -74,7 +84,7 @@ def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, 
             "simple_auth_manager_users": ",".join(f"{user}:{role}" for user, role in USERS.items()),
             "simple_auth_manager_passwords_file": passwords,
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout={BUSY_SECONDS}"},
+        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
         "api": {"host": LOOPBACK, "port": port, "base_url": url, "workers": 1},
         "api_auth": {"jwt_secret": secrets.token_urlsafe(64)},
         "dag_processor": {"parsing_processes": 1},

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from nightbatch.local import services
-from nightbatch.local.environment import airflow_env, connections, new_passwords, plain_env
+from nightbatch.local.environment import airflow_env, connections, new_passwords, patient, plain_env
 from nightbatch.local.errors import ServiceDied
 from nightbatch.local.home import Home
 from nightbatch.local.lake import Lake
@@ -57,7 +57,8 @@ class Stack:
         self._parts = [self.s3, self.emulator, *self._airflow_parts]
 
     def _airflow_part(self, name: str) -> Service:
-        return services.airflow_service(name, self.settings, self.airflow_env, airflow=self.airflow)
+        env = self.airflow_env if name == API_SERVER else patient(self.airflow_env)
+        return services.airflow_service(name, self.settings, env, airflow=self.airflow)
 
     @property
     def home(self) -> Path:
