@@ -1,6 +1,6 @@
 """`make bench`: a whole run of our DAG and of the official operator's, on one Airflow, one S3 and one local API.
 
-BENCH_DAG_ROWS (100000) and BENCH_DAG_REPEATS (3) size the comparison; BENCH_DAG_SCALE (1000000) names the sizes that
+BENCH_DAG_ROWS (100000) and BENCH_DAG_REPEATS (5) size the comparison; BENCH_DAG_SCALE (1000000) names the sizes that
 only ours is run at. Either of the sizes empty: what was measured of it before is kept. BENCH_PARTS without `dag`
 leaves all of it out.
 """
@@ -34,7 +34,7 @@ FEW = 10
 
 def compare(running: Stack, folder: Path) -> dict[str, Any]:
     """Run ours, then the official one, after which the API server keeps the memory that it has taken."""
-    (rows,), (repeats,) = numbers("BENCH_DAG_ROWS", "100000"), numbers("BENCH_DAG_REPEATS", "3")
+    (rows,), (repeats,) = numbers("BENCH_DAG_ROWS", "100000"), numbers("BENCH_DAG_REPEATS", "5")
     put(running, folder, rows)
     measure(running, "official", FEW, 0)
     runs: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
