@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from nightbatch.core.errors import Unreadable
 from nightbatch.core.ports import Creates, Reads, Upload
 
-BATCH_BYTES, SAMPLED = 64 * 1024 * 1024, 32
+BATCH_BYTES, SAMPLED = 16 * 1024 * 1024, 32
 GROUP_BYTES, GROUP_ROWS = 16 * 1024 * 1024, 131_072
 KEPT_BYTES = 16 * 1024 * 1024
 

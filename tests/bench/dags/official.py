@@ -42,8 +42,8 @@ def write_answers(batch_id: str, params: dict) -> int:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from airflow.providers.anthropic.hooks.anthropic import AnthropicHook
 
-    rows = []
-    for line in AnthropicHook().stream_batch_results(batch_id):
+    rows, hook = [], AnthropicHook()  # kept: the client closes its connection when the hook goes
+    for line in hook.stream_batch_results(batch_id):
         message = line.result.message
         rows.append(
             {
