@@ -34,7 +34,7 @@ from nightbatch.steps.overlap import Behind, ahead
 from nightbatch.steps.prices import prices
 from nightbatch.steps.shelf import Catalogued, Folder
 
-FILE_ROWS, BATCH_ROWS = 1_000_000, 65_536
+FILE_ROWS, BATCH_ROWS = 1_000_000, 32_768
 
 
 def publish(
