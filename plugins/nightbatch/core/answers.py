@@ -93,9 +93,8 @@ class Speakers:
         return np.where(said < 0, self._form.kind(-1), shards), rows
 
     def _widen(self) -> None:
-        if self._form is not _WIDE:
-            said, self._form = self._said, _WIDE
-            self._said = np.where(said < 0, np.int64(-1), _WIDE.pack(*_NARROW.unpack(said)))
+        said, self._form = self._said, _WIDE  # which holds whatever an index can tell
+        self._said = np.where(said < 0, np.int64(-1), _WIDE.pack(*_NARROW.unpack(said)))
 
 
 @dataclass

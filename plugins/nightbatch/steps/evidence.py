@@ -79,11 +79,11 @@ class Evidence:
     """Those of them that this run has bought."""
     asked: Asked
     speakers: Speakers
+    unheard: np.ndarray
+    """For which requests rows that this run has bought do not speak."""
     used: np.ndarray
     """Which requests a row has asked already, of the rows gone through."""
     extras: Extras = field(default_factory=Extras)
-    unheard: list[np.ndarray] = field(default_factory=list)
-    """Requests for which rows that this run has bought do not speak."""
     repeats: list[Repeats] = field(default_factory=list)
     """Requests that stood in an earlier part, and where."""
     sums: Sums = field(default_factory=Sums)
@@ -112,7 +112,7 @@ class Evidence:
             by, row = self.speakers.of(numbers)
             besides = (by != int(shard)) | (row != rows)
             if shard in self.mine:
-                self.unheard.append(numbers[besides])
+                self.unheard[numbers[besides]] = True
             self.extras.add(numbers[besides], bill.column("cost_usd").take(pa.array(rows[besides])))
 
     def windows(self) -> Iterator[Window]:
@@ -142,9 +142,7 @@ class Evidence:
         paid, unpriced = paid + np.where(ours, cost, 0), unpriced | (ours & unknown)
         paid[same != own], unpriced[same != own] = 0, False
         answers = Answers(self.asked.ids(part), rows, places, cost, unknown, paid, unpriced)
-        bought = np.isin(shards, [int(shard) for shard in self.mine])
-        for some in self.unheard:
-            bought |= np.isin(same, some)
+        bought = np.isin(shards, [int(shard) for shard in self.mine]) | self.unheard[same]
         return Window(part, same, answers, bought, same == own)
 
     @cached_property
@@ -185,8 +183,8 @@ def evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
             ours[shard] = fact
     mine = {shard for shard, fact in ours.items() if fact.claim.buyer == ref.buyer}
     asked = Asked(run, ledger.store)
-    used = np.zeros(len(asked), dtype=bool)
-    made = Evidence(run, ledger, usable, ours, mine, asked, Speakers(len(asked)), used)
+    unheard, used = (np.zeros(len(asked), dtype=bool) for _ in range(2))
+    made = Evidence(run, ledger, usable, ours, mine, asked, Speakers(len(asked)), unheard, used)
     for span, some in asked.rounds():
         made.speakers.hear(some, ahead(past.entries(usable, span)))
         made.repeats.append(some.repeats)
