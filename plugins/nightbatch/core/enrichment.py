@@ -61,6 +61,10 @@ class Enrichment:
     :param model: the model's id.
     :param max_tokens: most tokens that one answer may have.
     :param params: any other Messages parameters.
+    :param allow_params: names of Messages parameters that cost more than tokens or reach other hosts (`tools` that run
+        on the server, `mcp_servers`, `container`, …) and that `params` may hold all the same.
+    :param media_roots: URLs below which the `s3://` addresses of images and documents must lie; default: the source's
+        bucket.
     :param attempts: how often a lost request is asked in one run.
     :param canary: whether one small batch goes first: `new` (never answered before), `always` or `never`.
     :param reuse: take answers that an earlier run has bought.
@@ -69,7 +73,9 @@ class Enrichment:
     :param max_monthly_cost_usd: most that the target may cost in a calendar month (UTC).
     :param approve_above_usd: ask a human before buying what may cost more than this.
     :param approve_within_hours: without an answer by then, nothing is bought.
+    :param approvers: names of the Airflow users who may approve; empty: whoever may answer the task.
     :param min_answered: share of rows, 0 to 1, below which the run fails and publishes nothing.
+    :param allow_empty: publish a partition without rows although the one before it has some.
     :param checks: what is checked before publishing; see `nightbatch.core.checks.Checks.read`.
     :param max_batch_requests: most requests of one batch (the API's limit: 100,000).
     :param max_batch_bytes: most bytes of one batch's body (the API's limit: 256 MB).
@@ -94,6 +100,8 @@ class Enrichment:
     answer: Any = None
     answer_schema: Mapping[str, Any] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    allow_params: Sequence[str] = ()
+    media_roots: Sequence[str] | None = None
     attempts: int = 3
     canary: str = "new"
     reuse: bool = True
@@ -102,7 +110,9 @@ class Enrichment:
     max_monthly_cost_usd: float | None = None
     approve_above_usd: float | None = None
     approve_within_hours: float = 12
+    approvers: Sequence[str] = ()
     min_answered: float = 0.95
+    allow_empty: bool = False
     checks: Mapping[str, Any] = field(default_factory=dict)
     max_batch_requests: int = MAX_REQUESTS
     max_batch_bytes: int = MAX_BYTES
