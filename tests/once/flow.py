@@ -85,7 +85,7 @@ class Flow:
         return Ledger(self.world.store(self.enrichment.state_url), self.world.timing.lease)
 
     def prepare(self) -> RunRef:
-        made = prepare(self.enrichment, self.world.store(SOURCE), self.ledger.store)
+        made = prepare(self.enrichment, self.world.store(self.enrichment.source), self.ledger.store)
         names = {one.name for one in fields(RunRef)} & {one.name for one in fields(Enrichment)}
         rules = {name: getattr(self.enrichment, name) for name in names - {"state", "target", "partition"}}
         return RunRef(

@@ -36,7 +36,13 @@ def buyer(flow: Flow) -> Buyer:
     return Buyer(flow.ledger, flow.world.api(), flow.world.now, flow.world.timing)
 
 
+def test_a_ledger_that_is_not_there_is_an_error(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", STATE]) == 1
+    assert "there is no ledger of nightbatch below" in capsys.readouterr().err
+
+
 def test_an_empty_ledger_says_so(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+    flow.prepare()
     assert listed(capsys) == "0 claims: 0 landed, 0 in flight\n"
 
 
@@ -132,5 +138,6 @@ def test_a_release_that_died_is_listed_and_can_be_completed(flow: Flow, capsys: 
 
 
 def test_a_shard_that_is_none_is_told(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+    flow.prepare()
     assert main(["ledger", STATE, "--release", "7"]) == 1
     assert "00000007 is not a claim of this ledger." in capsys.readouterr().err

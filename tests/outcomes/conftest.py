@@ -80,7 +80,8 @@ class Night:
     def prepare(self, buyer: str = "first", **changes: Any) -> RunRef:
         """Prepare, as the night is set or with changes to it."""
         settings = replace(self.settings, **changes)
-        run = prepare(settings, self.store(settings.source), self.store(settings.state_url))
+        settings.check()
+        run = prepare(settings, self.store(settings.source_root), self.store(settings.state_url))
         rules = {one.name for one in fields(RunRef)} & {one.name for one in fields(Enrichment)}
         given = {name: getattr(settings, name) for name in rules - {"state", "partition"}}
         return RunRef(

@@ -32,7 +32,7 @@ NIGHT = "dt=2026-11-20"
 @pytest.fixture
 def target() -> MemoryStore:
     """Publish one partition."""
-    store, out = MemoryStore("mem://lake/triage/", MemoryBucket()), io.BytesIO()
+    store, out = MemoryStore("s3://lake/triage/", MemoryBucket()), io.BytesIO()
     pq.write_table(pa.table({"ticket_id": ["a", "b"], "urgency": [1, None]}), out)
     store.create(f"{NIGHT}/part-00000-x.parquet", out.getvalue())
     marker = {"files": [f"{NIGHT}/part-00000-x.parquet"], "rows": 2}

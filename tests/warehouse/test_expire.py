@@ -31,7 +31,7 @@ def world() -> MemoryWorld:
 
 def expired(flow: Flow, *, dry: bool = False, before: datetime | None = None) -> Expired:
     now = max(datetime.now(UTC), flow.world.now()) + LATER
-    store = flow.ledger.store
+    store = flow.world.store(flow.enrichment.state_url)
     assert isinstance(store, MemoryStore)
     return expire(flow.ledger, store, before or now - timedelta(days=1), now, dry=dry)
 

@@ -39,7 +39,7 @@ class Target:
     """A target in memory, published into as `publish` does."""
 
     def __init__(self) -> None:
-        self.store = MemoryStore("mem://lake/triage/", MemoryBucket())
+        self.store = MemoryStore("s3://lake/triage/", MemoryBucket())
         self.round = 0
 
     def publish(self, partition: str, *tables: pa.Table, rows: int | None = None) -> None:

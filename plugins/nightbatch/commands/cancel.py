@@ -21,9 +21,8 @@ def arguments(parser: ArgumentParser) -> None:
 def run(given: Namespace) -> int:
     """Cancel, and say what became of each; 1 if the run has nothing in flight."""
     from nightbatch.steps.cancel import cancel
-    from nightbatch.steps.ledger import Ledger
 
-    told = list(cancel(given.run, Ledger(console.store(given.state, given)), console.batches(given)))
+    told = list(cancel(given.run, console.ledger(given.state, given), console.batches(given)))
     for shard, outcome in told:
         print(f"{shard}  {outcome}")
     print(f"{len(told)} shards of {given.run} in flight")

@@ -19,9 +19,8 @@ def arguments(parser: ArgumentParser) -> None:
 def run(given: Namespace) -> int:
     """Write the indexes that are missing."""
     from nightbatch.steps.history import compact
-    from nightbatch.steps.ledger import Ledger
 
-    ledger = Ledger(console.store(given.state, given))
+    ledger = console.ledger(given.state, given)
     landed = ledger.view().landed
     made = compact(ledger.store, landed)
     print(f"{len(landed)} landed shards, {len(made)} indexes written")

@@ -46,11 +46,14 @@ def run(given: Namespace) -> int:
     from nightbatch.steps.ledger import Ledger
     from nightbatch.steps.prepare import prepare
     from nightbatch.steps.quote import quote
+    from nightbatch.steps.state import with_state
 
     job = enrichment(given)
     job.check()
+    if job.target != NOWHERE:
+        job = with_state(job, lambda url: console.store(url, given))
     state = Overlay(job.state_url, None if job.target == NOWHERE else console.store(job.state_url, given))
-    staged = prepare(job, console.store(job.source, given), state)
+    staged = prepare(job, console.store(job.source_root, given), state)
     key = given.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
     counts = console.batches(given).count_tokens if key else None
     offer = quote(reference(job, staged, "estimate"), Ledger(state), lambda: datetime.now(UTC), counts)

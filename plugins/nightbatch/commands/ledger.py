@@ -33,9 +33,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(given: Namespace) -> int:
     """List, release or cancel."""
-    from nightbatch.steps.ledger import Ledger
-
-    ledger = Ledger(console.store(given.state, given))
+    ledger = console.ledger(given.state, given)
     if given.release:
         _release(ledger, _shard(ledger, given.release), given)
     elif given.cancel:

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.keys import SUCCESS
+from nightbatch.core.locations import is_data_file
 
 WAITS = ("any", SUCCESS)
-_DATA = (".parquet", ".parq", ".pq")
 
 
 def arrived(listed: Iterable[tuple[str, datetime]], wait_for: str, quiet_since: datetime) -> bool:
@@ -20,12 +20,8 @@ def arrived(listed: Iterable[tuple[str, datetime]], wait_for: str, quiet_since: 
     """
     if wait_for not in WAITS:
         raise SettingsError(f"wait_for: {wait_for!r} must be one of {', '.join(WAITS)}.")
-    written = [(key.rsplit("/", 1)[-1], at) for key, at in listed]
-    if any(name == SUCCESS for name, _ in written):
+    written = list(listed)
+    if any(key.rpartition("/")[2] == SUCCESS for key, _ in written):
         return True
-    data = [at for name, at in written if _is_data(name)]
+    data = [at for key, at in written if is_data_file(key)]
     return wait_for == "any" and bool(data) and max(data) <= quiet_since
-
-
-def _is_data(name: str) -> bool:
-    return not name.startswith(("_", ".")) and name.lower().endswith(_DATA)

@@ -12,6 +12,7 @@ from typing import Any
 from nightbatch.core import keys
 from nightbatch.core.checks import Checks
 from nightbatch.core.errors import SettingsError
+from nightbatch.core.locations import RESERVED, parse, partition_path
 
 MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
 CANARY = ("new", "always", "never")
@@ -168,17 +169,22 @@ class Enrichment:
     @property
     def state_url(self) -> str:
         """Where the ledger is."""
-        return _folder(self.state) if self.state else keys.state_url(self.target)
+        return parse(self.state, "state").url if self.state else keys.state_url(self.target)
 
     @property
     def place(self) -> str:
         """What names the output in the ledger: the target's URL, or the table."""
-        return f"iceberg:{self.table}" if self.table else self.target
+        return f"iceberg:{self.table}" if self.table else parse(self.target, "target").url
+
+    @property
+    def source_root(self) -> str:
+        """The folder of the dataset."""
+        return parse(self.source, "source").url
 
     @property
     def source_url(self) -> str:
         """The folder that holds the partition's files."""
-        return _folder(self.source) + _folder(self.partition)
+        return parse(self.source, "source").below(partition_path(self.partition)).url
 
     def check(self) -> None:
         """Refuse what cannot work, before anything is read or bought."""
@@ -187,9 +193,6 @@ class Enrichment:
         for name in ("source", *output, "model"):
             if not str(getattr(self, name) or "").strip():
                 raise SettingsError(f"{name}: is missing.")
-        for name in ("source", *output, *(["state"] if self.state else [])):
-            if not str(getattr(self, name)).startswith("s3://"):
-                raise SettingsError(f"{name}: {getattr(self, name)!r} must be a URL such as s3://bucket/folder/.")
         if not self.user_template.strip():
             raise SettingsError("prompt: is empty; it is a template such as 'Summarise: {{ body }}'.")
         self._check_places()
@@ -211,15 +214,18 @@ class Enrichment:
             raise SettingsError(f"table: {self.table!r} must be a name such as lake.ticket_triage.")
 
     def _check_places(self) -> None:
-        source, target, state = _folder(self.source), _folder(self.target) or self.place, self.state_url
-        if target.startswith(source) or source.startswith(target):
+        source = parse(self.source, "source")
+        state = parse(self.state_url, "state")
+        target = None if self.table else parse(self.target, "target")
+        for name, location in (("source", source), ("target", target)):
+            if location is not None and location.is_reserved:
+                raise SettingsError(f"{name}: {location} lies in {RESERVED}/, where nightbatch keeps its state.")
+        if target is not None and target.overlaps(source):
             raise SettingsError(f"target: {target} and source: {source} lie inside each other; use separate folders.")
-        if state.startswith((source, target)) or source.startswith(state):
-            raise SettingsError(f"state: {state} must lie outside source and target.")
-        if ".." in self.partition.split("/") or "://" in self.partition:
-            raise SettingsError(
-                f"partition: {self.partition!r} must be a path below the source, such as dt=2026-11-21."
-            )
+        for name, location in (("source", source), ("target", target)):
+            if location is not None and location.overlaps(state):
+                raise SettingsError(f"state: {state} and {name}: {location} lie inside each other; separate them.")
+        partition_path(self.partition)
 
     def _check_numbers(self) -> None:
         if self.canary not in CANARY:
@@ -237,10 +243,6 @@ class Enrichment:
                 isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high
             ):
                 raise SettingsError(f"{name}: {value!r} must be a number from {low:g} to {high:g}.")
-
-
-def _folder(url: str) -> str:
-    return url.rstrip("/") + "/" if url.strip("/") else ""
 
 
 def _find(name: Path, caller: Path) -> Path:

@@ -43,6 +43,7 @@ class RunRef(Fact):
     attempts: int = 3
     canary: str = "new"
     min_answered: float = 0.95
+    allow_empty: bool = False
     checks: dict[str, Any] = field(default_factory=dict)
     max_cost_usd: float | None = None
     max_monthly_cost_usd: float | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nightbatch.core.errors import SettingsError
+import re
+
+from nightbatch.core import locations
 from nightbatch.core.ids import BatchId, Shard, Snapshot
 
 LEASES, TURNS = "leases/", "turns/"
@@ -13,15 +15,51 @@ CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS, COSTS, QUESTIONS = (
 )  # fmt: skip
 OWNERS, SEEN = "owners/", "seen/"
 SUCCESS = "_SUCCESS"
+MARK = "state.json"
+"""Says that a folder is the state of a target."""
+
+_FACT = re.compile(
+    r"state\.json"
+    r"|(claims|landed|costs)/\d{8}\.parquet"
+    r"|batches/\d{8}\.json"
+    r"|posts/\d{8}/\d+(\.no|\.maybe)?\.json"
+    r"|owners/[\w-]+\.json"
+    r"|seen/[\w-]+(\.gone)?\.json"
+    r"|snapshots/[0-9a-f]{16}/(run\.json|(rows|requests)-\d{5}\.parquet)"
+    r"|questions/[0-9a-f]{16}\.json"
+    r"|(leases|turns)/\d{8}\.(json|done)"
+    r"|index/\d{8}-\d{8}-[0-9a-f]{12}\.parquet"
+    r"|reports/(.+/)?[0-9a-f]{16}\.json",
+    re.ASCII,
+)
+_PART = re.compile(r"part-\d{5}-[0-9a-f]{12}\.parquet", re.ASCII)
+
+
+def is_fact(key: str) -> bool:
+    """Tell whether a key below a state has exactly the form of one that this module names."""
+    return _FACT.fullmatch(key) is not None
+
+
+def is_part(name: str) -> bool:
+    """Tell whether a file's name has exactly the form of one that `publish` writes."""
+    return _PART.fullmatch(name) is not None
 
 
 def state_url(target: str) -> str:
-    """Place the state beside the data: `s3://lake/x/` has `s3://lake/_nightbatch/x/`."""
-    scheme, _, rest = target.partition("://")
-    bucket, _, name = rest.strip("/").partition("/")
-    if not scheme or not bucket or not name:
-        raise SettingsError(f"target: {target!r} must be a folder in a bucket, such as s3://lake/ticket_triage/.")
-    return f"{scheme}://{bucket}/_nightbatch/{name}/"
+    """Place the state beside the data: `s3://lake/x/` has `s3://lake/_nightbatch/x/`.
+
+    A target in a folder of its own, `s3://lake/x/y/`, has `s3://lake/_nightbatch/x%2Fy/`: always one folder below
+    `_nightbatch/`, so that no state lies in another.
+    """
+    location = locations.parse(target, "target")
+    escaped = "%2F".join(segment.replace("%", "%25") for segment in location.segments)
+    return f"{locations.SCHEME}{location.bucket}/{locations.RESERVED}/{escaped}/"
+
+
+def nested_state_url(target: str) -> str:
+    """Name where version 0.1 kept the state of a target in a folder: `s3://lake/_nightbatch/x/y/`."""
+    location = locations.parse(target, "target")
+    return f"{locations.SCHEME}{location.bucket}/{locations.RESERVED}/{location.prefix}"
 
 
 def folder(partition: str) -> str:

@@ -62,6 +62,8 @@ def parse(url: str, name: str, *, root: bool = False) -> Location:
     `name`: the parameter, for the error. `root`: a bucket without a folder is allowed. Raises SettingsError for
     another scheme, a query, a fragment, user info, a control character and an empty, `.` or `..` segment.
     """
+    if not url:
+        raise SettingsError(f"{name}: is missing; name a folder such as s3://bucket/folder/.")
     if not isinstance(url, str) or not url.startswith(SCHEME):
         raise SettingsError(f"{name}: {_shown(url)} must be a URL such as s3://bucket/folder/.")
     bucket, _, path = url.removeprefix(SCHEME).partition("/")
@@ -92,7 +94,7 @@ def partition_path(partition: str) -> str:
         raise SettingsError(f"partition: {_shown(partition)} must be a path such as dt=2026-11-21.")
     inner = partition.removeprefix("/").removesuffix("/")
     path = folder_path(inner, f"partition: {_shown(partition)}").rstrip("/")
-    if "://" in partition or ":" in partition.partition("/")[0].partition("=")[0] or RESERVED in path.split("/"):
+    if RESERVED in path.split("/"):
         raise SettingsError(f"partition: {_shown(partition)} must be a path below the source, such as dt=2026-11-21.")
     return path
 

@@ -48,6 +48,9 @@ class Reads(Protocol):
     def list(self, prefix: str) -> Iterator[Entry]:
         """List the objects whose key starts with a prefix, in the order of their keys."""
 
+    def children(self, folder: str) -> Iterator[Entry]:
+        """List the objects that stand directly in a folder (empty, or with its slash at the end)."""
+
 
 class Creates(Protocol):
     """Create objects, each whole and once."""

@@ -17,6 +17,7 @@ from nightbatch.core.errors import SettingsError
 if TYPE_CHECKING:
     from nightbatch.io.anthropic_api import AnthropicBatches
     from nightbatch.io.s3 import S3Store
+    from nightbatch.steps.ledger import Ledger
 
 
 def arguments(parser: ArgumentParser, *, api: bool = True) -> None:
@@ -41,6 +42,16 @@ def store(url: str, given: Namespace) -> S3Store:
     client = session.client("s3")
     extra = json.loads(os.environ.get("NIGHTBATCH_S3_EXTRA_ARGS", "{}"))
     return S3Store(url, client, lambda: filesystem(client, session.get_credentials()), extra)
+
+
+def ledger(url: str, given: Namespace) -> Ledger:
+    """Open a ledger that is there. Raises SettingsError where nothing of one is below the URL."""
+    from nightbatch.steps.ledger import Ledger
+
+    opened = Ledger(store(url, given))
+    if not opened.is_there:
+        raise SettingsError(f"state: there is no ledger of nightbatch below {opened.store.url}. Check the URL.")
+    return opened
 
 
 def batches(given: Namespace) -> AnthropicBatches:

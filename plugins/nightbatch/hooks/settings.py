@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.facts import RunRef
+from nightbatch.core.locations import partition_path
 from nightbatch.hooks.ports import now
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def resolve(enrichment: Enrichment | None, context: Mapping[str, Any]) -> Enrich
 def partition(template: str, context: Mapping[str, Any]) -> str:
     """Fill in the run's partition key, or yesterday's date (UTC) where the run has none; `/dt=1/` is `dt=1`."""
     key = getattr(context.get("dag_run"), "partition_key", None) or context.get("partition_key")
-    return template.replace("{partition_key}", key or (now() - timedelta(days=1)).date().isoformat()).strip("/")
+    yesterday = (now() - timedelta(days=1)).date().isoformat()
+    return partition_path(template.replace("{partition_key}", key or yesterday))
 
 
 def run_ref(settings: Enrichment, run: Run, context: Mapping[str, Any]) -> RunRef:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from nightbatch.core.errors import Absent
+from nightbatch.core.locations import parse
 from nightbatch.core.ports import Entry
 
 
@@ -26,7 +27,7 @@ class MemoryStore:
     """A store below one root of a bucket in memory."""
 
     def __init__(self, url: str, bucket: MemoryBucket) -> None:
-        self.url = url.rstrip("/") + "/"
+        self.url = parse(url, "URL", root=True).url
         self._bucket = bucket
 
     def get(self, key: str) -> bytes:
@@ -43,6 +44,9 @@ class MemoryStore:
         for name in sorted(name for name in list(self._bucket.objects) if name.startswith(start)):
             body = self._bucket.objects[name]
             yield Entry(name.removeprefix(self.url), len(body), hashlib.md5(body, usedforsecurity=False).hexdigest())
+
+    def children(self, folder: str) -> Iterator[Entry]:
+        return (entry for entry in self.list(folder) if "/" not in entry.key.removeprefix(folder))
 
     def create(self, key: str, body: bytes) -> bool:
         with self._bucket.lock:

@@ -27,6 +27,9 @@ class Overlay:
         found = {entry.key: entry for entry in [*self._listed_below(prefix), *self._above.list(prefix)]}
         return iter([found[key] for key in sorted(found)])
 
+    def children(self, folder: str) -> Iterator[Entry]:
+        return (entry for entry in self.list(folder) if "/" not in entry.key.removeprefix(folder))
+
     def create(self, key: str, body: bytes) -> bool:
         return self._above.create(key, body)
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
 from nightbatch.core.errors import Absent, NoBucket, SettingsError, StoreDenied, StoreError, StoreUnfit
+from nightbatch.core.locations import parse
 from nightbatch.core.ports import Entry
 
 if TYPE_CHECKING:
@@ -44,11 +45,10 @@ class S3Store:
     """
 
     def __init__(self, url: str, client: S3Client, filesystem: Any, extra: Mapping[str, Any] | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "s3" or not parts.netloc:
-            raise SettingsError(f"{url!r} must be a URL such as s3://bucket/folder/.")
-        self.url = url.rstrip("/") + "/"
-        self.bucket, self.root = parts.netloc, (parts.path.strip("/") + "/").lstrip("/")
+        location = parse(url, "URL", root=True)
+        self.url = location.url
+        self.bucket = location.bucket
+        self.root = location.prefix
         if open_doors := sorted((extra or {}).keys() - SEALS):
             raise SettingsError(f"{', '.join(open_doors)}: objects are written with {', '.join(sorted(SEALS))} only.")
         self.client, self._make_filesystem, self.extra = client, filesystem, dict(extra or {})
@@ -75,11 +75,15 @@ class S3Store:
         for item in self._listed(prefix):
             yield Entry(item["Key"].removeprefix(self.root), item["Size"], item["ETag"].strip('"'))
 
-    def _listed(self, prefix: str) -> Iterator[ObjectTypeDef]:
+    def _listed(self, prefix: str, **options: Any) -> Iterator[ObjectTypeDef]:
+        paginator = self.client.get_paginator("list_objects_v2")
         with self.telling(prefix):
-            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.root + prefix)
-            for page in pages:
+            for page in paginator.paginate(Bucket=self.bucket, Prefix=self.root + prefix, **options):
                 yield from page.get("Contents", [])
+
+    def children(self, folder: str) -> Iterator[Entry]:
+        for item in self._listed(folder, Delimiter="/"):
+            yield Entry(item["Key"].removeprefix(self.root), item["Size"], item["ETag"].strip('"'))
 
     def ages(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         for item in self._listed(prefix):

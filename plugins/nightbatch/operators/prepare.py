@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -29,14 +30,16 @@ class PrepareOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from nightbatch.steps.fetch import fetcher
-        from nightbatch.steps.prepare import prepare
+        from nightbatch.steps.prepare import check_target, prepare
+        from nightbatch.steps.state import with_state
 
         with ports.final_errors():
             settings = resolve(self.enrichment, context)
             settings.check()
-            open_store = ports.store
-            source = open_store(settings.source, settings.aws_conn_id)
-            fetch = fetcher(lambda url: open_store(url, settings.aws_conn_id))
-            run = prepare(settings, source, open_store(settings.state_url, settings.aws_conn_id), fetch)
+            open_store = partial(ports.store, aws_conn_id=settings.aws_conn_id)
+            settings = with_state(settings, open_store)
+            check_target(settings, open_store)
+            source = open_store(settings.source_root)
+            run = prepare(settings, source, open_store(settings.state_url), fetcher(open_store))
             self.log.info("Snapshot %s: %d rows, %d distinct requests.", run.snapshot, run.rows, run.requests)
             return run_ref(settings, run, context).to_dict()

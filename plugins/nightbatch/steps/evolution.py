@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from nightbatch.core import keys
-from nightbatch.core.errors import Absent
 from nightbatch.core.evolution import Columns
 from nightbatch.core.ports import Store
+from nightbatch.steps import marker
 
 
 def columns_before(target: Store, folder: str) -> Columns | None:
@@ -15,12 +12,12 @@ def columns_before(target: Store, folder: str) -> Columns | None:
 
     None where neither is published.
     """
-    mine = folder + keys.SUCCESS
-    markers = (entry.key for entry in target.list("") if entry.key.rpartition("/")[2] == keys.SUCCESS)
-    earlier = max((key for key in markers if key < mine), default=mine)
-    try:
-        told = msgspec.json.decode(target.get(earlier))
-    except Absent:
-        return None
-    found = told.get("columns")
-    return found if isinstance(found, dict) else None
+    earlier = next(marker.before(target, folder), None) or marker.read(target, folder) or {}
+    columns = earlier.get("columns")
+    return columns if isinstance(columns, dict) else None
+
+
+def rows_before(target: Store, folder: str) -> int:
+    """Count the rows of the partition as it stands, else of the one before it; 0 where neither is published."""
+    earlier = marker.read(target, folder) or next(marker.before(target, folder), None) or {}
+    return int(earlier.get("rows") or 0)

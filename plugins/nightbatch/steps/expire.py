@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightbatch.core import keys
+from nightbatch.core.errors import SettingsError
 from nightbatch.core.facts import METADATA
 from nightbatch.core.ids import Shard, Snapshot
 from nightbatch.core.ports import Retains
@@ -42,6 +43,8 @@ def expire(ledger: Ledger, facts: Retains, before: datetime, now: datetime, *, d
     A snapshot goes with `run.json` first, so that a later run of the same input stages it anew; one of which a claim
     has not landed stays, since its batch may have to be sent yet.
     """
+    if not ledger.is_there:
+        raise SettingsError(f"state: there is no ledger of nightbatch below {ledger.store.url}. Nothing was removed.")
     view = ledger.view()
     claims = {shard: ledger.claim(shard) for shard in view.claimed}
     busy = {claims[shard].snapshot for shard in view.in_flight}
@@ -63,6 +66,8 @@ def _old_snapshots(facts: Retains, before: datetime) -> Iterator[tuple[Snapshot,
     found: dict[Snapshot, list[str]] = {}
     fresh: set[Snapshot] = set()
     for key, written in facts.ages(keys.SNAPSHOTS):
+        if not keys.is_fact(key):
+            continue
         snapshot = Snapshot(key.split("/")[1])
         found.setdefault(snapshot, []).append(key)
         if written >= before:

@@ -32,6 +32,7 @@ from nightbatch.core.ports import Store
 from nightbatch.core.run import Run
 from nightbatch.core.staging import CLAIM
 from nightbatch.steps import sheets
+from nightbatch.steps.facts_store import FactsStore
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,14 @@ class Ledger:
 
     def __init__(self, store: Store, lease_seconds: float = 300) -> None:
         """Open a ledger; `lease_seconds`: how long a planner that has died holds off the others."""
-        self.store, self.lease_seconds = store, lease_seconds
+        self.store: Store = FactsStore(store)
+        self.lease_seconds = lease_seconds
+
+    @property
+    def is_there(self) -> bool:
+        """Tell whether anything of a ledger stands below the URL."""
+        prefixes = (keys.MARK, keys.CLAIMS, keys.SNAPSHOTS)
+        return any(True for prefix in prefixes for _ in self.store.list(prefix))
 
     def view(self) -> View:
         """List claims and landed shards, oldest first."""

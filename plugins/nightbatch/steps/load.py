@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from nightbatch.core import keys
@@ -20,6 +19,7 @@ from nightbatch.core.ports import Reads
 from nightbatch.core.table import distinct, evolve, replacement, tally
 from nightbatch.core.warehouse import STAGED, Warehouse, staged_rows, staged_schema
 from nightbatch.steps import sheets
+from nightbatch.steps.marker import decode
 
 BATCH_ROWS = 65_536
 
@@ -71,16 +71,15 @@ def read_marker(target: Reads, partition: str) -> Published:
     """Read a partition's `_SUCCESS`."""
     key = keys.folder(partition) + keys.SUCCESS
     try:
-        marker = target.get(key)
+        body = target.get(key)
     except Absent:
         raise Republished(
             f"{key} is not there: the partition is not published, or is being replaced just now."
         ) from None
-    told = msgspec.json.decode(marker)
-    try:
-        return Published(list(told["files"]), int(told["rows"]), str(told.get("snapshot", "")), marker)
-    except (KeyError, TypeError, ValueError):
-        raise TargetError(f"{key} does not name files and rows: it is not one that nightbatch wrote.") from None
+    content = decode(body)
+    if content is None:
+        raise TargetError(f"{key} does not name files and rows: it is not one that nightbatch wrote.")
+    return Published(list(content["files"]), int(content["rows"]), str(content["snapshot"]), body)
 
 
 def _schema(target: Reads, published: Published) -> pa.Schema:

@@ -28,9 +28,11 @@ from nightbatch.core.uniqueness import KeyCheck
 from nightbatch.core.watch import Watch
 from nightbatch.steps import sheets
 from nightbatch.steps.failpoints import reach
+from nightbatch.steps.marker import refuse_foreign
 from nightbatch.steps.overlap import Behind, ahead, beside
 from nightbatch.steps.prices import prices
 from nightbatch.steps.source import BATCH_ROWS, Source, check_unchanged, common_schema, parquet_files, read
+from nightbatch.steps.state import OpenStore, mark
 
 PART_ROWS, PART_BYTES = 65_536, 512 * 1024 * 1024
 MEDIA_ROWS = 64
@@ -50,6 +52,7 @@ def prepare(enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = 
     template = Template(enrichment.user_template)
     made = frame_of(enrichment, answer)
     probe(state)
+    mark(state)
     reach("store proved fit")
     files, shape = parquet_files(source, enrichment.partition)
     settings = _settings(enrichment, made)
@@ -69,6 +72,12 @@ def prepare(enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = 
     state.create(keys.run(name), run.to_json())
     reach("snapshot complete")
     return run
+
+
+def check_target(enrichment: Enrichment, open_store: OpenStore) -> None:
+    """Refuse a target folder that holds what nightbatch has not written, before anything is bought."""
+    if not enrichment.table:
+        refuse_foreign(open_store(enrichment.place), keys.folder(enrichment.partition))
 
 
 def _staged_before(state: Store, name: Snapshot) -> Run | None:

@@ -19,14 +19,14 @@ from nightbatch.core import caching, evolution, keys, report
 from nightbatch.core.advice import afterwards
 from nightbatch.core.answers import MICRO
 from nightbatch.core.checks import Checks
-from nightbatch.core.errors import Absent, RunFailed, StoreError
+from nightbatch.core.errors import RunFailed, StoreError
 from nightbatch.core.facts import RunRef
 from nightbatch.core.outcome import Status, commonest
 from nightbatch.core.output import REQUEST_ID, Join
 from nightbatch.core.ports import Store, Table
 from nightbatch.core.run import Run
 from nightbatch.core.watch import Finding, Watch, judge, require_sound
-from nightbatch.steps import lease, sheets
+from nightbatch.steps import lease, marker, sheets
 from nightbatch.steps.evidence import Evidence, evidence
 from nightbatch.steps.failpoints import reach
 from nightbatch.steps.ledger import Ledger
@@ -51,6 +51,8 @@ def publish(
     with ExitStack() as stack:
         store, join, sheets_made = _write(run, ledger, found, watch, shelf, stack)
         require_enough(ref, join.by_status, join.errors)
+        if not join.rows and not ref.allow_empty:
+            require_rows(shelf.rows_before())
         reach("files uploaded")
         stack.enter_context(lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds))
         findings = _judge(run, watch, join, shelf)
@@ -60,11 +62,11 @@ def publish(
         after = evolution.columns(join.schema)
         summary["schema_changes"] = evolution.changes(before, after) if before else []
         summary["checks"] = [one.to_json() for one in findings]
-        marker = {**summary, "profile": watch.profile, "columns": after}
+        content = {**summary, "profile": watch.profile, "columns": after}
         if isinstance(shelf, Catalogued):
-            shelf.replace(store, sheets_made, marker, sheets_made[0].schema)
+            shelf.replace(store, sheets_made, content, sheets_made[0].schema)
         else:
-            _replace(run.partition, store, sheets_made, marker, join.schema)
+            _replace(run.partition, store, sheets_made, content, join.schema)
     ledger.store.create(keys.report(run.partition, run.snapshot), msgspec.json.encode(summary, order="sorted"))
     return summary
 
@@ -78,6 +80,15 @@ def require_enough(ref: RunRef, rows: Mapping[str, int], errors: Mapping[str, in
             f"{answered} of {total} rows were answered, below min_answered={ref.min_answered}: {counts}. "
             f"The commonest error: {commonest(errors)}. "
             "Nothing was published; answers that were bought are kept, and a rerun asks only what is lost."
+        )
+
+
+def require_rows(rows_before: int) -> None:
+    """Refuse a partition without rows where the one before had some: its input is more likely late than empty."""
+    if rows_before:
+        raise RunFailed(
+            f"The partition has no rows, and the one before it has {rows_before:,}. Nothing was published. "
+            "See whether its input is there; if it is empty on purpose, set allow_empty."
         )
 
 
@@ -127,7 +138,8 @@ def _replace(
     success = folder + keys.SUCCESS
     names = {sheet.key for sheet in made}
     digest = hashlib.sha256(schema.serialize()).hexdigest()[:16]
-    old = [entry.key for entry in target.list(folder + "part-")]
+    marker.refuse_foreign(target, folder)
+    old = [entry.key for entry in target.children(folder) if keys.is_part(entry.key.removeprefix(folder))]
     if set(old) == names and _stands(target, success, names, digest):
         return
     target.remove([success])
@@ -137,8 +149,8 @@ def _replace(
     for sheet in made:
         sheet.commit()
         reach("file published")
-    marker = {**summary, "files": sorted(names), "schema_hash": digest}
-    if not target.create(success, msgspec.json.encode(marker)) and not _stands(target, success, names, digest):
+    content = {**summary, "files": sorted(names), "schema_hash": digest}
+    if not target.create(success, msgspec.json.encode(content)) and not _stands(target, success, names, digest):
         _withdraw(target, success, names)
         raise StoreError(f"{target.url}{success}: somebody else has published at the same time. Publish again.")
     reach("_SUCCESS written")
@@ -146,17 +158,14 @@ def _replace(
 
 def _withdraw(target: Store, success: str, names: set[str]) -> None:
     """Remove our files from a partition that another has published meanwhile, but for those that are its own too."""
-    theirs = set(msgspec.json.decode(target.get(success)).get("files", []))
+    theirs = set((marker.decode(target.get(success)) or {}).get("files", []))
     target.remove(sorted(names - theirs))
 
 
 def _stands(target: Store, success: str, names: set[str], digest: str) -> bool:
     """Tell whether just these files are published already: then the partition is left untouched."""
-    try:
-        told = msgspec.json.decode(target.get(success))
-    except Absent:
-        return False
-    return (set(told.get("files", [])), told.get("schema_hash")) == (names, digest)
+    content = marker.read(target, success.removesuffix(keys.SUCCESS)) or {}
+    return (set(content.get("files", [])), content.get("schema_hash")) == (names, digest)
 
 
 def folder_of(partition: str) -> str:

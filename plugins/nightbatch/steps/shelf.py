@@ -16,7 +16,7 @@ from nightbatch.core.ports import Store, Table
 from nightbatch.core.warehouse import filled, with_path
 from nightbatch.core.watch import Profile
 from nightbatch.steps import sheets
-from nightbatch.steps.evolution import columns_before
+from nightbatch.steps.evolution import columns_before, rows_before
 from nightbatch.steps.profiles import profiles
 
 PARTITION, REPORT, PROFILE, COLUMNS = (f"nightbatch.{name}" for name in ("partition", "report", "profile", "columns"))
@@ -45,6 +45,10 @@ class Folder:
         """Return the columns of the partition before."""
         return columns_before(self.store, keys.folder(self.partition))
 
+    def rows_before(self) -> int:
+        """Count the rows of the partition as it stands, else of the one before."""
+        return rows_before(self.store, keys.folder(self.partition))
+
 
 @dataclass(frozen=True)
 class Catalogued:
@@ -72,6 +76,13 @@ class Catalogued:
         told = self._told(COLUMNS)
         earlier = max((partition for partition in told if partition < self.partition), default=self.partition)
         return told.get(earlier)
+
+    def rows_before(self) -> int:
+        """Count the rows of the partition as it stands, else of the one before."""
+        reports = self._told(REPORT)
+        earlier = max((partition for partition in reports if partition < self.partition), default="")
+        report = reports.get(self.partition) or reports.get(earlier) or {}
+        return int(report.get("rows") or 0)
 
     def replace(self, store: Store, made: Sequence[sheets.Sheet], marker: Mapping[str, Any], schema: pa.Schema) -> None:
         """Commit the files as the partition; the report goes with the commit."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightbatch.core.errors import Absent, InputError, SourceError, SourceMoving, StoreError, Unreadable
+from nightbatch.core.locations import is_data_file
 from nightbatch.core.ports import Entry, Reads, Store
 from nightbatch.core.staging import unify
 from nightbatch.core.template import Template
@@ -41,12 +42,12 @@ def parquet_files(source: Store, partition: str) -> tuple[list[Entry], list[Entr
     """List the partition's Parquet files, and the files that tell its schema (those, or another partition's)."""
     folder = partition.strip("/") + "/" if partition.strip("/") else ""
     listed = list(source.list(folder))
-    files = [entry for entry in listed if _is_data(entry.key)]
+    files = [entry for entry in listed if is_data_file(entry.key)]
     if files:
         return files, files
     if not listed:
         raise SourceError(f"source: there is nothing below {source.url}{folder}. Check source and partition.")
-    others = [entry for entry in source.list("") if _is_data(entry.key)] if folder else []
+    others = [entry for entry in source.list("") if is_data_file(entry.key)] if folder else []
     if not others:
         raise SourceError(f"source: {source.url}{folder} holds {len(listed)} objects, but no Parquet file.")
     return [], others[-1:]
@@ -144,13 +145,6 @@ def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
         raise SourceMoving(
             f"source: {named} changed while it was read. Nothing was bought; run again once it is still."
         )
-
-
-def _is_data(key: str) -> bool:
-    """Tell a data file from a marker or a file in the making, by the convention of Hive and Spark."""
-    *folders, name = key.split("/")
-    hidden = any(part.startswith(("_", ".")) for part in [*(one for one in folders if "=" not in one), name])
-    return not hidden and key.lower().endswith((".parquet", ".parq", ".pq"))
 
 
 def _partition_values(key: str) -> dict[str, str | None]:
