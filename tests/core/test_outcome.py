@@ -90,8 +90,10 @@ def test_a_field_named_credit_score_is_no_trouble_with_the_account() -> None:
     assert of_error("invalid_request_error", message) == (Status.REJECTED, False)
 
 
-def test_the_commonest_error_is_told_without_addresses_and_long_tokens() -> None:
+def test_the_commonest_error_is_named_by_type_and_field_without_the_api_s_words() -> None:
     told = commonest({"a: fetch https://example.com/secret?x=1 failed": 3, "b": 2})
-    assert told == "a: fetch (address) failed"
+    assert told == "a"
+    field = commonest({"invalid_request_error: messages.0.content: PATIENT JANE DOE": 1})
+    assert field == "invalid_request_error at messages.0.content"
     assert len(commonest({"x" * 5_000: 1})) < 300
     assert commonest({}) == "no reason was given"

@@ -74,7 +74,7 @@ def test_three_rows_need_no_canary(night: Any) -> None:
 
 def test_a_rejected_canary_stops_the_run_with_the_api_s_words(night: Any) -> None:
     night.emulator.faults(REJECTED)
-    with pytest.raises(CanaryRejected, match=r"all 3 requests .* invalid_request_error: temperature: too hot\. Mend"):
+    with pytest.raises(CanaryRejected, match=r"all 3 requests .* at temperature; .*landed/\d+\.parquet\. Fix"):
         night.run(canary="new")
     assert night.emulator.books()["accepted"]["requests"] == 3
 

@@ -175,7 +175,7 @@ def test_landing_twice_equals_landing_once(night: Any) -> None:
 def test_rows_that_failed_for_the_account_stay_pending(night: Any) -> None:
     night.emulator.faults({"where": "batch", "what": "credit_out", "after": 0.4})
     shard = bought(night)
-    with pytest.raises(AccountStopped, match=r"credit balance is too low.*Mend the account, then run again"):
+    with pytest.raises(AccountStopped, match=r"the account is at fault .*Fix the account, then run again"):
         night.land(shard)
     fact = night.land(shard)
     assert set(fact.statuses) == {"answered", "errored"}

@@ -6,9 +6,11 @@ What a future API may add (a result type, a stop reason, an error type) is `erro
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
+
+from nightbatch.core import safe_words
+from nightbatch.core.account import blames_account
 
 
 class Status(StrEnum):
@@ -24,6 +26,9 @@ class Status(StrEnum):
     ERRORED = "errored"
     MISSING = "missing"
 
+
+SHOWN = 200
+"""Most characters of one error in a log."""
 
 SETTLED = frozenset({Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED})
 
@@ -51,19 +56,10 @@ TABLE: dict[tuple[str, str], Status] = {
 """By result type and, within it, the stop reason or the error's type. `answered` means: so far; the answer's own type
 has the last word, and what does not fit it is `invalid`."""
 
-ACCOUNT_ERRORS = frozenset({"billing_error", "permission_error", "authentication_error"})
-_ACCOUNT_WORDS = re.compile(
-    r"credit balance|purchase credits|billing|usage limits?\b|spend(ing)? limit"
-    r"|organi[sz]ation .*(on hold|disabled)|organi[sz]ation on hold",
-    re.IGNORECASE,
-)
-_ADDRESS, _LONG = re.compile(r"\b(https?|s3)://\S+"), re.compile(r"\S{80,}")
-SHOWN = 300
-
 
 def of_error(error_type: str, message: str, code: str = "") -> tuple[Status, bool]:
     """Judge an `errored` result: its status, and whether the account is at fault rather than the row."""
-    if error_type in ACCOUNT_ERRORS or _ACCOUNT_WORDS.search(f"{message} {code.replace('_', ' ')}"):
+    if blames_account(error_type, message, code):
         return Status.ERRORED, True
     return TABLE.get(("errored", error_type), Status.ERRORED), False
 
@@ -81,8 +77,11 @@ def of_kind(result_type: str) -> tuple[Status, str]:
 
 
 def commonest(errors: Mapping[str, int]) -> str:
-    """Return the commonest error in the API's words, fit for a log: without addresses and long tokens, and cut."""
+    """Name the commonest error, fit for a log: of the API's errors the type and the field, never the words."""
     if not errors:
         return "no reason was given"
     words = min(errors, key=lambda one: (-errors[one], one))
-    return _LONG.sub("…", _ADDRESS.sub("(address)", words))[:SHOWN].rstrip(".")
+    error_type, separator, message = words.partition(": ")
+    if separator and " " not in error_type:
+        return safe_words.summary(error_type, message)
+    return safe_words.printable(words)[:SHOWN].rstrip(".")

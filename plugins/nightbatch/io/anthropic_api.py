@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
 
 import anthropic
 import httpx2
-from anthropic.types.messages import MessageBatch
 
+from nightbatch.core import safe_words
+from nightbatch.core.account import answer_blames_account
 from nightbatch.core.errors import (
     AccountStopped,
     ApiError,
@@ -28,14 +29,13 @@ from nightbatch.core.errors import (
 )
 from nightbatch.core.ids import BatchId
 from nightbatch.core.ports import Batch, Body, Page
+from nightbatch.io.anthropic_client import NO_REDIRECT, PATH, batch_path, checked_id, hardened
 
-PATH = "/v1/messages/batches"
 PAGE = 1000
 COUNT = 10.0
 """Seconds that counting tokens may take: an estimate can do without."""
 MAX_RETRY_AFTER = 900.0
-_STOPPED_STATUS = {401, 402, 403}
-_STOPPED_WORDS = re.compile(r"usage limits?|credit balance|spend limit|organi[sz]ation .*(on hold|disabled)", re.I)
+STREAM: Any = anthropic.Stream[Any]
 _QUEUE = re.compile(r"\bqueue\b", re.I)
 _NEVER_OPENED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
@@ -44,13 +44,14 @@ class AnthropicBatches:
     """Buy and read batches with a synchronous SDK client."""
 
     def __init__(self, client: anthropic.Anthropic) -> None:
-        self._client = client.with_options(max_retries=0)
+        self._client: anthropic.Anthropic = hardened(client)
 
     def create(self, body: Body) -> Batch:
         sending = _Sending(body)
         headers = {"content-type": "application/json", "content-length": str(body.size)}
         try:
-            answer = self._client.post(PATH, cast_to=object, content=iter(sending), options={"headers": headers})
+            options: Any = {"headers": headers, **NO_REDIRECT}
+            answer = self._client.post(PATH, cast_to=object, content=iter(sending), options=options)
         except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
             raise sending.judge(error) from None
         return _created(answer)
@@ -58,36 +59,40 @@ class AnthropicBatches:
     def page(self, after: BatchId | None = None) -> Page:
         try:
             with _reading():
-                return page_of(self._client.get(page_path(after), cast_to=object))
+                return page_of(self._client.get(page_path(after), cast_to=object, options=NO_REDIRECT))
         except BatchGone as error:  # the batch that `after` names: begin again
             raise ApiUnavailable(str(error)) from None
 
     def batch(self, batch: BatchId) -> Batch:
         with _reading():
-            return batch_of(self._client.get(f"{PATH}/{batch}", cast_to=object))
+            return batch_of(self._client.get(batch_path(batch), cast_to=object, options=NO_REDIRECT))
 
     def cancel(self, batch: BatchId) -> Batch:
         try:
-            self._client.post(f"{PATH}/{batch}/cancel", cast_to=MessageBatch)
+            self._client.post(f"{batch_path(batch)}/cancel", cast_to=object, options=NO_REDIRECT)
         except anthropic.APIStatusError as error:
             if error.status_code not in {400, 409}:  # an ended batch may answer so
                 raise read_error(error) from None
         return self.batch(batch)
 
     def count_tokens(self, params: dict[str, Any]) -> int:
+        options: Any = {"timeout": COUNT, **NO_REDIRECT}
         with _reading():
-            answer = self._client.post(
-                "/v1/messages/count_tokens", cast_to=object, body=params, options={"timeout": COUNT}
-            )
+            answer = self._client.post("/v1/messages/count_tokens", cast_to=object, body=params, options=options)
             return int(cast("dict[str, Any]", answer)["input_tokens"])
 
     @contextmanager
     def results(self, batch: BatchId) -> Iterator[Iterator[bytes]]:
-        with ExitStack() as stack:
-            with _reading(), _naming_results(batch):
-                opened = self._client.messages.batches.with_streaming_response.results(batch)
-                response = stack.enter_context(opened)
+        """Stream the results from the connection's own host: the batch's `results_url` may name any other."""
+        options = {"headers": {"accept": "application/x-jsonl, application/binary"}, **NO_REDIRECT}
+        path = f"{batch_path(batch)}/results"
+        client: Any = self._client
+        with _reading():
+            response = client.get(path, cast_to=httpx2.Response, options=options, stream=True, stream_cls=STREAM)
+        try:
             yield _chunks(response.iter_bytes())
+        finally:
+            response.close()
 
 
 class _Sending:
@@ -132,7 +137,7 @@ def batch_of(answer: Any) -> Batch:
     """Read one batch; what is not needed is not looked at."""
     expires = answer.get("expires_at")
     return Batch(
-        id=BatchId(answer["id"]),
+        id=BatchId(checked_id(answer["id"])),
         created_at=datetime.fromisoformat(answer["created_at"]),
         ended=answer["processing_status"] == "ended",
         canceling=answer["processing_status"] == "canceling",
@@ -177,18 +182,24 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _account(error: anthropic.APIStatusError) -> bool:
+    inner = _inner(error)
+    return answer_blames_account(error.status_code, str(inner.get("type") or ""), _message(error), _code(error))
+
+
+def _code(error: anthropic.APIStatusError) -> str:
+    """Return the `error_code` among the details, if there is one."""
     details = _inner(error).get("details")
-    code = details.get("error_code") if isinstance(details, dict) else None
-    spent = code == "enforced_spend_limit_reached" or bool(_STOPPED_WORDS.search(_message(error)))
-    return error.status_code in _STOPPED_STATUS or (spent and error.status_code in {400, 429})
+    return str(details.get("error_code") or "") if isinstance(details, dict) else ""
 
 
 def _told(error: anthropic.APIStatusError) -> str:
-    """The API's own words. They speak of the request's form, never of its content."""
-    request_id = error.response.headers.get("request-id")
-    kind = _inner(error).get("type") or "error"
-    named = f", request-id {request_id}" if request_id else ""
-    return f"the API answered {error.status_code} {kind}: {_message(error)}{named}."
+    """Name status, type, code, field and request id: the API's words may repeat what was sent."""
+    parts = [safe_words.summary(str(_inner(error).get("type") or "error"), _message(error))]
+    if code := _code(error):
+        parts.append(safe_words.name(code))
+    if request_id := safe_words.request_id(error.response.headers.get("request-id")):
+        parts.append(f"request-id {request_id}")
+    return f"the API answered {error.status_code} {', '.join(parts)}."
 
 
 def _message(error: anthropic.APIStatusError) -> str:
@@ -220,21 +231,10 @@ def _created(answer: object) -> Batch:
 
 
 @contextmanager
-def _naming_results(batch: BatchId) -> Iterator[None]:
-    """Tell a batch without `results_url`, which the SDK refuses by itself: not ended, or no longer kept."""
-    try:
-        yield
-    except anthropic.APIError:
-        raise
-    except anthropic.AnthropicError:
-        raise BatchGone(f"the API names no results of batch {batch}.") from None
-
-
-@contextmanager
 def _reading() -> Iterator[None]:
     try:
         yield
     except anthropic.APIStatusError as error:
         raise read_error(error) from None
-    except (anthropic.AnthropicError, httpx2.HTTPError, KeyError, TypeError, ValueError) as error:
+    except (anthropic.AnthropicError, httpx2.HTTPError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ApiUnavailable(f"the API could not be read: {type(error).__name__}.") from None

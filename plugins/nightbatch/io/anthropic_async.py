@@ -15,7 +15,8 @@ import msgspec
 from nightbatch.core.errors import ApiUnavailable, BatchGone
 from nightbatch.core.ids import BatchId
 from nightbatch.core.ports import Batch, Page, Sight
-from nightbatch.io.anthropic_api import PATH, read_error, retry_after
+from nightbatch.io.anthropic_api import read_error, retry_after
+from nightbatch.io.anthropic_client import NO_REDIRECT, PATH, batch_path, checked_id, hardened
 
 TIMEOUT = 60.0
 SMALL = 16 * 1024
@@ -40,7 +41,7 @@ class AsyncAnthropicBatches:
     """Reads and cancels with an async SDK client, its retries off."""
 
     def __init__(self, client: anthropic.AsyncAnthropic) -> None:
-        self._client = client.with_options(max_retries=0, timeout=TIMEOUT)
+        self._client: anthropic.AsyncAnthropic = hardened(client, timeout=TIMEOUT)
 
     async def page(self, after: BatchId | None, limit: int) -> Page:
         try:
@@ -51,13 +52,13 @@ class AsyncAnthropicBatches:
             return page_of(raw) if len(raw) < SMALL else await asyncio.to_thread(page_of, raw)
 
     async def batch(self, batch: BatchId) -> Sight:
-        response = await self._get(f"{PATH}/{batch}")
+        response = await self._get(batch_path(batch))
         with _reading():
             return Sight(batch_of(response.content), retry_after(response.headers))
 
     async def cancel(self, batch: BatchId) -> None:
         try:
-            await self._client.post(f"{PATH}/{batch}/cancel", cast_to=httpx2.Response)
+            await self._client.post(f"{batch_path(batch)}/cancel", cast_to=httpx2.Response, options=NO_REDIRECT)
         except anthropic.APIStatusError as error:
             if error.status_code not in {400, 409}:  # an ended batch may answer so
                 raise read_error(error) from None
@@ -69,7 +70,7 @@ class AsyncAnthropicBatches:
 
     async def _get(self, path: str) -> httpx2.Response:
         with _reading():
-            response: Any = await self._client.get(path, cast_to=httpx2.Response)
+            response: Any = await self._client.get(path, cast_to=httpx2.Response, options=NO_REDIRECT)
             return response  # type: ignore[no-any-return]
 
 
@@ -86,7 +87,8 @@ def batch_of(raw: bytes | msgspec.Raw) -> Batch:
     wire = msgspec.json.decode(raw, type=_Wire)
     counts = {kind: count or 0 for kind, count in (wire.request_counts or {}).items()}
     status = wire.processing_status
-    batch, born = BatchId(wire.id), wire.created_at
+    batch = BatchId(checked_id(wire.id))
+    born = wire.created_at
     return Batch(
         batch,
         born if born.tzinfo else born.replace(tzinfo=UTC),
@@ -100,7 +102,7 @@ def batch_of(raw: bytes | msgspec.Raw) -> Batch:
 def _readable(raw: msgspec.Raw) -> Batch | None:
     try:
         return batch_of(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError):
         return None
 
 
@@ -110,5 +112,5 @@ def _reading() -> Iterator[None]:
         yield
     except anthropic.APIStatusError as error:
         raise read_error(error) from None
-    except (anthropic.AnthropicError, httpx2.HTTPError, msgspec.DecodeError) as error:
+    except (anthropic.AnthropicError, httpx2.HTTPError, msgspec.DecodeError, ValueError) as error:
         raise ApiUnavailable(f"the API could not be read: {type(error).__name__}.") from None

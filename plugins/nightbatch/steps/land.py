@@ -46,14 +46,18 @@ def land(shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep) 
         costs.write(ledger, fact)
         if fact.account:
             told = commonest({fact.account: 1})
-            raise AccountStopped(f"{told}. Mend the account, then run again: what is landed stays.")
+            raise AccountStopped(
+                f"{told}: the account is at fault (credit, spend limit, permission or hold), not the rows. "
+                "Fix the account, then run again: what is landed stays."
+            )
     elif (bought := ledger.batch(shard)) is not None and bought.batch != fact.batch:
         ledger.write_second(fact.claim, ledger.claimed(shard), bought.batch)
     costs.write(ledger, fact)
     if fact.claim.attempt == canary.ATTEMPT and canary.all_rejected(fact.statuses):
         raise CanaryRejected(
             f"The API rejected all {sum(fact.statuses.values())} requests of the canary, so nothing else was bought. "
-            f"It says: {commonest(fact.errors)}. Mend the prompt, schema, model or parameters, then run again."
+            f"The error: {commonest(fact.errors)}; the API's words are in column error of "
+            f"{ledger.store.url}{keys.landed(shard)}. Fix the prompt, schema, model or parameters, then run again."
         )
     return fact
 

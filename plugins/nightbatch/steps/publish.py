@@ -78,7 +78,7 @@ def require_enough(ref: RunRef, rows: Mapping[str, int], errors: Mapping[str, in
         counts = ", ".join(f"{count} {status}" for status, count in sorted(rows.items(), key=lambda one: -one[1]))
         raise RunFailed(
             f"{answered} of {total} rows were answered, below min_answered={ref.min_answered}: {counts}. "
-            f"The commonest error: {commonest(errors)}. "
+            f"The commonest error: {commonest(errors)}; the words are in column error of {ref.state}{keys.LANDED}. "
             "Nothing was published; answers that were bought are kept, and a rerun asks only what is lost."
         )
 

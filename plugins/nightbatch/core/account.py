@@ -1,0 +1,46 @@
+"""When the account is at fault and not a request: one table for the answers of the API and for result lines.
+
+Told by `details.error_code` first, by the error's type and the status next, and by words last, since older answers have
+nothing else. Source: the published error codes of the Messages API, November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+
+ERROR_CODES = frozenset({
+    "enforced_spend_limit_reached", "workspace_human_review_disabled", "cmek_key_disabled",
+    "claude_code_key_creator_not_member", "organization_on_hold", "linked_organization_spend_limit_reached",
+    "linked_organization_billing_unavailable",
+})  # fmt: skip
+PASSING_CODES = frozenset({"ramp_limit_exceeded"})
+"""Codes that come with a `retry-after`: the account is well, and the request may be sent again."""
+ERROR_TYPES = frozenset({"authentication_error", "billing_error", "permission_error"})
+STATUSES = frozenset({401, 402, 403})
+WORDED_STATUSES = frozenset({400, 429})
+"""Statuses that say nothing by themselves: the words decide."""
+_WORDS = re.compile(
+    r"credit balance|purchase credits|\bbilling\b|usage limits?\b|spend(ing)? limit"
+    r"|organi[sz]ation .*(on hold|disabled)|organi[sz]ation on hold",
+    re.IGNORECASE,
+)
+
+
+def blames_account(error_type: str, message: str, code: str = "") -> bool:
+    """Tell whether an error speaks of the account, wherever it stands."""
+    if code in PASSING_CODES:
+        return False
+    return code in ERROR_CODES or error_type in ERROR_TYPES or _WORDS.search(message) is not None
+
+
+def answer_blames_account(status: int, error_type: str, message: str, code: str = "") -> bool:
+    """Tell whether the answer to a call speaks of the account.
+
+    A code that is not known comes before anything was looked at in a request, so it is the account's until shown
+    otherwise.
+    """
+    if status in STATUSES:
+        return True
+    if status not in WORDED_STATUSES or code in PASSING_CODES:
+        return False
+    return bool(code) or blames_account(error_type, message, code)

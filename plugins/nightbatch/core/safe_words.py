@@ -1,0 +1,38 @@
+"""What may be said of an error that somebody else has worded: never its words, which may repeat what was sent."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_FIELD = re.compile(r"^([A-Za-z_][\w.\[\]]{0,127}):", re.ASCII)
+
+
+def name(value: object, otherwise: str = "error") -> str:
+    """Return an error's type or code if it has the form of one."""
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else otherwise
+
+
+def request_id(value: str | None) -> str | None:
+    """Return a request's id if it has the form of one."""
+    return value if value and _REQUEST_ID.fullmatch(value) else None
+
+
+def field(message: str) -> str | None:
+    """Return the path of the field that a message begins with, such as `requests.0.params.max_tokens`."""
+    match = _FIELD.match(message)
+    return match.group(1) if match else None
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters; line breaks become spaces."""
+    spaced = re.sub(r"\s+", " ", text)
+    return "".join(character for character in spaced if unicodedata.category(character) not in {"Cc", "Cf", "Cs"})
+
+
+def summary(error_type: str, message: str) -> str:
+    """Name an error by its type and, where the message begins with one, the field."""
+    path = field(message)
+    return f"{name(error_type)} at {path}" if path else name(error_type)
