@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests import oracles
 
 from nightbatch.core.canary import ROWS, all_rejected, representative
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.pending import Pending, shards
 from nightbatch.core.quoting import quoted
-from nightbatch.core.request import BODY_HEAD, BODY_TAIL, body_bytes, frame, shared_params
+from nightbatch.core.request import frame, shared_params
 from nightbatch.core.staging import Stager
 from nightbatch.core.template import Template
 
@@ -45,7 +46,8 @@ def test_the_order_of_parameters_does_not_matter_and_their_values_do() -> None:
 def test_caching_changes_the_price_and_not_the_name() -> None:
     plain, cached = (frame(shared(), system="Be brief.", cache=cache) for cache in (False, True))
     content = b'"x"'
-    assert plain.request_id(content) == cached.request_id(content)
+    contents = pa.array([content], pa.large_binary())
+    assert plain.request_ids(contents) == cached.request_ids(contents)
     assert cached.params(content)["system"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
 
 
@@ -56,15 +58,12 @@ def test_what_is_sent_is_what_was_named() -> None:
     assert (params["model"], params["max_tokens"], params["temperature"]) == ("claude-haiku-4-5", 9, 1)
 
 
-def test_bodies_are_counted_to_the_byte() -> None:
+@pytest.mark.parametrize("contents", [[], [b'"one"'], [b'"one"', '"zwölf"'.encode(), b'""']])
+def test_bodies_are_counted_to_the_byte(contents: list[bytes]) -> None:
     made = frame(shared())
-    contents = [b'"one"', '"zwölf"'.encode()]
-    items = [f'{{"custom_id":"{made.request_id(one).hex()}","params":'.encode() for one in contents]
-    whole = BODY_HEAD + b",".join(
-        head + json.dumps(made.params(content), separators=(",", ":"), ensure_ascii=False).encode() + b"}"
-        for head, content in zip(items, contents, strict=True)
-    )
-    assert body_bytes(made.item_overhead, [len(content) for content in contents]) == len(whole + BODY_TAIL)
+    body = oracles.body(made, contents)
+    assert made.body_size(sum(map(len, contents)), len(contents)) == len(body)
+    assert [one["params"] for one in json.loads(body)["requests"]] == [made.params(content) for content in contents]
 
 
 @pytest.mark.parametrize("name", ["messages", "model", "stream", "speed"])

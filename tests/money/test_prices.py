@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.oracles import cost
 
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.price import DEFAULT, Prices, Rates, Usage
@@ -27,6 +28,8 @@ GUIDE = {
     "claude-haiku-5-5": "0.10 0.50 0.05 0.25 0.0625 0.10 0.005",
     "claude-haiku-4-5": "1 5 0.5 2.5 0.625 1 0.05",
     **dict.fromkeys(("claude-fable-5-1", "claude-mythos-5-1"), "10 50 5 25 6.25 10 0.125"),
+    **dict.fromkeys(("claude-fable-5", "claude-mythos-5"), "10 50 5 25 6.25 10 0.5"),
+    "claude-fable-5-2": "8 40 4 20 5 8 0.10",
 }
 LONG_HAIKU = "0.50 2.50 0.25 1.25 0.3125 0.50 0.025"
 MINIMA = {
@@ -56,6 +59,35 @@ def test_no_other_model_has_a_price() -> None:
     assert set(DEFAULT.table["models"]) == set(GUIDE)
 
 
+@pytest.mark.parametrize("model", ["claude-mythos-5-2", "claude-mythos-preview"])
+def test_models_whose_price_nobody_has_published_have_none(model: str) -> None:
+    assert DEFAULT.rates(model) is None
+
+
+def test_a_price_that_third_parties_quote_says_so() -> None:
+    assert DEFAULT.doubt("claude-fable-5-1") is None
+    assert "third parties" in (DEFAULT.doubt("claude-fable-5-2") or "")
+
+
+@pytest.mark.parametrize("name", ["server_tools", "cache_minimum_tokens", "context_tokens"])
+def test_tables_by_name_are_laid_over_ours_by_name(name: str) -> None:
+    own: dict[str, Any] = {
+        "server_tools": {"web_search": {"usd_per_1000": "10", "source": "my contract", "as_of": "2026-12-01"}},
+        "cache_minimum_tokens": {"mine": 7},
+        "context_tokens": {"mine": 7},
+    }
+    assert DEFAULT.over({name: own[name]}).table[name] == {**DEFAULT.table[name], **own[name]}
+
+
+def test_a_server_tool_costs_nothing_known_until_its_price_is_given() -> None:
+    priced = DEFAULT.over(
+        {"server_tools": {"web_search": {"usd_per_1000": "10", "source": "my contract", "as_of": "2026-12-01"}}}
+    )
+    assert DEFAULT.tool_price("web_search") is None
+    assert priced.tool_price("web_search") == Decimal("0.01")
+    assert priced.tool_price("web_fetch") is None
+
+
 def test_a_prompt_above_100k_tokens_lifts_the_price_of_all_its_tokens() -> None:
     assert printed(DEFAULT, "claude-haiku-5-5", prompt=100_001) == [Decimal(cell) for cell in LONG_HAIKU.split()]
     assert printed(DEFAULT, "claude-haiku-5-5", prompt=100_000) == printed(DEFAULT, "claude-haiku-5-5")
@@ -64,7 +96,7 @@ def test_a_prompt_above_100k_tokens_lifts_the_price_of_all_its_tokens() -> None:
 def test_cached_tokens_count_for_the_length_of_a_prompt() -> None:
     usage = Usage(input=1_000, cache_read=100_000, output=10)
     expected = (1_000 * Decimal("0.25") + 100_000 * Decimal("0.025") + 10 * Decimal("1.25")) / MILLION
-    assert DEFAULT.cost("claude-haiku-5-5", usage) == expected
+    assert cost(DEFAULT, "claude-haiku-5-5", usage) == expected
 
 
 @pytest.mark.parametrize("least", MINIMA)
@@ -78,7 +110,7 @@ def test_a_dated_id_has_the_price_of_its_model(dated: str) -> None:
 
 
 def test_an_unknown_model_has_an_unknown_price_not_none_at_all() -> None:
-    assert DEFAULT.cost("claude-haiku-9", Usage(input=1)) is None
+    assert cost(DEFAULT, "claude-haiku-9", Usage(input=1)) is None
 
 
 def test_inference_in_the_us_costs_a_tenth_more() -> None:
@@ -89,13 +121,13 @@ def test_inference_in_the_us_costs_a_tenth_more() -> None:
         "cache_read": 3_000,
         "output": 400,
     }
-    anywhere, us = (DEFAULT.cost("claude-opus-5-5", Usage(**usage, inference_geo=geo)) for geo in ("global", "us"))
+    anywhere, us = (cost(DEFAULT, "claude-opus-5-5", Usage(**usage, inference_geo=geo)) for geo in ("global", "us"))
     assert anywhere is not None
     assert us == anywhere * Decimal("1.1")
 
 
 def test_only_the_batch_tier_has_the_batch_price() -> None:
-    batch, standard = (DEFAULT.cost("claude-opus-5", Usage(input=7, service_tier=t)) for t in ("batch", "standard"))
+    batch, standard = (cost(DEFAULT, "claude-opus-5", Usage(input=7, service_tier=t)) for t in ("batch", "standard"))
     assert batch is not None
     assert standard == 2 * batch
 
@@ -115,15 +147,24 @@ def test_a_users_file_is_laid_over_the_table(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "prices.json"
     path.write_text(json.dumps(own))
     monkeypatch.setenv(VARIABLE, str(path))
-    assert prices().cost("mine", Usage(input=MILLION)) == Decimal("0.5")
-    assert prices().cost("claude-haiku-4-5", Usage(output=MILLION)) == 2
+    assert cost(prices(), "mine", Usage(input=MILLION)) == Decimal("0.5")
+    assert cost(prices(), "claude-haiku-4-5", Usage(output=MILLION)) == 2
     assert prices().rates("claude-opus-5") == DEFAULT.rates("claude-opus-5")
     assert prices().as_of == "2026-12-24"
 
 
 @pytest.mark.parametrize(
     "content",
-    ["no json", "[]", '{"as_of": "soon"}', '{"models": {"m": {"input": 0.1, "output": "1"}}}', '{"batch": "0"}'],
+    [
+        '{"models": []}',
+        '{"server_tools": {"web_search": {"usd_per_1000": "10"}}}',
+        '{"server_tools": {"telepathy": {"usd_per_1000": "10", "source": "me", "as_of": "2026-12-01"}}}',
+        "no json",
+        "[]",
+        '{"as_of": "soon"}',
+        '{"models": {"m": {"input": 0.1, "output": "1"}}}',
+        '{"batch": "0"}',
+    ],
 )
 def test_an_unreadable_file_is_told_and_never_half_used(
     content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ import msgspec
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import oracles
 
 from nightbatch.core.custom_ids import custom_ids
 from nightbatch.core.quoting import quoted
@@ -61,9 +62,9 @@ def test_a_body_built_in_columns_equals_one_built_item_by_item(prompts: list[str
     contents = column.to_pylist()
     assert contents == [msgspec.json.encode(prompt) for prompt in prompts]
     ids = FRAME.request_ids(column)
-    assert ids == [FRAME.request_id(content) for content in contents]
+    assert ids == [oracles.request_id(FRAME, content) for content in contents]
     joined = FRAME.items(pa.array(ids, pa.binary(20)), pa.array(contents, pa.large_binary()))
-    assert joined.tobytes() == b"".join(b"," + FRAME.item(i, c) for i, c in zip(ids, contents, strict=True))
+    assert joined.tobytes() == b"".join(b"," + oracles.item(FRAME, i, c) for i, c in zip(ids, contents, strict=True))
 
 
 def test_every_character_is_escaped_as_msgspec_does_and_in_a_slice_as_in_the_whole() -> None:
@@ -82,7 +83,7 @@ def test_items_of_a_slice_are_the_slices_own() -> None:
     batch = pa.RecordBatch.from_arrays(
         [pa.array(ids, pa.binary(20)), pa.array(contents, pa.large_binary())], names=["id", "content"]
     ).slice(1, 2)
-    expected = b"".join(b"," + FRAME.item(i, c) for i, c in zip(ids[1:3], contents[1:3], strict=True))
+    expected = b"".join(b"," + oracles.item(FRAME, i, c) for i, c in zip(ids[1:3], contents[1:3], strict=True))
     assert FRAME.items(batch.column("id"), batch.column("content")).tobytes() == expected
 
 

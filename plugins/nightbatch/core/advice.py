@@ -46,6 +46,8 @@ def anew_note(anew: Estimate, requests: int) -> str:
 def _before(prices: Prices, run: Run, today: date) -> Iterator[str]:
     if not prices.knows(run.model):
         yield f"The price of {run.model} is not known, so its cost is not either: name it in NIGHTBATCH_PRICES."
+    if doubt := prices.doubt(run.model):
+        yield f"The price of {run.model} was {doubt}: compare it with your bill, or name it in NIGHTBATCH_PRICES."
     if stale := prices.stale(today):
         yield stale
     if short := caching.too_short(prices, run.model, run.frame):

@@ -22,12 +22,21 @@ UNKNOWN_MINIMUM = 4096
 
 _VARIANT = re.compile(r"(-20\d{6}|-latest)$")
 _MILLION = Decimal(1_000_000)
+_BY_NAME = ("models", "server_tools", "cache_minimum_tokens", "context_tokens")
 _FACTORS = ("cache_write_5m", "cache_write_1h", "cache_read")
+
+SERVER_TOOLS = ("web_search", "web_fetch", "other")
+"""What the API bills by use, besides tokens. `other`: a tool that came later than this list; it never has a price."""
+UNKNOWN_CONTEXT = 1_000_000
+"""Tokens of the largest context window of any model (platform.claude.com, "Context windows", November 2026)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens of one request by class; `input` is what was neither read from nor written to the cache."""
+    """The tokens of one request by class; `input` is what was neither read from nor written to the cache.
+
+    tools: uses of each of SERVER_TOOLS.
+    """
 
     input: int = 0
     cache_write_5m: int = 0
@@ -36,16 +45,12 @@ class Usage:
     output: int = 0
     service_tier: str = BATCH
     inference_geo: str | None = None
+    tools: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def classes(self) -> tuple[int, int, int, int, int]:
         """The tokens by class, in the order of `Rates`."""
         return self.input, self.cache_write_5m, self.cache_write_1h, self.cache_read, self.output
-
-    @property
-    def total_input(self) -> int:
-        """All input tokens, cached or not."""
-        return self.input + self.cache_write_5m + self.cache_write_1h + self.cache_read
 
 
 class Rates(NamedTuple):
@@ -75,19 +80,6 @@ class Prices:
         """Where the table was taken from."""
         return str(self.table["source"])
 
-    def cost(self, model: str, usage: Usage) -> Decimal | None:
-        """Price one request; None where the model's price is not known. Only the tier `batch` has the batch price."""
-        rates = self.rates(
-            model, prompt=usage.total_input, batch=usage.service_tier == BATCH, us=usage.inference_geo == "us"
-        )
-        if rates is None:
-            return None
-        total = usage.input * rates.input + usage.output * rates.output
-        if usage.cache_read or usage.cache_write_1h or usage.cache_write_5m:
-            written = usage.cache_write_5m * rates.cache_write_5m + usage.cache_write_1h * rates.cache_write_1h
-            total += usage.cache_read * rates.cache_read + written
-        return total if self._exact else total.quantize(PICO)
-
     def rates(self, model: str, *, prompt: int = 0, batch: bool = True, us: bool = False) -> Rates | None:
         """Look up what each class of token costs in a request whose whole prompt has this many tokens."""
         key = (model, self.is_long(model, prompt), batch, us)
@@ -112,6 +104,20 @@ class Prices:
         """Count the tokens that a shared prefix must have to be cached at all."""
         return int(self.table["cache_minimum_tokens"].get(plain(model), UNKNOWN_MINIMUM))
 
+    def context_tokens(self, model: str) -> int:
+        """Count the tokens of the model's context window: no request's input can have more."""
+        return int(self.table["context_tokens"].get(plain(model), UNKNOWN_CONTEXT))
+
+    def tool_price(self, tool: str) -> Decimal | None:
+        """Look up the US dollars of one use of a server tool; None where its price is not known."""
+        row = self.table["server_tools"].get(tool)
+        return None if row is None else Decimal(row["usd_per_1000"]) / 1000
+
+    def doubt(self, model: str) -> str | None:
+        """Say why a model's price is less sure than the rest of the table; None where it is not."""
+        row = self.table["models"].get(plain(model)) or {}
+        return f"{row['doubt']} ({row.get('as_of', self.as_of)})" if "doubt" in row else None
+
     @cached_property
     def batch_factor(self) -> Decimal:
         """What a batch costs, as a share of the standard price."""
@@ -130,9 +136,11 @@ class Prices:
 
     def over(self, given: Mapping[str, Any]) -> Prices:
         """Lay a user's table over this one: what it names replaces what is here, model by model."""
-        models = {**self.table["models"], **given.get("models", {})}
-        minima = {**self.table["cache_minimum_tokens"], **given.get("cache_minimum_tokens", {})}
-        return checked({**self.table, **given, "models": models, "cache_minimum_tokens": minima})
+        for name in _BY_NAME:
+            if not isinstance(given.get(name, {}), Mapping):
+                raise SettingsError(f"prices: {name} must be an object.")
+        merged = {name: {**self.table[name], **given.get(name, {})} for name in _BY_NAME}
+        return checked({**self.table, **given, **merged})
 
     @cached_property
     def _long_above(self) -> int:
@@ -140,12 +148,6 @@ class Prices:
         return min(
             (row["above"]["prompt_tokens"] for row in self.table["models"].values() if "above" in row), default=0
         )
-
-    @cached_property
-    def _exact(self) -> bool:
-        """Whether no token price has more than twelve decimals: sums of whole tokens then have none either."""
-        every = (self.rates(model, prompt=prompt, us=True) for model in self.table["models"] for prompt in (0, 10**9))
-        return all(round(rate, 12) == rate for rates in every if rates for rate in rates)
 
     def _rates(self, model: str, long: bool, batch: bool, us: bool) -> Rates | None:
         row = self.table["models"].get(plain(model))
@@ -175,12 +177,23 @@ def checked(table: Mapping[str, Any]) -> Prices:
             for one in (row, *([row["above"]] if "above" in row else [])):
                 _positive(one["input"], one["output"], *(one[factor] for factor in _FACTORS if factor in one))
             int(row.get("above", {"prompt_tokens": 0})["prompt_tokens"])
-        place = "cache_minimum_tokens"
-        for count in table[place].values():
-            _positive(count)
+        for place in ("cache_minimum_tokens", "context_tokens"):
+            _positive(*table[place].values())
+        for name, row in table["server_tools"].items():
+            place = f"server_tools.{name}"
+            _tool(name, row)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
         raise SettingsError(f"prices: {place} is missing or unreadable; numbers are texts such as '2.50'.") from None
     return Prices(table)
+
+
+def _tool(name: str, row: Mapping[str, Any]) -> None:
+    """Refuse a tool that usage does not name, and a price that does not say whence and from when it is."""
+    if name not in SERVER_TOOLS[:2]:
+        raise ValueError(name)
+    _positive(row["usd_per_1000"])
+    date.fromisoformat(str(row["as_of"]))
+    str(row["source"])
 
 
 def _positive(*amounts: Any) -> None:

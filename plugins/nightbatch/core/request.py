@@ -9,7 +9,7 @@ it changes what a request costs, never what it asks.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from nightbatch.core.custom_ids import custom_ids
 from nightbatch.core.errors import SettingsError
-from nightbatch.core.ids import ID_BYTES, RequestId
+from nightbatch.core.ids import ID_BYTES
 from nightbatch.core.quoting import buffer
 
 SUFFIX = b',"role":"user"}]}'
@@ -50,15 +50,13 @@ class Frame:
         """Bytes that one item of the body adds to its content, the separating comma included."""
         return len(_ITEM_HEAD + _ITEM_MIDDLE + _ITEM_TAIL + SUFFIX) + 2 * ID_BYTES + len(self.wire) + 1
 
-    def request_id(self, content: bytes) -> RequestId:
-        """Name one request by its content, a JSON value (a string or a list of blocks)."""
-        state = self._state.copy()
-        state.update(content)
-        state.update(SUFFIX)
-        return RequestId(state.digest()[:ID_BYTES])
+    def body_size(self, content_bytes: int, requests: int) -> int:
+        """Count the exact bytes of a body with so many requests, whose contents have so many bytes together."""
+        commas_less = 1 if requests else 0  # the first item has none before it
+        return len(BODY_HEAD) + content_bytes + requests * self.item_overhead - commas_less + len(BODY_TAIL)
 
     def request_ids(self, contents: pa.Array) -> list[bytes]:
-        """Name many requests (large_binary); the same as `request_id` for each."""
+        """Name requests by their contents, JSON values each (large_binary)."""
         copy, names = self._state.copy, []
         data, starts = buffer(contents)
         for begin, end in pairwise(starts.tolist()):
@@ -68,13 +66,8 @@ class Frame:
             names.append(state.digest()[:ID_BYTES])
         return names
 
-    def item(self, request_id: bytes, content: bytes) -> bytes:
-        """Encode one entry of `requests`."""
-        head = _ITEM_HEAD + request_id.hex().encode() + _ITEM_MIDDLE
-        return head + self.wire + content + SUFFIX + _ITEM_TAIL
-
     def items(self, ids: pa.Array, contents: pa.Array) -> memoryview:
-        """Encode many entries of `requests`, each with a comma before it: as `item` does, without an object a row."""
+        """Encode entries of `requests`, each with a comma before it, without an object a row."""
         parts = [
             b"," + _ITEM_HEAD, custom_ids(ids).cast(pa.large_string()).cast(pa.large_binary()),
             _ITEM_MIDDLE + self.wire, contents, SUFFIX + _ITEM_TAIL,
@@ -117,12 +110,6 @@ def shared_params(
             raise SettingsError("params: output_config.format and answer_schema are both given: keep one.")
         merged["output_config"] = {**output_config, "format": {"type": "json_schema", "schema": output_format}}
     return merged
-
-
-def body_bytes(overhead: int, content_bytes: Iterable[int]) -> int:
-    """Count the exact bytes of a body that holds requests with these content lengths."""
-    sizes = [overhead + size for size in content_bytes]
-    return len(BODY_HEAD) + len(BODY_TAIL) + sum(sizes) - (1 if sizes else 0)
 
 
 def _sorted(value: Any) -> Any:

@@ -14,6 +14,7 @@ from nightbatch.core import keys
 from nightbatch.core.finder import Ids, Span, spans
 from nightbatch.core.pending import ROUND, Round
 from nightbatch.core.ports import Reads
+from nightbatch.core.request import Frame
 from nightbatch.core.run import Run
 from nightbatch.core.staging import CLAIM, ID
 from nightbatch.steps import sheets
@@ -88,6 +89,10 @@ class Requests:
         """The bytes of each content."""
         sizes = self.staged.sizes
         return sizes if len(self) == len(sizes) else sizes[self.numbers]
+
+    def body_size(self, frame: Frame) -> int:
+        """Count the exact bytes of a body that holds them."""
+        return frame.body_size(int(self.sizes.sum(dtype=np.int64)), len(self))
 
     def __getitem__(self, places: range | slice | list[int] | np.ndarray) -> Requests:
         """Keep some of them, by place."""

@@ -157,7 +157,7 @@ def _claim(ref: RunRef, run: Run, attempt: int, requests: Requests, quote: Quote
     made = quote.of(requests)
     return Claim(
         snapshot=ref.snapshot, buyer=ref.buyer, scope=ref.scope, target=ref.target, partition=ref.partition,
-        attempt=attempt, total=len(requests), size=_body(run, requests), created_at=now, token=uuid4().hex,
+        attempt=attempt, total=len(requests), size=requests.body_size(run.frame), created_at=now, token=uuid4().hex,
         estimated_usd=None if made.expected is None else str(made.expected),
         at_most_usd=None if made.at_most is None else str(made.at_most), how=made.how,
         model=run.model, question=run.question,
@@ -185,8 +185,3 @@ def _shards(ref: RunRef, run: Run, left: Requests) -> Iterator[Requests]:
         envelope=len(BODY_HEAD + BODY_TAIL),
     )
     return (left[places] for places in cut)
-
-
-def _body(run: Run, requests: Requests) -> int:
-    contents = int(requests.sizes.sum(dtype=np.int64))
-    return contents + len(requests) * run.frame.item_overhead + len(BODY_HEAD + BODY_TAIL) - 1
