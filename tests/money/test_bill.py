@@ -156,7 +156,7 @@ def test_inference_in_the_us_is_billed_as_such(shop: Shop) -> None:
 
 def test_an_unknown_price_is_told_and_never_counted_as_nothing(shop: Shop) -> None:
     shop.put(texts(3))
-    report = shop.night(enrichment(model="claude-fable-5"))
+    report = shop.night(enrichment(model="claude-mythos-5-2"))
     assert report["answered"] == 3
     assert (report["cost_usd"], report["estimated_usd"], report["saved_usd"]["batch"]) == (None, None, None)
     assert any("not known" in note for note in report["warnings"])

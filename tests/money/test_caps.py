@@ -140,11 +140,11 @@ def test_an_unknown_price_is_refused_under_a_cap_and_says_what_to_do(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.put(texts(3))
-    job = enrichment(model="claude-mythos-preview", max_cost_usd=1000)
+    job = enrichment(model="claude-mythos-5-2", max_cost_usd=1000)
     with pytest.raises(CapExceeded, match="NIGHTBATCH_PRICES"):
         shop.plan(shop.prepare(job))
     path = tmp_path / "prices.json"
-    path.write_text(json.dumps({"models": {"claude-mythos-preview": {"input": "10", "output": "50"}}}))
+    path.write_text(json.dumps({"models": {"claude-mythos-5-2": {"input": "10", "output": "50"}}}))
     monkeypatch.setenv(VARIABLE, str(path))
     assert shop.night(job)["answered"] == 3
 

@@ -16,12 +16,23 @@ from nightbatch.core.landed import COST
 from nightbatch.core.price import DEFAULT, PICO, Prices, Usage
 
 TOKENS = st.integers(0, 300_000)
+USES = st.just(0) | st.integers(0, 9_999)
 USAGES = st.builds(
-    Usage, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS, st.sampled_from(["batch", "standard"]), st.sampled_from([None, "us"])
+    Usage,
+    TOKENS,
+    TOKENS,
+    TOKENS,
+    TOKENS,
+    TOKENS,
+    st.sampled_from(["batch", "standard"]),
+    st.sampled_from([None, "us"]),
+    st.tuples(USES, USES, st.integers(0, 1)),
 )
 USED = st.lists(
     st.none() | st.tuples(st.sampled_from(["claude-haiku-4-5", "claude-haiku-5-5", "who"]), USAGES), max_size=8
 )
+SEARCH = {"web_search": {"usd_per_1000": "10", "source": "a contract", "as_of": "2026-12-01"}}
+SEARCHES = DEFAULT.over({"server_tools": SEARCH})
 FINE = DEFAULT.over({"models": {"claude-haiku-4-5": {"input": "0.0000001", "output": "0.0000003"}}})
 
 
@@ -30,7 +41,7 @@ def alone(prices: Prices, used: list[tuple[str, Usage] | None]) -> list[Decimal 
 
 
 @settings(deadline=None)
-@given(USED, st.sampled_from([DEFAULT, FINE]))
+@given(USED, st.sampled_from([DEFAULT, FINE, SEARCHES]))
 def test_rows_cost_together_what_they_cost_alone(used: list[tuple[str, Usage] | None], prices: Prices) -> None:
     bill = Bill(prices)
     counts = np.array([one[1].classes if one else (0,) * 5 for one in used], np.int64).reshape(-1, 5)
@@ -38,13 +49,17 @@ def test_rows_cost_together_what_they_cost_alone(used: list[tuple[str, Usage] | 
         pa.array([one and get(one) for one in used], pa.string())
         for get in (lambda one: one[0], lambda one: one[1].service_tier, lambda one: one[1].inference_geo)
     )
-    cost, unknown = charged(prices, bill, Used(models, tiers, regions, counts))
+    tools = np.array([one[1].tools if one else (0,) * 3 for one in used], np.int64).reshape(-1, 3)
+    cost, unknown = charged(prices, bill, Used(models, tiers, regions, counts, tools))
     assert decimals(COST, cost, unknown).to_pylist() == [
         None if one is None else one.quantize(PICO) for one in alone(prices, used)
     ]
     billed = [one for one in used if one is not None]
     assert bill.answers == len(billed)
     assert bill.full_price == sum(usage.service_tier != "batch" for _, usage in billed)
+    assert list(bill.tools.values()) == [
+        sum(u) for u in zip(*(usage.tools for _, usage in billed), strict=True) if any(u)
+    ]
     assert bill.longest == max((usage.output for _, usage in billed), default=0)
     assert sum(map(sum, bill.sums.values())) == sum(sum(usage.classes) for _, usage in billed)
 

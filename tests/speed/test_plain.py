@@ -43,6 +43,8 @@ usages = st.fixed_dictionaries(
         | st.fixed_dictionaries({}, optional={f"ephemeral_{age}_input_tokens": counts for age in ("5m", "1h", "1d")}),
         "service_tier": st.sampled_from([None, "", "batch", "standard"]),
         "inference_geo": st.sampled_from([None, "us", "global"]),
+        "server_tool_use": st.none()
+        | st.dictionaries(st.sampled_from(["web_search_requests", "web_fetch_requests", "later_requests"]), counts),
         "of_the_future": st.just({"a": [1, "x", None]}),
     },
 )
@@ -90,6 +92,7 @@ def told(one: Landing, scanned: list[Scan]) -> dict[str, Any]:
         "odd": one.odd,
         "errors": one.errors,
         "sums": one.bill.sums,
+        "tools": one.bill.tools,
         "longest": one.bill.longest,
     }
 

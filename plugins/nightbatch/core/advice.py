@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 
@@ -30,6 +31,8 @@ def afterwards(prices: Prices, run: Run, facts: Sequence[LandedFact], today: dat
         notes.append(
             f"{missing:,} requests had no result in their batches: if they were billed, that is not known here."
         )
+    if unpriced := _unpriced_tools(prices, facts):
+        notes.append(f"The price of {unpriced} is not known, so the cost is not either: name it in NIGHTBATCH_PRICES.")
     if poor := caching.poor(prices, run.model, tokens(facts)):
         notes.append(poor)
     return notes
@@ -41,6 +44,14 @@ def anew_note(anew: Estimate, requests: int) -> str:
         f"reuse is off: {anew.requests:,} of {requests:,} requests have been answered before and would cost nothing; "
         f"asking them anew costs about {usd(anew.expected)}."
     )
+
+
+def _unpriced_tools(prices: Prices, facts: Sequence[LandedFact]) -> str:
+    """Name the server tools without a price that were used, and how often."""
+    uses = Counter[str]()
+    for fact in facts:
+        uses.update(fact.server_tools)
+    return ", ".join(f"{tool} ({count:,} uses)" for tool, count in uses.items() if prices.tool_price(tool) is None)
 
 
 def _before(prices: Prices, run: Run, today: date) -> Iterator[str]:

@@ -33,10 +33,12 @@ class Bill:
 
     prices: Prices
     sums: dict[Terms, tuple[int, ...]] = field(default_factory=dict)
+    tools: dict[str, int] = field(default_factory=dict)
     answers: int = 0
     full_price: int = 0
     longest: int = 0
-    """answers: requests that are billed. full_price: those not at batch price. longest: most tokens of one answer."""
+    """tools: uses of server tools, by name. answers: requests that are billed. full_price: those not at batch price.
+    longest: most tokens of one answer."""
 
     def add_all(self, terms: Terms, counts: np.ndarray) -> None:
         """Take in requests of the same terms: their tokens by class, a row each."""
@@ -46,9 +48,16 @@ class Bill:
         self.full_price += 0 if terms[2] else len(counts)
         self.longest = max(self.longest, int(counts[:, -1].max()))
 
+    def add_tool(self, name: str, uses: int) -> None:
+        """Take in uses of a server tool."""
+        self.tools[name] = self.tools.get(name, 0) + uses
+
     def costs(self) -> Costs | None:
-        """Price the sums; None if the price of one model is not known."""
-        paid = standard = uncached = Decimal(0)
+        """Price the sums; None if the price of a model or tool is not known. A tool costs the same in a batch."""
+        tools = price_tools(self.prices, self.tools)
+        if tools is None:
+            return None
+        paid = standard = uncached = tools
         for terms, counts in self.sums.items():
             rates, full = self._rates(terms), self._rates((*terms[:2], False, terms[3]))
             if rates is None or full is None:
@@ -62,6 +71,17 @@ class Bill:
         model, long, batch, us = terms
         prompt = (self.prices.long_above(model) or 0) + 1 if long else 0
         return self.prices.rates(model, prompt=prompt, batch=batch, us=us)
+
+
+def price_tools(prices: Prices, uses: Mapping[str, int]) -> Decimal | None:
+    """Price uses of server tools; None if the price of one is not known."""
+    total = Decimal(0)
+    for name, count in uses.items():
+        price = prices.tool_price(name)
+        if count and price is None:
+            return None
+        total += count * (price or Decimal(0))
+    return total
 
 
 def price_sums(prices: Prices, model: str, tokens: Mapping[str, int]) -> Decimal | None:

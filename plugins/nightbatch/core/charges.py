@@ -13,16 +13,20 @@ import numpy as np
 import pyarrow as pa
 
 from nightbatch.core.bill import Bill
-from nightbatch.core.price import BATCH, PICO, Prices, Rates
+from nightbatch.core.price import BATCH, PICO, SERVER_TOOLS, Prices, Rates
 
 
 class Used(NamedTuple):
-    """What rows have used: model, service tier (null: nothing), region, a column each; tokens by class, a row each."""
+    """What rows have used: model, service tier (null: nothing), region, a column each.
+
+    tokens: by class, a row each. tools: uses of each of SERVER_TOOLS, a row each.
+    """
 
     models: pa.Array
     tiers: pa.Array
     regions: pa.Array
     tokens: np.ndarray
+    tools: np.ndarray
 
 
 def charged(prices: Prices, bill: Bill, used: Used) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +43,23 @@ def charged(prices: Prices, bill: Bill, used: Used) -> tuple[np.ndarray, np.ndar
                 rates = prices.rates(model, prompt=prompt, batch=kind[0], us=kind[1])
                 bill.add_all((model, is_long, *kind), used.tokens[rows])
                 cost[rows], unknown[rows] = (0, True) if rates is None else (_priced(rates, used.tokens[rows]), False)
+    _charge_tools(prices, bill, used.tools, cost, unknown)
     return cost, unknown
+
+
+def _charge_tools(prices: Prices, bill: Bill, tools: np.ndarray, cost: np.ndarray, unknown: np.ndarray) -> None:
+    """Add to `cost` what tools cost by use; rows that used one without a price cost an unknown amount."""
+    for name, uses in zip(SERVER_TOOLS, tools.T, strict=True):
+        rows = np.flatnonzero(uses)
+        if not len(rows):
+            continue
+        bill.add_tool(name, int(uses.sum()))
+        price = prices.tool_price(name)
+        if price is None:
+            unknown[rows] = True
+        else:
+            cost[rows] += [int((price * count).quantize(PICO) / PICO) for count in uses[rows].tolist()]
+    cost[unknown] = 0
 
 
 def _alike(used: Used) -> Iterator[tuple[str, str, str | None, np.ndarray]]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.landed import statuses
 from nightbatch.core.outcome import Status
+from nightbatch.core.price import SERVER_TOOLS
 from nightbatch.core.results import Landed
 
 UNFIT = "a value does not fit its column's type"
@@ -18,7 +19,10 @@ UNFIT = "a value does not fit its column's type"
 
 @dataclass(frozen=True)
 class Columns:
-    """Rows in columns. `tokens` has a row each, by class; `tiers` is null where nothing was used."""
+    """Rows in columns. `tiers` is null where nothing was used.
+
+    tokens: a row each, by class. tools: a row each, the uses of each of SERVER_TOOLS.
+    """
 
     statuses: pa.DictionaryArray
     errors: pa.Array
@@ -29,6 +33,7 @@ class Columns:
     tiers: pa.Array
     regions: pa.Array
     tokens: np.ndarray
+    tools: np.ndarray
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -37,8 +42,10 @@ class Columns:
         """Keep some rows (their numbers, rising)."""
         if len(rows) == len(self):
             return self
-        taken = {one.name: getattr(self, one.name).take(pa.array(rows)) for one in fields(self) if one.name != "tokens"}
-        return Columns(**taken, tokens=self.tokens[rows])
+        places = pa.array(rows)
+        counts = ("tokens", "tools")
+        taken = {one.name: getattr(self, one.name).take(places) for one in fields(self) if one.name not in counts}
+        return Columns(**taken, tokens=self.tokens[rows], tools=self.tools[rows])
 
 
 def columns(rows: Sequence[Landed], answer: AnswerType) -> Columns:
@@ -48,6 +55,7 @@ def columns(rows: Sequence[Landed], answer: AnswerType) -> Columns:
         rows[place].status, rows[place].error = Status.INVALID, UNFIT
     used = [one.usage for one in rows]
     tokens = [(0,) * 5 if one is None else one.classes for one in used]
+    tools = [(0, 0, 0) if one is None else one.tools for one in used]
     return Columns(
         statuses=statuses([one.status for one in rows]),
         errors=pa.array([one.error for one in rows], pa.string()),
@@ -58,4 +66,5 @@ def columns(rows: Sequence[Landed], answer: AnswerType) -> Columns:
         tiers=pa.array([None if one is None else one.service_tier for one in used], pa.string()),
         regions=pa.array([None if one is None else one.inference_geo for one in used], pa.string()),
         tokens=np.array(tokens, dtype=np.int64).reshape(-1, 5),
+        tools=np.array(tools, dtype=np.int64).reshape(-1, len(SERVER_TOOLS)),
     )

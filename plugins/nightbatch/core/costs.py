@@ -12,10 +12,12 @@ import pyarrow as pa
 from nightbatch.core.facts import LandedFact
 from nightbatch.core.landed import TOKENS
 from nightbatch.core.outcome import Status
+from nightbatch.core.price import SERVER_TOOLS
 
 USD = pa.decimal128(28, 12)
 SETTLED = (Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED)
 TOKEN_COLUMNS = {name: f"{name}_tokens" for name in TOKENS}
+TOOL_COLUMNS = {name: f"{name}_requests" for name in SERVER_TOOLS}
 
 COSTS = pa.schema([
     pa.field("month", pa.string()),
@@ -26,6 +28,7 @@ COSTS = pa.schema([
     *(pa.field(name, pa.int64()) for name in ("requests", *map(str, SETTLED), "lost", "missing")),
     *(pa.field(name, pa.int64()) for name in ("billed", "full_price")),
     *(pa.field(name, pa.int64()) for name in TOKEN_COLUMNS.values()),
+    *(pa.field(name, pa.int64()) for name in TOOL_COLUMNS.values()),
     pa.field("longest_output_tokens", pa.int64()),
     pa.field("bytes", pa.int64()),
     *(pa.field(f"{name}_usd", USD) for name in ("estimated", "at_most", "cost", "saved_batch", "saved_cache")),
@@ -48,6 +51,7 @@ def row(fact: LandedFact) -> dict[str, Any]:
         **settled, "lost": claim.total - sum(settled.values()), "missing": missing if fact.batch else 0,
         "billed": fact.billed, "full_price": fact.full_price,
         **{column: fact.tokens.get(name, 0) for name, column in TOKEN_COLUMNS.items()},
+        **{column: fact.server_tools.get(name, 0) for name, column in TOOL_COLUMNS.items()},
         "longest_output_tokens": fact.longest, "bytes": claim.size,
         "estimated_usd": amount(claim.estimated_usd), "at_most_usd": amount(claim.at_most_usd), "cost_usd": paid,
         "saved_batch_usd": _less(fact.standard_usd, paid), "saved_cache_usd": _less(fact.uncached_usd, paid),

@@ -202,7 +202,9 @@ class LandedFact(Fact):
     requests that cost something, and those not at batch price. longest: most tokens of one answer."""
     errors: dict[str, int] = field(default_factory=dict)
     odd: dict[str, int] = field(default_factory=dict)
-    """errors: how often the commonest were told, in the API's words; odd: lines that were passed over."""
+    server_tools: dict[str, int] = field(default_factory=dict)
+    """errors: how often the commonest were told, in the API's words; odd: lines that were passed over.
+    server_tools: uses of tools that the API bills by use."""
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class Landing:
 
     def _batch(self, ids: pa.Array, of: Columns) -> pa.RecordBatch:
         models = pc.fill_null(pc.if_else(pc.equal(of.models, ""), None, of.models), self.asked_model)
-        cost, unknown = charged(self.prices, self.bill, Used(models, of.tiers, of.regions, of.tokens))
+        cost, unknown = charged(self.prices, self.bill, Used(models, of.tiers, of.regions, of.tokens, of.tools))
         unused = np.asarray(of.tiers.is_null())
         arrays = [
             ids, of.statuses, of.errors, of.values, of.texts, of.models, of.stops,

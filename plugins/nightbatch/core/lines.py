@@ -31,6 +31,7 @@ class Spent(msgspec.Struct, gc=False):
     cache_creation: CacheCreation | None = None
     service_tier: str | None = None
     inference_geo: str | None = None
+    server_tool_use: Any = None
 
 
 class Message(msgspec.Struct, gc=False):

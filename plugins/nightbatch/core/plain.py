@@ -18,7 +18,7 @@ from nightbatch.core.bulk import Parsed
 from nightbatch.core.columns import Columns
 from nightbatch.core.landed import all_of
 from nightbatch.core.outcome import TABLE, Status
-from nightbatch.core.price import BATCH
+from nightbatch.core.price import BATCH, SERVER_TOOLS
 from nightbatch.core.wire import Scan, part
 
 _ENDED = pa.array(
@@ -82,12 +82,18 @@ def _plain(rows: pa.StructArray) -> np.ndarray:
         one, part(rows, "custom_id").is_valid(), pc.equal(part(rows, "result", "type"), "succeeded"),
         pc.is_in(part(message, "stop_reason"), value_set=_ENDED), part(message, "usage").is_valid(),
     ]  # fmt: skip
+    rules += [_unused(message, tool) for tool in ("web_search_requests", "web_fetch_requests")]
     so_far = pc.fill_null(reduce(pc.and_, rules), fill_value=False)
     block = part(rows.filter(so_far), "result", "message", "content").flatten()
     text = pc.and_(pc.equal(part(block, "type"), "text"), pc.greater(pc.binary_length(part(block, "text")), 0))
     picked = np.array(so_far)
     picked[picked] = np.asarray(pc.fill_null(text, fill_value=False))
     return picked
+
+
+def _unused(message: pa.StructArray, tool: str) -> pa.Array:
+    """Tell which messages were made without a tool that is billed by use; the others are judged one by one."""
+    return pc.equal(pc.fill_null(part(message, "usage", "server_tool_use", tool), 0), 0)
 
 
 def _texts(rows: pa.StructArray) -> pa.Array:
@@ -108,6 +114,7 @@ def _columns(rows: pa.StructArray, texts: pa.Array, values: pa.Array) -> Columns
         tiers=pc.if_else(pc.fill_null(pc.equal(tier, ""), fill_value=True), BATCH, tier),
         regions=part(usage, "inference_geo"),
         tokens=_tokens(usage),
+        tools=np.zeros((len(rows), len(SERVER_TOOLS)), dtype=np.int64),
     )
 
 

@@ -10,6 +10,7 @@ from nightbatch.core.lines import Message, Result, Spent, Told
 from nightbatch.core.outcome import Status, of_error, of_kind, of_stop
 from nightbatch.core.price import Usage
 from nightbatch.core.safe_words import printable
+from nightbatch.core.server_tools import tool_uses
 
 
 @dataclass(slots=True)
@@ -88,4 +89,5 @@ def _usage(usage: Spent | None) -> Usage:
         output=usage.output_tokens or 0,
         service_tier=usage.service_tier or "batch",
         inference_geo=usage.inference_geo,
+        tools=tool_uses(usage.server_tool_use),
     )

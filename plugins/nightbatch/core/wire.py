@@ -26,6 +26,7 @@ _USAGE = pa.struct(
         ),
         ("service_tier", _WORD),
         ("inference_geo", _WORD),
+        ("server_tool_use", pa.struct([("web_search_requests", _COUNT), ("web_fetch_requests", _COUNT)])),
     ]
 )
 _MESSAGE = pa.struct(

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from nightbatch.core import costs
-from nightbatch.core.bill import price_sums
+from nightbatch.core.bill import price_sums, price_tools
 from nightbatch.core.budget import Cap, Spent, total
 from nightbatch.core.facts import Claim, RunRef
 from nightbatch.steps.costs import Row, newest_first
@@ -69,4 +69,6 @@ def _unclear(row: Row) -> Decimal | None:
 
 def _priced_now(row: Row) -> Decimal | None:
     """Price what had no known price when it landed."""
-    return price_sums(prices(), row["model"], {name: row[column] for name, column in costs.TOKEN_COLUMNS.items()})
+    tokens = {name: row[column] for name, column in costs.TOKEN_COLUMNS.items()}
+    uses = {name: row.get(column) or 0 for name, column in costs.TOOL_COLUMNS.items()}
+    return total([price_sums(prices(), row["model"], tokens), price_tools(prices(), uses)])
