@@ -45,11 +45,12 @@ def enrich(
     """
     read, told = _assets(enrichment, inlets, outlets)
     attempts = enrichment.attempts if enrichment else MOST_ATTEMPTS
+    approvers = tuple(enrichment.approvers) if enrichment else ()
     with TaskGroup(group_id or "enrich", prefix_group_id=group_id is not None) as group:
         last: Any = PrepareOperator(task_id="prepare", enrichment=enrichment, inlets=read, **RETRIES)
         run = f"{{{{ ti.xcom_pull(task_ids='{last.task_id}') | tojson }}}}"
         if _may_ask(enrichment, group.dag):
-            last = last >> ApproveOperator(task_id="approve", run=run, **RETRIES)
+            last = last >> ApproveOperator(task_id="approve", run=run, approvers=approvers, **RETRIES)
         waves = [_attempt(run, attempt) for attempt in range(attempts + 1)]
         for wave in waves:
             last = last >> wave

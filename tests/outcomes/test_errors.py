@@ -145,7 +145,7 @@ def test_answer_columns_that_would_stand_twice(night: Any) -> None:
         ({"target": "s3://lake/"}, "target: "),
         ({"state": "s3://lake/triage/state/"}, "state: .* lie inside each other"),
         ({"prompt": " "}, "prompt: is empty"),
-        ({"key": "id"}, "key: must be a list of different column names"),
+        ({"key": "id"}, "key: must be a list of different names"),
         ({"partition": "../other"}, "partition: .* it has a .. segment"),
         ({"attempts": 9}, "attempts: 9 must be a number from 1 to 5"),
         ({"min_answered": 95}, "min_answered: 95 must be a number from 0 to 1"),

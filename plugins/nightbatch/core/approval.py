@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from nightbatch.core.estimate import Estimate, usd
 from nightbatch.core.facts import RunRef
+from nightbatch.core.safe_words import printable
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>()#+!|~&$]")
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ def question(ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, .
     if limit is None or not estimate.requests or (most is not None and most <= limit):
         return None
     lines = [
-        f"| target | `{ref.target}` |",
-        f"| partition | `{ref.partition or 'whole dataset'}` |",
+        f"| target | {plain(ref.target)} |",
+        f"| partition | {plain(ref.partition or 'whole dataset')} |",
         f"| rows | {ref.rows:,} |",
         f"| different requests | {asked:,} |",
         f"| to be bought | {estimate.requests:,} |",
@@ -39,5 +43,10 @@ def question(ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, .
     price = usd(most) if most is not None else "an unknown price"
     return Question(
         subject=f"Buy {estimate.requests:,} requests for up to {price}?",
-        body="\n\n".join([table, *notes, f"{again} {ends}"]),
+        body="\n\n".join([table, *map(plain, notes), f"{again} {ends}"]),
     )
+
+
+def plain(text: str) -> str:
+    """Return a text that Markdown shows as it is: no name can draw a row, a link or a figure of its own."""
+    return _MARKUP.sub(r"\\\g<0>", printable(text))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nightbatch.core import keys
+from nightbatch.core import billed_params, keys
 from nightbatch.core.checks import Checks
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.locations import RESERVED, parse, partition_path
@@ -198,10 +198,12 @@ class Enrichment:
         self._check_places()
         self._check_numbers()
         Checks.read(self.checks)
-        for name in ("key", "keep"):
+        capped = self.max_cost_usd is not None or self.max_monthly_cost_usd is not None
+        billed_params.check(self.params, self.allow_params, capped=capped)
+        for name in ("key", "keep", "allow_params", "approvers", "media_roots"):
             given = list(getattr(self, name) or ())
             if isinstance(getattr(self, name), str) or len(set(given)) != len(given):
-                raise SettingsError(f"{name}: must be a list of different column names.")
+                raise SettingsError(f"{name}: must be a list of different names.")
 
     def _check_table(self) -> None:
         if not self.table:

@@ -7,12 +7,11 @@ encrypted as NIGHTBATCH_S3_EXTRA_ARGS (JSON, such as `{"ServerSideEncryption": "
 
 from __future__ import annotations
 
-import json
-import os
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from nightbatch.core.errors import SettingsError
+from nightbatch.hooks.connections import extra_args
 
 if TYPE_CHECKING:
     from nightbatch.io.anthropic_api import AnthropicBatches
@@ -40,8 +39,7 @@ def store(url: str, given: Namespace) -> S3Store:
 
     session = boto3.Session()
     client = session.client("s3")
-    extra = json.loads(os.environ.get("NIGHTBATCH_S3_EXTRA_ARGS", "{}"))
-    return S3Store(url, client, lambda: filesystem(client, session.get_credentials()), extra)
+    return S3Store(url, client, lambda: filesystem(client, session.get_credentials()), extra_args())
 
 
 def ledger(url: str, given: Namespace) -> Ledger:

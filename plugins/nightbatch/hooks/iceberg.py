@@ -11,17 +11,17 @@ from typing import Any
 from nightbatch.core.facts import RunRef
 from nightbatch.core.ports import Table
 from nightbatch.hooks import ports
+from nightbatch.hooks.connections import require
 
 
 def table(ref: RunRef) -> Table:
     """Open a run's table; its files and metadata go through the run's `aws` connection."""
-    from airflow.sdk import BaseHook
     from pyiceberg.catalog import load_catalog
 
     from nightbatch.io import iceberg_files
     from nightbatch.io.iceberg import IcebergTable
 
-    found = BaseHook.get_connection(ref.iceberg_conn_id)
+    found = require(ref.iceberg_conn_id, "iceberg", "generic", name="iceberg_conn_id")
     given: dict[str, Any] = {name: str(value) for name, value in found.extra_dejson.items()}
     if found.host:
         given.setdefault("uri", found.host)

@@ -25,6 +25,8 @@ from nightbatch.core.errors import (
     StoreUnfit,
 )
 from nightbatch.core.facts import RunRef
+from nightbatch.core.locations import parse
+from nightbatch.hooks.connections import extra_args, policy, require
 from nightbatch.hooks.timing import timing
 
 if TYPE_CHECKING:
@@ -48,12 +50,15 @@ def store(url: str, aws_conn_id: str) -> S3Store:
     """Open a store below a URL with the credentials of an `aws` connection.
 
     What its `service_config.s3.extra_args` says, such as `ServerSideEncryption` and `SSEKMSKeyId`, goes with every
-    object written.
+    object written; NIGHTBATCH_S3_EXTRA_ARGS comes before that, so no connection drops a deployment's encryption.
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
+    from nightbatch.io.anthropic_client import quiet
     from nightbatch.io.s3 import S3Store, filesystem
 
+    require(aws_conn_id, "aws", name="aws_conn_id")
+    policy().check_place(parse(url, "URL", root=True), "URL")
     hook = S3Hook(aws_conn_id=aws_conn_id)
     # Not `hook.get_conn()`: to name its caller in the user agent, it takes a quarter second to inspect the stack.
     client = hook.get_session(hook.region_name).client(
@@ -62,7 +67,8 @@ def store(url: str, aws_conn_id: str) -> S3Store:
         config=hook.config,
         verify=hook.verify,
     )
-    extra = hook.service_config.get("extra_args")
+    extra = {**(hook.service_config.get("extra_args") or {}), **extra_args()}
+    quiet()
     return S3Store(url, client, lambda: filesystem(client, hook.get_session().get_credentials()), extra)
 
 
@@ -79,6 +85,7 @@ def batches(anthropic_conn_id: str) -> AnthropicBatches:
 
     from nightbatch.io.anthropic_api import AnthropicBatches
 
+    require(anthropic_conn_id, "anthropic", name="anthropic_conn_id")
     hook = AnthropicHook(conn_id=anthropic_conn_id)
     if hook.platform not in FIRST_PARTY_PLATFORMS:
         raise SettingsError(f"connection {anthropic_conn_id!r}: platform {hook.platform!r} has no message batches.")

@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from nightbatch.core import overriding
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.facts import RunRef
 from nightbatch.core.locations import partition_path
+from nightbatch.hooks.connections import policy
 from nightbatch.hooks.ports import now
 
 if TYPE_CHECKING:
@@ -20,9 +22,19 @@ BLANK: dict[str, Any] = {"source": "", "target": "", "prompt": "", "model": ""}
 
 def resolve(enrichment: Enrichment | None, context: Mapping[str, Any]) -> Enrichment:
     """Let a run's parameters override the attributes of their names, and find the partition."""
-    given = {name: value for name, value in dict(context.get("params") or {}).items() if name != "partition" or value}
-    settings = (enrichment or Enrichment(**BLANK)).override(given)
-    return settings.override({"partition": partition(settings.partition, context)})
+    params = {name: value for name, value in dict(context.get("params") or {}).items() if name != "partition" or value}
+    if enrichment is None:
+        settings = overriding.of_form(params, Enrichment(**BLANK))
+    else:
+        settings = overriding.of_author(enrichment, params, _declared(context))
+    cap = policy().cap(settings.max_cost_usd)
+    return replace(settings, partition=partition(settings.partition, context), max_cost_usd=cap)
+
+
+def _declared(context: Mapping[str, Any]) -> set[str]:
+    """Name the Params that the DAG, or the task, declares in code; a run's conf may hold others."""
+    owners = (context.get("dag"), context.get("task"))
+    return {name for owner in owners for name in (getattr(owner, "params", None) or {})}
 
 
 def partition(template: str, context: Mapping[str, Any]) -> str:

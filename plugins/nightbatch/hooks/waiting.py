@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nightbatch.core.errors import AccountStopped, NightbatchError
 from nightbatch.core.lanes import Lanes
 from nightbatch.core.poll import Pace
+from nightbatch.hooks.connections import require
 
 if TYPE_CHECKING:
     from nightbatch.core.ports import AsyncBatches
@@ -104,8 +105,8 @@ def _client(conn_id: str, made_of: Any) -> tuple[Any, AsyncBatches | None]:
 
     from nightbatch.io.anthropic_async import AsyncAnthropicBatches
 
+    connection = require(conn_id, "anthropic", name="anthropic_conn_id")
     hook: Any = AnthropicHook(conn_id=conn_id)
-    connection = hook.get_connection(conn_id)
     parts = (connection.host, connection.password, connection.extra)
     if parts == made_of:
         return parts, None

@@ -11,6 +11,7 @@ from typing import Any
 
 from nightbatch.core.errors import SettingsError, WarehouseRefused
 from nightbatch.core.warehouse import Warehouse
+from nightbatch.hooks.connections import policy
 
 DEFAULT = "warehouse_default"
 KINDS = ("duckdb", "postgres")
@@ -59,6 +60,7 @@ def hook(conn_id: str) -> Any:
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
+    policy().check_connection(conn_id, "conn_id")
     try:
         found = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.execution_time.hitl import HITLUser
 
 from nightbatch.core.facts import RunRef
 from nightbatch.hooks import ports
@@ -21,13 +23,22 @@ class ApproveOperator(ApprovalOperator):
     passes without an answer, skip all that comes after: the run ends well, having bought nothing.
 
     :param run: the reference that `prepare` returned.
+    :param approvers: ids of the users who may answer, as the auth manager gives them (SimpleAuthManager: the names);
+        none: whoever may act on the task.
     """
 
     template_fields = ("run",)
     ui_color = "#fef7e0"
 
-    def __init__(self, *, run: Any, **kwargs: Any) -> None:
-        super().__init__(subject="Buy?", defaults=self.REJECT, ignore_downstream_trigger_rules=True, **kwargs)
+    def __init__(self, *, run: Any, approvers: Sequence[str] = (), **kwargs: Any) -> None:
+        assigned = [HITLUser(id=user, name=user) for user in approvers] or None
+        super().__init__(
+            subject="Buy?",
+            defaults=self.REJECT,
+            ignore_downstream_trigger_rules=True,
+            assigned_users=assigned,
+            **kwargs,
+        )
         self.run = run
 
     def execute(self, context: Context) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from nightbatch.hooks import ports
+from nightbatch.hooks.connections import policy
 from nightbatch.hooks.settings import resolve, run_ref
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class PrepareOperator(BaseOperator):
         with ports.final_errors():
             settings = resolve(self.enrichment, context)
             settings.check()
+            policy().check(settings)
             open_store = partial(ports.store, aws_conn_id=settings.aws_conn_id)
             settings = with_state(settings, open_store)
             check_target(settings, open_store)

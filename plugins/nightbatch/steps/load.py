@@ -79,7 +79,7 @@ def read_marker(target: Reads, partition: str) -> Published:
     content = decode(body)
     if content is None:
         raise TargetError(f"{key} does not name files and rows: it is not one that nightbatch wrote.")
-    return Published(list(content["files"]), int(content["rows"]), str(content["snapshot"]), body)
+    return Published(list(content["files"]), int(content["rows"]), str(content.get("snapshot", "")), body)
 
 
 def _schema(target: Reads, published: Published) -> pa.Schema:

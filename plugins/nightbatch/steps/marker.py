@@ -17,7 +17,7 @@ from nightbatch.core.locations import is_data_file
 from nightbatch.core.ports import Reads, Store
 
 Marker = dict[str, Any]
-OURS = {"files", "rows", "snapshot"}
+OURS = {"files", "rows"}
 """Fields of every marker that nightbatch writes."""
 
 

@@ -42,13 +42,14 @@ def _refuse_nesting(state: Location, open_store: OpenStore) -> None:
     """Look for a state in the folders above."""
     for depth in range(1, len(state.segments)):
         above = Location(state.bucket, "/".join(state.segments[:depth]) + "/")
-        if _is_marked(open_store(above.url)):
+        if _is_marked(above, open_store):
             raise SettingsError(f"state: {state} lies in {above}, which is the state of another target.")
 
 
-def _is_marked(folder: Store) -> bool:
+def _is_marked(folder: Location, open_store: OpenStore) -> bool:
+    """Tell whether a folder is a state; one that this run may not read was written by none of its kind."""
     try:
-        folder.get(keys.MARK)
-    except (Absent, StoreDenied):  # what these credentials may not read, no run of theirs has written
+        open_store(folder.url).get(keys.MARK)
+    except (Absent, StoreDenied, SettingsError):
         return False
     return True
