@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from nightbatch.core.arrow_types import Shape, arrow_type
 from nightbatch.core.bulk import Bulk, Parsed
 from nightbatch.core.errors import AnswerTypeError
+from nightbatch.core.local_schema import local
 from nightbatch.core.schema import api_schema, definitions_of
 
 _decoder = msgspec.json.Decoder()
@@ -35,7 +36,7 @@ class AnswerType:
     @cached_property
     def api_schema(self) -> dict[str, Any] | None:
         """The schema that goes on the wire; None for a text."""
-        return None if self.schema is None else api_schema(self.schema)
+        return None if self.schema is None else api_schema(self._local)
 
     @cached_property
     def arrow(self) -> pa.DataType:
@@ -136,8 +137,12 @@ class AnswerType:
 
     @cached_property
     def _typed(self) -> tuple[pa.DataType, Shape]:
-        schema = self.schema or {}
-        return arrow_type(schema, definitions_of(schema))
+        return arrow_type(self._local, definitions_of(self._local))
+
+    @cached_property
+    def _local(self) -> dict[str, Any]:
+        """The schema, which refers to nothing outside itself."""
+        return local(self.schema or {})
 
     @cached_property
     def _bulk(self) -> Bulk | None:
@@ -146,7 +151,11 @@ class AnswerType:
     @cached_property
     def _validator(self) -> Any:
         try:
-            return jsonschema_rs.validator_for(dict(self.schema or {}), validate_formats=True)
+            return jsonschema_rs.Draft202012Validator(self._local, validate_formats=True, retriever=_fetch_nothing)
         except (ValueError, jsonschema_rs.ValidationError) as error:
-            told = str(error).splitlines()[0]
-            raise AnswerTypeError(f"answer_schema: not a valid JSON schema: {told}. Mend it.") from None
+            reason = str(error).splitlines()[0]
+            raise AnswerTypeError(f"answer_schema: not a valid JSON schema: {reason}. Fix it.") from None
+
+
+def _fetch_nothing(_: str) -> Any:
+    raise ValueError("a schema may refer to nothing outside itself")

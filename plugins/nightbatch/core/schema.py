@@ -39,7 +39,6 @@ def api_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     root = resolve(schema, count.definitions)
     if not isinstance(root, Mapping) or root.get("type") != "object" or not root.get("properties"):
         raise AnswerTypeError("answer_schema: the root must be an object with at least one property.")
-    _refuse_recursion(root, count.definitions, ())
     cleaned = _clean(root, "answer_schema", count)
     if count.definitions:
         cleaned["$defs"] = {
@@ -54,7 +53,7 @@ def api_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def definitions_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what a schema's `$ref`s may name."""
-    return schema.get("$defs") or schema.get("definitions") or {}
+    return {**(schema.get("definitions") or {}), **(schema.get("$defs") or {})}
 
 
 def resolve(schema: Any, definitions: Mapping[str, Any]) -> Any:
@@ -130,18 +129,3 @@ def _clean_kind(schema: Mapping[str, Any], cleaned: dict[str, Any], path: str, c
 
 def _moves(key: str, value: Any) -> bool:
     return (key == "format" and value not in FORMATS) or (key == "minItems" and value not in (0, 1))
-
-
-def _refuse_recursion(schema: Any, definitions: Mapping[str, Any], above: tuple[str, ...]) -> None:
-    if isinstance(schema, list):
-        for part in schema:
-            _refuse_recursion(part, definitions, above)
-    elif isinstance(schema, Mapping):
-        name = str(schema.get("$ref", ""))
-        if name in above:
-            raise AnswerTypeError(f"answer_schema: {name} contains itself; the API takes no recursive schemas.")
-        if name:
-            _refuse_recursion(resolve(schema, definitions), definitions, (*above, name))
-        for key, part in schema.items():
-            if key not in {"$ref", "$defs", "definitions", "enum", "const", "default", "examples"}:
-                _refuse_recursion(part, definitions, above)
