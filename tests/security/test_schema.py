@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ def test_what_is_data_or_a_name_is_left_as_it_is(trap: Trap) -> None:
     }
     answer = AnswerType(schema)
     answer.check()
-    assert answer.read('{"$ref":"x","$id":"%s"}' % trap.url)[1] is None
+    assert answer.read(json.dumps({"$ref": "x", "$id": trap.url}))[1] is None
     assert answer.read('{"$ref":1}')[1] is not None
     assert trap.visits == 0
 
