@@ -11,6 +11,7 @@ from pkgutil import iter_modules
 
 from nightbatch import commands
 from nightbatch.core.errors import NightbatchError
+from nightbatch.core.safe_words import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(given.act(given) or 0)
     except NightbatchError as error:
-        print(f"nightbatch {given.command}: {error}", file=sys.stderr)
+        print(f"nightbatch {given.command}: {printable(str(error))}", file=sys.stderr)
         return 1
 
 

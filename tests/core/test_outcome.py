@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nightbatch.core.outcome import SETTLED, TABLE, Status, commonest, of_error, of_kind, of_stop
+from nightbatch.core.outcome import SETTLED, TABLE, UNREADABLE, Status, commonest, of_error, of_kind, of_stop
 
 STOPS = {
     "end_turn": "answered",
@@ -49,14 +49,21 @@ def test_results_without_a_message(kind: str) -> None:
     assert of_kind(kind) == (Status(kind), kind)
 
 
-@pytest.mark.parametrize("stop", ["compute_budget", "", None, "END_TURN"])
-def test_a_stop_reason_of_the_future_is_errored_with_its_name(stop: str | None) -> None:
+@pytest.mark.parametrize("stop", ["compute_budget", "END_TURN"])
+def test_a_stop_reason_of_the_future_is_errored_with_its_name(stop: str) -> None:
     assert of_stop(stop) == (Status.ERRORED, f"stop_reason {stop}")
 
 
-@pytest.mark.parametrize("kind", ["deferred", "", "succeeded", "errored"])
+@pytest.mark.parametrize("kind", ["deferred", "succeeded", "errored"])
 def test_a_result_type_of_the_future_is_errored_with_its_name(kind: str) -> None:
     assert of_kind(kind) == (Status.ERRORED, f"result type {kind}")
+
+
+@pytest.mark.parametrize("name", ["", "the patient's name"])
+def test_what_is_no_name_is_errored_and_not_quoted(name: str) -> None:
+    assert of_stop(name) == (Status.ERRORED, f"stop_reason {UNREADABLE}")
+    assert of_stop(None) == (Status.ERRORED, f"stop_reason {UNREADABLE}")
+    assert of_kind(name) == (Status.ERRORED, f"result type {UNREADABLE}")
 
 
 def test_an_error_type_of_the_future_is_errored_and_asked_again() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nightbatch.core.errors import NightbatchError, SettingsError
 from nightbatch.core.ids import Shard
+from nightbatch.core.safe_words import printable
 from nightbatch.hooks import console
 from nightbatch.hooks.timing import timing
 
@@ -51,9 +52,9 @@ def _list(ledger: Ledger, given: Namespace) -> None:
     if not view.in_flight:
         return
     for one in standings(ledger, console.batches(given), _now(), timing(), view.in_flight):
-        print(f"\n{one.shard}  {one.state}: {one.requests} requests of {one.buyer}")
-        print(f"    waits for  {one.waits_for}")
-        print(f"    way out    {one.way_out}")
+        print(f"\n{one.shard}  {one.state}: {one.requests} requests of {printable(one.buyer)}")
+        print(f"    waits for  {printable(one.waits_for)}")
+        print(f"    way out    {printable(one.way_out)}")
 
 
 def _release(ledger: Ledger, shard: Shard, given: Namespace) -> None:

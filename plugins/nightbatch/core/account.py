@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from nightbatch.core import safe_words
+
 ERROR_CODES = frozenset({
     "enforced_spend_limit_reached", "workspace_human_review_disabled", "cmek_key_disabled",
     "claude_code_key_creator_not_member", "organization_on_hold", "linked_organization_spend_limit_reached",
@@ -27,20 +29,20 @@ _WORDS = re.compile(
 
 
 def blames_account(error_type: str, message: str, code: str = "") -> bool:
-    """Tell whether an error speaks of the account, wherever it stands."""
+    """Tell whether an error speaks of the account, wherever it stands.
+
+    A message that begins with the path of a field within the request is about that field, whatever words it quotes.
+    """
     if code in PASSING_CODES:
         return False
-    return code in ERROR_CODES or error_type in ERROR_TYPES or _WORDS.search(message) is not None
+    if code in ERROR_CODES or error_type in ERROR_TYPES:
+        return True
+    path = safe_words.field(message) or ""
+    return "." not in path and "[" not in path and _WORDS.search(message) is not None
 
 
 def answer_blames_account(status: int, error_type: str, message: str, code: str = "") -> bool:
-    """Tell whether the answer to a call speaks of the account.
-
-    A code that is not known comes before anything was looked at in a request, so it is the account's until shown
-    otherwise.
-    """
+    """Tell whether the answer to a call speaks of the account."""
     if status in STATUSES:
         return True
-    if status not in WORDED_STATUSES or code in PASSING_CODES:
-        return False
-    return bool(code) or blames_account(error_type, message, code)
+    return status in WORDED_STATUSES and blames_account(error_type, message, code)

@@ -203,7 +203,7 @@ class LandedFact(Fact):
     errors: dict[str, int] = field(default_factory=dict)
     odd: dict[str, int] = field(default_factory=dict)
     server_tools: dict[str, int] = field(default_factory=dict)
-    """errors: how often the commonest were told, in the API's words; odd: lines that were passed over.
+    """errors: how often the commonest were reported, by type and field; odd: lines that were passed over.
     server_tools: uses of tools that the API bills by use."""
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightbatch.core import safe_words
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.bill import Bill
 from nightbatch.core.charges import Used, charged, decimals
@@ -87,13 +88,14 @@ class Landing:
 
         Where all has been read but the kinds differ from the counts, the lines stand, and are counted as untallied.
         """
-        told = {kind: count for kind, count in counts.items() if count and kind != "processing"}
+        told = {safe_words.name(kind): count for kind, count in counts.items() if count and kind != "processing"}
         if not self.missed:
             self._count(untallied=(Counter(told) - self.kinds).total())
             return None
         odd = ", ".join(f"{count} {name}" for name, count in sorted(self.odd.items())) or "none odd"
         read = f"{self.roll.told} of {len(self.roll)} results were read"
-        return f"{read}; lines: {dict(self.kinds)}, told: {told}, {odd}"
+        lines = {safe_words.name(kind): count for kind, count in self.kinds.items()}
+        return f"{read}; lines: {lines}, told: {told}, {odd}"
 
     def missing(self, why: str) -> pa.RecordBatch:
         """Make a lost row of each request that no line spoke of."""
@@ -105,9 +107,10 @@ class Landing:
         made = columns(landed, self.answer)
         for one in landed:
             self.statuses[one.status] += 1
-            self.account = self.account or (one.error if one.account else None)
-            if one.error and (one.error in self.errors or len(self.errors) < MOST_ERRORS):
-                self.errors[one.error] += 1
+            error = safe_words.shown(one.error) if one.error else None
+            self.account = self.account or (error if one.account else None)
+            if error and (error in self.errors or len(self.errors) < MOST_ERRORS):
+                self.errors[error] += 1
         return self._batch(ids, made)
 
     def _plain(self, easy: Plain, named: np.ndarray) -> pa.RecordBatch:

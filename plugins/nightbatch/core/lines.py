@@ -95,7 +95,7 @@ def _decode_one(raw: bytes) -> Line | None:
         return _lines.decode(_without_surrogates(raw))
     with suppress(*_UNREADABLE):
         odd = _odd_line.decode(raw)
-        return Line(custom_id=odd.custom_id, result=Result(type=f"unreadable {odd.result.type}"))
+        return Line(custom_id=odd.custom_id, result=Result(type=f"unreadable_{odd.result.type}"))
     return None
 
 

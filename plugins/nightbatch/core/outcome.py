@@ -6,6 +6,7 @@ What a future API may add (a result type, a stop reason, an error type) is `erro
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -27,9 +28,8 @@ class Status(StrEnum):
     MISSING = "missing"
 
 
-SHOWN = 200
-"""Most characters of one error in a log."""
-
+UNREADABLE = "of another form"
+"""Stands for a stop reason or a result type that is no plain name: it is not quoted."""
 SETTLED = frozenset({Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED})
 
 TABLE: dict[tuple[str, str], Status] = {
@@ -67,21 +67,22 @@ def of_error(error_type: str, message: str, code: str = "") -> tuple[Status, boo
 def of_stop(stop_reason: str | None) -> tuple[Status, str | None]:
     """Judge a `succeeded` result by why the model stopped; the reason is None where it is an answer so far."""
     status = TABLE.get(("succeeded", stop_reason or ""), Status.ERRORED)
-    return status, None if status is Status.ANSWERED else f"stop_reason {stop_reason}"
+    return status, None if status is Status.ANSWERED else f"stop_reason {safe_words.name(stop_reason, UNREADABLE)}"
 
 
 def of_kind(result_type: str) -> tuple[Status, str]:
     """Judge a result that has neither message nor error."""
     status = TABLE.get((result_type, ""), Status.ERRORED)
-    return status, result_type if status is not Status.ERRORED else f"result type {result_type}"
+    if status is not Status.ERRORED:
+        return status, result_type
+    return status, f"result type {safe_words.name(result_type, UNREADABLE)}"
 
 
 def commonest(errors: Mapping[str, int]) -> str:
     """Name the commonest error, fit for a log: of the API's errors the type and the field, never the words."""
     if not errors:
         return "no reason was given"
-    words = min(errors, key=lambda one: (-errors[one], one))
-    error_type, separator, message = words.partition(": ")
-    if separator and " " not in error_type:
-        return safe_words.summary(error_type, message)
-    return safe_words.printable(words)[:SHOWN].rstrip(".")
+    counts = Counter[str]()
+    for error, count in errors.items():
+        counts[safe_words.shown(error)] += count
+    return min(counts, key=lambda error: (-counts[error], error))

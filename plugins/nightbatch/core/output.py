@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightbatch.core import safe_words
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.answers import MICRO, Answers
 from nightbatch.core.custom_ids import custom_ids
@@ -75,7 +76,8 @@ class Join:
         self.rows += rows.num_rows
         joined = pa.RecordBatch.from_arrays(columns, schema=self.schema)
         told = pc.value_counts(joined.column("_error").drop_null())
-        self.errors.update({one["values"]: one["counts"] for one in told[:MOST_ERRORS].to_pylist()})
+        for one in told[:MOST_ERRORS].to_pylist():
+            self.errors[safe_words.shown(one["values"])] += one["counts"]
         return joined
 
     def _status(self, rows: pa.RecordBatch, taken: pa.Table) -> pa.Array:

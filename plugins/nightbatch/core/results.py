@@ -9,7 +9,7 @@ from nightbatch.core.answer import AnswerType
 from nightbatch.core.lines import Message, Result, Spent, Told
 from nightbatch.core.outcome import Status, of_error, of_kind, of_stop
 from nightbatch.core.price import Usage
-from nightbatch.core.safe_words import printable
+from nightbatch.core.safe_words import row_error
 from nightbatch.core.server_tools import tool_uses
 
 
@@ -41,7 +41,7 @@ def judge(result: Result, answer: AnswerType) -> Landed:
     if result.type == "errored":
         inner = (result.error and result.error.error) or result.error or Told()
         status, account = of_error(inner.type, inner.message, inner.code)
-        return Landed(status, error=printable(f"{inner.type or 'error'}: {inner.message}"), account=account)
+        return Landed(status, error=row_error(inner.type, inner.message), account=account)
     return Landed(*of_kind(result.type))
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
+KEPT = 1_000
+"""Most characters of the API's words that a row keeps."""
+SHOWN = 200
+"""Most characters of one error in a log."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _FIELD = re.compile(r"^([A-Za-z_][\w.\[\]]{0,127}):", re.ASCII)
@@ -30,6 +34,19 @@ def printable(text: str) -> str:
     """Return a text without control characters; line breaks become spaces."""
     spaced = re.sub(r"\s+", " ", text)
     return "".join(character for character in spaced if unicodedata.category(character) not in {"Cc", "Cf", "Cs"})
+
+
+def row_error(error_type: str, message: str) -> str:
+    """Return what a row says of an error of the API: its type, and its words, without control characters."""
+    return f"{name(error_type)}: {printable(message[:KEPT])}"
+
+
+def shown(error: str) -> str:
+    """Return what a log may show of a row's error: of the API's errors the type and the field, ours as they are."""
+    error_type, separator, message = error.partition(": ")
+    if separator and " " not in error_type:
+        return summary(error_type, message)
+    return printable(error)[:SHOWN].rstrip(".")
 
 
 def summary(error_type: str, message: str) -> str:

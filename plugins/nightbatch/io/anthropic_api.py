@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any
 
 import anthropic
 import httpx2
 
 from nightbatch.core import safe_words
-from nightbatch.core.account import answer_blames_account
+from nightbatch.core.account import PASSING_CODES, WORDED_STATUSES, answer_blames_account
 from nightbatch.core.errors import (
     AccountStopped,
     ApiError,
@@ -29,7 +29,15 @@ from nightbatch.core.errors import (
 )
 from nightbatch.core.ids import BatchId
 from nightbatch.core.ports import Batch, Body, Page
-from nightbatch.io.anthropic_client import NO_REDIRECT, PATH, batch_path, checked_id, hardened
+from nightbatch.io.anthropic_client import (
+    NO_REDIRECT,
+    PATH,
+    batch_path,
+    checked_counts,
+    checked_id,
+    hardened,
+    page_path,
+)
 
 PAGE = 1000
 COUNT = 10.0
@@ -38,6 +46,12 @@ MAX_RETRY_AFTER = 900.0
 STREAM: Any = anthropic.Stream[Any]
 _QUEUE = re.compile(r"\bqueue\b", re.I)
 _NEVER_OPENED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+UNREADABLE = (
+    anthropic.AnthropicError, httpx2.HTTPError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""What the SDK, and the reading of an answer, raise where it is not what it should be."""
+SEE_OTHER = 303
 
 
 class AnthropicBatches:
@@ -52,14 +66,14 @@ class AnthropicBatches:
         try:
             options: Any = {"headers": headers, **NO_REDIRECT}
             answer = self._client.post(PATH, cast_to=object, content=iter(sending), options=options)
-        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
+        except UNREADABLE as error:
             raise sending.judge(error) from None
         return _created(answer)
 
     def page(self, after: BatchId | None = None) -> Page:
         try:
             with _reading():
-                return page_of(self._client.get(page_path(after), cast_to=object, options=NO_REDIRECT))
+                return page_of(self._client.get(page_path(after, PAGE), cast_to=object, options=NO_REDIRECT))
         except BatchGone as error:  # the batch that `after` names: begin again
             raise ApiUnavailable(str(error)) from None
 
@@ -68,18 +82,15 @@ class AnthropicBatches:
             return batch_of(self._client.get(batch_path(batch), cast_to=object, options=NO_REDIRECT))
 
     def cancel(self, batch: BatchId) -> Batch:
-        try:
+        with _reading(), passing_ended():
             self._client.post(f"{batch_path(batch)}/cancel", cast_to=object, options=NO_REDIRECT)
-        except anthropic.APIStatusError as error:
-            if error.status_code not in {400, 409}:  # an ended batch may answer so
-                raise read_error(error) from None
         return self.batch(batch)
 
     def count_tokens(self, params: dict[str, Any]) -> int:
         options: Any = {"timeout": COUNT, **NO_REDIRECT}
         with _reading():
             answer = self._client.post("/v1/messages/count_tokens", cast_to=object, body=params, options=options)
-            return int(cast("dict[str, Any]", answer)["input_tokens"])
+            return max(0, int(_object(answer)["input_tokens"]))
 
     @contextmanager
     def results(self, batch: BatchId) -> Iterator[Iterator[bytes]]:
@@ -121,39 +132,53 @@ class _Sending:
         return MaybeSent(f"the answer to the create was lost: {type(cause).__name__}.")
 
 
-def page_path(after: BatchId | None) -> str:
-    """Return the path of one page of the listing."""
-    return f"{PATH}?limit={PAGE}" + (f"&after_id={after}" if after else "")
-
-
-def page_of(answer: Any) -> Page:
+def page_of(answer: object) -> Page:
     """Read one page of the listing."""
-    batches = [batch_of(one) for one in answer["data"]]
-    following = BatchId(answer.get("last_id") or batches[-1].id) if answer.get("has_more") and batches else None
-    return Page(batches, following)
+    page = _object(answer)
+    batches = [batch_of(listed) for listed in page["data"]]
+    if not (page.get("has_more") and batches):
+        return Page(batches, None)
+    return Page(batches, BatchId(checked_id(page.get("last_id") or batches[-1].id)))
 
 
-def batch_of(answer: Any) -> Batch:
+def batch_of(answer: object) -> Batch:
     """Read one batch; what is not needed is not looked at."""
-    expires = answer.get("expires_at")
+    batch = _object(answer)
+    expires = batch.get("expires_at")
     return Batch(
-        id=BatchId(checked_id(answer["id"])),
-        created_at=datetime.fromisoformat(answer["created_at"]),
-        ended=answer["processing_status"] == "ended",
-        canceling=answer["processing_status"] == "canceling",
-        counts={kind: int(count or 0) for kind, count in answer["request_counts"].items()},
-        expires_at=datetime.fromisoformat(expires) if expires else None,
-        archived=answer.get("archived_at") is not None,
+        id=BatchId(checked_id(batch["id"])),
+        created_at=_time(batch["created_at"]),
+        ended=batch["processing_status"] == "ended",
+        canceling=batch["processing_status"] == "canceling",
+        counts=checked_counts(_object(batch["request_counts"])),
+        expires_at=_time(expires) if expires else None,
+        archived=batch.get("archived_at") is not None,
     )
 
 
+def _object(answer: object) -> dict[str, Any]:
+    """Return a JSON object; raise TypeError for anything else, such as a gateway's page of text."""
+    if not isinstance(answer, dict):
+        raise TypeError(f"a JSON object was expected, not {type(answer).__name__}")
+    return answer
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 def create_error(error: anthropic.APIStatusError) -> ApiError:
-    """Say what a status on a create means: a definite no, a maybe, or trouble with the account."""
+    """Say what a status on a create means: a definite no, a maybe, or trouble with the account.
+
+    A redirect says that the request belongs elsewhere, so this host has made nothing of it, and nobody else was asked:
+    a definite no. Only 303 follows what was done, and names where to see it: a maybe.
+    """
     told = _told(error)
-    if _account(error):
+    if _account(error) or _unknown_code(error):
         return AccountStopped(f"{told} {_remedy(error)}, then run again: nothing is lost.")
     status = error.status_code
-    if status in {408, 500, 502, 503, 504} or (status > 500 and status != 529):
+    if status in {SEE_OTHER, 408, 500, 502, 503, 504} or (status > 500 and status != 529):
         return MaybeSent(f"the create may have succeeded: {told}")
     after = retry_after(error.response.headers)
     retryable, full = status in {400, 409, 429, 529}, status == 429 and bool(_QUEUE.search(_message(error)))
@@ -186,6 +211,17 @@ def _account(error: anthropic.APIStatusError) -> bool:
     return answer_blames_account(error.status_code, str(inner.get("type") or ""), _message(error), _code(error))
 
 
+def _unknown_code(error: anthropic.APIStatusError) -> bool:
+    """Tell whether a create was refused with a code that is not known: the account's until shown otherwise.
+
+    It is shown otherwise by a time to come back and by the path of a field.
+    """
+    code = _code(error)
+    if not code or code in PASSING_CODES or error.status_code not in WORDED_STATUSES:
+        return False
+    return retry_after(error.response.headers) is None and safe_words.field(_message(error)) is None
+
+
 def _code(error: anthropic.APIStatusError) -> str:
     """Return the `error_code` among the details, if there is one."""
     details = _inner(error).get("details")
@@ -194,6 +230,11 @@ def _code(error: anthropic.APIStatusError) -> str:
 
 def _told(error: anthropic.APIStatusError) -> str:
     """Name status, type, code, field and request id: the API's words may repeat what was sent."""
+    if 300 <= error.status_code < 400:
+        return (
+            f"the API answered {error.status_code}, a redirect, which is not followed: prompts would go to another "
+            "host. Set the host of the connection to the API's own address."
+        )
     parts = [safe_words.summary(str(_inner(error).get("type") or "error"), _message(error))]
     if code := _code(error):
         parts.append(safe_words.name(code))
@@ -226,8 +267,18 @@ def _chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _created(answer: object) -> Batch:
     try:
         return batch_of(answer)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         raise MaybeSent(f"the answer to the create could not be read: {type(error).__name__}.") from None
+
+
+@contextmanager
+def passing_ended() -> Iterator[None]:
+    """Pass over what a batch that has ended may answer to a cancel."""
+    try:
+        yield
+    except anthropic.APIStatusError as error:
+        if error.status_code not in {400, 409}:
+            raise
 
 
 @contextmanager
@@ -236,5 +287,5 @@ def _reading() -> Iterator[None]:
         yield
     except anthropic.APIStatusError as error:
         raise read_error(error) from None
-    except (anthropic.AnthropicError, httpx2.HTTPError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         raise ApiUnavailable(f"the API could not be read: {type(error).__name__}.") from None

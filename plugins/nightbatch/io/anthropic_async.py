@@ -15,8 +15,8 @@ import msgspec
 from nightbatch.core.errors import ApiUnavailable, BatchGone
 from nightbatch.core.ids import BatchId
 from nightbatch.core.ports import Batch, Page, Sight
-from nightbatch.io.anthropic_api import read_error, retry_after
-from nightbatch.io.anthropic_client import NO_REDIRECT, PATH, batch_path, checked_id, hardened
+from nightbatch.io.anthropic_api import UNREADABLE, passing_ended, read_error, retry_after
+from nightbatch.io.anthropic_client import NO_REDIRECT, batch_path, checked_counts, checked_id, hardened, page_path
 
 TIMEOUT = 60.0
 SMALL = 16 * 1024
@@ -45,7 +45,7 @@ class AsyncAnthropicBatches:
 
     async def page(self, after: BatchId | None, limit: int) -> Page:
         try:
-            raw = (await self._get(f"{PATH}?limit={limit}" + (f"&after_id={after}" if after else ""))).content
+            raw = (await self._get(page_path(after, limit))).content
         except BatchGone as error:
             raise ApiUnavailable(f"the list of batches could not be read: {error}") from None
         with _reading():
@@ -57,13 +57,8 @@ class AsyncAnthropicBatches:
             return Sight(batch_of(response.content), retry_after(response.headers))
 
     async def cancel(self, batch: BatchId) -> None:
-        try:
+        with _reading(), passing_ended():
             await self._client.post(f"{batch_path(batch)}/cancel", cast_to=httpx2.Response, options=NO_REDIRECT)
-        except anthropic.APIStatusError as error:
-            if error.status_code not in {400, 409}:  # an ended batch may answer so
-                raise read_error(error) from None
-        except (anthropic.AnthropicError, httpx2.HTTPError) as error:
-            raise ApiUnavailable(f"the API could not be reached: {type(error).__name__}.") from None
 
     async def close(self) -> None:
         await self._client.close()
@@ -79,13 +74,13 @@ def page_of(raw: bytes) -> Page:
     wire = msgspec.json.decode(raw, type=_WirePage)
     batches = [batch for one in wire.data if (batch := _readable(one)) is not None]
     following = wire.last_id or (batches[-1].id if batches else None)
-    return Page(batches, BatchId(following) if wire.has_more and following else None)
+    return Page(batches, BatchId(checked_id(following)) if wire.has_more and following else None)
 
 
 def batch_of(raw: bytes | msgspec.Raw) -> Batch:
-    """Read one batch; what is not needed is not looked at. Raises msgspec.DecodeError."""
+    """Read one batch; what is not needed is not looked at. Raises ValueError, of which msgspec.DecodeError is one."""
     wire = msgspec.json.decode(raw, type=_Wire)
-    counts = {kind: count or 0 for kind, count in (wire.request_counts or {}).items()}
+    counts = checked_counts(wire.request_counts or {})
     status = wire.processing_status
     batch = BatchId(checked_id(wire.id))
     born = wire.created_at
@@ -102,7 +97,7 @@ def batch_of(raw: bytes | msgspec.Raw) -> Batch:
 def _readable(raw: msgspec.Raw) -> Batch | None:
     try:
         return batch_of(raw)
-    except (msgspec.DecodeError, ValueError):
+    except ValueError:
         return None
 
 
@@ -112,5 +107,5 @@ def _reading() -> Iterator[None]:
         yield
     except anthropic.APIStatusError as error:
         raise read_error(error) from None
-    except (anthropic.AnthropicError, httpx2.HTTPError, msgspec.DecodeError, ValueError) as error:
+    except UNREADABLE as error:
         raise ApiUnavailable(f"the API could not be read: {type(error).__name__}.") from None

@@ -1,32 +1,64 @@
-"""How the official SDK's clients are used: no retries, no redirects, no content in logs, traces or URLs."""
+"""How the official SDK's clients are used: no retries, no redirects, no content in logs, traces or URLs.
+
+And no key over plain http to another machine, unless a deployment allows it.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
+from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
-from nightbatch.core.errors import BatchGone
+from nightbatch.core.errors import BatchGone, SettingsError
 
 QUIET_LOGGERS = ("anthropic", "httpx", "httpx2", "httpcore", "httpcore2", "botocore", "boto3", "s3transfer", "urllib3")
 """Libraries that write request bodies, or headers with keys, at DEBUG."""
 NO_REDIRECT: Any = {"follow_redirects": False}
 """Request options: a redirect would send a prompt to a host that the connection does not name."""
+ALLOW_HTTP = "NIGHTBATCH_ALLOW_HTTP"
 PATH = "/v1/messages/batches"
+_KIND = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _BATCH_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 
 def quiet() -> None:
-    """Keep the libraries beneath from logging what is sent, whatever the log level is."""
+    """Keep the libraries beneath from logging what is sent, whatever the log level is or will be."""
     for logger_name in QUIET_LOGGERS:
         logger = logging.getLogger(logger_name)
-        logger.setLevel(max(logging.INFO, logger.level))
+        logger.setLevel(max(logging.INFO, logger.getEffectiveLevel()))
 
 
 def hardened(client: Any, **options: Any) -> Any:
-    """Return an SDK client, sync or async, that sends each request once; the libraries beneath it are quiet."""
+    """Return an SDK client, sync or async, that sends each request once; the libraries beneath it are quiet.
+
+    Raises SettingsError where its host is another machine and is reached by plain http.
+    """
     quiet()
+    _require_private(client.base_url)
+    if settings := getattr(client, "open_telemetry", None):  # older SDKs have none; the environment may ask for content
+        options["open_telemetry"] = {**settings, "traces": {**settings["traces"], "content_mode": "metadata_only"}}
     return client.with_options(max_retries=0, **options)
+
+
+def _require_private(base_url: Any) -> None:
+    if base_url.scheme != "http" or _is_loopback(base_url.host) or os.environ.get(ALLOW_HTTP) == "1":
+        return
+    raise SettingsError(
+        f"the API's host {base_url.host!r} is reached by plain http: the key and all prompts can be read on the way. "
+        f"Use https, or set {ALLOW_HTTP}=1 where the network in between is trusted, such as within a cluster."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def batch_path(batch: str) -> str:
@@ -36,8 +68,22 @@ def batch_path(batch: str) -> str:
     return f"{PATH}/{batch}"
 
 
-def checked_id(batch: str) -> str:
+def page_path(after: str | None, limit: int) -> str:
+    """Return the path of one page of the listing. Raises BatchGone where `after` has not the form of an id."""
+    if after and not _BATCH_ID.fullmatch(after):
+        raise BatchGone("no batch has an id of this form.")
+    return f"{PATH}?limit={limit}" + (f"&after_id={after}" if after else "")
+
+
+def checked_id(batch: object) -> str:
     """Return a batch's id; raise ValueError for what has not the form of one, before it gets into a URL or a key."""
     if not isinstance(batch, str) or not _BATCH_ID.fullmatch(batch):
         raise ValueError("the batch's id has not the form of one")
     return batch
+
+
+def checked_counts(counts: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many requests ended how; raise ValueError where a kind is no plain name, since kinds are shown."""
+    if any(not _KIND.fullmatch(kind) for kind in counts):
+        raise ValueError("a kind of results is no plain name")
+    return {kind: int(count or 0) for kind, count in counts.items()}
