@@ -11,7 +11,7 @@ import pytest
 
 from nightbatch.local.environment import plain_env
 from nightbatch.local.errors import HomeBusy, PortTaken
-from nightbatch.local.home import Home
+from nightbatch.local.home import MARK, Home
 from nightbatch.local.ports import LOOPBACK, RANGE, free_port, is_free, require_free
 from nightbatch.local.processes import STACK_MARK, marked
 from nightbatch.local.settings import Settings
@@ -32,13 +32,14 @@ def test_a_home_that_is_held_is_refused_and_left_as_it_is(tmp_path: Path) -> Non
 def test_a_stale_home_is_emptied_and_its_leftovers_are_killed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
+    (home / MARK).touch()
     (home / "stale").touch()
     env = {**plain_env(), STACK_MARK: str(home)}
     leftover = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=env)
     Home(home).claim()
     leftover.wait(10)
     assert marked(home) == []
-    assert list(home.iterdir()) == []
+    assert [path.name for path in home.iterdir()] == [MARK]
 
 
 def test_a_stack_with_no_parts_starts_and_ends_and_frees_its_home(tmp_path: Path) -> None:

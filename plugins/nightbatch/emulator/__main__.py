@@ -1,6 +1,7 @@
 """`python -m nightbatch.emulator`: a local Message Batches API on loopback."""
 
 import asyncio
+import os
 
 from nightbatch.emulator.flags import parse_flags
 from nightbatch.emulator.server import serve
@@ -8,6 +9,7 @@ from nightbatch.emulator.server import serve
 
 def main() -> None:
     """Serve until told to stop."""
+    os.umask(0o077)  # bodies hold prompts, results hold answers
     asyncio.run(serve(parse_flags()))
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from nightbatch.emulator.errors import ApiError, invalid
 
@@ -24,6 +25,26 @@ def check_access(headers: Mapping[str, str], keys: frozenset[str]) -> None:
         raise invalid("anthropic-version: header is required")
     if not _VERSION.fullmatch(version):
         raise invalid(f'anthropic-version: "{version}" is not a valid version')
+
+
+def check_origin(headers: Mapping[str, str], names: frozenset[str]) -> None:
+    """Raise the 403 of a call by another name, or from a page of another origin, which a browser may be made to send.
+
+    `names`: host names that callers may use, without a port.
+    """
+    host = headers.get("host", "")
+    if _name_of(f"//{host}") not in names:
+        raise ApiError("permission_error", "The Host header names none of this server's own names.")
+    origin = headers.get("origin")
+    if origin is not None and _name_of(origin) not in names:
+        raise ApiError("permission_error", "Pages of another origin may not call this server.")
+
+
+def _name_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def betas_of(headers: Mapping[str, str], query: Mapping[str, str]) -> frozenset[str]:

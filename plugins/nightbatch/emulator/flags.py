@@ -25,6 +25,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> Settings:
     return Settings(
         host=given.host,
         port=given.port,
+        allowed_hosts=frozenset(given.allow_host),
         seed=given.seed,
         responder=given.responder,
         api_keys=frozenset(given.api_key),
@@ -64,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nightbatch.emulator", description="A local Message Batches API.")
     add = parser.add_argument
     add("--host", default=Settings.host, help="address to listen on (default: loopback only)")
+    add(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name that callers may use besides localhost",
+    )
     add("--port", type=int, default=Settings.port, help="0 (default): choose one; the base URL is printed when ready")
     add("--seed", type=int, default=0, help="seeds the order of results, the answers and the faults")
     add("--responder", default=Settings.responder, metavar="MODULE:CALLABLE", help="who answers: params -> answer")

@@ -39,15 +39,20 @@ class Pace:
         return self.seconds * (1 + math.log10(max(count, 1)))
 
 
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
 @dataclass(frozen=True)
 class Settings:
     """One emulator. `api_keys` empty: any key will do. `state` None: everything is forgotten at the end.
 
+    `allowed_hosts`: names besides loopback's by which callers may call it, where it listens to other machines.
     `faults` are the specs of those that are set from the start, and again after a reset.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
+    allowed_hosts: frozenset[str] = frozenset()
     seed: int = 0
     responder: str = "nightbatch.emulator.responders:schema"
     api_keys: frozenset[str] = frozenset()
@@ -60,3 +65,8 @@ class Settings:
     faults: tuple[Any, ...] = ()
     limits: Limits = field(default_factory=Limits)
     pace: Pace = field(default_factory=Pace)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The host names by which callers may call it."""
+        return LOOPBACK_NAMES | self.allowed_hosts | {self.host}

@@ -18,7 +18,8 @@ class Store:
     def __init__(self, root: Path | None) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="message-batches-") if root is None else None
         self.root = Path(self._temporary.name) if self._temporary else root or Path()
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
         self._journal = (self.root / "journal.jsonl").open("ab") if root is not None else None
 
     def incoming(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from nightbatch.emulator.access import check_access
+from nightbatch.emulator.access import check_access, check_origin
 from nightbatch.emulator.disturb import DroppedError, after, before
 from nightbatch.emulator.endpoints import ENGINE, STRUCK, UPLOAD, answer
 from nightbatch.emulator.engine import Engine
@@ -25,6 +25,10 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     engine = request.app[ENGINE]
     endpoint = request.match_info.route.name
     request[HEADERS] = {"request-id": f"req_01{secrets.token_hex(11)}"}
+    try:
+        check_origin(request.headers, engine.settings.names)
+    except ApiError as error:
+        return told(request, error)
     if endpoint is None or endpoint.startswith("_"):
         return await _unknown(request, handler)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from rich.console import Console
 from nightbatch.core.errors import NightbatchError
 from nightbatch.local.demo import print_outcome, run_nights
 from nightbatch.local.ports import free_port, is_free
+from nightbatch.local.processes import PRIVATE
 from nightbatch.local.settings import PROJECT, Settings
 from nightbatch.local.signals import ending_by_exception
 from nightbatch.local.stack import Stack
@@ -24,6 +26,7 @@ WIDTH_WITHOUT_TERMINAL = 140
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0 if every run succeeded."""
+    os.umask(PRIVATE)
     given = _parser().parse_args(arguments)
     console = _console()
     stay = given.command == "up"

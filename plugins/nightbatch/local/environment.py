@@ -62,8 +62,10 @@ def new_passwords(path: Path) -> dict[str, str]:
     """Write fresh passwords for the stack's users where SimpleAuthManager reads them."""
     passwords = {user: secrets.token_urlsafe(9) for user in USERS}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(passwords))
-    path.chmod(0o600)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(passwords, file)
     return passwords
 
 

@@ -3,6 +3,7 @@
 NightbatchError
 └── LocalError            look at this machine
     ├── HomeBusy              another stack lives in this home: stop it, or take another home
+    ├── HomeForeign           the home holds files that are no stack's: name another
     ├── PortTaken             a port that was asked for by number is in use
     ├── ServiceDied           a process ended by itself: read its log
     ├── NotReady              a process did not become healthy in time: read its log
@@ -21,6 +22,10 @@ class LocalError(NightbatchError):
 
 class HomeBusy(LocalError):
     """Another stack lives in this home."""
+
+
+class HomeForeign(LocalError):
+    """The home holds files that no stack has written."""
 
 
 class PortTaken(LocalError):

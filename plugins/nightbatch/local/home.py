@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 from typing import IO
 
-from nightbatch.local.errors import HomeBusy
+from nightbatch.local.errors import HomeBusy, HomeForeign
 from nightbatch.local.processes import sweep
+
+MARK = ".nightbatch-stack"
+"""Says that a folder was made by a stack: such a one is emptied at the next start."""
 
 
 class Home:
@@ -19,7 +22,7 @@ class Home:
         self._lock: IO[bytes] | None = None
 
     def claim(self) -> None:
-        """Take the home, kill what an earlier owner left running, and empty it; raise HomeBusy if it is held."""
+        """Take the home, kill what an earlier owner left running, and empty it; raise HomeBusy if it is held, HomeForeign if it is not ours."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = self.path.with_name(f"{self.path.name}.lock").open("ab")
         try:
@@ -28,9 +31,25 @@ class Home:
             lock.close()
             raise HomeBusy(f"Another stack is running in {self.path}: stop it first.") from None
         self._lock = lock
+        try:
+            self._require_ours()
+        except HomeForeign:
+            self.release()
+            raise
         sweep(self.path)
         shutil.rmtree(self.path, ignore_errors=True)
-        self.path.mkdir()
+        self.path.mkdir(mode=0o700)
+        (self.path / MARK).touch()
+
+    def _require_ours(self) -> None:
+        """Refuse a folder that holds something and was not made by an earlier stack."""
+        if self.path.exists() and not self.path.is_dir():
+            raise HomeForeign(f"{self.path} is a file: name a folder that is empty or not there yet.")
+        if self.path.exists() and any(self.path.iterdir()) and not (self.path / MARK).is_file():
+            raise HomeForeign(
+                f"{self.path} holds files that no stack has written (there is no {MARK}), so it is not emptied. "
+                "Name a folder that is empty or not there yet."
+            )
 
     def release(self) -> None:
         """Let others claim the home."""

@@ -76,5 +76,6 @@ class Lake:
         """Copy every object into a folder of the local disk."""
         for key in self.keys():
             path = folder / key
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
             path.write_bytes(self.get(key))

@@ -54,6 +54,10 @@ def _kill(process: psutil.Process) -> None:
         return
 
 
+PRIVATE = 0o077
+"""The umask of all processes: their files hold rows, prompts and passwords."""
+
+
 @dataclass
 class Service:
     """One long-running process and all its children."""
@@ -103,6 +107,7 @@ class Service:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=PRIVATE,
             )
 
     def _open_log(self) -> IO[bytes]:
