@@ -10,8 +10,9 @@ from tests.money.shop import Shop, books_usd, enrichment, texts
 
 from nightbatch import Prompt
 from nightbatch.core import estimate
-from nightbatch.core.estimate import Answers, Cached, Estimator, History, Prompts
+from nightbatch.core.estimate import Answers, Cached, Estimator, History
 from nightbatch.core.price import DEFAULT
+from nightbatch.core.prompt_tokens import Prompts, Sizes
 
 SYSTEM = "Answer in one sentence, as a clerk of the billing desk would. " * 300
 MILLION = 1_000_000
@@ -19,12 +20,12 @@ MILLION = 1_000_000
 
 def estimator(model: str = "claude-haiku-4-5", *, cached: Cached | None = None) -> Estimator:
     """Make one that knows all: 100 tokens for the frame, one for four bytes, ten for an answer and at most twenty."""
-    prompts, answers = Prompts(100, 0.25, 1.0, "known"), Answers(10, 20, "known")
+    prompts, answers = Prompts(100, 0.25, 100, 0.25, "known"), Answers(10, 20, "known")
     return Estimator(DEFAULT, model, False, prompts, answers, cached or Cached())
 
 
 def test_tokens_times_price() -> None:
-    made = estimator().estimate(np.array([400, 800]))
+    made = estimator().estimate(Sizes(np.array([400, 800])))
     assert (made.requests, made.input_tokens, made.output_tokens) == (2, 500, 20)
     assert made.expected == (500 * Decimal("0.5") + 20 * Decimal("2.5")) / MILLION
     assert made.at_most == (500 * Decimal("0.5") + 40 * Decimal("2.5")) / MILLION
@@ -32,25 +33,26 @@ def test_tokens_times_price() -> None:
 
 def test_the_parts_of_an_estimate_add_up_to_the_whole() -> None:
     sizes = np.arange(1, 1_000) * 4
-    whole, parts = estimator().estimate(sizes), [estimator().estimate(part) for part in np.array_split(sizes, 7)]
+    whole = estimator().estimate(Sizes(sizes))
+    parts = [estimator().estimate(Sizes(part)) for part in np.array_split(sizes, 7)]
     assert whole.expected == sum(part.expected or 0 for part in parts)
 
 
 def test_long_prompts_have_their_own_price() -> None:
-    made = estimator("claude-haiku-5-5").estimate(np.array([400, 4 * 200_000]))
+    made = estimator("claude-haiku-5-5").estimate(Sizes(np.array([400, 4 * 200_000])))
     short, long = 200 * Decimal("0.05") + 10 * Decimal("0.25"), 200_100 * Decimal("0.25") + 10 * Decimal("1.25")
     assert made.expected == (short + long) / MILLION
 
 
 def test_a_cached_prefix_is_mostly_read_and_at_most_written() -> None:
-    made = estimator(cached=Cached(100, 0.75, "known")).estimate(np.array([0] * 4))
+    made = estimator(cached=Cached(100, 0.75, "known")).estimate(Sizes(np.array([0] * 4)))
     answers = Decimal(40) * Decimal("2.5")
     assert made.expected == (300 * Decimal("0.05") + 100 * 1 + answers) / MILLION
     assert made.at_most == (400 * 1 + 2 * answers) / MILLION
 
 
 def test_an_unknown_model_has_no_estimate() -> None:
-    made = estimator("claude-haiku-9").estimate(np.array([400]))
+    made = estimator("claude-haiku-9").estimate(Sizes(np.array([400])))
     assert (made.expected, made.at_most) == (None, None)
     assert "unknown expected" in made.told
 

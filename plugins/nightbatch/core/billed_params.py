@@ -26,20 +26,20 @@ def check(params: Mapping[str, Any], allowed: Collection[str], *, capped: bool) 
     """
     if not isinstance(params, Mapping):
         raise SettingsError("params: must be an object of Messages parameters.")
-    billed = _billed(params)
-    if barred := sorted(billed - set(allowed)):
+    names = billed(params)
+    if barred := sorted(names - set(allowed)):
         raise SettingsError(
             f"params: {', '.join(barred)} may cost more than tokens or reach other hosts. "
             "The author of a DAG allows it with allow_params in its Enrichment."
         )
-    if billed and capped:
+    if names and capped:
         raise SettingsError(
-            f"params: {', '.join(sorted(billed))} is billed by its use, which no cap can bound beforehand. "
+            f"params: {', '.join(sorted(names))} is billed by its use, which no cap can bound beforehand. "
             "Leave it out, or run without max_cost_usd and max_monthly_cost_usd."
         )
 
 
-def _billed(params: Mapping[str, Any]) -> set[str]:
+def billed(params: Mapping[str, Any]) -> set[str]:
     """Name the parameters and types of tools that are not known to be billed by tokens alone."""
     names = {str(name) for name in params if name not in KNOWN | REFUSED_ELSEWHERE}
     tools = params.get("tools")

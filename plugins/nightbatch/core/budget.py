@@ -38,17 +38,19 @@ class Cap:
             return None
         if paid is None or flying is None or most is None:
             return (
-                f"{self.name}={self.limit:g} cannot be kept: the model's price is not known. Nothing was bought by "
-                "this task. Give its price in a file named by NIGHTBATCH_PRICES, or take the cap away."
+                f"{self.name}={self.limit:g} cannot be kept: the model's price is not known, or params are billed by "
+                "use. Nothing was bought by this task. Give the model's price in a file named by NIGHTBATCH_PRICES, "
+                "leave out what is billed by use, or take the cap away."
             )
         total = paid + flying + most
         if total <= Decimal(str(self.limit)):
             return None
         return (
-            f"{estimate.requests:,} requests may cost {most:.4f} USD ({usd(estimate.expected)} expected; "
-            f"{estimate.how}). With {paid:.4f} USD spent and at most {flying:.4f} USD in flight by {self.whose} that "
-            f"is {total:.4f} USD, above {self.name}={self.limit:g}. Nothing was bought by this task: raise "
-            f"{self.name}, or {ADVICE}; a run over fewer rows also gives the history that makes the bound a better one."
+            f"{estimate.requests:,} requests may cost {most:.4f} USD, as an estimate ({usd(estimate.expected)} "
+            f"expected; {estimate.how}). With {paid:.4f} USD spent and an estimate of at most {flying:.4f} USD in "
+            f"flight by {self.whose} that is {total:.4f} USD, above {self.name}={self.limit:g}. Nothing was bought by "
+            f"this task: raise {self.name}, or {ADVICE}; a run over fewer rows also gives the history that makes the "
+            "bound a better one."
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -10,11 +10,8 @@ from typing import Any
 import numpy as np
 
 from nightbatch.core.price import PICO, Prices, Rates
+from nightbatch.core.prompt_tokens import Prompts, Sizes
 
-BYTES_A_TOKEN, LEAST_BYTES_A_TOKEN = 3.5, 2.0
-"""A text's bytes to a token as expected, and as few as no text in any script has been seen to have on average."""
-MARGIN = 1.15
-"""By how much counted tokens may fall short: count_tokens itself says that it is an estimate."""
 TRUSTED = 30
 """From so many answers on, none is taken to be longer than the longest of them."""
 HITS_WARM, HITS_COLD = 0.9, 0.5
@@ -67,16 +64,6 @@ class History:
 
 
 @dataclass(frozen=True)
-class Prompts:
-    """How many input tokens a request has: some for its frame, some a byte of content; `most` times that at most."""
-
-    frame: float
-    per_byte: float
-    most: float
-    how: str
-
-
-@dataclass(frozen=True)
 class Answers:
     """How many output tokens a request has: on average, and at most."""
 
@@ -116,25 +103,32 @@ class Estimator:
     prompts: Prompts
     answers: Answers
     cached: Cached
+    billed_by_use: Sequence[str] = ()
+    """Params and tools that cost more than tokens: nobody can say beforehand how much."""
 
-    def estimate(self, sizes: np.ndarray) -> Estimate:
-        """Price requests whose contents have these lengths in bytes. Long prompts are priced as such, one by one."""
-        if not len(sizes):
+    def estimate(self, sizes: Sizes) -> Estimate:
+        """Price requests of these sizes. Long prompts are priced as such, one by one."""
+        count = len(sizes.text)
+        if not count:
             return Estimate()
         how = f"input: {self.prompts.how}; output: {self.answers.how}; {self.cached.how}"
-        short, long = self._lengths(sizes, 1.0)
+        context = self.prices.context_tokens(self.model)
+        short, long = self._lengths(sizes, lambda part: self.prompts.expected(part, context))
         expected = self._price((short, long), self.answers.mean, self.cached.hits)
-        at_most = self._price(self._lengths(sizes, self.prompts.most), self.answers.most, 0.0)
-        output = round(len(sizes) * self.answers.mean)
-        return Estimate(len(sizes), round(short.tokens + long.tokens), output, expected, at_most, how)
+        most = self._lengths(sizes, lambda part: self.prompts.most(part, context))
+        at_most = self._price(most, self.answers.most, 0.0)
+        if self.billed_by_use:
+            expected = at_most = None
+            how = f"{how}; {', '.join(self.billed_by_use)}: billed by use, unknown beforehand"
+        output = round(count * self.answers.mean)
+        return Estimate(count, round(short.tokens + long.tokens), output, expected, at_most, how)
 
-    def _lengths(self, sizes: np.ndarray, times: float) -> tuple[Lengths, Lengths]:
+    def _lengths(self, sizes: Sizes, tokens_of: Callable[[Sizes], np.ndarray]) -> tuple[Lengths, Lengths]:
         """Sum the tokens of short and of long prompts, a stretch at a time."""
         limit = self.prices.long_above(self.model)
         short, long = Lengths(), Lengths()
-        for start in range(0, len(sizes), STRETCH):
-            size = np.asarray(sizes[start : start + STRETCH], dtype=np.float64)
-            tokens = (self.prompts.frame + self.prompts.per_byte * size) * times
+        for start in range(0, len(sizes.text), STRETCH):
+            tokens = tokens_of(sizes.part(start, start + STRETCH))
             is_long = tokens > (np.inf if limit is None else limit)
             short, long = short.plus(tokens[~is_long]), long.plus(tokens[is_long])
         return short, long
@@ -183,25 +177,6 @@ def answers(known: History, max_tokens: int) -> Answers:
     most = min(known.longest, max_tokens) if known.answers >= TRUSTED else max_tokens
     bound = f"none longer than {most:,}" if known.answers >= TRUSTED else f"at most max_tokens {max_tokens:,}"
     return Answers(min(known.output / known.answers, most), most, f"{what} {known.answers:,} answers, {bound}")
-
-
-def counted(frame: int, samples: Sequence[tuple[int, int]]) -> Prompts:
-    """Find the length of prompts from counted ones: (bytes of content, tokens), and the tokens of the bare frame."""
-    size, tokens = (sum(pair[place] for pair in samples) for place in (0, 1))
-    per_byte = max(0.0, (tokens - frame * len(samples)) / size) if size else 1 / BYTES_A_TOKEN
-    return Prompts(frame, per_byte, MARGIN, f"count_tokens sample of {len(samples)}")
-
-
-def by_length(frame_bytes: int) -> Prompts:
-    """Find the length of prompts from their bytes alone."""
-    most = BYTES_A_TOKEN / LEAST_BYTES_A_TOKEN
-    return Prompts(frame_bytes / BYTES_A_TOKEN, 1 / BYTES_A_TOKEN, most, f"length, {BYTES_A_TOKEN} bytes a token")
-
-
-def by_history(known: History, frame_bytes: int) -> Prompts:
-    """Find the length of prompts from what was billed for those before."""
-    per_byte = known.input / max(1, known.size)
-    return Prompts(frame_bytes * per_byte, per_byte, MARGIN, f"history of {known.answers:,} prompts")
 
 
 def cached(known: History, tokens: float, *, warm: bool) -> Cached:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from nightbatch.core import media
 from nightbatch.core.errors import InputError, SourceError
 from nightbatch.core.ids import ID_BYTES
+from nightbatch.core.media_tokens import Measure, measure
 from nightbatch.core.quoting import quoted
 from nightbatch.core.repair import repaired
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL, Frame
@@ -27,6 +28,11 @@ REQUESTS = pa.schema(
     ]
 )
 """`size`: bytes of the content."""
+MEDIA_REQUESTS = REQUESTS.append(pa.field("text_size", pa.int32(), nullable=False)).append(
+    pa.field("media_tokens", pa.int64(), nullable=False)
+)
+"""What is staged of a template with images or documents. `text_size`: bytes of the content without their data;
+`media_tokens`: how many tokens they may have at most."""
 CLAIM = pa.schema([pa.field("id", ID, nullable=False), pa.field("part", pa.int32(), nullable=False)])
 
 EMPTY, TOO_LARGE = "the prompt is empty after rendering", "the request is larger than max_batch_bytes"
@@ -43,11 +49,15 @@ def no_fetch(addresses: Iterable[str]) -> Mapping[str, bytes | None]:
 
 @dataclass(frozen=True)
 class Encoded:
-    """One batch of rows, the content of each one's request (JSON, large_binary), and why some rows cannot be asked."""
+    """One batch of rows, the content of each one's request (JSON, large_binary), and why some rows cannot be asked.
+
+    measures: of contents with images or documents, what each may cost at most.
+    """
 
     rows: pa.RecordBatch
     contents: pa.Array
     problems: dict[int, str]
+    measures: Sequence[Measure] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +78,18 @@ class Stager:
     max_bytes: int
     fetch: Fetch = no_fetch
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the requests that are staged."""
+        return MEDIA_REQUESTS if self.template.has_media else REQUESTS
+
     def encode(self, rows: pa.RecordBatch) -> Encoded:
         """Render and encode what each row asks."""
         try:
-            contents, problems = self._encoded(rows)
+            encoded = self._encoded(rows)
         except UnicodeError:
-            contents, problems = self._repaired(rows)
-        return Encoded(rows, contents, self._too_large(contents) | problems)
+            encoded = replace(self._repaired(rows), rows=rows)
+        return replace(encoded, problems=self._too_large(encoded.contents) | encoded.problems)
 
     def stage(self, encoded: Encoded, seen: dict[bytes, int]) -> Staged:
         """Name the request of each row.
@@ -82,7 +97,7 @@ class Stager:
         `seen` numbers the requests of the part, and takes in those that are new. A row that cannot be asked has a
         problem instead.
         """
-        contents, problems = encoded.contents, encoded.problems
+        contents, problems, measures = encoded.contents, encoded.problems, encoded.measures
         ids, before = self.frame.request_ids(contents), len(seen)
         number = seen.setdefault
         numbers = [None if row in problems else number(name, len(seen)) for row, name in enumerate(ids)]
@@ -90,16 +105,18 @@ class Stager:
         if len(seen) - before < len(ids):
             fresh = _firsts(numbers, before)
             ids, contents = [ids[row] for row in fresh], contents.take(pa.array(fresh, pa.int64()))
-        return Staged(pa.array(numbers, pa.int32()), pa.array(told, pa.string()), _requests(ids, contents))
+            measures = None if measures is None else [measures[row] for row in fresh]
+        requests = _requests(ids, contents, measures)
+        return Staged(pa.array(numbers, pa.int32()), pa.array(told, pa.string()), requests)
 
-    def _encoded(self, rows: pa.RecordBatch) -> tuple[pa.Array, dict[int, str]]:
+    def _encoded(self, rows: pa.RecordBatch) -> Encoded:
         if self.template.has_media:
             return self._media(rows)
         prompts = self.template.render(rows)
         empty = pc.or_(pc.equal(pc.binary_length(prompts), 0), pc.utf8_is_space(prompts))
-        return quoted(prompts), dict.fromkeys(np.flatnonzero(empty).tolist(), EMPTY)
+        return Encoded(rows, quoted(prompts), dict.fromkeys(np.flatnonzero(empty).tolist(), EMPTY))
 
-    def _repaired(self, rows: pa.RecordBatch) -> tuple[pa.Array, dict[int, str]]:
+    def _repaired(self, rows: pa.RecordBatch) -> Encoded:
         try:
             return self._encoded(repaired(rows))
         except UnicodeError:
@@ -108,11 +125,12 @@ class Stager:
                 f"prompt ({named}): text inside a list, struct or map is not valid UTF-8: mend it in the source."
             ) from None
 
-    def _media(self, rows: pa.RecordBatch) -> tuple[pa.Array, dict[int, str]]:
+    def _media(self, rows: pa.RecordBatch) -> Encoded:
         """Encode rows with images and documents; those behind addresses are fetched for all rows together."""
         cut = self.template.cut(rows)
         read = self.fetch({address for parts in cut for address in media.addresses(parts)})
         contents, problems = [], dict[int, str]()
+        measures: list[Measure] = []
         for row, parts in enumerate(cut):
             try:
                 contents.append(media.encode(parts, read))
@@ -122,7 +140,8 @@ class Stager:
             else:
                 if not any(isinstance(part, media.Piece) or part.strip() for part in parts):
                     problems[row] = EMPTY
-        return pa.array(contents, pa.large_binary()), problems
+            measures.append(measure(contents[-1], parts, read))
+        return Encoded(rows, pa.array(contents, pa.large_binary()), problems, measures)
 
     def _too_large(self, contents: pa.Array) -> dict[int, str]:
         room = self.max_bytes - len(BODY_HEAD) - len(BODY_TAIL) - self.frame.item_overhead
@@ -138,9 +157,14 @@ def _firsts(numbers: Sequence[int | None], before: int) -> list[int]:
     return list(firsts.values())
 
 
-def _requests(ids: list[bytes], contents: pa.Array) -> pa.RecordBatch:
+def _requests(ids: list[bytes], contents: pa.Array, measures: Sequence[Measure] | None) -> pa.RecordBatch:
     sizes = pc.binary_length(contents).cast(pa.int32())
-    return pa.RecordBatch.from_arrays([pa.array(ids, ID), contents, sizes], schema=REQUESTS)
+    columns = [pa.array(ids, ID), contents, sizes]
+    if measures is None:
+        return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
+    columns.append(pa.array([measured.text_size for measured in measures], pa.int32()))
+    columns.append(pa.array([measured.media_tokens for measured in measures], pa.int64()))
+    return pa.RecordBatch.from_arrays(columns, schema=MEDIA_REQUESTS)
 
 
 def rows_schema(source: pa.Schema, kept: Sequence[str]) -> pa.Schema:

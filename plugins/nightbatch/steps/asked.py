@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from nightbatch.core import keys
 from nightbatch.core.finder import Ids, Span, spans
 from nightbatch.core.pending import ROUND, Round
 from nightbatch.core.ports import Reads
+from nightbatch.core.prompt_tokens import Sizes
 from nightbatch.core.request import Frame
 from nightbatch.core.run import Run
 from nightbatch.core.staging import CLAIM, ID
@@ -25,8 +27,9 @@ class Asked:
 
     def __init__(self, run: Run, store: Reads) -> None:
         self._run, self._store = run, store
-        counts = [sheets.file(store, keys.requests(run.snapshot, part)).metadata.num_rows for part in range(run.parts)]
-        self.starts = np.cumsum([0, *counts])
+        files = [sheets.file(store, keys.requests(run.snapshot, part)) for part in range(run.parts)]
+        self.starts = np.cumsum([0, *(file.metadata.num_rows for file in files)])
+        self.has_media = any("media_tokens" in file.schema_arrow.names for file in files)
         self._last: tuple[int, pa.Array] = (-1, pa.array([], ID))
 
     def __len__(self) -> int:
@@ -35,10 +38,17 @@ class Asked:
     @cached_property
     def sizes(self) -> np.ndarray:
         """The bytes of each content."""
-        sizes = np.empty(len(self), dtype=np.int32)
-        for part, (start, stop) in enumerate(pairwise(self.starts.tolist())):
-            sizes[start:stop] = np.asarray(self._column(part, "size"))
-        return sizes
+        return self._counts("size", np.int32)
+
+    @cached_property
+    def text_sizes(self) -> np.ndarray:
+        """The bytes of each content without those of images and documents."""
+        return self._counts("text_size", np.int32) if self.has_media else self.sizes
+
+    @cached_property
+    def media_tokens(self) -> np.ndarray | None:
+        """Most tokens of each content's images and documents; None where the template has neither."""
+        return self._counts("media_tokens", np.int64) if self.has_media else None
 
     def ids(self, part: int) -> pa.Array:
         """Read the ids of a part; the part that was read last is kept."""
@@ -63,12 +73,21 @@ class Asked:
         return int(np.searchsorted(self.starts, number, side="right")) - 1
 
     def contents(self, numbers: np.ndarray) -> list[bytes]:
-        """Read the contents of some requests of one part (rising)."""
-        part = self.part(int(numbers[0]))
-        key = keys.requests(self._run.snapshot, part)
-        table, places = sheets.Groups(self._store, ["content"]).rows(key, numbers - self.starts[part])
-        contents: list[bytes] = table.column("content").take(pa.array(places)).to_pylist()
+        """Read the contents of some requests (rising)."""
+        contents: list[bytes] = []
+        groups = sheets.Groups(self._store, ["content"])
+        edges = np.searchsorted(numbers, self.starts)
+        for part in np.flatnonzero(np.diff(edges)).tolist():
+            mine = numbers[edges[part] : edges[part + 1]] - self.starts[part]
+            table, places = groups.rows(keys.requests(self._run.snapshot, part), mine)
+            contents += table.column("content").take(pa.array(places)).to_pylist()
         return contents
+
+    def _counts(self, name: str, kind: type[np.integer[Any]]) -> np.ndarray:
+        counts = np.empty(len(self), dtype=kind)
+        for part, (start, stop) in enumerate(pairwise(self.starts.tolist())):
+            counts[start:stop] = np.asarray(self._column(part, name))
+        return counts
 
     def _column(self, part: int, name: str) -> Ids:
         return sheets.table(self._store, keys.requests(self._run.snapshot, part), [name]).column(name)
@@ -87,8 +106,13 @@ class Requests:
     @property
     def sizes(self) -> np.ndarray:
         """The bytes of each content."""
-        sizes = self.staged.sizes
-        return sizes if len(self) == len(sizes) else sizes[self.numbers]
+        return self._of(self.staged.sizes)
+
+    @property
+    def token_sizes(self) -> Sizes:
+        """What the tokens of each one's prompt are estimated from."""
+        media = self.staged.media_tokens
+        return Sizes(self._of(self.staged.text_sizes), None if media is None else self._of(media))
 
     def body_size(self, frame: Frame) -> int:
         """Count the exact bytes of a body that holds them."""
@@ -98,6 +122,9 @@ class Requests:
         """Keep some of them, by place."""
         chosen = slice(places.start, places.stop) if isinstance(places, range) else places
         return Requests(self.staged, self.numbers[chosen])
+
+    def _of(self, values: np.ndarray) -> np.ndarray:
+        return values if len(self) == len(values) else values[self.numbers]
 
     def as_claim(self) -> pa.Table:
         """Read what a claim holds of them: their ids, and the part where each is staged."""

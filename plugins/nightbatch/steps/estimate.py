@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from nightbatch.core import caching, estimate
+from nightbatch.core import caching, estimate, prompt_tokens
+from nightbatch.core.billed_params import billed
 from nightbatch.core.errors import ApiError
-from nightbatch.core.estimate import Estimate, Estimator, History, Prompts
+from nightbatch.core.estimate import Estimate, Estimator, History
+from nightbatch.core.prompt_tokens import Prompts, Sample
 from nightbatch.core.run import Run
 from nightbatch.steps.asked import Requests
 from nightbatch.steps.costs import Row
@@ -19,7 +22,8 @@ from nightbatch.steps.prices import prices
 Counts = Callable[[dict[str, Any]], int]
 """Counts the input tokens of one request's params; may raise ApiError."""
 
-SAMPLE, SPREAD = 19, 8_192
+SAMPLE, PLACES, NEAR = 19, 4, 2_048
+"""How many requests are counted, at how many places, and how near each other those of one place are."""
 COUNTED = ("messages", "model", "output_config", "system", "thinking", "tool_choice", "tools")
 """What the token counter takes of a request's params."""
 
@@ -35,7 +39,7 @@ class Quote:
         """Estimate some of the requests."""
         if self.estimator is None:
             return Estimate()
-        return self.estimator.estimate(requests.sizes)
+        return self.estimator.estimate(requests.token_sizes)
 
 
 def quoted(run: Run, left: Requests, rows: list[Row], counts: Counts | None) -> Quote:
@@ -43,7 +47,7 @@ def quoted(run: Run, left: Requests, rows: list[Row], counts: Counts | None) -> 
     if not len(left):
         return Quote(Estimate())
     made = estimator(run, left, rows, counts)
-    return Quote(made.estimate(left.sizes), made)
+    return Quote(made.estimate(left.token_sizes), made)
 
 
 def estimator(run: Run, left: Requests, rows: list[Row], counts: Counts | None) -> Estimator:
@@ -54,10 +58,12 @@ def estimator(run: Run, left: Requests, rows: list[Row], counts: Counts | None) 
     if shared < prices().cache_minimum(run.model):
         shared = 0.0
     pays = caching.pays(prices(), run.model, shared, len(left))
+    params = run.frame.params(b'""')
     return Estimator(
         prices=prices(),
         model=run.model,
-        us=run.frame.params(b'""').get("inference_geo") == "us",
+        us=params.get("inference_geo") == "us",
+        billed_by_use=sorted(billed(params)),
         prompts=prompts,
         answers=estimate.answers(known, run.max_tokens),
         cached=estimate.cached(known, shared, warm=bool(known.answers) or pays),
@@ -65,26 +71,45 @@ def estimator(run: Run, left: Requests, rows: list[Row], counts: Counts | None) 
 
 
 def _prompts(run: Run, left: Requests, known: History, counts: Counts | None) -> Prompts:
+    context = prices().context_tokens(run.model)
     if counts is not None:
         try:
             frame = counts(_countable(run.frame.params(b'"."')))
-            contents = _sample(left)
-            tokens = [counts(_countable(run.frame.params(content))) for content in contents]
-            return estimate.counted(max(1, frame - 1), list(zip(map(len, contents), tokens, strict=True)))
+            samples = _counted(run, _sample(left), counts)
         except ApiError:
             pass  # the estimate says what it was made of instead
-    if known.answers and known.size:
-        return estimate.by_history(known, run.frame.item_overhead)
-    return estimate.by_length(len(run.identity))
+        else:
+            complete = len(samples) == len(left)
+            return prompt_tokens.counted(max(1, frame - 1), samples, context, complete=complete)
+    if not known.answers or not known.size:
+        return prompt_tokens.by_length(len(run.identity))
+    how = f"history of {known.answers:,} prompts"
+    if not left.staged.has_media:
+        return prompt_tokens.by_history(known.input / known.size, run.frame.item_overhead, how)
+    mean = known.input / known.answers
+    return prompt_tokens.by_history_of_media(mean, len(run.identity), left.token_sizes, context, how)
 
 
-def _sample(left: Requests) -> list[bytes]:
-    """Read some of the staged prompts that are asked, spread over the first of them."""
-    staged, first = left.staged, int(left.numbers[0])
-    stop = min(first + SPREAD, int(staged.starts[staged.part(first) + 1]))
-    near = left.numbers[: int(np.searchsorted(left.numbers, stop))]
-    chosen = near[:: max(1, len(near) // SAMPLE)][:SAMPLE]
-    return staged.contents(chosen)
+def _sample(left: Requests) -> Requests:
+    """Choose requests from a few places spread over all of them: each place is a read of its neighbors."""
+    if len(left) <= SAMPLE:
+        return left
+    edges = np.linspace(0, len(left), PLACES + 1).astype(np.int64)
+    chosen: list[np.ndarray] = []
+    for start, stop in pairwise(edges.tolist()):
+        wanted = -(-SAMPLE * (len(chosen) + 1) // PLACES) - sum(map(len, chosen))
+        chosen.append(np.linspace(start, min(stop, start + NEAR) - 1, wanted).astype(np.int64))
+    return left[np.unique(np.concatenate(chosen))]
+
+
+def _counted(run: Run, chosen: Requests, counts: Counts) -> list[Sample]:
+    """Count the tokens of requests. Raises ApiError."""
+    text, media = chosen.token_sizes
+    samples: list[Sample] = []
+    for place, content in enumerate(chosen.staged.contents(chosen.numbers)):
+        tokens = counts(_countable(run.frame.params(content)))
+        samples.append(Sample(int(text[place]), 0 if media is None else int(media[place]), tokens))
+    return samples
 
 
 def _countable(params: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from nightbatch.core.output import OURS
 from nightbatch.core.ports import Entry, Store
 from nightbatch.core.request import Frame, frame, shared_params
 from nightbatch.core.run import Run, question_name, snapshot_name
-from nightbatch.core.staging import PROBLEM, REQUEST, REQUESTS, Encoded, Fetch, Stager, no_fetch, rows_schema
+from nightbatch.core.staging import MEDIA_REQUESTS, PROBLEM, REQUEST, Encoded, Fetch, Stager, no_fetch, rows_schema
 from nightbatch.core.template import Template
 from nightbatch.core.uniqueness import KeyCheck
 from nightbatch.core.watch import Watch
@@ -148,6 +148,7 @@ def _settings(enrichment: Enrichment, made: Frame) -> Mapping[str, Any]:
         "schema": enrichment.schema,
         "limit": enrichment.limit,
         "max_batch_bytes": enrichment.max_batch_bytes,
+        **({"staged": sorted(MEDIA_REQUESTS.names)} if Template(enrichment.user_template).has_media else {}),
     }
 
 
@@ -161,7 +162,10 @@ def _stage(
             both = stack.enter_context(ExitStack())
             row_sheet, request_sheet = (
                 both.enter_context(sheets.Sheet(state, key(name, parts), schema, sheets.PLAIN))
-                for key, schema in ((keys.rows, rows_schema(source.schema, enrichment.kept)), (keys.requests, REQUESTS))
+                for key, schema in (
+                    (keys.rows, rows_schema(source.schema, enrichment.kept)),
+                    (keys.requests, stager.schema),
+                )
             )
             seen = dict[bytes, int]()
             for encoded in part:
