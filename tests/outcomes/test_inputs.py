@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from nightbatch.core.errors import SourceError, SourceMoving, TemplateError
 from nightbatch.core.media import Cutter
+from nightbatch.core.media_roots import MediaRoots
 from nightbatch.hooks import ports
 from nightbatch.io.memory import MemoryStore
 from nightbatch.steps.fetch import fetcher
@@ -198,8 +200,8 @@ def test_a_column_of_addresses_is_read_and_named_by_what_is_there(night: Any) ->
     night.put_bytes("s3://media/same.png", PNG)
     urls = ["s3://media/a.png", "s3://media/same.png", "s3://media/none.png", "https://example.com/x.png", "word"]
     night.put("a.parquet", pa.table({"id": range(5), "photo": urls}))
-    settings = night.settings.override({"prompt": "{{ image(photo) }}"})
-    fetch = fetcher(lambda url: MemoryStore(url, night.bucket))
+    settings = replace(night.settings, prompt="{{ image(photo) }}", media_roots=["s3://media/", "https://example.com/"])
+    fetch = fetcher(night.store, MediaRoots.read(settings.media_roots, settings.source))
     run = prepare(settings, night.store(settings.source), night.store(settings.state_url), fetch)
     assert run.requests == 2
     rows = table(night.ledger.store, f"snapshots/{run.snapshot}/rows-00000.parquet")

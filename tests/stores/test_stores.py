@@ -18,6 +18,7 @@ from nightbatch.core.ids import BatchId, Snapshot
 from nightbatch.core.ports import Store
 from nightbatch.core.staging import CLAIM
 from nightbatch.io.memory import MemoryBucket, MemoryStore
+from nightbatch.io.s3 import S3Store
 from nightbatch.steps import lease, sheets
 from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.prepare import probe
@@ -49,6 +50,14 @@ def test_an_absent_object_is_told_as_absent(store: Store) -> None:
         store.get("nothing")
     with pytest.raises(Absent):
         store.open("nothing").read()
+
+
+def test_the_size_of_an_object_is_known_without_reading_it(store: S3Store | MemoryStore) -> None:
+    for name, body in (("empty", b""), ("byte", b"x"), ("large", b"x" * PART)):
+        store.create(name, body)
+        assert store.size(name) == len(body)
+    with pytest.raises(Absent):
+        store.size("nothing")
 
 
 def test_of_sixteen_that_create_one_key_at_once_one_wins(open_store: Open) -> None:

@@ -41,8 +41,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(given: Namespace) -> int:
     """Print the estimate."""
+    from nightbatch.core.media_roots import MediaRoots
     from nightbatch.core.run import reference
     from nightbatch.io.overlay import Overlay
+    from nightbatch.steps.fetch import fetcher
     from nightbatch.steps.ledger import Ledger
     from nightbatch.steps.prepare import prepare
     from nightbatch.steps.quote import quote
@@ -53,7 +55,8 @@ def run(given: Namespace) -> int:
     if job.target != NOWHERE:
         job = with_state(job, lambda url: console.store(url, given))
     state = Overlay(job.state_url, None if job.target == NOWHERE else console.store(job.state_url, given))
-    staged = prepare(job, console.store(job.source_root, given), state)
+    fetch = fetcher(lambda url: console.store(url, given), MediaRoots.read(job.media_roots, job.source))
+    staged = prepare(job, console.store(job.source_root, given), state, fetch)
     key = given.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
     counts = console.batches(given).count_tokens if key else None
     offer = quote(reference(job, staged, "estimate"), Ledger(state), lambda: datetime.now(UTC), counts)

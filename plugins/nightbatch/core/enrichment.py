@@ -13,6 +13,7 @@ from nightbatch.core import billed_params, keys
 from nightbatch.core.checks import Checks
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.locations import RESERVED, parse, partition_path
+from nightbatch.core.media_roots import MediaRoots
 
 MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
 CANARY = ("new", "always", "never")
@@ -64,8 +65,8 @@ class Enrichment:
     :param params: any other Messages parameters.
     :param allow_params: names of Messages parameters that cost more than tokens or reach other hosts (`tools` that run
         on the server, `mcp_servers`, `container`, …) and that `params` may hold all the same.
-    :param media_roots: URLs below which the `s3://` addresses of images and documents must lie; default: the source's
-        bucket.
+    :param media_roots: URLs, such as `s3://bucket/folder/` and `https://host/path/`, below which the addresses of
+        images and documents must lie; default: the source's bucket, and any `https://` address.
     :param attempts: how often a lost request is asked in one run.
     :param canary: whether one small batch goes first: `new` (never answered before), `always` or `never`.
     :param reuse: take answers that an earlier run has bought.
@@ -227,6 +228,7 @@ class Enrichment:
         for name, location in (("source", source), ("target", target)):
             if location is not None and location.overlaps(state):
                 raise SettingsError(f"state: {state} and {name}: {location} lie inside each other; separate them.")
+        MediaRoots.read(self.media_roots, self.source)
         partition_path(self.partition)
 
     def _check_numbers(self) -> None:

@@ -9,7 +9,9 @@
     │   └── TargetError       what is, or would be, published
     ├── StoreError        look at the store
     │   ├── StoreUnfit        it lacks conditional writes: use another
+    │   ├── StoreUnavailable  it cannot be reached, or answers 5xx: try again
     │   ├── StoreDenied       credentials or policy
+    │   │   └── BadCredentials    the credentials themselves: mend the connection
     │   ├── SourceMoving      the source is being written just now: try again
     │   ├── Absent            an object that must be there is not
     │   │   └── NoBucket          nor is its bucket: create it, or mend the URL
@@ -78,6 +80,14 @@ class StoreUnfit(StoreError):
 
 class StoreDenied(StoreError):
     """The object store refused the credentials or the action."""
+
+
+class BadCredentials(StoreDenied):
+    """The object store does not know the credentials, or they have expired."""
+
+
+class StoreUnavailable(StoreError):
+    """The object store did not answer, or asked to be tried later."""
 
 
 class SourceMoving(StoreError):

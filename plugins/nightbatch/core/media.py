@@ -1,19 +1,22 @@
 """Images and documents in a prompt: `{{ image(photo) }}` and `{{ document(scan) }}` become content blocks of their own.
 
 The value is a binary column, the `s3://` address of an object that `prepare` reads, or an `https://` address that the
-API fetches. A null leaves nothing. In a template the two calls print a mark, which no row can know beforehand, and
-which is where the prompt is cut into blocks.
+API fetches; `core/media_roots.py` says which addresses. A null leaves nothing. In a template the two calls print a
+mark, which no row can know beforehand, and which is where the prompt is cut into blocks.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+
+from nightbatch.core.locations import SCHEME
+from nightbatch.core.media_roots import HTTPS
 
 KINDS = {"image": "nightbatch_image", "document": "nightbatch_document"}
 _MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -24,6 +27,22 @@ _MAGIC = (
     (b"GIF8", "image/gif"),
     (b"%PDF-", "application/pdf"),
 )
+
+
+MOST_PIECES = 1_000
+"""Images and documents of one row: more than any model takes."""
+TOO_MANY = f"the row has more than {MOST_PIECES:,} images and documents"
+
+Read = Mapping[str, "bytes | str | None"]
+"""What is at each address: its bytes, or words that say what is wrong with it; None: the API is to fetch it."""
+Fetch = Callable[[Sequence[Sequence[str]]], Iterator[Read]]
+"""Reads what the addresses of some rows name, row after row."""
+
+
+def no_fetch(rows: Sequence[Sequence[str]]) -> Iterator[Read]:
+    """Read nothing."""
+    for row in rows:
+        yield {address: None if address.startswith(HTTPS) else "names no object" for address in row}
 
 
 class UnfitError(ValueError):
@@ -65,33 +84,50 @@ def compiled(template: str) -> str:
 
 
 def addresses(parts: Sequence[str | Piece]) -> list[str]:
-    """Name the objects that must be read before the parts can be encoded."""
-    values = (part.value for part in parts if isinstance(part, Piece))
-    return [value for value in values if isinstance(value, str) and value.startswith("s3://")]
+    """Name the addresses that must be looked at before the parts can be encoded; none where there are too many."""
+    pieces = [part for part in parts if isinstance(part, Piece)]
+    if len(pieces) > MOST_PIECES:
+        return []
+    values = (piece.value for piece in pieces)
+    return [value for value in values if isinstance(value, str) and value.startswith((SCHEME, HTTPS))]
 
 
-def encode(parts: Sequence[str | Piece], read: Mapping[str, bytes | None]) -> bytes:
+def encode(parts: Sequence[str | Piece], read: Read, most_bytes: int) -> bytes | None:
     """Encode a row's content: a list of blocks, or a plain text where it holds neither image nor document.
 
-    `read`: what stands at the addresses; None: nothing. Raises UnfitError, which tells nothing of the content.
+    None: it would take more than `most_bytes`. Raises UnfitError, which repeats neither content nor address.
     """
-    if not any(isinstance(part, Piece) for part in parts):
+    pieces = [part for part in parts if isinstance(part, Piece)]
+    if len(pieces) > MOST_PIECES:
+        raise UnfitError(TOO_MANY)
+    if not pieces:
         return msgspec.json.encode("".join(part for part in parts if isinstance(part, str)))
-    blocks = [_block(part, read) for part in parts if isinstance(part, Piece) or part.strip()]
+    contents = {id(piece): _content(piece, read) for piece in pieces}
+    if sum(len(content) * 4 // 3 for content in contents.values()) > most_bytes:
+        return None
+    texts_and_pieces = (part for part in parts if isinstance(part, Piece) or part.strip())
+    blocks = [_block(part, contents.get(id(part), b"")) for part in texts_and_pieces]
     return msgspec.json.encode(blocks, order="sorted")
 
 
-def _block(part: str | Piece, read: Mapping[str, bytes | None]) -> dict[str, Any]:
+def _content(piece: Piece, read: Read) -> bytes | str:
+    """Return the bytes of an image or document, or the address at which the API fetches it."""
+    value = piece.value
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str) or not value.startswith((SCHEME, HTTPS)):
+        raise UnfitError(f"the {piece.kind} is neither binary nor an s3:// or https:// address")
+    content = read[value]
+    if isinstance(content, str):
+        raise UnfitError(f"the {piece.kind}'s address {content}")
+    return value if content is None else content
+
+
+def _block(part: str | Piece, content: bytes | str) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    value = part.value
-    if isinstance(value, str) and value.startswith("https://"):
-        return {"type": part.kind, "source": {"type": "url", "url": value}}
-    content = read.get(value) if isinstance(value, str) and value.startswith("s3://") else value
-    if content is None:
-        raise UnfitError(f"the {part.kind}'s address names no object")
-    if not isinstance(content, bytes):
-        raise UnfitError(f"the {part.kind} is neither binary nor an s3:// or https:// address")
+    if isinstance(content, str):
+        return {"type": part.kind, "source": {"type": "url", "url": content}}
     source = {"type": "base64", "media_type": _media_type(part.kind, content), "data": content}
     return {"type": part.kind, "source": source}
 

@@ -5,10 +5,10 @@ Sources, as of November 2026: platform.claude.com/docs/en/build-with-claude/visi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from nightbatch.core.media import Piece
+from nightbatch.core.media import Piece, Read
 
 IMAGE_TOKENS = 4_784
 """Most tokens of one image: width × height / 750, once it has been scaled down to what the newest models take. Older
@@ -25,7 +25,7 @@ class Measure(NamedTuple):
     media_tokens: int
 
 
-def measure(content: bytes, parts: Sequence[str | Piece], read: Mapping[str, bytes | None]) -> Measure:
+def measure(content: bytes, parts: Sequence[str | Piece], read: Read) -> Measure:
     """Measure an encoded content; `parts` are what it was made of, `read` what stands at the addresses in them."""
     if not content:  # of a row that cannot be asked
         return Measure(0, 0)
@@ -38,7 +38,7 @@ def measure(content: bytes, parts: Sequence[str | Piece], read: Mapping[str, byt
     return Measure(text_size, tokens)
 
 
-def _base64_size(piece: Piece, read: Mapping[str, bytes | None]) -> int:
+def _base64_size(piece: Piece, read: Read) -> int:
     """Count the bytes of a piece's data in the content; an address that the API reads counts as text."""
     data = read.get(piece.value) if isinstance(piece.value, str) else piece.value
-    return 0 if data is None else 4 * ((len(data) + 2) // 3)
+    return 4 * ((len(data) + 2) // 3) if isinstance(data, bytes) else 0

@@ -52,6 +52,16 @@ class Reads(Protocol):
         """List the objects that stand directly in a folder (empty, or with its slash at the end)."""
 
 
+class Measures(Protocol):
+    """Read objects whose size is looked at first, since others name and write them."""
+
+    def size(self, key: str) -> int:
+        """Return an object's size in bytes, or raise Absent."""
+
+    def get(self, key: str) -> bytes:
+        """Read a whole object, or raise Absent."""
+
+
 class Creates(Protocol):
     """Create objects, each whole and once."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from nightbatch.core.repair import repaired
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL, Frame
 from nightbatch.core.template import Template
 
+T = TypeVar("T")
 ID = pa.binary(ID_BYTES)
 REQUEST, PROBLEM = "_request", "_problem"
 REQUESTS = pa.schema(
@@ -36,15 +38,8 @@ MEDIA_REQUESTS = REQUESTS.append(pa.field("text_size", pa.int32(), nullable=Fals
 CLAIM = pa.schema([pa.field("id", ID, nullable=False), pa.field("part", pa.int32(), nullable=False)])
 
 EMPTY, TOO_LARGE = "the prompt is empty after rendering", "the request is larger than max_batch_bytes"
-
-
-Fetch = Callable[[Iterable[str]], Mapping[str, "bytes | None"]]
-"""Reads the objects at some addresses; None for one that is not there."""
-
-
-def no_fetch(addresses: Iterable[str]) -> Mapping[str, bytes | None]:
-    """Read nothing."""
-    return dict.fromkeys(addresses)
+MEDIA_BYTES = 32 * 1024 * 1024
+"""Rows with images and documents are staged together while their requests take about this."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +53,14 @@ class Encoded:
     contents: pa.Array
     problems: dict[int, str]
     measures: Sequence[Measure] | None = None
+
+
+class _EncodedRow(NamedTuple):
+    """The content of one row's request, or why it cannot be asked."""
+
+    content: bytes = b""
+    measure: Measure = Measure(0, 0)
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Stager:
     template: Template
     frame: Frame
     max_bytes: int
-    fetch: Fetch = no_fetch
+    fetch: media.Fetch = media.no_fetch
 
     @property
     def schema(self) -> pa.Schema:
@@ -84,12 +87,29 @@ class Stager:
         return MEDIA_REQUESTS if self.template.has_media else REQUESTS
 
     def encode(self, rows: pa.RecordBatch) -> Encoded:
-        """Render and encode what each row asks."""
-        try:
-            encoded = self._encoded(rows)
-        except UnicodeError:
-            encoded = replace(self._repaired(rows), rows=rows)
-        return replace(encoded, problems=self._too_large(encoded.contents) | encoded.problems)
+        """Render and encode what each row asks, where rows have neither images nor documents."""
+        prompts = self._readable(self.template.render, rows)
+        empty = pc.or_(pc.equal(pc.binary_length(prompts), 0), pc.utf8_is_space(prompts))
+        contents = quoted(prompts)
+        too_large = pc.greater(pc.binary_length(contents), self._room)
+        problems = dict.fromkeys(_true(too_large), TOO_LARGE) | dict.fromkeys(_true(empty), EMPTY)
+        return Encoded(rows, contents, problems)
+
+    def encode_media(self, rows: pa.RecordBatch) -> Iterator[Encoded]:
+        """Encode rows with images and documents, as many together as take about MEDIA_BYTES."""
+        cut = self._readable(self.template.cut, rows)
+        read = self.fetch([media.addresses(parts) for parts in cut])
+        start = size = 0
+        encoded = list[_EncodedRow]()
+        for parts in cut:
+            encoded.append(self._media(parts, next(read)))
+            size += len(encoded[-1].content)
+            if size > MEDIA_BYTES:
+                yield _together(rows.slice(start, len(encoded)), encoded)
+                start += len(encoded)
+                size = 0
+                encoded = []
+        yield _together(rows.slice(start), encoded)
 
     def stage(self, encoded: Encoded, seen: dict[bytes, int]) -> Staged:
         """Name the request of each row.
@@ -109,43 +129,49 @@ class Stager:
         requests = _requests(ids, contents, measures)
         return Staged(pa.array(numbers, pa.int32()), pa.array(told, pa.string()), requests)
 
-    def _encoded(self, rows: pa.RecordBatch) -> Encoded:
-        if self.template.has_media:
-            return self._media(rows)
-        prompts = self.template.render(rows)
-        empty = pc.or_(pc.equal(pc.binary_length(prompts), 0), pc.utf8_is_space(prompts))
-        return Encoded(rows, quoted(prompts), dict.fromkeys(np.flatnonzero(empty).tolist(), EMPTY))
-
-    def _repaired(self, rows: pa.RecordBatch) -> Encoded:
+    def _readable(self, render: Callable[[pa.RecordBatch], T], rows: pa.RecordBatch) -> T:
+        """Render rows; where text is not valid UTF-8, what it can be repaired to."""
         try:
-            return self._encoded(repaired(rows))
+            return render(rows)
         except UnicodeError:
-            named = ", ".join(self.template.columns)
-            raise SourceError(
-                f"prompt ({named}): text inside a list, struct or map is not valid UTF-8: mend it in the source."
-            ) from None
+            pass
+        try:
+            return render(repaired(rows))
+        except UnicodeError:
+            pass
+        named = ", ".join(self.template.columns)
+        raise SourceError(
+            f"prompt ({named}): text inside a list, struct or map is not valid UTF-8: mend it in the source."
+        )
 
-    def _media(self, rows: pa.RecordBatch) -> Encoded:
-        """Encode rows with images and documents; those behind addresses are fetched for all rows together."""
-        cut = self.template.cut(rows)
-        read = self.fetch({address for parts in cut for address in media.addresses(parts)})
-        contents, problems = [], dict[int, str]()
-        measures: list[Measure] = []
-        for row, parts in enumerate(cut):
-            try:
-                contents.append(media.encode(parts, read))
-            except media.UnfitError as error:
-                contents.append(b"")
-                problems[row] = str(error)
-            else:
-                if not any(isinstance(part, media.Piece) or part.strip() for part in parts):
-                    problems[row] = EMPTY
-            measures.append(measure(contents[-1], parts, read))
-        return Encoded(rows, pa.array(contents, pa.large_binary()), problems, measures)
+    def _media(self, parts: Sequence[str | media.Piece], read: media.Read) -> _EncodedRow:
+        """Encode one row, or say why it cannot be asked."""
+        if not any(isinstance(part, media.Piece) or part.strip() for part in parts):
+            return _EncodedRow(problem=EMPTY)
+        try:
+            content = media.encode(parts, read, self._room)
+        except media.UnfitError as error:
+            return _EncodedRow(problem=str(error))
+        if content is None or len(content) > self._room:
+            return _EncodedRow(problem=TOO_LARGE)
+        return _EncodedRow(content, measure(content, parts, read))
 
-    def _too_large(self, contents: pa.Array) -> dict[int, str]:
-        room = self.max_bytes - len(BODY_HEAD) - len(BODY_TAIL) - self.frame.item_overhead
-        return dict.fromkeys(np.flatnonzero(pc.greater(pc.binary_length(contents), room)).tolist(), TOO_LARGE)
+    @property
+    def _room(self) -> int:
+        """Most bytes that the content of one request may have."""
+        return self.max_bytes - len(BODY_HEAD) - len(BODY_TAIL) - self.frame.item_overhead
+
+
+def _together(rows: pa.RecordBatch, encoded: Sequence[_EncodedRow]) -> Encoded:
+    contents = pa.array([row.content for row in encoded], pa.large_binary())
+    problems = {place: row.problem for place, row in enumerate(encoded) if row.problem is not None}
+    return Encoded(rows, contents, problems, [row.measure for row in encoded])
+
+
+def _true(flags: pa.Array) -> list[int]:
+    """Name the places at which a flag is set."""
+    places: list[int] = np.flatnonzero(flags).tolist()
+    return places
 
 
 def _firsts(numbers: Sequence[int | None], before: int) -> list[int]:

@@ -36,6 +36,9 @@ class MemoryStore:
         except KeyError:
             raise Absent(f"{self.url}{key} is not there.") from None
 
+    def size(self, key: str) -> int:
+        return len(self.get(key))
+
     def open(self, key: str) -> BinaryIO:
         return io.BytesIO(self.get(key))
 

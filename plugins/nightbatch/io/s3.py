@@ -8,15 +8,30 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
-from nightbatch.core.errors import Absent, NoBucket, SettingsError, StoreDenied, StoreError, StoreUnfit
+from nightbatch.core.errors import (
+    Absent,
+    BadCredentials,
+    NoBucket,
+    SettingsError,
+    StoreDenied,
+    StoreError,
+    StoreUnavailable,
+    StoreUnfit,
+)
 from nightbatch.core.locations import parse
 from nightbatch.core.ports import Entry
 
@@ -28,7 +43,10 @@ SEALS = {"ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext", "Buck
 """What may be asked of every object written. No ACL and no grant is among it: nothing is made readable to others."""
 PART_BYTES = 16 * 1024 * 1024
 _ABSENT = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
-_DENIED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "401", "Forbidden"}
+_DENIED = {"403", "AccessDenied", "Forbidden"}
+_CREDENTIALS = {"401", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+_NO_BYTE = {"InvalidRange", "416"}
+_LATER = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "RequestTimeTooSkewed", "429"}
 _TAKEN = {"PreconditionFailed", "412"}
 _BUSY = {"ConditionalRequestConflict", "409", "OperationAborted"}
 _UNFIT = {"NotImplemented", "501"}
@@ -61,6 +79,19 @@ class S3Store:
         with self.telling(key):
             body: bytes = self.client.get_object(Bucket=self.bucket, Key=self.root + key)["Body"].read()
             return body
+
+    def size(self, key: str) -> int:
+        """Ask for the first byte: unlike a HEAD, a refusal then says why."""
+        with self.telling(key):
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=self.root + key, Range="bytes=0-0")
+            except ClientError as error:
+                if _code(error) in _NO_BYTE:
+                    return 0
+                raise
+            with closing(answer["Body"]):
+                place, _, size = answer.get("ContentRange", "").rpartition("/")
+                return int(size) if place else answer["ContentLength"]
 
     def open(self, key: str) -> BinaryIO:
         try:
@@ -233,14 +264,19 @@ def _code(error: ClientError) -> str:
 def _told(error: Exception, url: str) -> StoreError:
     """Say in our words what the store said."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return StoreDenied(f"{url}: no credentials; check the connection's login and password.")
+        return BadCredentials(f"{url}: no credentials; check the connection's login and password.")
+    if isinstance(error, ParamValidationError):
+        return StoreError(f"{url}: is no name that the store could hold.")
     if not isinstance(error, ClientError):
-        return StoreError(f"{url}: the store did not answer: {type(error).__name__}.")
+        return StoreUnavailable(f"{url}: the store did not answer: {type(error).__name__}.")
     code = _code(error)
     if code == "NoSuchBucket":
         return NoBucket(f"{url}: there is no such bucket.")
     if code in _ABSENT:
         return Absent(f"{url} is not there.")
+    if code in _CREDENTIALS:
+        return BadCredentials(f"{url}: the store refused the credentials ({code}).")
     if code in _DENIED:
         return StoreDenied(f"{url}: the store refused the credentials or the action ({code}).")
-    return StoreError(f"{url}: the store answered {code}.")
+    later = code in _LATER or int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0)) >= 500
+    return (StoreUnavailable if later else StoreError)(f"{url}: the store answered {code}.")

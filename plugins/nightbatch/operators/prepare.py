@@ -30,6 +30,7 @@ class PrepareOperator(BaseOperator):
         self.enrichment = enrichment
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from nightbatch.core.media_roots import MediaRoots
         from nightbatch.steps.fetch import fetcher
         from nightbatch.steps.prepare import check_target, prepare
         from nightbatch.steps.state import with_state
@@ -42,6 +43,7 @@ class PrepareOperator(BaseOperator):
             settings = with_state(settings, open_store)
             check_target(settings, open_store)
             source = open_store(settings.source_root)
-            run = prepare(settings, source, open_store(settings.state_url), fetcher(open_store))
+            fetch = fetcher(open_store, MediaRoots.read(settings.media_roots, settings.source))
+            run = prepare(settings, source, open_store(settings.state_url), fetch)
             self.log.info("Snapshot %s: %d rows, %d distinct requests.", run.snapshot, run.rows, run.requests)
             return run_ref(settings, run, context).to_dict()

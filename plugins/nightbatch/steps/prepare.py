@@ -18,11 +18,12 @@ from nightbatch.core.checks import Checks
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import Absent, StoreUnfit, TargetError
 from nightbatch.core.ids import Snapshot
+from nightbatch.core.media import Fetch, no_fetch
 from nightbatch.core.output import OURS
 from nightbatch.core.ports import Entry, Store
 from nightbatch.core.request import Frame, frame, shared_params
 from nightbatch.core.run import Run, question_name, snapshot_name
-from nightbatch.core.staging import MEDIA_REQUESTS, PROBLEM, REQUEST, Encoded, Fetch, Stager, no_fetch, rows_schema
+from nightbatch.core.staging import MEDIA_REQUESTS, PROBLEM, REQUEST, Encoded, Stager, rows_schema
 from nightbatch.core.template import Template
 from nightbatch.core.uniqueness import KeyCheck
 from nightbatch.core.watch import Watch
@@ -149,6 +150,7 @@ def _settings(enrichment: Enrichment, made: Frame) -> Mapping[str, Any]:
         "limit": enrichment.limit,
         "max_batch_bytes": enrichment.max_batch_bytes,
         **({"staged": sorted(MEDIA_REQUESTS.names)} if Template(enrichment.user_template).has_media else {}),
+        **({"media_roots": list(enrichment.media_roots)} if enrichment.media_roots is not None else {}),
     }
 
 
@@ -158,7 +160,7 @@ def _stage(
     """Write rows and requests part by part; return the counts of parts, rows and requests."""
     key_check, rows, requests, parts = KeyCheck(list(enrichment.key)), 0, 0, 0
     with ExitStack() as stack, Behind() as behind:
-        for part in _parts(beside(stager.encode, _sliced(ahead(read(source, enrichment.limit)), stager))):
+        for part in _parts(_encoded(ahead(read(source, enrichment.limit)), stager)):
             both = stack.enter_context(ExitStack())
             row_sheet, request_sheet = (
                 both.enter_context(sheets.Sheet(state, key(name, parts), schema, sheets.PLAIN))
@@ -190,11 +192,16 @@ def _staged_rows(state: Store, name: Snapshot, parts: int, columns: list[str]) -
         yield from sheets.batches(state, keys.rows(name, part), columns, BATCH_ROWS)
 
 
-def _sliced(batches: Iterator[pa.RecordBatch], stager: Stager) -> Iterator[pa.RecordBatch]:
-    """Take rows with images or documents few at a time: each may be megabytes."""
+def _encoded(batches: Iterator[pa.RecordBatch], stager: Stager) -> Iterator[Encoded]:
+    """Encode rows, few at a time where they have images or documents: each may be megabytes."""
+    if stager.template.has_media:
+        return ahead(encoded for rows in _sliced(batches, MEDIA_ROWS) for encoded in stager.encode_media(rows))
+    return beside(stager.encode, _sliced(batches, BATCH_ROWS))
+
+
+def _sliced(batches: Iterator[pa.RecordBatch], most_rows: int) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        step = MEDIA_ROWS if stager.template.has_media else BATCH_ROWS
-        yield from (batch.slice(at, step) for at in range(0, max(1, batch.num_rows), step))
+        yield from (batch.slice(at, most_rows) for at in range(0, max(1, batch.num_rows), most_rows))
 
 
 def _parts(batches: Iterator[Encoded]) -> Iterator[Iterator[Encoded]]:
