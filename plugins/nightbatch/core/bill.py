@@ -34,10 +34,12 @@ class Bill:
     prices: Prices
     sums: dict[Terms, tuple[int, ...]] = field(default_factory=dict)
     tools: dict[str, int] = field(default_factory=dict)
+    has_unknown: bool = False
     answers: int = 0
     full_price: int = 0
     longest: int = 0
-    """tools: uses of server tools, by name. answers: requests that are billed. full_price: those not at batch price.
+    """tools: uses of server tools, by name. has_unknown: some price cannot be known.
+    answers: requests that are billed. full_price: those not at batch price.
     longest: most tokens of one answer."""
 
     def add_all(self, terms: Terms, counts: np.ndarray) -> None:
@@ -55,7 +57,7 @@ class Bill:
     def costs(self) -> Costs | None:
         """Price the sums; None if the price of a model or tool is not known. A tool costs the same in a batch."""
         tools = price_tools(self.prices, self.tools)
-        if tools is None:
+        if tools is None or self.has_unknown:
             return None
         paid = standard = uncached = tools
         for terms, counts in self.sums.items():

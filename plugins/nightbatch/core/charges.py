@@ -29,9 +29,27 @@ class Used(NamedTuple):
     tools: np.ndarray
 
 
+MOST_TOKENS = 10**9
+"""No request can have so many tokens of a class: a count from here on, or below 0, is an error of whoever wrote it."""
+ABSURD = -1
+"""Stands for such a count where it has no place in an integer column."""
+
+
+def is_absurd(tokens: np.ndarray) -> np.ndarray:
+    """Tell which rows have a count of tokens that no request can have."""
+    return np.asarray(((tokens < 0) | (tokens >= MOST_TOKENS)).any(axis=1))
+
+
 def charged(prices: Prices, bill: Bill, used: Used) -> tuple[np.ndarray, np.ndarray]:
-    """Price rows and put them on the bill; return 10^-12 USD of each, and where the price is not known."""
-    cost, unknown = np.zeros(len(used.tokens), dtype=np.int64), np.zeros(len(used.tokens), dtype=bool)
+    """Price rows and put them on the bill; return 10^-12 USD of each, and where the price is not known.
+
+    Rows with absurd counts of tokens have an unknown price.
+    """
+    unknown = is_absurd(used.tokens)
+    if unknown.any():
+        bill.has_unknown = True
+        used = used._replace(tokens=np.where(unknown[:, None], 0, used.tokens))
+    cost = np.zeros(len(used.tokens), dtype=np.int64)
     for model, tier, region, same in _alike(used):
         above = prices.long_above(model)
         long = used.tokens[:, :4].sum(axis=1) > (2**62 if above is None else above)
@@ -42,7 +60,10 @@ def charged(prices: Prices, bill: Bill, used: Used) -> tuple[np.ndarray, np.ndar
                 prompt = (above or 0) + 1 if is_long else 0
                 rates = prices.rates(model, prompt=prompt, batch=kind[0], us=kind[1])
                 bill.add_all((model, is_long, *kind), used.tokens[rows])
-                cost[rows], unknown[rows] = (0, True) if rates is None else (_priced(rates, used.tokens[rows]), False)
+                if rates is None:
+                    unknown[rows] = True
+                else:
+                    cost[rows] = _priced(rates, used.tokens[rows])
     _charge_tools(prices, bill, used.tools, cost, unknown)
     return cost, unknown
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from nightbatch.core import safe_words
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.bill import Bill
-from nightbatch.core.charges import Used, charged, decimals
+from nightbatch.core.charges import Used, charged, decimals, is_absurd
 from nightbatch.core.columns import Columns, columns
 from nightbatch.core.ids import BatchId
 from nightbatch.core.landed import COST, landed_schema
@@ -145,7 +145,7 @@ class Landing:
     def _batch(self, ids: pa.Array, of: Columns) -> pa.RecordBatch:
         models = pc.fill_null(pc.if_else(pc.equal(of.models, ""), None, of.models), self.asked_model)
         cost, unknown = charged(self.prices, self.bill, Used(models, of.tiers, of.regions, of.tokens, of.tools))
-        unused = np.asarray(of.tiers.is_null())
+        unused = np.asarray(of.tiers.is_null()) | is_absurd(of.tokens)
         arrays = [
             ids, of.statuses, of.errors, of.values, of.texts, of.models, of.stops,
             pa.repeat(pa.scalar(self.batch, pa.string()), len(of)),

@@ -46,6 +46,12 @@ class Frame:
         return hashlib.sha256(self.identity)
 
     @property
+    def is_sound(self) -> bool:
+        """Tell whether what is sent is what requests are named by, but for marks of the cache on the system part."""
+        wire, identity = (_unmarked(msgspec.json.decode(part + b'""' + SUFFIX)) for part in (self.wire, self.identity))
+        return bool(wire == identity)
+
+    @property
     def item_overhead(self) -> int:
         """Bytes that one item of the body adds to its content, the separating comma included."""
         return len(_ITEM_HEAD + _ITEM_MIDDLE + _ITEM_TAIL + SUFFIX) + 2 * ID_BYTES + len(self.wire) + 1
@@ -110,6 +116,15 @@ def shared_params(
             raise SettingsError("params: output_config.format and answer_schema are both given: keep one.")
         merged["output_config"] = {**output_config, "format": {"type": "json_schema", "schema": output_format}}
     return merged
+
+
+def _unmarked(params: dict[str, Any]) -> dict[str, Any]:
+    """Return params whose system blocks bear no mark of the cache."""
+    system = params.get("system")
+    if not isinstance(system, list):
+        return params
+    blocks = [{name: value for name, value in block.items() if name != "cache_control"} for block in system]
+    return {**params, "system": blocks}
 
 
 def _sorted(value: Any) -> Any:

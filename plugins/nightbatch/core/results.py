@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightbatch.core.answer import AnswerType
+from nightbatch.core.charges import ABSURD, MOST_TOKENS
 from nightbatch.core.lines import Message, Result, Spent, Told
 from nightbatch.core.outcome import Status, of_error, of_kind, of_stop
 from nightbatch.core.price import Usage
@@ -74,6 +75,11 @@ def _said(message: Message, *, structured: bool) -> str:
     return "".join(said) or called
 
 
+def _count(tokens: int | None) -> int:
+    """Return a count that an integer column holds; one that no request can have becomes ABSURD."""
+    return tokens or 0 if 0 <= (tokens or 0) < MOST_TOKENS else ABSURD
+
+
 def _usage(usage: Spent | None) -> Usage:
     if usage is None:
         return Usage()
@@ -82,11 +88,11 @@ def _usage(usage: Spent | None) -> Usage:
     hour = (split and split.ephemeral_1h_input_tokens) or 0
     five = (split and split.ephemeral_5m_input_tokens) or max(0, written - hour)
     return Usage(
-        input=usage.input_tokens or 0,
-        cache_write_5m=five,
-        cache_write_1h=hour,
-        cache_read=usage.cache_read_input_tokens or 0,
-        output=usage.output_tokens or 0,
+        input=_count(usage.input_tokens),
+        cache_write_5m=_count(five),
+        cache_write_1h=_count(hour),
+        cache_read=_count(usage.cache_read_input_tokens),
+        output=_count(usage.output_tokens),
         service_tier=usage.service_tier or "batch",
         inference_geo=usage.inference_geo,
         tools=tool_uses(usage.server_tool_use),

@@ -58,11 +58,11 @@ def scan(block: bytes) -> Scan:
 
 def read(block: pa.Buffer, parse: json.ParseOptions) -> pa.StructArray | None:
     """Read JSON values, a row each; None where Arrow does not take them."""
-    options = json.ReadOptions(use_threads=False, block_size=block.size + 1)
     try:
+        options = json.ReadOptions(use_threads=False, block_size=block.size + 1)
         table = json.read_json(pa.BufferReader(block), options, parse)
         table.validate(full=True)
-    except (pa.ArrowException, ValueError):
+    except (pa.ArrowException, ValueError, OverflowError):
         return None
     rows = table.combine_chunks().to_struct_array()
     return rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows

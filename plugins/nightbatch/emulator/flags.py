@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="a name that callers may use besides localhost",
+        help="a name callers may use besides localhost",
     )
     add("--port", type=int, default=Settings.port, help="0 (default): choose one; the base URL is printed when ready")
     add("--seed", type=int, default=0, help="seeds the order of results, the answers and the faults")

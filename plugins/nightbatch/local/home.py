@@ -22,7 +22,10 @@ class Home:
         self._lock: IO[bytes] | None = None
 
     def claim(self) -> None:
-        """Take the home, kill what an earlier owner left running, and empty it; raise HomeBusy if it is held, HomeForeign if it is not ours."""
+        """Take the home, kill what an earlier owner left running, and empty it.
+
+        Raises HomeBusy if it is held, and HomeForeign if it is not ours.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = self.path.with_name(f"{self.path.name}.lock").open("ab")
         try:

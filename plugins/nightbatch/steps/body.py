@@ -57,6 +57,10 @@ def body_of(shard: Shard, claim: Claim, ledger: Ledger, fuse: Fuse) -> Body:
         run = ledger.run(claim.snapshot)
     except Absent as error:
         raise _not_whole(error) from None
+    if not run.frame.is_sound:
+        raise Incomplete(
+            f"the parameters in {keys.run(claim.snapshot)} are not those that were planned: it was changed."
+        )
     staged = ahead(_staged(ledger.claimed(shard), run, ledger))
     return Body(claim.size, _chunks(staged, run.frame, claim, fuse))
 
@@ -81,6 +85,7 @@ def _chunks(staged: Iterator[pa.RecordBatch], frame: Frame, claim: Claim, fuse: 
     count = 0
     yield BODY_HEAD
     for batch in staged:
+        _check_ids(batch, frame)
         items = frame.items(batch.column("id"), batch.column("content"))
         for at in range(0 if count else 1, len(items), CHUNK):
             fuse.check()
@@ -91,6 +96,15 @@ def _chunks(staged: Iterator[pa.RecordBatch], frame: Frame, claim: Claim, fuse: 
     reach("body sent but for its end")
     fuse.check()
     yield BODY_TAIL
+
+
+def _check_ids(batch: pa.RecordBatch, frame: Frame) -> None:
+    """Refuse contents that are not those by which the requests were named when they were planned."""
+    if frame.request_ids(batch.column("content")) != batch.column("id").to_pylist():
+        raise Incomplete(
+            "the staged requests are not those that were planned: a file of the snapshot was changed. "
+            "Nothing was sent. Remove the snapshot's folder below the state, and run again from `prepare` on."
+        )
 
 
 def _not_whole(error: NightbatchError) -> Incomplete:

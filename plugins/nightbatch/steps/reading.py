@@ -23,6 +23,8 @@ from nightbatch.steps.overlap import beside
 READINGS = 6
 BLOCK = 8 * 1024 * 1024
 """Bytes of results that are read at a time: each block costs some milliseconds of hand-over and of calls."""
+LONGEST_LINE = 32 * 1024 * 1024
+"""Bytes: the longest answer of any model, 300,000 tokens, takes about two megabytes."""
 FEW = 1_000
 """Up to so many results may be given up for lost when their stream breaks each time; more are waited for."""
 KEPT = timedelta(days=29)
@@ -109,6 +111,8 @@ def blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
                 held[-1] = chunk[:end]
                 yield b"".join(held)
                 held, size = [chunk[end:]], len(chunk) - end
+            if size > LONGEST_LINE + BLOCK:
+                raise ApiUnavailable(f"a line of the results has no end after {LONGEST_LINE:,} bytes.")
     except ApiUnavailable:
         whole = b"".join(held)
         yield whole[: whole.rfind(b"\n") + 1]

@@ -14,6 +14,9 @@ from nightbatch.core.ports import Creates, Reads, Upload
 
 BATCH_BYTES, SAMPLED = 16 * 1024 * 1024, 32
 GROUP_BYTES, GROUP_ROWS = 16 * 1024 * 1024, 131_072
+SAMPLE_ROWS = 64
+SMALL_DICTIONARY = 4 * 1024
+"""Bytes of a column below which no value is worth a look."""
 KEPT_BYTES = 16 * 1024 * 1024
 
 
@@ -47,6 +50,7 @@ class Sheet:
             schema,
             compression="zstd",
             compression_level=1,
+            write_page_checksum=True,
             use_dictionary=False if layout.plain else [name for name in schema.names if name not in layout.unique],
             write_statistics=[layout.ordered] if layout.ordered else not layout.plain,
         )
@@ -115,7 +119,9 @@ class _Sink:
 def file(store: Reads, key: str, repeating: Sequence[str] = ()) -> pq.ParquetFile:
     """Open a Parquet file, or say that it is not one. Columns that are `repeating` are read as dictionaries."""
     try:
-        return pq.ParquetFile(store.open(key), pre_buffer=False, read_dictionary=list(repeating))
+        return pq.ParquetFile(
+            store.open(key), pre_buffer=False, read_dictionary=list(repeating), page_checksum_verification=True
+        )
     except (pa.ArrowException, OSError) as error:
         told = f"{getattr(store, 'url', '')}{key} is not a readable Parquet file ({type(error).__name__})."
         raise Unreadable(told) from None
@@ -132,6 +138,33 @@ def rows_within(opened: pq.ParquetFile, columns: Sequence[str] | None, most: int
     )
     rows = sum(group.num_rows for group in groups)
     return max(1, min(most, most_bytes * rows // max(1, size))) if rows else most
+
+
+def rows_measured(opened: pq.ParquetFile, columns: Sequence[str], most: int, most_bytes: int) -> int:
+    """Return how many rows to read at a time, as `rows_within`, of a file that others have written.
+
+    A dictionary keeps a file small whatever its rows take in memory, so where there is a large one, some rows are read.
+    """
+    rows = rows_within(opened, columns, most, most_bytes)
+    for number in range(min(opened.num_row_groups, SAMPLED)):
+        if _may_expand(opened.metadata.row_group(number), columns):
+            batches = opened.iter_batches(SAMPLE_ROWS, row_groups=[number], columns=columns, use_threads=False)
+            sample = next(batches, None)
+            if sample is not None and sample.num_rows:
+                rows = min(rows, max(1, most_bytes * sample.num_rows // max(1, sample.nbytes)))
+    return rows
+
+
+def _may_expand(group: Any, columns: Sequence[str]) -> bool:
+    """Tell whether rows of a group may take far more memory than its pages: texts in a dictionary of some size."""
+    chunks = (group.column(place) for place in range(group.num_columns))
+    return any(
+        chunk.physical_type == "BYTE_ARRAY"
+        and chunk.has_dictionary_page
+        and chunk.total_uncompressed_size > SMALL_DICTIONARY
+        for chunk in chunks
+        if chunk.path_in_schema.split(".")[0] in columns
+    )
 
 
 def table(store: Reads, key: str, columns: Sequence[str] | None = None) -> pa.Table:

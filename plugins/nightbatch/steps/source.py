@@ -76,8 +76,8 @@ def read(source: Source, limit: int | None) -> Iterator[pa.RecordBatch]:
     yield pa.RecordBatch.from_pylist([], schema=source.schema)
     for entry, opened in _opened(source.store, source.files):
         names = [name for name in source.schema.names if name in opened.schema_arrow.names]
-        rows = sheets.rows_within(opened, names, BATCH_ROWS, BATCH_BYTES)
         with _telling(entry.key):
+            rows = sheets.rows_measured(opened, names, BATCH_ROWS, BATCH_BYTES)
             for batch in opened.iter_batches(batch_size=rows, columns=names, use_threads=False):
                 if left is not None and left <= 0:
                     return
