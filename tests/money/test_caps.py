@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tests.money.shop import TARGET, Shop, books_usd, enrichment, texts
 
-from nightbatch.core.errors import CapExceeded
+from nightbatch.core.errors import CapExceeded, SettingsError
+from nightbatch.steps import budget
 from nightbatch.steps.failpoints import watching
 from nightbatch.steps.prices import VARIABLE
 
@@ -147,6 +148,59 @@ def test_an_unknown_price_is_refused_under_a_cap_and_says_what_to_do(
     path.write_text(json.dumps({"models": {"claude-mythos-5-2": {"input": "10", "output": "50"}}}))
     monkeypatch.setenv(VARIABLE, str(path))
     assert shop.night(job)["answered"] == 3
+
+
+def test_a_target_in_another_spelling_has_the_same_budget(shop: Shop) -> None:
+    shop.put(texts(40), "dt=1")
+    first = shop.night(enrichment(partition="dt=1", target="s3://lake/triage/"), "dag/1")
+    shop.put(texts(40, start=40), "dt=2")
+    rules = {"max_monthly_cost_usd": 1.5 * first["cost_usd"]}
+    with pytest.raises(CapExceeded, match="max_monthly_cost_usd"):
+        shop.plan(shop.prepare(enrichment(partition="dt=2", target="s3://lake/triage", **rules), "dag/2"))
+    with pytest.raises(SettingsError, match="target"):
+        shop.prepare(enrichment(partition="dt=2", target="s3://lake//triage/", **rules), "dag/2")
+
+
+def test_what_an_earlier_version_noted_without_a_slash_counts_too(shop: Shop) -> None:
+    shop.put(texts(10))
+    shop.night(enrichment())
+    rows = [{**row, "target": "s3://lake/triage"} for row in shop.costs()]
+    ref = shop.prepare(enrichment(max_monthly_cost_usd=1), "dag/2")
+    ledger = shop.ledger(ref)
+    (cap,) = budget.caps(ref, ledger, ledger.view(), rows, shop.now())
+    assert cap.spent.paid == books_usd(shop.emulator)
+
+
+def test_a_canary_is_not_sent_where_the_whole_purchase_breaks_the_cap(shop: Shop) -> None:
+    shop.put(texts(50))
+    ref = shop.prepare(enrichment(canary="new", max_cost_usd=0.5 * bound(shop)))
+    with pytest.raises(CapExceeded, match="50 requests may cost"):
+        shop.plan(ref, attempt=0)
+    assert shop.emulator.books()["batches"]["created"] == 0
+
+
+def test_what_the_canary_cost_counts_against_the_cap_of_its_run(shop: Shop) -> None:
+    shop.put(texts(50))
+    cap = bound(shop)
+    ref = shop.prepare(enrichment(canary="new", max_cost_usd=cap))
+    shop.waves(ref, first=0)
+    assert shop.publish(ref)["answered"] == 50
+    assert float(books_usd(shop.emulator)) <= cap
+
+
+def test_asking_anew_every_night_counts_against_the_month_each_time(shop: Shop) -> None:
+    shop.put(texts(40))
+    first = shop.night(enrichment(reuse=False), "dag/1")
+    rules = {"reuse": False, "max_monthly_cost_usd": 2.5 * first["cost_usd"]}
+    assert shop.night(enrichment(**rules), "dag/2")["answered"] == 40
+    with pytest.raises(CapExceeded, match="max_monthly_cost_usd"):
+        shop.plan(shop.prepare(enrichment(**rules), "dag/3"))
+
+
+def test_a_refusal_says_that_its_figures_are_estimates(shop: Shop) -> None:
+    shop.put(texts(5))
+    with pytest.raises(CapExceeded, match=r"USD, as an estimate \(.* and an estimate of at most"):
+        shop.plan(shop.prepare(enrichment(max_cost_usd=0)))
 
 
 def test_rows_that_are_answered_already_need_no_budget(shop: Shop) -> None:

@@ -118,6 +118,29 @@ def test_a_cap_that_would_refuse_is_shown_and_told_by_the_exit_code(
     assert "above max_cost_usd" in shown(capsys)["refused"]
 
 
+@pytest.mark.parametrize("state", [{}, {"state": "s3://lake/ledger/"}])
+def test_a_table_in_the_place_of_a_target_is_estimated_too(
+    lake: S3Client, state: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = {"source": SOURCE, "table": "lake.triage", "prompt": PROMPT, "model": "claude-haiku-4-5", **state}
+    assert main(["estimate", *(part for name, value in job.items() for part in (f"--{name}", value))]) == 0
+    table = shown(capsys)
+    assert (table["rows"], table["to be bought"], table["answered already"]) == ("50", "50", "0")
+    assert keys(lake) == ["tickets/part-0.parquet"]
+    assert main(["estimate", "--conf", json.dumps(job)]) == 0
+
+
+def test_a_table_and_a_target_are_one_too_many(lake: S3Client, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(flags(table="lake.triage")) == 1
+    assert "table: stands in the place of target" in capsys.readouterr().err
+
+
+def test_a_state_that_is_named_is_read_without_a_target_too(lake: S3Client, capsys: pytest.CaptureFixture[str]) -> None:
+    job = {"source": SOURCE, "prompt": PROMPT, "model": "claude-haiku-4-5", "state": "s3://no-such-bucket/ledger/"}
+    assert main(["estimate", "--conf", json.dumps(job)]) == 1
+    assert "no-such-bucket" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("wrong", [{"limit": "many"}, {"prompt": "@nowhere.md"}, {"source": "tickets"}])
 def test_a_wrong_parameter_is_named(lake: S3Client, wrong: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(flags(**wrong)) == 1

@@ -2,8 +2,9 @@
 
 The parameters are those of a run: each as a flag, or all as one JSON object by --conf, which flags override. A text
 that begins with @ names a file; a prompt file may hold the system part, a line ---, and the user part. Requests that
-the target's state has answers for cost nothing, and its history makes the estimate a better one. Without an API key
-tokens are guessed from lengths. The exit code is 1 where a cap would refuse the purchase.
+the target's state has answers for cost nothing, and its history makes the estimate a better one; --table has the state
+that --state names. Without an API key tokens are guessed from lengths. The exit code is 1 where a cap would refuse the
+purchase.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from nightbatch.core.enrichment import Enrichment, Prompt
 from nightbatch.core.errors import SettingsError
 from nightbatch.hooks import console
 
-TEXTS = ("source", "target", "partition", "system", "prompt", "model", "canary", "state")
-NAMES = ("key", "keep")
+TEXTS = ("source", "target", "partition", "system", "prompt", "model", "canary", "state", "table", "iceberg_conn_id")
+NAMES = ("key", "keep", "allow_params", "media_roots", "approvers")
 NO_FLAGS = ("answer", "anthropic_conn_id", "aws_conn_id")
 NOWHERE = "s3://nightbatch/estimate/"
-"""Stands for the target where none is given: there is no state then, and no history."""
+"""Stands for the target where none is given, and for the state of a table: there is no history then."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -52,9 +53,11 @@ def run(given: Namespace) -> int:
 
     job = enrichment(given)
     job.check()
-    if job.target != NOWHERE:
+    below = None
+    if _has_state(job):
         job = with_state(job, lambda url: console.store(url, given))
-    state = Overlay(job.state_url, None if job.target == NOWHERE else console.store(job.state_url, given))
+        below = console.store(job.state_url, given)
+    state = Overlay(job.state_url, below)
     fetch = fetcher(lambda url: console.store(url, given), MediaRoots.read(job.media_roots, job.source))
     staged = prepare(job, console.store(job.source_root, given), state, fetch)
     key = given.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
@@ -71,12 +74,21 @@ def enrichment(given: Namespace) -> Enrichment:
         raise SettingsError("conf: must be a JSON object.")
     flags = {one.name: getattr(given, one.name, None) for one in fields(Enrichment)}
     params = {**conf, **{name: _value(name, text) for name, text in flags.items() if text is not None}}
-    blank = Enrichment(source="", target=NOWHERE, prompt="", model="").override(
+    target = NOWHERE
+    if params.get("table"):
+        target = ""
+        params["state"] = params.get("state") or NOWHERE
+    blank = Enrichment(source="", target=target, prompt="", model="").override(
         {name: value for name, value in params.items() if name != "prompt"}
     )
     prompt = params.get("prompt") or ""
     file = Prompt.parse(_text(prompt)) if str(prompt).startswith("@") else Prompt(user=prompt)
     return blank.override({"prompt": file.user, "system": blank.system_text or file.system})
+
+
+def _has_state(job: Enrichment) -> bool:
+    """Tell whether earlier runs may have left a state: one is named, or the target that it stands beside."""
+    return (job.state or job.target) != NOWHERE
 
 
 def told(job: Enrichment, rows: int, offer: Any) -> Iterator[str]:

@@ -41,13 +41,18 @@ def caps(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], now: datetime
         yield Cap("max_cost_usd", ref.max_cost_usd, _spent(mine, flying), "this run")
     if ref.max_monthly_cost_usd is not None:
         month = costs.month(now)
-        theirs = [row for row in rows if (row["target"], row["month"]) == (ref.target, month)]
-        flying = [one for one in claims if one.target == ref.target]
+        theirs = [row for row in rows if row["month"] == month and _same(row["target"], ref.target)]
+        flying = [one for one in claims if _same(one.target, ref.target)]
         yield Cap("max_monthly_cost_usd", ref.max_monthly_cost_usd, _spent(theirs, flying), f"the target in {month}")
 
 
 def _capped(ref: RunRef) -> bool:
     return ref.max_cost_usd is not None or ref.max_monthly_cost_usd is not None
+
+
+def _same(one: str, other: str) -> bool:
+    """Tell whether two targets are one: version 0.1 noted them as they were typed."""
+    return one.rstrip("/") == other.rstrip("/")
 
 
 def _place(ref: RunRef) -> tuple[str, str]:
