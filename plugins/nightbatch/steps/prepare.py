@@ -32,6 +32,7 @@ from nightbatch.steps.failpoints import reach
 from nightbatch.steps.marker import refuse_foreign
 from nightbatch.steps.overlap import Behind, ahead, beside
 from nightbatch.steps.prices import prices
+from nightbatch.steps.rendering import limited
 from nightbatch.steps.source import BATCH_ROWS, Source, check_unchanged, common_schema, parquet_files, read
 from nightbatch.steps.state import OpenStore, mark
 
@@ -50,7 +51,7 @@ def prepare(enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = 
     answer = AnswerType(enrichment.schema)
     answer.check()
     check_drift(enrichment, answer)
-    template = Template(enrichment.user_template)
+    template = limited(Template(enrichment.user_template))
     made = frame_of(enrichment, answer)
     probe(state)
     mark(state)

@@ -1,0 +1,123 @@
+"""Rendering under limits: a template that may need any amount of memory is rendered in a process of its own.
+
+Most templates only put values in their place and look at conditions: what they print is as long as what they are given.
+Others join, repeat and collect text, and a few lines of that exhaust any machine; the engine cannot be told to stop.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import ipc
+
+from nightbatch.core.errors import TemplateError
+from nightbatch.core.media import Piece
+from nightbatch.core.template import Template
+from nightbatch.steps.render_child import CUT, ERROR, TEMPLATE, UNREADABLE, write
+
+SECONDS = 120.0
+"""Within which a batch of rows must be rendered: an ordinary one takes less than one second."""
+_MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_GROWS = re.compile(
+    r"[~*+]|\b(set|macro|call|filter|namespace|range|cycler|joiner|replace|join|format|indent|center|ljust|rjust|zfill"
+    r"|expandtabs|tojson|pprint|list|batch|slice|map|wordwrap|urlencode|escape|e|dictsort|items|split|lines)\b"
+)
+
+
+def limited(template: Template) -> Template:
+    """Return the template, or one of the same text that is rendered under limits where it may grow without end."""
+    grows = any(_GROWS.search(markup) for markup in _MARKUP.findall(template.text))
+    return LimitedTemplate(template.text) if grows else template
+
+
+@dataclass(frozen=True)
+class LimitedTemplate(Template):
+    """A template that a child process renders. Raises TemplateError where that takes too much memory or time."""
+
+    def render(self, rows: pa.RecordBatch) -> pa.Array:
+        """Render one prompt (large_string) for each row."""
+        texts = ["".join(part["text"] for part in parts) for parts in self._ask(rows, b"0")]
+        return pa.array(texts, pa.large_string())
+
+    def cut(self, rows: pa.RecordBatch) -> list[list[str | Piece]]:
+        """Render one prompt for each row, as texts, images and documents in turn."""
+        return [[_piece(part) for part in parts] for parts in self._ask(rows, b"1")]
+
+    @cached_property
+    def _child(self) -> Child:
+        return Child()
+
+    def _ask(self, rows: pa.RecordBatch, cut: bytes) -> list[list[dict[str, Any]]]:
+        wanted = rows.select([name for name in rows.schema.names if name in self.columns])
+        answered = self._child.ask(wanted, {TEMPLATE: self.text.encode(), CUT: cut}, rows.num_rows)
+        metadata = answered.schema.metadata or {}
+        if ERROR in metadata:
+            raise TemplateError(metadata[ERROR].decode())
+        if UNREADABLE in metadata:
+            raise UnicodeError
+        parts: list[list[dict[str, Any]]] = answered.column("parts").to_pylist()
+        return parts
+
+
+class Child:
+    """The process, started when it is first asked, and gone with this object."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, rows: pa.RecordBatch, metadata: dict[bytes, bytes], count: int) -> pa.Table:
+        """Have rows rendered. Raises TemplateError where the process dies of it or takes too long."""
+        if not rows.num_columns:
+            rows = pa.record_batch({"": pa.nulls(count)})
+        with self._lock:
+            process = self._started()
+            timer = threading.Timer(SECONDS, process.kill)
+            timer.start()
+            try:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                write(process.stdin, rows, metadata)  # type: ignore[arg-type]
+                with ipc.open_stream(process.stdout) as reader:
+                    return reader.read_all()
+            except (OSError, pa.ArrowException):
+                self.close()
+                raise TemplateError(
+                    "prompt: rendering a batch of rows took more than a gigabyte of memory or two minutes. "
+                    "Let the template collect, repeat and join less."
+                ) from None
+            finally:
+                timer.cancel()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "nightbatch.steps.render_child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        return self._process
+
+    def close(self) -> None:
+        """End the process; the next question starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _piece(part: dict[str, Any]) -> str | Piece:
+    if part["kind"] is None:
+        return str(part["text"])
+    return Piece(part["kind"], part["address"] if part["data"] is None else part["data"])
