@@ -15,7 +15,8 @@ ROWS = pa.record_batch({"s": ["abc" * 100, "x"], "items": [["a", "b"], ["c"]], "
 DOUBLING = "{% set v0 = s %}" + "".join(f"{{% set v{n + 1} = v{n} ~ v{n} %}}" for n in range(40)) + "{{ v40 }}"
 BOMBS = {
     "doubling": DOUBLING,
-    "doubling in a loop": "{% set ns = namespace(x=s) %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
+    "doubling in a loop": "{% set ns = namespace(x=s) %}"
+    "{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
     "nested loops": "{% for a in range(100000) %}{% for b in range(100000) %}{{ s }}{% endfor %}{% endfor %}",
     "replace": "{% set t = s|replace('a', s)|replace('b', s)|replace('c', s)|replace('a', s)|replace('b', s) %}"
     "{{ t|replace('c', t)|replace('a', t)|replace('b', t) }}",

@@ -9,7 +9,7 @@ import resource
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pyarrow as pa
 from pyarrow import ipc
@@ -17,6 +17,9 @@ from pyarrow import ipc
 from nightbatch.core.errors import TemplateError
 from nightbatch.core.media import Piece
 from nightbatch.core.template import Template
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 EXTRA_BYTES = 1024**3
 """Memory that rendering may take beyond what the process has when it starts."""
@@ -33,8 +36,9 @@ def main() -> None:
     limit = pages * resource.getpagesize() + EXTRA_BYTES
     if pages:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    while sys.stdin.buffer.peek(1):
-        with ipc.open_stream(sys.stdin.buffer) as reader:
+    questions = cast("BufferedReader", sys.stdin.buffer)
+    while questions.peek(1):
+        with ipc.open_stream(questions) as reader:
             rows = reader.read_all().combine_chunks()
         (batch,) = rows.to_batches() or [pa.RecordBatch.from_pylist([], schema=rows.schema)]
         write(sys.stdout.buffer, *answer(batch))
