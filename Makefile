@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help install demo up test lint bench chaos clean
+.PHONY: help install demo up test lint audit bench chaos clean
 
 BIN := .venv/bin
 UV_HOME := .local/uv
@@ -37,6 +37,10 @@ lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+
+audit: $(INSTALLED) ## Check the lock file against published advisories (needs the advisory service)
+	@uv export --frozen --no-emit-project --format requirements-txt --quiet --output-file .local/locked.txt
+	@uv tool run pip-audit --strict --require-hashes --requirement .local/locked.txt
 
 bench: $(INSTALLED) ## Measure speed and memory
 	@$(BIN)/python tests/bench/run.py

@@ -38,21 +38,20 @@ def land(shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep) 
     where the shard is a canary of which nothing was taken.
     """
     fact = ledger.landed(shard)
+    is_new = fact is None
     if fact is None:
         bought = ledger.batch(shard)
         if bought is None:
             raise Incomplete(f"shard {shard} has no batch yet: submit comes first.")
         fact = _land(shard, bought, ledger, api, pause)
-        costs.write(ledger, fact)
-        if fact.account:
-            told = commonest({fact.account: 1})
-            raise AccountStopped(
-                f"{told}: the account is at fault (credit, spend limit, permission or hold), not the rows. "
-                "Fix the account, then run again: what is landed stays."
-            )
     elif (bought := ledger.batch(shard)) is not None and bought.batch != fact.batch:
         ledger.write_second(fact.claim, ledger.claimed(shard), bought.batch)
     costs.write(ledger, fact)
+    if is_new and fact.account:
+        raise AccountStopped(
+            f"{commonest({fact.account: 1})}: the account is at fault (credit, spend limit, permission or hold), "
+            "not the rows. Fix the account, then run again: what is landed stays."
+        )
     if fact.claim.attempt == canary.ATTEMPT and canary.all_rejected(fact.statuses):
         raise CanaryRejected(
             f"The API rejected all {sum(fact.statuses.values())} requests of the canary, so nothing else was bought. "
