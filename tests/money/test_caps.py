@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import anthropic
 import pytest
 from tests.money.shop import TARGET, Shop, books_usd, enrichment, texts
 
 from nightbatch.core.errors import CapExceeded, SettingsError
+from nightbatch.core.ids import BatchId
+from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.steps import budget
 from nightbatch.steps.failpoints import watching
 from nightbatch.steps.prices import VARIABLE
@@ -169,6 +174,26 @@ def test_what_an_earlier_version_noted_without_a_slash_counts_too(shop: Shop) ->
     ledger = shop.ledger(ref)
     (cap,) = budget.caps(ref, ledger, ledger.view(), rows, shop.now())
     assert cap.spent.paid == books_usd(shop.emulator)
+
+
+class Absurd(AnthropicBatches):
+    """Reads results whose answers all report a million million tokens."""
+
+    @contextmanager
+    def results(self, batch: BatchId) -> Iterator[Iterator[bytes]]:
+        with super().results(batch) as chunks:
+            whole = b"".join(chunks)
+        yield iter([re.sub(rb'"output_tokens": ?\d+', b'"output_tokens":1000000000000', whole)])
+
+
+def test_after_usage_that_cannot_be_the_cost_is_unknown_and_no_cap_is_kept(shop: Shop) -> None:
+    shop.api = Absurd(anthropic.Anthropic(base_url=shop.emulator.url, api_key="sk-test"))
+    shop.put(texts(10), "dt=1")
+    assert shop.night(enrichment(partition="dt=1"))["cost_usd"] is None
+    assert [(row["cost_usd"], row["unknown_usage"]) for row in shop.costs()] == [(None, True)]
+    shop.put(texts(10, start=10), "dt=2")
+    with pytest.raises(CapExceeded, match="max_monthly_cost_usd=100 cannot be kept"):
+        shop.plan(shop.prepare(enrichment(partition="dt=2", max_monthly_cost_usd=100), "dag/2"))
 
 
 def test_a_canary_is_not_sent_where_the_whole_purchase_breaks_the_cap(shop: Shop) -> None:

@@ -39,8 +39,8 @@ class Cap:
         if paid is None or flying is None or most is None:
             return (
                 f"{self.name}={self.limit:g} cannot be kept: the model's price is not known, or params are billed by "
-                "use. Nothing was bought by this task. Give the model's price in a file named by NIGHTBATCH_PRICES, "
-                "leave out what is billed by use, or take the cap away."
+                "use, or a result reported usage that cannot be. Nothing was bought by this task. Give the model's "
+                "price in a file named by NIGHTBATCH_PRICES, leave out what is billed by use, or take the cap away."
             )
         total = paid + flying + most
         if total <= Decimal(str(self.limit)):

@@ -203,8 +203,9 @@ class LandedFact(Fact):
     errors: dict[str, int] = field(default_factory=dict)
     odd: dict[str, int] = field(default_factory=dict)
     server_tools: dict[str, int] = field(default_factory=dict)
+    unknown_usage: bool = False
     """errors: how often the commonest were reported, by type and field; odd: lines that were passed over.
-    server_tools: uses of tools that the API bills by use."""
+    server_tools: uses of tools that the API bills by use. unknown_usage: a result reported usage that cannot be."""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,9 @@ def _unclear(row: Row) -> Decimal | None:
 
 
 def _priced_now(row: Row) -> Decimal | None:
-    """Price what had no known price when it landed."""
+    """Price what had no known price when it landed; None where it still has none, or its usage cannot be."""
+    if row.get("unknown_usage"):
+        return None
     tokens = {name: row[column] for name, column in costs.TOKEN_COLUMNS.items()}
     uses = {name: row.get(column) or 0 for name, column in costs.TOOL_COLUMNS.items()}
     return total([price_sums(prices(), row["model"], tokens), price_tools(prices(), uses)])

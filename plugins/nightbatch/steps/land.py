@@ -113,6 +113,7 @@ class _Totals:
             errors=dict(landing.errors.most_common(TOP_ERRORS)),
             odd=dict(landing.odd),
             server_tools=dict(bill.tools),
+            unknown_usage=bill.has_unknown,
             created_at=bought.created_at,
             standard_usd=str(whole.standard) if whole else None,
             uncached_usd=str(whole.uncached) if whole else None,
