@@ -16,7 +16,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from airflow.sdk.exceptions import AirflowNotFoundException
 from tests.warehouse import postgres
 
 from nightbatch.core.errors import SettingsError
@@ -115,7 +114,7 @@ def test_a_file_that_another_process_writes_to_is_waited_for(
 
 
 def test_a_connection_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AirflowNotFoundException, match="nowhere"), warehouse("nowhere"):
+    with pytest.raises(SettingsError, match="conn_id: there is no connection 'nowhere'"), warehouse("nowhere"):
         pass
 
 

@@ -35,8 +35,10 @@ def store(url: str, given: Namespace) -> S3Store:
         return ports.store(url, given.aws_conn)
     import boto3
 
+    from nightbatch.io.anthropic_client import quiet
     from nightbatch.io.s3 import S3Store, filesystem
 
+    quiet()
     session = boto3.Session()
     client = session.client("s3")
     return S3Store(url, client, lambda: filesystem(client, session.get_credentials()), extra_args())
@@ -65,4 +67,5 @@ def batches(given: Namespace) -> AnthropicBatches:
     try:
         return AnthropicBatches(anthropic.Anthropic())
     except anthropic.AnthropicError as error:
-        raise SettingsError(f"no API key: set ANTHROPIC_API_KEY or name a connection ({error}).") from None
+        kind = type(error).__name__
+        raise SettingsError(f"no API key: set ANTHROPIC_API_KEY or name a connection ({kind}).") from None

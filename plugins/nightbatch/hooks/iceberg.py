@@ -19,8 +19,10 @@ def table(ref: RunRef) -> Table:
     from pyiceberg.catalog import load_catalog
 
     from nightbatch.io import iceberg_files
+    from nightbatch.io.anthropic_client import quiet
     from nightbatch.io.iceberg import IcebergTable
 
+    quiet()  # a Glue catalog is reached through boto3
     found = require(ref.iceberg_conn_id, "iceberg", "generic", name="iceberg_conn_id")
     given: dict[str, Any] = {name: str(value) for name, value in found.extra_dejson.items()}
     if found.host:

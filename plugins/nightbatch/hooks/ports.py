@@ -59,6 +59,7 @@ def store(url: str, aws_conn_id: str) -> S3Store:
 
     require(aws_conn_id, "aws", name="aws_conn_id")
     policy().check_place(parse(url, "URL", root=True), "URL")
+    quiet()
     hook = S3Hook(aws_conn_id=aws_conn_id)
     # Not `hook.get_conn()`: to name its caller in the user agent, it takes a quarter second to inspect the stack.
     client = hook.get_session(hook.region_name).client(
@@ -68,7 +69,6 @@ def store(url: str, aws_conn_id: str) -> S3Store:
         verify=hook.verify,
     )
     extra = {**(hook.service_config.get("extra_args") or {}), **extra_args()}
-    quiet()
     return S3Store(url, client, lambda: filesystem(client, hook.get_session().get_credentials()), extra)
 
 

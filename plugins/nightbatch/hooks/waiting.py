@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from nightbatch.core.errors import AccountStopped, NightbatchError
+from nightbatch.core.errors import AccountStopped, NightbatchError, SettingsError
 from nightbatch.core.lanes import Lanes
 from nightbatch.core.poll import Pace
 from nightbatch.hooks.connections import require
@@ -52,6 +52,7 @@ class Connection:
         self._retired: AsyncBatches | None = None
         self._made_of: Any = None
         self._read_at = 0.0
+        self._wrong: SettingsError | None = None
         self._lock = asyncio.Lock()
 
     @property
@@ -63,6 +64,8 @@ class Connection:
         async with self._lock:
             if self._client is None or time.monotonic() - self._read_at > self._pace.connection:
                 await self._refresh()
+            if self._client is None and self._wrong is not None:
+                raise self._wrong
             if self._client is None:
                 raise AccountStopped(f"connection {self._conn_id!r} cannot be used; see the log of the triggerer.")
             return self._client
@@ -84,6 +87,7 @@ class Connection:
             made_of, client = await asyncio.to_thread(self._make, self._conn_id, self._made_of)
         except Exception as error:  # what it says may hold the key, unless it is ours
             why = error if isinstance(error, NightbatchError) else type(error).__name__
+            self._wrong = error if isinstance(error, SettingsError) else None
             log.warning("Connection %r could not be used: %s", self._conn_id, why)
             return
         if client is not None:
@@ -111,5 +115,5 @@ def _client(conn_id: str, made_of: Any) -> tuple[Any, AsyncBatches | None]:
     if parts == made_of:
         return parts, None
     if hook.platform not in FIRST_PARTY_PLATFORMS:
-        raise AccountStopped(f"connection {conn_id!r}: platform {hook.platform!r} has no message batches.")
+        raise SettingsError(f"connection {conn_id!r}: platform {hook.platform!r} has no message batches.")
     return parts, AsyncAnthropicBatches(asyncio.run(hook.get_async_conn()))

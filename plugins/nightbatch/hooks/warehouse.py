@@ -65,7 +65,9 @@ def hook(conn_id: str) -> Any:
         found = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         if conn_id != DEFAULT:
-            raise
+            raise SettingsError(
+                f"conn_id: there is no connection {conn_id!r}. Create it, of type {' or '.join(KINDS)}."
+            ) from None
         return _embedded()
     if found.conn_type not in KINDS:
         raise SettingsError(f"connection {conn_id!r} is {found.conn_type!r}; a load goes to {' or '.join(KINDS)}.")

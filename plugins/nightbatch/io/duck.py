@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import duckdb
 import pyarrow as pa
 
 from nightbatch.core.errors import WarehouseRefused
+from nightbatch.core.safe_words import printable
 from nightbatch.core.warehouse import HOLE, STAGED, Statement
 
-QUOTING = (duckdb.DataError, duckdb.IntegrityError, duckdb.ConversionException, duckdb.InvalidInputException)
-"""Errors whose words may quote values of rows."""
+SHOWN = (
+    duckdb.BinderException, duckdb.CatalogException, duckdb.ConnectionException, duckdb.DependencyException,
+    duckdb.IOException, duckdb.NotImplementedException, duckdb.OutOfMemoryException, duckdb.ParserException,
+    duckdb.PermissionException, duckdb.SyntaxException,
+)  # fmt: skip
+"""Errors whose words name objects, files or SQL, never values of rows; all others may quote them, a commit's too."""
 
 
 class DuckWarehouse:
@@ -28,7 +33,8 @@ class DuckWarehouse:
             yield
             self.connection.commit()
         except BaseException as error:
-            self.connection.rollback()
+            with suppress(duckdb.TransactionException):  # a commit that failed has ended the transaction itself
+                self.connection.rollback()
             if isinstance(error, duckdb.Error):
                 raise _told(error) from None
             raise
@@ -72,6 +78,6 @@ def _kept(rows: Iterable[pa.RecordBatch], failures: list[Exception]) -> Iterator
 
 def _told(error: duckdb.Error) -> WarehouseRefused:
     kind = type(error).__name__
-    if isinstance(error, QUOTING):
-        return WarehouseRefused(f"DuckDB: {kind}. Its own words may quote rows, so they are not told.")
-    return WarehouseRefused(f"DuckDB: {kind}: {error}")
+    if type(error) in SHOWN:
+        return WarehouseRefused(f"DuckDB: {kind}: {printable(str(error))}")
+    return WarehouseRefused(f"DuckDB: {kind}. Its own words may quote rows, so they are not shown.")

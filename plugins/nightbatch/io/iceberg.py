@@ -5,7 +5,8 @@ Metadata goes through our own store like everything else, so that it is whole, c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
@@ -20,8 +21,9 @@ from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.table import Table, TableProperties, Transaction
 
-from nightbatch.core.errors import TargetError
+from nightbatch.core.errors import TargetError, WarehouseRefused
 from nightbatch.core.ports import Store
+from nightbatch.core.safe_words import printable
 from nightbatch.core.warehouse import values_of
 
 TRIES = 5
@@ -43,6 +45,10 @@ class IcebergTable:
 
     def open(self, schema: pa.Schema, partition: str) -> Store:
         by = columns(partition)
+        with self._refusing():
+            return self._open_table(schema, by)
+
+    def _open_table(self, schema: pa.Schema, by: Iterable[str]) -> Store:
         if not self.catalog.table_exists(self.name):
             self.catalog.create_namespace_if_not_exists(self.name.rpartition(".")[0])
             self._create(schema, by)
@@ -60,7 +66,10 @@ class IcebergTable:
                 raise
 
     def replace(self, partition: str, files: Iterable[str], summary: dict[str, str], schema: pa.Schema) -> None:
-        urls = set(files)
+        with self._refusing():
+            self._commit(partition, set(files), summary, schema)
+
+    def _commit(self, partition: str, urls: set[str], summary: dict[str, str], schema: pa.Schema) -> None:
         for left in reversed(range(TRIES)):
             table = self.catalog.load_table(self.name)
             try:
@@ -70,12 +79,26 @@ class IcebergTable:
                     _replace(table, transaction, partition, urls, summary)
                 return
             except ValidationError as error:
-                raise TargetError(f"table {self.name}: {error}. Nothing was published.") from None
+                raise TargetError(f"table {self.name}: {printable(str(error))}. Nothing was published.") from None
             except (CommitFailedException, ValidationException):
                 if not left:
                     raise
 
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Name an error of the catalog by its type alone: a commit holds bounds of columns, and may be quoted."""
+        try:
+            yield
+        except Exception as error:
+            if not type(error).__module__.startswith("pyiceberg."):
+                raise
+            raise WarehouseRefused(f"table {self.name}: the catalog refused: {type(error).__name__}.") from None
+
     def summaries(self) -> list[dict[str, str]]:
+        with self._refusing():
+            return self._summaries()
+
+    def _summaries(self) -> list[dict[str, str]]:
         try:
             metadata = self.catalog.load_table(self.name).metadata
         except NoSuchTableError:

@@ -13,12 +13,15 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from nightbatch.core.errors import TargetError, WarehouseRefused
+from nightbatch.core.safe_words import printable
 from nightbatch.core.table import column, quoted
 from nightbatch.core.warehouse import HOLE, PARTITION, STAGED, Statement
 
 NUL, INSTEAD = "\0", "\N{REPLACEMENT CHARACTER}"
-QUOTING = ("22", "23", "P0")
-"""Classes of SQLSTATE whose messages may quote values of rows: data exceptions, constraints, what triggers raise."""
+SHOWN = ("08", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "56", "57", "58")
+"""Classes of SQLSTATE whose message names objects or resources, never values: all others may quote rows."""
+RAISED = "exec_stmt_raise"
+"""Where the server says an error comes from that a function or trigger raised, with any SQLSTATE and any words."""
 NAMED = ("schema", "table", "column", "constraint")
 _CSV = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
 _KINDS = {
@@ -143,12 +146,16 @@ def _copy(cursor: Any, sql: str, data: bytes) -> None:
 
 
 def _told(error: BaseException) -> WarehouseRefused:
-    """Name what failed by what holds no values: the details of a message may quote rows."""
-    diagnosis, code = getattr(error, "diag", None), getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if not code:
-        return WarehouseRefused(f"PostgreSQL: {type(error).__name__}: {str(error).strip()}")
-    told = [f"PostgreSQL: {type(error).__name__} ({code})"]
-    told += [f"{name} {value!r}" for name in NAMED if (value := getattr(diagnosis, f"{name}_name", None))]
-    if not code.startswith(QUOTING):
-        told.append(str(getattr(diagnosis, "message_primary", "")))
-    return WarehouseRefused(", ".join(told))
+    """Name what failed by what holds no values: a message may quote rows, and what a trigger raises may be a row."""
+    diagnosis = getattr(error, "diag", None)
+    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    kind = type(error).__name__
+    if not code:  # of the driver itself: only a lost connection is described by it without what was sent
+        lost = kind in ("OperationalError", "InterfaceError")
+        return WarehouseRefused(f"PostgreSQL: {kind}" + (f": {printable(str(error).strip())}" if lost else "."))
+    parts = [f"PostgreSQL: {kind} ({code})"]
+    if getattr(diagnosis, "source_function", None) != RAISED:
+        parts += [f"{name} {value!r}" for name in NAMED if (value := getattr(diagnosis, f"{name}_name", None))]
+        if code.startswith(SHOWN) and not getattr(diagnosis, "context", None):  # else it is a function's own statement
+            parts.append(printable(str(getattr(diagnosis, "message_primary", ""))))
+    return WarehouseRefused(", ".join(parts))

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import StartTriggerArgs
 
 from nightbatch.core.enrichment import Enrichment
@@ -66,6 +67,8 @@ class InputSensor(BaseSensorOperator):
         self.defer(trigger=InputTrigger(**self._given()), method_name="execute_complete")
 
     def execute_complete(self, context: Context, event: Any = None) -> None:
-        """Fail if the input never came."""
+        """Fail if the input never came, or could not be looked for."""
+        if event and event.get("failed"):
+            raise AirflowFailException(event["failed"])
         if event and event.get("late"):
             raise TimeoutError(f"After {self.hours} h there is no input below {self.source}.")

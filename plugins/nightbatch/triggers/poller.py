@@ -40,7 +40,10 @@ class Connects(Protocol):
     """Hand out the client of a connection."""
 
     async def open(self) -> AsyncBatches:
-        """Return the client, a new one where the connection has changed. Raises AccountStopped, ApiUnavailable."""
+        """Return the client, a new one where the connection has changed.
+
+        Raises AccountStopped, ApiUnavailable, SettingsError.
+        """
 
     def doubt(self) -> None:
         """Look whether the connection has changed before the client is handed out again."""
