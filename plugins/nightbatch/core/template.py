@@ -120,7 +120,7 @@ class Template:
                 yield environment.render_template("prompt", **variables)
             except minijinja.TemplateError as error:
                 raise TemplateError(f"prompt: {_kind(error)}, in the {index + 1}. row of a batch.") from None
-            except (TypeError, ValueError, OverflowError) as error:
+            except Exception as error:  # of a method that the template calls: its words may quote a value
                 raise TemplateError(f"prompt: {_printed_wrong(error)}, in the {index + 1}. row of a batch.") from None
 
 
