@@ -32,9 +32,12 @@ _GROWS = re.compile(
 
 
 def limited(template: Template) -> Template:
-    """Return the template, or one of the same text that is rendered under limits where it may grow without end."""
+    """Return the template, or one of the same text that is rendered under limits where it may grow without end.
+
+    Templates with images or documents are not: what those take is measured row by row.
+    """
     grows = any(_GROWS.search(markup) for markup in _MARKUP.findall(template.text))
-    return LimitedTemplate(template.text) if grows else template
+    return LimitedTemplate(template.text) if grows and not template.has_media else template
 
 
 @dataclass(frozen=True)
