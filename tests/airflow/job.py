@@ -15,6 +15,7 @@ from tests.once import account
 from tests.once.flow import SOURCE, Flow, RealWorld, published, put, rows, settings
 from tests.once.judge import Verdict, landed
 
+from nightbatch.core.keys import state_url
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.local.rest import FINISHED, Json
 from nightbatch.local.settings import BUCKET
@@ -70,7 +71,7 @@ class Job:
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self.world.store(f"s3://{BUCKET}/_nightbatch/once/{self.name}/"))
+        return Ledger(self.world.store(state_url(self.target)))
 
     def put(self) -> Job:
         """Put the rows: one more than there are requests."""

@@ -83,7 +83,7 @@ def runs(stack: Stack, start: Callable[..., str]) -> Iterator[dict[str, str]]:
 
 def claims(stack: Stack, name: str) -> list[str]:
     """List what a run has claimed."""
-    return stack.lake.keys(f"_nightbatch/approval/{name}/claims/")
+    return stack.lake.keys(f"_nightbatch/approval%2F{name}/claims/")
 
 
 def states(stack: Stack, run_id: str) -> dict[str, str]:
