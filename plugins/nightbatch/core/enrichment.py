@@ -225,6 +225,8 @@ class Enrichment:
                 raise SettingsError(f"{name}: {location} lies in {RESERVED}/, where nightbatch keeps its state.")
         if target is not None and target.overlaps(source):
             raise SettingsError(f"target: {target} and source: {source} lie inside each other; use separate folders.")
+        if state.segments[-1] == RESERVED:
+            raise SettingsError(f"state: {state} holds the states of all targets; name a folder in it.")
         for name, location in (("source", source), ("target", target)):
             if location is not None and location.overlaps(state):
                 raise SettingsError(f"state: {state} and {name}: {location} lie inside each other; separate them.")

@@ -23,8 +23,8 @@ _FACT = re.compile(
     r"|(claims|landed|costs)/\d{8}\.parquet"
     r"|batches/\d{8}\.json"
     r"|posts/\d{8}/\d+(\.no|\.maybe)?\.json"
-    r"|owners/[\w-]+\.json"
-    r"|seen/[\w-]+(\.gone)?\.json"
+    r"|owners/(?!state\.)[\w-]+\.json"  # state.json there is the mark of a state that version 0.1 put into this one
+    r"|seen/(?!state\.)[\w-]+(\.gone)?\.json"
     r"|snapshots/[0-9a-f]{16}/(run\.json|(rows|requests)-\d{5}\.parquet)"
     r"|questions/[0-9a-f]{16}\.json"
     r"|(leases|turns)/\d{8}\.(json|done)"
@@ -64,7 +64,8 @@ def nested_state_url(target: str) -> str:
 
 def folder(partition: str) -> str:
     """Return a partition's folder below the target, with its slash; empty for a dataset without partitions."""
-    return partition.strip("/") + "/" if partition.strip("/") else ""
+    path = locations.partition_path(partition)
+    return f"{path}/" if path else ""
 
 
 def partition_key(partition: str) -> str:

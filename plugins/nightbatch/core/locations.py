@@ -16,6 +16,7 @@ RESERVED = "_nightbatch"
 """The folder of a bucket that holds the state of its targets."""
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _DATA_SUFFIXES = (".parquet", ".parq", ".pq")
+_HIDDEN = ("_", ".")
 
 
 @dataclass(frozen=True)
@@ -99,15 +100,31 @@ def partition_path(partition: str) -> str:
     return path
 
 
+def canonical(place: str) -> str:
+    """Return the one spelling of a place that a fact names; a table, or what is no URL of a folder, as it is.
+
+    Facts of version 0.1 hold the place as somebody typed it.
+    """
+    try:
+        return parse(place, "place").url
+    except SettingsError:
+        return place
+
+
 def is_data_file(key: str) -> bool:
     """Tell a Parquet file from a marker or an unfinished write, by the convention of Hive and Spark.
 
-    A file counts where neither its name nor a folder of its path begins with `_` or `.`, but for folders that name a
-    partition column (`_day=1/`).
+    `key`: below the dataset's root. A file counts where neither its name nor a folder of its path begins with `_` or
+    `.`, but for folders that name a partition column (`_day=1/`).
     """
-    *folders, name = key.split("/")
-    hidden = any(part.startswith(("_", ".")) for part in [*(one for one in folders if "=" not in one), name])
-    return not hidden and name.lower().endswith(_DATA_SUFFIXES)
+    name = key.rpartition("/")[2]
+    return not is_hidden(key) and not name.startswith(_HIDDEN) and name.lower().endswith(_DATA_SUFFIXES)
+
+
+def is_hidden(key: str) -> bool:
+    """Tell whether a key lies in a folder that readers of a dataset pass over, such as `_temporary/`."""
+    folders = key.split("/")[:-1]
+    return any(folder.startswith(_HIDDEN) and "=" not in folder for folder in folders)
 
 
 def _problem(segment: str) -> str | None:
@@ -118,8 +135,9 @@ def _problem(segment: str) -> str | None:
         return f"it has a {segment} segment"
     if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in segment):
         return "it has a control or invisible character"
-    if found := next((character for character in "?#\\" if character in segment), None):
-        return f"it has a {found}"
+    for character in "?#\\":
+        if character in segment:
+            return f"it has a {character}"
     if segment != segment.strip():
         return "a folder name begins or ends with a space"
     return None

@@ -10,6 +10,7 @@ from nightbatch.core import costs
 from nightbatch.core.bill import price_sums, price_tools
 from nightbatch.core.budget import Cap, Spent, total
 from nightbatch.core.facts import Claim, RunRef
+from nightbatch.core.locations import canonical
 from nightbatch.steps.costs import Row, newest_first
 from nightbatch.steps.ledger import Ledger, View
 from nightbatch.steps.prices import prices
@@ -36,13 +37,13 @@ def caps(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], now: datetime
     """Name the caps of a run, each with what counts against it already."""
     claims = [ledger.claim(shard) for shard in view.in_flight] if _capped(ref) else []
     if ref.max_cost_usd is not None:
-        mine = [row for row in rows if (row["run"], row["target"], row["partition"]) == (ref.buyer, *_place(ref))]
-        flying = [one for one in claims if (one.buyer, one.target, one.partition) == (ref.buyer, *_place(ref))]
+        mine = [row for row in rows if is_of_run(ref, row["run"], row["target"], row["partition"])]
+        flying = [claim for claim in claims if is_of_run(ref, claim.buyer, claim.target, claim.partition)]
         yield Cap("max_cost_usd", ref.max_cost_usd, _spent(mine, flying), "this run")
     if ref.max_monthly_cost_usd is not None:
         month = costs.month(now)
-        theirs = [row for row in rows if row["month"] == month and _same(row["target"], ref.target)]
-        flying = [one for one in claims if _same(one.target, ref.target)]
+        theirs = [row for row in rows if row["month"] == month and is_for_target(ref, row["target"])]
+        flying = [claim for claim in claims if is_for_target(ref, claim.target)]
         yield Cap("max_monthly_cost_usd", ref.max_monthly_cost_usd, _spent(theirs, flying), f"the target in {month}")
 
 
@@ -50,13 +51,14 @@ def _capped(ref: RunRef) -> bool:
     return ref.max_cost_usd is not None or ref.max_monthly_cost_usd is not None
 
 
-def _same(one: str, other: str) -> bool:
-    """Tell whether two targets are one: version 0.1 noted them as they were typed."""
-    return one.rstrip("/") == other.rstrip("/")
+def is_of_run(ref: RunRef, buyer: str, target: str, partition: str) -> bool:
+    """Tell whether a fact tells of what this run has bought."""
+    return (buyer, partition) == (ref.buyer, ref.partition) and is_for_target(ref, target)
 
 
-def _place(ref: RunRef) -> tuple[str, str]:
-    return ref.target, ref.partition
+def is_for_target(ref: RunRef, target: str) -> bool:
+    """Tell whether a fact is about the run's target: version 0.1 noted targets as they were typed."""
+    return canonical(target) == canonical(ref.target)
 
 
 def _spent(rows: Iterable[Row], flying: Iterable[Claim]) -> Spent:

@@ -20,6 +20,7 @@ from nightbatch.core.answers import MICRO, Answers, Extras, Speakers, gather, sp
 from nightbatch.core.facts import LandedFact, RunRef
 from nightbatch.core.ids import Shard
 from nightbatch.core.landed import REPEATING, published_schema
+from nightbatch.core.locations import canonical
 from nightbatch.core.pending import Repeats, Round
 from nightbatch.core.run import Run
 from nightbatch.steps import sheets
@@ -176,10 +177,12 @@ def evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
     """Find the facts that a run's publication rests on."""
     past = history(ledger.store, ledger.view().landed)
     usable, ours = [], {}
+    place = canonical(run.target)
     for shard, of in past.shards.items():
         if not ref.scope or of.scope == ref.scope:
             usable.append(shard)
-        if (of.target, of.partition) == (run.target, run.partition) and (fact := ledger.landed(shard)) is not None:
+        is_ours = (canonical(of.target), of.partition) == (place, run.partition)
+        if is_ours and (fact := ledger.landed(shard)) is not None:
             ours[shard] = fact
     mine = {shard for shard, fact in ours.items() if fact.claim.buyer == ref.buyer}
     asked = Asked(run, ledger.store)

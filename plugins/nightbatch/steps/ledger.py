@@ -9,6 +9,7 @@ import io
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,6 +34,18 @@ from nightbatch.core.run import Run
 from nightbatch.core.staging import CLAIM
 from nightbatch.steps import sheets
 from nightbatch.steps.facts_store import FactsStore
+
+MARK = b'{"format":1}'
+"""What the mark of a state holds: it never changes, so that creating it again is no conflict."""
+
+
+def is_mark(body: bytes) -> bool:
+    """Tell the mark of a state from a file of the same name that another program has written."""
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.keys() == {"format"} and isinstance(content["format"], int)
 
 
 @dataclass(frozen=True)
@@ -64,9 +77,13 @@ class Ledger:
 
     @property
     def is_there(self) -> bool:
-        """Tell whether anything of a ledger stands below the URL."""
-        prefixes = (keys.MARK, keys.CLAIMS, keys.SNAPSHOTS)
-        return any(True for prefix in prefixes for _ in self.store.list(prefix))
+        """Tell whether the URL is a state: by its mark or, where version 0.1 has made it, by a claim or a snapshot.
+
+        The mark is listed before it is read: a store may answer "denied" for what is not there.
+        """
+        if any(self.store.list(keys.MARK)) and is_mark(self.store.get(keys.MARK)):
+            return True
+        return any(True for prefix in (keys.CLAIMS, keys.SNAPSHOTS) for _ in self.store.list(prefix))
 
     def view(self) -> View:
         """List claims and landed shards, oldest first."""

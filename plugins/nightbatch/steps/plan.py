@@ -129,8 +129,7 @@ def notes_on(ref: RunRef, run: Run, ledger: Ledger, found: Look, quote: Quote, n
 
 
 def _has_bought(ref: RunRef, rows: list[Row]) -> bool:
-    place = (ref.buyer, ref.target, ref.partition)
-    return any((row["run"], row["target"], row["partition"]) == place for row in rows)
+    return any(budget.is_of_run(ref, row["run"], row["target"], row["partition"]) for row in rows)
 
 
 def _settled(ref: RunRef, past: History, span: Span) -> Iterator[Ids]:
