@@ -39,6 +39,7 @@ with DAG(
         "answer_schema": of(ANSWER, None, "Answer schema", "JSON schema of an object; empty: one text column.", type=["null", "object"]),
         "max_tokens": of(ANSWER, 1024, "Most tokens", "Most tokens of one answer.", type="integer", minimum=1),
         "min_answered": of(ANSWER, 0.95, "Least answered", "Share of rows below which the run is red.", type="number", minimum=0, maximum=1),
+        "allow_empty": of(ANSWER, False, "Allow empty", "Publish no rows, although the partition before has some.", type="boolean"),
         "max_cost_usd": of(BUY, None, "Most cost, USD", "Buy nothing that may cost more.", type=NUMBER, minimum=0),
         "max_monthly_cost_usd": of(BUY, None, "Most cost a month, USD", "Of the target, in a calendar month (UTC).", type=NUMBER, minimum=0),
         "approve_above_usd": of(BUY, None, "Approve above, USD", "Ask a human before buying what may cost more.", type=NUMBER, minimum=0),

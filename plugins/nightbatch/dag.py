@@ -64,7 +64,7 @@ def _assets(
     enrichment: Enrichment | None, inlets: Sequence[Any] | None, outlets: Sequence[Any] | None
 ) -> tuple[list[Any], list[Any]]:
     """Name what is read and what is told: source and target; an alias for a target that only a run's form names."""
-    source: list[Any] = [Asset(enrichment.source)] if enrichment else []
+    source: list[Any] = [Asset(enrichment.source_root)] if enrichment else []
     target: list[Any] = [Asset(enrichment.place) if enrichment else AssetAlias(ALIAS)]
     return source if inlets is None else list(inlets), target if outlets is None else list(outlets)
 

@@ -40,6 +40,9 @@ class FolderStore:
                 status = path.stat()
                 yield Entry(key, status.st_size, str(status.st_mtime_ns))
 
+    def children(self, folder: str) -> Iterator[Entry]:
+        return (entry for entry in self.list(folder) if "/" not in entry.key.removeprefix(folder))
+
     def create(self, key: str, body: bytes) -> bool:
         upload = self.upload(key)
         upload.write(body)

@@ -83,6 +83,13 @@ def test_a_listing_goes_beyond_a_thousand(store: Store) -> None:
     assert [entry.key for entry in store.list("many/")] == [f"many/{number:04d}" for number in range(1_002)]
 
 
+@pytest.mark.parametrize("folder", ["", "dt=1/"])
+def test_the_children_of_a_folder_are_what_stands_directly_in_it(store: Store, folder: str) -> None:
+    for name in ("part-1", "part-time/2026/q", "a/x", "b"):
+        store.create(folder + name, b"x")
+    assert [entry.key for entry in store.children(folder)] == [f"{folder}b", f"{folder}part-1"]
+
+
 def test_the_etag_tells_contents_apart(store: Store) -> None:
     store.create("a", b"first")
     before = next(store.list("a")).etag

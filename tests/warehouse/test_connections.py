@@ -33,8 +33,8 @@ def target() -> MemoryStore:
     """Publish one partition."""
     store, out = MemoryStore("s3://lake/triage/", MemoryBucket()), io.BytesIO()
     pq.write_table(pa.table({"ticket_id": ["a", "b"], "urgency": [1, None]}), out)
-    store.create(f"{NIGHT}/part-00000-x.parquet", out.getvalue())
-    marker = {"files": [f"{NIGHT}/part-00000-x.parquet"], "rows": 2}
+    store.create(f"{NIGHT}/part-00000-0123456789ab.parquet", out.getvalue())
+    marker = {"files": [f"{NIGHT}/part-00000-0123456789ab.parquet"], "rows": 2}
     store.create(f"{NIGHT}/_SUCCESS", json.dumps(marker).encode())
     return store
 

@@ -46,7 +46,7 @@ class Target:
         self.round += 1
         folder = f"{partition}/" if partition else ""
         self.store.remove([entry.key for entry in self.store.list(folder)])
-        names = [f"{folder}part-{number:05d}-{self.round}.parquet" for number in range(len(tables))]
+        names = [f"{folder}part-{number:05d}-{self.round:012x}.parquet" for number in range(len(tables))]
         for name, table in zip(names, tables, strict=True):
             out = io.BytesIO()
             pq.write_table(table, out)

@@ -10,6 +10,7 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import UTC, datetime, timedelta
 
+from nightbatch.core.locations import parse
 from nightbatch.hooks import console
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -36,7 +37,8 @@ def run(given: Namespace) -> int:
     from nightbatch.steps.expire import expire
     from nightbatch.steps.ledger import Ledger
 
-    now, store = datetime.now(UTC), console.store(given.state, given)
+    now = datetime.now(UTC)
+    store = console.store(parse(given.state, "state").url, given)
     done = expire(Ledger(store), store, now - given.older_than, now, dry=given.dry_run)
     verb = "would be" if given.dry_run else "were"
     print(

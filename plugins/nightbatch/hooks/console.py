@@ -11,6 +11,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from nightbatch.core.errors import SettingsError
+from nightbatch.core.locations import parse
 from nightbatch.hooks.connections import extra_args
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def ledger(url: str, given: Namespace) -> Ledger:
     """Open a ledger that is there. Raises SettingsError where nothing of one is below the URL."""
     from nightbatch.steps.ledger import Ledger
 
-    opened = Ledger(store(url, given))
+    opened = Ledger(store(parse(url, "state").url, given))
     if not opened.is_there:
         raise SettingsError(f"state: there is no ledger of nightbatch below {opened.store.url}. Check the URL.")
     return opened

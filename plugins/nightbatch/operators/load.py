@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from nightbatch.core.loading import Loading
+from nightbatch.core.locations import parse
 from nightbatch.hooks import assets, ports
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class LoadOperator(BaseOperator):
         from nightbatch.steps.load import load
 
         with ports.final_errors(), warehouse(self.conn_id) as house:
-            target = ports.store(self.target, self.aws_conn_id)
+            target = ports.store(parse(self.target, "target").url, self.aws_conn_id)
             done = [load(target, partition, self.into, house) for partition in assets.told(context, self.partition)]
             for one in done:
                 self.log.info("%d rows of %s are in %s.", one["rows"], one["partition"] or "the target", one["table"])

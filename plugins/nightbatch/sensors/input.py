@@ -49,7 +49,8 @@ class InputSensor(BaseSensorOperator):
         super().__init__(**kwargs)
         self.partition = f"{{{{ params.get('partition') or {enrichment.partition!r} }}}}"
         self.key = "{{ partition_key | default('', true) }}"
-        self.source, self.conn = enrichment.source, enrichment.aws_conn_id
+        self.source = enrichment.source_root
+        self.conn = enrichment.aws_conn_id
         self.wait_for, self.hours, self.poll, self.still = wait_for, str(hours), str(poll), str(still)
         self.run_name = "{{ run_id }}"
         self.start_trigger_args = StartTriggerArgs(

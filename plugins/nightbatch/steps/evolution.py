@@ -12,12 +12,11 @@ def columns_before(target: Store, folder: str) -> Columns | None:
 
     None where neither is published.
     """
-    earlier = next(marker.before(target, folder), None) or marker.read(target, folder) or {}
-    columns = earlier.get("columns")
-    return columns if isinstance(columns, dict) else None
+    earlier = next(marker.before(target, folder), None) or marker.read(target, folder)
+    return earlier.columns or None if earlier else None
 
 
 def rows_before(target: Store, folder: str) -> int:
     """Count the rows of the partition as it stands, else of the one before it; 0 where neither is published."""
-    earlier = marker.read(target, folder) or next(marker.before(target, folder), None) or {}
-    return int(earlier.get("rows") or 0)
+    earlier = marker.read(target, folder) or next(marker.before(target, folder), None)
+    return earlier.rows if earlier else 0

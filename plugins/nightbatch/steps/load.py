@@ -15,6 +15,7 @@ import pyarrow as pa
 from nightbatch.core import keys
 from nightbatch.core.errors import Absent, NotReconciled, Republished, TargetError
 from nightbatch.core.loading import Loading
+from nightbatch.core.locations import partition_path
 from nightbatch.core.ports import Reads
 from nightbatch.core.table import distinct, evolve, replacement, tally
 from nightbatch.core.warehouse import STAGED, Warehouse, staged_rows, staged_schema
@@ -41,7 +42,7 @@ def load(target: Reads, partition: str, loading: Loading, warehouse: Warehouse) 
     table as it was, where the rows are not as many as `_SUCCESS` says, and TargetError where types do not fit.
     """
     loading.check()
-    partition = keys.folder(partition).rstrip("/")
+    partition = partition_path(partition)
     published = read_marker(target, partition)
     schema = staged_schema(_schema(target, published), partition)
     _require(schema, loading)
@@ -69,17 +70,18 @@ def load(target: Reads, partition: str, loading: Loading, warehouse: Warehouse) 
 
 def read_marker(target: Reads, partition: str) -> Published:
     """Read a partition's `_SUCCESS`."""
-    key = keys.folder(partition) + keys.SUCCESS
+    folder = keys.folder(partition)
+    key = folder + keys.SUCCESS
     try:
         body = target.get(key)
     except Absent:
         raise Republished(
             f"{key} is not there: the partition is not published, or is being replaced just now."
         ) from None
-    content = decode(body)
-    if content is None:
+    marker = decode(body, folder)
+    if marker is None:
         raise TargetError(f"{key} does not name files and rows: it is not one that nightbatch wrote.")
-    return Published(list(content["files"]), int(content["rows"]), str(content.get("snapshot", "")), body)
+    return Published(marker.files, marker.rows, marker.snapshot, body)
 
 
 def _schema(target: Reads, published: Published) -> pa.Schema:

@@ -7,7 +7,8 @@ as not published by us.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 
@@ -15,40 +16,51 @@ from nightbatch.core import keys
 from nightbatch.core.errors import Absent, TargetError
 from nightbatch.core.locations import is_data_file
 from nightbatch.core.ports import Reads, Store
-
-Marker = dict[str, Any]
-OURS = {"files", "rows"}
-"""Fields of every marker that nightbatch writes."""
+from nightbatch.core.watch import Profile
 
 
-def decode(body: bytes) -> Marker | None:
-    """Decode a marker; None for one that nightbatch has not written."""
+@dataclass(frozen=True)
+class Marker:
+    """What is read of a marker. `files`: keys below the target, all of them in the partition's own folder."""
+
+    files: Annotated[list[str], msgspec.Meta(min_length=1)]
+    rows: Annotated[int, msgspec.Meta(ge=0)]
+    snapshot: str = ""
+    schema_hash: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    profile: Profile = field(default_factory=dict)
+
+
+def decode(body: bytes, folder: str) -> Marker | None:
+    """Decode the marker of a folder; None for one that nightbatch has not written."""
     try:
-        content = msgspec.json.decode(body)
+        marker = msgspec.json.decode(body, type=Marker)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not isinstance(content, dict) or not content.keys() >= OURS or not isinstance(content["files"], list):
-        return None
-    return content
+    is_ours = all(name.startswith(folder) and keys.is_part(name.removeprefix(folder)) for name in marker.files)
+    return marker if is_ours else None
 
 
 def read(target: Reads, folder: str) -> Marker | None:
     """Read a folder's marker; None where nightbatch has published nothing there."""
     try:
-        return decode(target.get(folder + keys.SUCCESS))
+        return decode(target.get(folder + keys.SUCCESS), folder)
     except Absent:
         return None
 
 
-def before(target: Reads, folder: str) -> Iterator[Marker]:
-    """Read the markers of the partitions whose names come before this one's, the last one first."""
+def before(target: Reads, folder: str, *, within: str = "") -> Iterator[Marker]:
+    """Read the markers of the partitions whose names come before this one's, the last one first.
+
+    `within`: the folder whose partitions are looked at; default: the whole target. Empty markers are Spark's.
+    """
     own = folder + keys.SUCCESS
-    names = (entry.key for entry in target.list(_above(folder)))
-    folders = [name.removesuffix(keys.SUCCESS) for name in names if name.rpartition("/")[2] == keys.SUCCESS]
-    for earlier in sorted((name for name in folders if name + keys.SUCCESS < own), reverse=True):
-        marker = read(target, earlier)
-        if marker is not None:
-            yield marker
+    listed = [entry for entry in target.list(within) if entry.key.rpartition("/")[2] == keys.SUCCESS and entry.size]
+    for entry in sorted(listed, reverse=True):
+        if entry.key < own:
+            marker = read(target, entry.key.removesuffix(keys.SUCCESS))
+            if marker is not None:
+                yield marker
 
 
 def refuse_foreign(target: Store, folder: str) -> None:
@@ -56,7 +68,7 @@ def refuse_foreign(target: Store, folder: str) -> None:
     for entry in target.children(folder):
         name = entry.key.removeprefix(folder)
         if name == keys.SUCCESS:
-            if decode(target.get(entry.key)) is None:
+            if decode(target.get(entry.key), folder) is None:
                 raise TargetError(
                     f"target: {target.url}{entry.key} was not written by nightbatch. "
                     "Choose another target, or remove that file if the folder is meant for nightbatch."
@@ -66,9 +78,3 @@ def refuse_foreign(target: Store, folder: str) -> None:
                 f"target: {target.url}{entry.key} is a data file that nightbatch has not written, and readers of the "
                 "partition would mix it with what is published. Choose another target, or move that file."
             )
-
-
-def _above(folder: str) -> str:
-    """Return the folder above a partition's; partitions of one dataset stand beside each other there."""
-    above = folder.rstrip("/").rpartition("/")[0]
-    return above + "/" if above else ""

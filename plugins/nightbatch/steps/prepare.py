@@ -18,6 +18,7 @@ from nightbatch.core.checks import Checks
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import Absent, StoreUnfit, TargetError
 from nightbatch.core.ids import Snapshot
+from nightbatch.core.locations import partition_path
 from nightbatch.core.media import Fetch, no_fetch
 from nightbatch.core.output import OURS
 from nightbatch.core.ports import Entry, Store
@@ -226,7 +227,8 @@ def _parts(batches: Iterator[Encoded]) -> Iterator[Iterator[Encoded]]:
 def _run(enrichment: Enrichment, name: Snapshot, made: Frame, files: list[Entry], counts: tuple[int, int, int]) -> Run:
     parts, rows, requests = counts
     return Run(
-        snapshot=name, source=enrichment.source_url, target=enrichment.place, partition=enrichment.partition,
+        snapshot=name, source=enrichment.source_url, target=enrichment.place,
+        partition=partition_path(enrichment.partition),
         kept=enrichment.kept, key=list(enrichment.key), model=enrichment.model, max_tokens=enrichment.max_tokens,
         schema=dict(enrichment.schema) if enrichment.schema is not None else None,
         wire=made.wire.decode(), identity=made.identity.decode(), files=[list(entry) for entry in files],

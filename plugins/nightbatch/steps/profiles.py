@@ -11,7 +11,8 @@ from nightbatch.steps import marker
 
 
 def profiles(target: Reads, partition: str, nights: int) -> list[Profile]:
-    """Read the profiles of the last partitions before this one, the newest last."""
-    markers = islice(marker.before(target, keys.folder(partition)), nights)
-    found = [profile for earlier in markers if (profile := earlier.get("profile"))]
-    return found[::-1]
+    """Read the profiles of the last partitions beside this one and before it, the newest last."""
+    own = keys.folder(partition)
+    above = own.rstrip("/").rpartition("/")[0]
+    markers = islice(marker.before(target, own, within=f"{above}/" if above else ""), nights)
+    return [earlier.profile for earlier in markers if earlier.profile][::-1]

@@ -47,6 +47,8 @@ def publish(
     run = ledger.run(ref.snapshot)
     watch = Watch(Checks.read(ref.checks), run.key)
     shelf = Catalogued(target, run.partition) if isinstance(target, Table) else Folder(target, run.partition)
+    if isinstance(shelf, Folder):
+        marker.refuse_foreign(shelf.store, keys.folder(run.partition))
     found = evidence(ref, run, ledger)
     with ExitStack() as stack:
         store, join, sheets_made = _write(run, ledger, found, watch, shelf, stack)
@@ -112,7 +114,7 @@ def _write(
     store, schema = shelf.open(join.schema)
     made = list[sheets.Sheet]()
     layout = sheets.Layout(unique=[REQUEST_ID, *(run.key if len(run.key) == 1 else ())])
-    folder = folder_of(run.partition)
+    folder = keys.folder(run.partition)
     with Behind() as behind:
         for window in ahead(found.windows()):
             join.turn(window.answers, found.used[window.same])
@@ -134,7 +136,7 @@ def _write(
 def _replace(
     partition: str, target: Store, made: list[sheets.Sheet], summary: report.Report, schema: pa.Schema
 ) -> None:
-    folder = folder_of(partition)
+    folder = keys.folder(partition)
     success = folder + keys.SUCCESS
     names = {sheet.key for sheet in made}
     digest = hashlib.sha256(schema.serialize()).hexdigest()[:16]
@@ -158,19 +160,14 @@ def _replace(
 
 def _withdraw(target: Store, success: str, names: set[str]) -> None:
     """Remove our files from a partition that another has published meanwhile, but for those that are its own too."""
-    theirs = set((marker.decode(target.get(success)) or {}).get("files", []))
-    target.remove(sorted(names - theirs))
+    theirs = marker.read(target, success.removesuffix(keys.SUCCESS))
+    target.remove(sorted(names - set(theirs.files if theirs else [])))
 
 
 def _stands(target: Store, success: str, names: set[str], digest: str) -> bool:
     """Tell whether just these files are published already: then the partition is left untouched."""
-    content = marker.read(target, success.removesuffix(keys.SUCCESS)) or {}
-    return (set(content.get("files", [])), content.get("schema_hash")) == (names, digest)
-
-
-def folder_of(partition: str) -> str:
-    """Return the partition's folder below the target."""
-    return partition.strip("/") + "/" if partition.strip("/") else ""
+    content = marker.read(target, success.removesuffix(keys.SUCCESS))
+    return content is not None and (set(content.files), content.schema_hash) == (names, digest)
 
 
 def _report(run: Run, found: Evidence, join: Join, started: datetime, now: datetime) -> report.Report:
