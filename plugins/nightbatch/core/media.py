@@ -19,7 +19,8 @@ from nightbatch.core.locations import SCHEME
 from nightbatch.core.media_roots import HTTPS
 
 KINDS = {"image": "nightbatch_image", "document": "nightbatch_document"}
-_MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_OPENING = re.compile(r"\{\{|\{%")
+_CLOSING = {"{{": "}}", "{%": "%}"}
 _CALL = re.compile(r"\b(image|document)(?=\s*\()")
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -54,7 +55,8 @@ class Piece:
     """One image or document of a row."""
 
     kind: str
-    value: bytes | str
+    value: bytes | str | None
+    """None: neither binary nor text."""
 
 
 @dataclass
@@ -65,22 +67,39 @@ class Cutter:
     found: list[Piece] = field(default_factory=list)
 
     def take(self, kind: str, value: Any) -> str:
-        """Take a value and return the mark that holds its place."""
-        if value is None:
+        """Take a value and return the mark that holds its place; what is beyond MOST_PIECES leaves no mark."""
+        if value is None or len(self.found) > MOST_PIECES:
             return ""
-        self.found.append(Piece(kind, value))
+        usable = value if isinstance(value, bytes | str) else None
+        self.found.append(Piece(kind, usable))
         return f"\x00{self.mark}{len(self.found) - 1}\x00"
 
     def cut(self, text: str) -> list[str | Piece]:
         """Return texts and pieces in their order, and begin anew."""
         parts = re.split(f"\x00{self.mark}(\\d+)\x00", text)
-        pieces, self.found = self.found, []
+        pieces = self.found
+        self.found = []
         return [pieces[int(part)] if place % 2 else part for place, part in enumerate(parts) if place % 2 or part]
 
 
 def compiled(template: str) -> str:
     """Return a template in which the two calls have names that no column has."""
-    return _MARKUP.sub(lambda markup: _CALL.sub(lambda call: KINDS[call[1]], markup[0]), template)
+    if not _CALL.search(template):
+        return template
+    parts = list[str]()
+    unclosed = set[str]()
+    done = at = 0
+    while opening := _OPENING.search(template, at):
+        end = -1 if opening[0] in unclosed else template.find(_CLOSING[opening[0]], opening.end())
+        if end < 0:
+            unclosed.add(opening[0])
+            at = opening.start() + 1
+            continue
+        at = end + len(_CLOSING[opening[0]])
+        markup = template[opening.start() : at]
+        parts += [template[done : opening.start()], _CALL.sub(lambda call: KINDS[call[1]], markup)]
+        done = at
+    return "".join([*parts, template[done:]])
 
 
 def addresses(parts: Sequence[str | Piece]) -> list[str]:

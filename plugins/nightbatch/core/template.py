@@ -1,34 +1,29 @@
 """Prompt templates: column values are variables of a Jinja template, never templates themselves.
 
-A template of plain substitutions is joined column by column in Arrow; any other is compiled by MiniJinja.
-Both print a value with `display`, so they give equal bytes. A null prints as nothing, a
-number that is whole without a fraction (MiniJinja knows no difference between 1 and 1.0).
+A template of plain substitutions is joined column by column in Arrow; any other is rendered by MiniJinja
+(`core/rendering.py`). Both print a value with `display`, so they give equal bytes. A null prints as nothing, a number
+that is whole without a fraction (MiniJinja knows no difference between 1 and 1.0).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
-from decimal import Decimal
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import minijinja
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.core import media
 from nightbatch.core.errors import TemplateError
-from nightbatch.core.repair import values as plain_values
+from nightbatch.core.rendering import TEMPLATE_BYTES, Compiled, display, environment, values_of
 
 _PLAIN = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}")
 _MARKUP = re.compile(r"\{\{|\{%|\{#")
 _TRIMMED = re.compile(r"\{\{-|-\}\}")
-BINARY = "a binary value stands outside image(…) and document(…)"
-_FRACTIONS = re.compile(r"double|float|decimal")
 _FUNCTIONS = {"range", "dict", "namespace", "cycler", "joiner"}
 
 
@@ -41,11 +36,16 @@ class Template:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Name the columns that the template reads, sorted."""
+        size = len(self.text.encode(errors="surrogatepass"))
+        if size > TEMPLATE_BYTES:
+            raise TemplateError(f"prompt: the template has {size:,} bytes; at most {TEMPLATE_BYTES:,} are allowed.")
         try:
-            names = _environment().undeclared_variables_in_str(self._compiled)
+            names = environment().undeclared_variables_in_str(self._compiled)
         except minijinja.TemplateError as error:
-            raise TemplateError(f"prompt: {_first_line(error)}. Mend the template.") from None
-        return tuple(sorted(name for name in names - set(media.KINDS.values()) if not self._calls(name)))
+            problem = _first_line(error)
+        else:
+            return tuple(sorted(name for name in names - set(media.KINDS.values()) if not self._calls(name)))
+        raise TemplateError(f"prompt: {problem}. Mend the template.")
 
     @cached_property
     def _compiled(self) -> str:
@@ -74,10 +74,14 @@ class Template:
                     f"Write image({name}) or document({name}) if that is what it holds."
                 )
 
+    @cached_property
+    def _renderer(self) -> Compiled:
+        return Compiled(self._compiled, self.columns)
+
     def render(self, rows: pa.RecordBatch) -> pa.Array:
         """Render one prompt (large_string) for each row. Raises UnicodeError where text is not valid UTF-8."""
         if self._pieces is None:
-            return pa.array(self._evaluate(rows), pa.large_string(), size=rows.num_rows)
+            return pa.array(self._renderer.texts(rows), pa.large_string(), size=rows.num_rows)
         joined = self._join(self._pieces, rows)
         try:
             joined.validate(full=True)
@@ -104,45 +108,7 @@ class Template:
 
     def cut(self, rows: pa.RecordBatch) -> list[list[str | media.Piece]]:
         """Render one prompt for each row, as texts, images and documents in turn."""
-        cutter = media.Cutter()
-        return [cutter.cut(text) for text in self._evaluate(rows, cutter)]
-
-    def _evaluate(self, rows: pa.RecordBatch, cutter: media.Cutter | None = None) -> Iterator[str]:
-        environment = _environment()
-        if cutter is not None:
-            for kind, name in media.KINDS.items():
-                environment.add_global(name, partial(cutter.take, kind))
-        environment.add_template("prompt", self._compiled)
-        columns = {name: _values(rows.column(name)) for name in self.columns}
-        for index in range(rows.num_rows):
-            variables = {name: values[index] for name, values in columns.items()}
-            try:
-                yield environment.render_template("prompt", **variables)
-            except minijinja.TemplateError as error:
-                raise TemplateError(f"prompt: {_kind(error)}, in the {index + 1}. row of a batch.") from None
-            except Exception as error:  # of a method that the template calls: its words may quote a value
-                raise TemplateError(f"prompt: {_printed_wrong(error)}, in the {index + 1}. row of a batch.") from None
-
-
-def display(value: Any) -> str:
-    """Print a value as it stands in a prompt: ISO dates, `true`/`false`, compact JSON for nested values."""
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case bytes():
-            raise TypeError(BINARY)
-        case bool():
-            return "true" if value else "false"
-        case float():
-            return repr(value)
-        case datetime() | date() | time():
-            return value.isoformat()
-        case list() | dict():
-            return msgspec.json.encode(value, enc_hook=str).decode()
-        case _:
-            return str(value)
+        return list(self._renderer.cuts(rows))
 
 
 def printed(column: pa.Array) -> pa.Array:
@@ -152,54 +118,11 @@ def printed(column: pa.Array) -> pa.Array:
         return pa.array([""] * len(column), pa.large_string())
     if _is_text(kind) or pa.types.is_integer(kind):
         return pc.fill_null(column.cast(kind).cast(pa.large_string()), "")
-    return pa.array([display(value) for value in _values(column)], pa.large_string())
-
-
-def _values(column: pa.Array) -> list[Any]:
-    values = plain_values(column)
-    return [_number(value) for value in values] if _FRACTIONS.search(str(column.type)) else values
-
-
-def _number(value: Any) -> Any:
-    """Give a number the form that MiniJinja leaves as it is, without loss; also inside lists and structs.
-
-    A float or decimal that is whole becomes an integer; any other decimal a float, or text if it has too many digits.
-    """
-    match value:
-        case float():
-            return int(value) if value.is_integer() and abs(value) <= 2.0**63 else value
-        case Decimal():
-            if value == value.to_integral_value():
-                return int(value)
-            return float(value) if Decimal(repr(float(value))) == value else str(value)
-        case list():
-            return [_number(one) for one in value]
-        case dict():
-            return {name: _number(one) for name, one in value.items()}
-        case _:
-            return value
-
-
-def _environment() -> minijinja.Environment:
-    environment = minijinja.Environment(
-        keep_trailing_newline=True, undefined_behavior="strict", finalizer=display, auto_escape_callback=lambda _: None
-    )
-    environment.debug = False
-    return environment
+    return pa.array([display(value) for value in values_of(column)], pa.large_string())
 
 
 def _first_line(error: minijinja.TemplateError) -> str:
     return str(error).splitlines()[0].replace("<string>", "the template").replace("in prompt:", "at line ")
-
-
-def _kind(error: minijinja.TemplateError) -> str:
-    """Tell what went wrong and where in the template, without the detail, which may quote a value."""
-    place = f" at line {error.line} of the template" if error.line else ""
-    return f"{error.kind}{place}"
-
-
-def _printed_wrong(error: Exception) -> str:
-    return BINARY if str(error) == BINARY else f"a value cannot be printed ({type(error).__name__})"
 
 
 def _is_text(kind: pa.DataType) -> bool:

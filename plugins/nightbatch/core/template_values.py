@@ -1,0 +1,219 @@
+"""What a template sees of a row's values: text, numbers, and values of which it may use what is named here.
+
+MiniJinja calls any method of a Python value. Some tell other values in their errors (`pop`), some change what later
+rows see (`append`), some answer differently each time (`now`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time, timedelta
+from operator import attrgetter
+from typing import Any
+
+import pyarrow as pa
+
+_LOCAL = re.compile(r"%[^A-Za-z%]*s")
+"""The directive of strftime that rests on the machine's time zone."""
+
+
+class Refused:
+    """A method that a template may not call. A field of that name can be used all the same."""
+
+    def __get__(self, holder: object, _: type) -> Any:
+        raise AttributeError
+
+
+class Moment:
+    """A date, a time or a duration: its value is `plain(…)`, compared and printed as that."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return str(self._value)
+
+    def __repr__(self) -> str:
+        return repr(self._value)
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Moment) and bool(self._value == other._value)
+
+    def __lt__(self, other: Moment) -> bool:
+        return bool(self._value < other._value)
+
+    def __le__(self, other: Moment) -> bool:
+        return bool(self._value <= other._value)
+
+    def __gt__(self, other: Moment) -> bool:
+        return bool(self._value > other._value)
+
+    def __ge__(self, other: Moment) -> bool:
+        return bool(self._value >= other._value)
+
+
+class Day(Moment):
+    """A date."""
+
+    __slots__ = ()
+
+    def isoformat(self, *args: Any, **named: Any) -> str:
+        return str(self._value.isoformat(*args, **named))
+
+
+class Clock(Moment):
+    """A time of day."""
+
+    __slots__ = ()
+
+    def isoformat(self, *args: Any, **named: Any) -> str:
+        return str(self._value.isoformat(*args, **named))
+
+
+class DayAndTime(Day, Clock):
+    """A date with a time."""
+
+    __slots__ = ()
+
+    def timestamp(self) -> float:
+        """Return the seconds of a time with a time zone; without one they would depend on the machine's."""
+        value: datetime = self._value
+        if value.tzinfo is None:
+            raise AttributeError
+        return value.timestamp()
+
+
+class Duration(Moment):
+    """A duration."""
+
+    __slots__ = ()
+
+
+class Fields(dict[str, Any]):
+    """A struct."""
+
+    __slots__ = ()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return dict.get(self, name, default)
+
+    def items(self) -> Any:
+        return dict.items(self)
+
+    def keys(self) -> Any:
+        return dict.keys(self)
+
+    def values(self) -> Any:
+        return dict.values(self)
+
+
+class Items(list[Any]):
+    """A list."""
+
+    __slots__ = ()
+
+    def count(self, value: Any) -> int:
+        return list.count(self, value)
+
+    def index(self, value: Any, *bounds: Any) -> int:
+        return list.index(self, value, *bounds)
+
+
+def seen(value: Any) -> Any:
+    """Return a value as a template sees it."""
+    convert = _SEEN.get(type(value), str)
+    return value if convert is None else convert(value)
+
+
+def seen_column(kind: pa.DataType, values: list[Any]) -> list[Any]:
+    """Return a column's values as a template sees them."""
+    if is_plain(kind):
+        return values
+    shallow: type | None = None
+    if pa.types.is_list(kind) and is_plain(kind.value_type):
+        shallow = Items
+    elif pa.types.is_struct(kind) and all(is_plain(field.type) for field in kind):
+        shallow = Fields
+    if shallow is None:
+        return list(map(seen, values))
+    return [None if value is None else shallow(value) for value in values]
+
+
+def is_plain(kind: pa.DataType) -> bool:
+    """Tell a type whose values `seen` would return as they are."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    is_number = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return bool(is_number or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def plain(value: Any) -> Any:
+    """Return what is printed of a date, time or duration, or of a value that JSON does not know."""
+    return value._value if isinstance(value, Moment) else str(value)  # noqa: SLF001
+
+
+def _items(values: Iterable[Any]) -> Items:
+    return Items(map(seen, values))
+
+
+def _fields(value: dict[str, Any]) -> Fields:
+    return Fields(zip(value, map(seen, value.values()), strict=True))
+
+
+def _pair(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(map(seen, value))
+
+
+def _method(name: str) -> Callable[..., Any]:
+    """Return the method of a moment that calls its value's."""
+
+    def call(moment: Moment, *args: Any, **named: Any) -> Any:
+        return seen(getattr(plain(moment), name)(*args, **named))
+
+    call.__qualname__ = name  # what it prints as, without its call
+    return call
+
+
+def _strftime(moment: Moment, form: str) -> str:
+    """Format a date or time; the result is the same on every machine."""
+    if _LOCAL.search(form):
+        raise ValueError
+    return str(plain(moment).strftime(form))
+
+
+def _allow(kind: type[Moment], attributes: str, methods: str) -> None:
+    """Let templates use attributes and methods of a moment's value."""
+    for name in attributes.split():
+        setattr(kind, name, property(attrgetter(f"_value.{name}")))
+    for name in methods.split():
+        setattr(kind, name, _strftime if name == "strftime" else _method(name))
+
+
+_allow(Day, "year month day", "ctime isocalendar isoweekday replace strftime toordinal weekday")
+_allow(Clock, "hour minute second microsecond fold", "dst replace strftime tzname utcoffset")
+_allow(DayAndTime, "", "date time timetz")
+_allow(Duration, "days seconds microseconds", "total_seconds")
+for _kind, _base in ((Fields, dict), (Items, list)):
+    for _name in dir(_base):
+        if not _name.startswith("__") and _name not in vars(_kind):
+            setattr(_kind, _name, Refused())
+
+_UNCHANGED = (
+    type(None), str, bool, int, float, bytes, type(date.min.isocalendar()), Day, DayAndTime, Clock, Duration, Fields,
+    Items,
+)  # fmt: skip
+_SEEN: dict[type, Callable[[Any], Any] | None] = {
+    **dict.fromkeys(_UNCHANGED),
+    date: Day,
+    datetime: DayAndTime,
+    time: Clock,
+    timedelta: Duration,
+    list: _items,
+    tuple: _pair,
+    dict: _fields,
+}
