@@ -1,4 +1,4 @@
-"""The local stack and the emulator: private files, no foreign pages, no folder emptied that is not theirs."""
+"""The local stack and the emulator: private files, listeners on loopback, no folder emptied that is not theirs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,56 +13,22 @@ import httpx
 import psutil
 import pytest
 
-from nightbatch.emulator.embedded import Emulator, running
-from nightbatch.emulator.settings import Settings
+from nightbatch.emulator.store import Store
 from nightbatch.local.__main__ import main
 from nightbatch.local.environment import new_passwords, plain_env
 from nightbatch.local.errors import HomeForeign
 from nightbatch.local.home import MARK, Home
+from nightbatch.local.processes import marked
+from nightbatch.local.settings import EMULATOR, PROJECT, S3
+from nightbatch.local.settings import Settings as StackSettings
+from nightbatch.local.stack import Stack
 
 KEYS = {"x-api-key": "sk-test", "anthropic-version": "2026-10-21"}
-CONTROLS = ["reset", "clock", "faults"]
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    """Run an emulator."""
-    with running(Settings()) as emulator:
-        yield emulator
 
 
 def mode(path: Path) -> int:
     """Return who may do what with a file."""
     return stat.S_IMODE(path.stat().st_mode)
-
-
-@pytest.mark.parametrize("control", CONTROLS)
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example", "http://[::1"])
-def test_a_page_of_another_origin_controls_nothing(emulator: Emulator, control: str, origin: str) -> None:
-    headers = {"origin": origin, "content-type": "text/plain"}
-    answer = httpx.post(f"{emulator.url}/_emulator/{control}", content="{}", headers=headers)
-    assert answer.status_code == 403
-
-
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", ""])
-@pytest.mark.parametrize("path", ["/_emulator/books", "/v1/messages/batches"])
-def test_a_name_that_is_not_its_own_reads_nothing(emulator: Emulator, host: str, path: str) -> None:
-    answer = httpx.get(f"{emulator.url}{path}", headers={"host": host, **KEYS})
-    assert answer.status_code in {400, 403}
-    assert "data" not in answer.text
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8000", "[::1]:8000"])
-def test_loopbacks_own_names_are_served(emulator: Emulator, host: str) -> None:
-    for origin in ({}, {"origin": "http://localhost:3000"}):
-        headers = {"host": host, **KEYS, **origin}
-        assert httpx.get(f"{emulator.url}/v1/messages/batches", headers=headers).status_code == 200
-
-
-def test_a_name_that_was_allowed_is_served() -> None:
-    with running(Settings(allowed_hosts=frozenset({"batches.internal"}))) as emulator:
-        answer = httpx.get(f"{emulator.url}/v1/messages/batches", headers={"host": "batches.internal", **KEYS})
-        assert answer.status_code == 200
 
 
 def test_what_an_emulator_keeps_is_no_other_users_to_read(tmp_path: Path) -> None:
@@ -75,9 +40,11 @@ def test_what_an_emulator_keeps_is_no_other_users_to_read(tmp_path: Path) -> Non
         params: Any = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
         body = {"requests": [{"custom_id": "a", "params": params}]}
         httpx.post(f"{url}/v1/messages/batches", json=body, headers=KEYS).raise_for_status()
-        listeners = [one for one in psutil.Process(process.pid).net_connections() if one.status == "LISTEN"]
+        listeners = [
+            connection for connection in psutil.Process(process.pid).net_connections() if connection.status == "LISTEN"
+        ]
         process.terminate()
-    assert {one.laddr.ip for one in listeners} == {"127.0.0.1"}
+    assert {listener.laddr.ip for listener in listeners} == {"127.0.0.1"}
     assert mode(state) == 0o700
     assert {mode(file) for file in state.iterdir()} == {0o600}
 
@@ -102,19 +69,81 @@ def test_a_folder_that_is_no_stacks_is_never_emptied(tmp_path: Path, entry: str,
     with pytest.raises(HomeForeign, match="no stack has written"):
         Home(home).claim()
     for command in ("demo", "up"):
-        assert main([command, "--home", str(home)]) == 1
+        assert main([command, "--home", str(home)]) == 2
     assert "is not emptied" in " ".join(capsys.readouterr().out.split())
     assert (home / entry).read_text() == "mine"
 
 
-def test_a_link_to_such_a_folder_is_no_way_round(tmp_path: Path) -> None:
+def test_a_foreign_folder_gets_no_lock_beside_it(tmp_path: Path) -> None:
     home = tmp_path / "documents"
     home.mkdir()
     (home / "thesis.txt").write_text("mine")
-    (tmp_path / "link").symlink_to(home)
     with pytest.raises(HomeForeign):
-        Home(tmp_path / "link").claim()
-    assert (home / "thesis.txt").exists()
+        Home(home).claim()
+    assert [path.name for path in tmp_path.iterdir()] == ["documents"]
+
+
+@pytest.mark.parametrize("entries", [[], ["thesis.txt"], [MARK]])
+def test_a_link_is_refused_wherever_it_leads(tmp_path: Path, entries: list[str]) -> None:
+    home = tmp_path / "documents"
+    home.mkdir()
+    for entry in entries:
+        (home / entry).touch()
+    (tmp_path / "link").symlink_to(home)
+    assert main(["demo", "--home", str(tmp_path / "link")]) == 2
+    with pytest.raises(HomeForeign, match="is a link"):
+        Stack(StackSettings(home=tmp_path / "link", parts=())).__enter__()
+    assert [path.name for path in home.iterdir()] == entries
+
+
+def test_a_mark_that_is_a_link_marks_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "documents"
+    home.mkdir()
+    (tmp_path / "elsewhere").touch()
+    (home / MARK).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(HomeForeign):
+        Home(home).claim()
+
+
+@pytest.mark.parametrize("home", [Path("/"), Path.home(), Path.home().parent, PROJECT, PROJECT.parent])
+def test_no_folder_that_holds_the_project_or_the_users_own_files_is_taken(home: Path) -> None:
+    with pytest.raises(HomeForeign, match="is or holds"):
+        Home(home).claim()
+
+
+def test_a_file_is_no_home(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(HomeForeign, match="is a file"):
+        Home(tmp_path / "file").claim()
+
+
+def test_a_stack_of_real_parts_leaves_private_files_and_listens_on_loopback_only(tmp_path: Path) -> None:
+    before = os.umask(0o022)  # as most shells have it
+    try:
+        with Stack(StackSettings(home=tmp_path / "home", parts=(S3, EMULATOR))) as stack:
+            new_passwords(stack.home / "passwords.json")
+            stack.lake.put("a/b/part-0.parquet", b"rows")
+            stack.lake.save(stack.home / "lake")
+            addresses = {
+                connection.laddr.ip
+                for process in marked(stack.home)
+                for connection in process.net_connections()
+                if connection.status == "LISTEN"
+            }
+    finally:
+        os.umask(before)
+    files = [tmp_path / "home", *(tmp_path / "home").rglob("*")]
+    assert (tmp_path / "home" / "lake" / "a" / "b" / "part-0.parquet") in files
+    assert {oct(mode(path)) for path in files if path.is_dir()} == {"0o700"}
+    assert {oct(mode(path)) for path in files if path.is_file()} == {"0o600"}
+    assert addresses == {"127.0.0.1"}
+
+
+def test_a_state_folder_with_other_files_keeps_its_rights(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "notes.txt").touch()
+    Store(tmp_path).close()
+    assert mode(tmp_path) == 0o755
 
 
 def test_an_empty_folder_and_an_earlier_stacks_are_taken(tmp_path: Path) -> None:

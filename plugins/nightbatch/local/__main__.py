@@ -13,6 +13,7 @@ from rich.console import Console
 
 from nightbatch.core.errors import NightbatchError
 from nightbatch.local.demo import print_outcome, run_nights
+from nightbatch.local.errors import HomeForeign
 from nightbatch.local.ports import free_port, is_free
 from nightbatch.local.processes import PRIVATE
 from nightbatch.local.settings import PROJECT, Settings
@@ -21,11 +22,13 @@ from nightbatch.local.stack import Stack
 from nightbatch.local.warehouse import open_doors, print_warehouse
 
 UI_PORT = 8080
+FOREIGN_HOME = 2
+"""The exit code where `--home` names a folder that no stack has made, as for every other wrong argument."""
 WIDTH_WITHOUT_TERMINAL = 140
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0 if every run succeeded."""
+    """Run the command; return 0 if every run succeeded, 2 if the home may not be emptied, 1 for every other failure."""
     os.umask(PRIVATE)
     given = _parser().parse_args(arguments)
     console = _console()
@@ -37,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _run(settings, console, stay=stay)
     except NightbatchError as error:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return 1
+        return FOREIGN_HOME if isinstance(error, HomeForeign) else 1
     return 0
 
 
@@ -87,7 +90,11 @@ def _console() -> Console:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nightbatch.local", description=__doc__)
     parser.add_argument("command", choices=("demo", "up"))
-    parser.add_argument("--home", type=Path, help="directory for database, logs and copies; wiped at the start")
+    parser.add_argument(
+        "--home",
+        type=Path,
+        help="directory for database, logs and copies: new, empty or an earlier stack's; wiped first",
+    )
     parser.add_argument("--port", type=int, help=f"port of the UI (up: {UI_PORT} if it is free)")
     return parser
 

@@ -9,6 +9,7 @@ from typing import IO
 
 from nightbatch.local.errors import HomeBusy, HomeForeign
 from nightbatch.local.processes import sweep
+from nightbatch.local.settings import PROJECT
 
 MARK = ".nightbatch-stack"
 """Says that a folder was made by a stack: such a one is emptied at the next start."""
@@ -18,6 +19,7 @@ class Home:
     """A claimed home; the claim ends with the process that made it."""
 
     def __init__(self, path: Path) -> None:
+        self._typed = path
         self.path = path.resolve()
         self._lock: IO[bytes] | None = None
 
@@ -26,6 +28,7 @@ class Home:
 
         Raises HomeBusy if it is held, and HomeForeign if it is not ours.
         """
+        self._require_ours()  # before anything is written beside it
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = self.path.with_name(f"{self.path.name}.lock").open("ab")
         try:
@@ -42,17 +45,34 @@ class Home:
         sweep(self.path)
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(mode=0o700)
-        (self.path / MARK).touch()
+        (self.path / MARK).touch(mode=0o600)
 
     def _require_ours(self) -> None:
-        """Refuse a folder that holds something and was not made by an earlier stack."""
-        if self.path.exists() and not self.path.is_dir():
-            raise HomeForeign(f"{self.path} is a file: name a folder that is empty or not there yet.")
-        if self.path.exists() and any(self.path.iterdir()) and not (self.path / MARK).is_file():
+        """Refuse a link, a folder that holds the project or the user's own files, and one that no stack has made."""
+        advice = "Name a folder that is empty or not there yet."
+        if self._is_link:
+            raise HomeForeign(f"{self._typed} is a link to {self.path}. {advice}")
+        for kept, name in ((PROJECT, "the project"), (Path.home().resolve(), "your home directory")):
+            if kept.is_relative_to(self.path):
+                raise HomeForeign(f"{self.path} is or holds {name}, so it is not emptied. {advice}")
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise HomeForeign(f"{self.path} is a file. {advice}")
+        if any(self.path.iterdir()) and not self._has_mark:
             raise HomeForeign(
-                f"{self.path} holds files that no stack has written (there is no {MARK}), so it is not emptied. "
-                "Name a folder that is empty or not there yet."
+                f"{self.path} holds files that no stack has written (there is no {MARK}), "
+                f"so it is not emptied. {advice}"
             )
+
+    @property
+    def _is_link(self) -> bool:
+        return self._typed.is_symlink()
+
+    @property
+    def _has_mark(self) -> bool:
+        mark = self.path / MARK
+        return mark.is_file() and not mark.is_symlink()
 
     def release(self) -> None:
         """Let others claim the home."""

@@ -73,9 +73,10 @@ class Lake:
         return pa.concat_tables(pq.read_table(io.BytesIO(self.get(key))) for key in parts)
 
     def save(self, folder: Path) -> None:
-        """Copy every object into a folder of the local disk."""
+        """Copy every object into a folder of the local disk, for its owner alone."""
         for key in self.keys():
             path = folder / key
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for parent in reversed(path.relative_to(folder).parents):  # `parents=True` would not pass the mode on
+                (folder / parent).mkdir(mode=0o700, exist_ok=True)
             path.touch(mode=0o600)
             path.write_bytes(self.get(key))

@@ -111,7 +111,8 @@ class Service:
             )
 
     def _open_log(self) -> IO[bytes]:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.log.touch(mode=0o600)
         return self.log.open("ab")
 
     def wait_ready(self) -> None:

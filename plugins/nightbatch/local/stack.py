@@ -30,8 +30,8 @@ class Stack:
     """
 
     def __init__(self, settings: Settings, *, tell: Callable[[str], None] = lambda _: None) -> None:
-        self.settings = settings = replace(settings, home=settings.home.resolve())
-        self._home = Home(settings.home)
+        self._home = Home(settings.home)  # as it was typed: a link is refused
+        self.settings = settings = replace(settings, home=self._home.path)
         self._tell = tell
         self._reaper: Reaper | None = None
         self._passwords = self.home / "passwords.json"
