@@ -27,24 +27,50 @@ def check_access(headers: Mapping[str, str], keys: frozenset[str]) -> None:
         raise invalid(f'anthropic-version: "{version}" is not a valid version')
 
 
-def check_origin(headers: Mapping[str, str], names: frozenset[str]) -> None:
+def check_origin(headers: Mapping[str, str], port: int, names: frozenset[str], allowed: frozenset[str]) -> None:
     """Raise the 403 of a call by another name, or from a page of another origin, which a browser may be made to send.
 
-    `names`: host names that callers may use, without a port.
+    `names` are this server's own, at its own `port`; `allowed` are further ones, as NAME (any port) or NAME:PORT.
     """
-    host = headers.get("host", "")
-    if _name_of(f"//{host}") not in names:
-        raise ApiError("permission_error", "The Host header names none of this server's own names.")
+    host = _place_of(f"http://{headers.get('host', '')}")
+    if host is None or not _is_own(host, port, names, allowed):
+        raise ApiError(
+            "permission_error",
+            "Host: expected a loopback name with this server's port. Start it with --allow-host NAME for another name.",
+        )
     origin = headers.get("origin")
-    if origin is not None and _name_of(origin) not in names:
-        raise ApiError("permission_error", "Pages of another origin may not call this server.")
+    if origin is not None and _place_of(origin) != host:
+        raise ApiError("permission_error", "Origin: a page of another origin may not call this server.")
 
 
-def _name_of(url: str) -> str | None:
+def check_json(headers: Mapping[str, str], *, has_body: bool) -> None:
+    """Raise the 403 of a body that is not declared as JSON: a page may send other types without asking first."""
+    kind = headers.get("content-type")
+    if kind is None and not has_body:
+        return
+    if (kind or "").partition(";")[0].strip().lower() != "application/json":
+        raise ApiError("permission_error", "Content-Type: expected application/json.")
+
+
+def _is_own(host: tuple[str, int], port: int, names: frozenset[str], allowed: frozenset[str]) -> bool:
+    name = host[0]
+    own = name in names and host[1] == port
+    return own or name in allowed or f"{name}:{host[1]}" in allowed
+
+
+def _place_of(url: str) -> tuple[str, int] | None:
+    """Return the name and port of an address, None where it has none."""
     try:
-        return urlsplit(url).hostname
+        address = urlsplit(url)
+        port = address.port
     except ValueError:
         return None
+    if not address.hostname:
+        return None
+    if address.username is not None or address.password is not None:
+        return None
+    default = 443 if address.scheme == "https" else 80
+    return address.hostname, default if port is None else port
 
 
 def betas_of(headers: Mapping[str, str], query: Mapping[str, str]) -> frozenset[str]:

@@ -42,7 +42,8 @@ class Emulator:
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_emulator/{path}", data, method=method)  # noqa: S310
+        headers = {} if data is None else {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/_emulator/{path}", data, headers, method=method)  # noqa: S310
         with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
             answer: dict[str, Any] = json.load(response)
         return answer

@@ -25,7 +25,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> Settings:
     return Settings(
         host=given.host,
         port=given.port,
-        allowed_hosts=frozenset(given.allow_host),
+        allowed_hosts=frozenset(map(str.lower, given.allow_host)),
         seed=given.seed,
         responder=given.responder,
         api_keys=frozenset(given.api_key),
@@ -69,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-host",
         action="append",
         default=[],
-        metavar="NAME",
-        help="a name callers may use besides localhost",
+        metavar="NAME[:PORT]",
+        help="a name that callers may use besides loopback's at this server's port; without PORT at any port",
     )
     add("--port", type=int, default=Settings.port, help="0 (default): choose one; the base URL is printed when ready")
     add("--seed", type=int, default=0, help="seeds the order of results, the answers and the faults")

@@ -46,7 +46,7 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 class Settings:
     """One emulator. `api_keys` empty: any key will do. `state` None: everything is forgotten at the end.
 
-    `allowed_hosts`: names besides loopback's by which callers may call it, where it listens to other machines.
+    `allowed_hosts`: NAME or NAME:PORT in lower case, by which callers may call it besides loopback's names.
     `faults` are the specs of those that are set from the start, and again after a reset.
     """
 
@@ -68,5 +68,5 @@ class Settings:
 
     @property
     def names(self) -> frozenset[str]:
-        """The host names by which callers may call it."""
-        return LOOPBACK_NAMES | self.allowed_hosts | {self.host}
+        """Its own host names; they count with its own port only."""
+        return LOOPBACK_NAMES | {self.host.lower()}

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from nightbatch.emulator.timeline import BatchId
 
+JOURNAL = "journal.jsonl"
 _OURS = {".body", ".lines", ".index", ".incoming", ".half"}
 
 
@@ -19,8 +20,13 @@ class Store:
         self._temporary = tempfile.TemporaryDirectory(prefix="message-batches-") if root is None else None
         self.root = Path(self._temporary.name) if self._temporary else root or Path()
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.root.chmod(0o700)
-        self._journal = (self.root / "journal.jsonl").open("ab") if root is not None else None
+        if self._is_ours():
+            self.root.chmod(0o700)
+        self._journal = (self.root / JOURNAL).open("ab") if root is not None else None
+
+    def _is_ours(self) -> bool:
+        """Tell whether the folder holds nothing but files of an emulator: only then are its rights changed."""
+        return all(path.suffix in _OURS or path.name == JOURNAL for path in self.root.iterdir())
 
     def incoming(self) -> Path:
         return self.root / f"{uuid4().hex}.incoming"
@@ -45,7 +51,7 @@ class Store:
         """Yield the facts of earlier lives; a last line cut short by a kill is cut off."""
         if self._journal is None:
             return
-        written = (self.root / "journal.jsonl").read_bytes()
+        written = (self.root / JOURNAL).read_bytes()
         whole = written[: written.rfind(b"\n") + 1]
         self._journal.truncate(len(whole))
         yield from map(json.loads, whole.splitlines())

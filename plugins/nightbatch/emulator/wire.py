@@ -8,11 +8,12 @@ from typing import Any
 
 from aiohttp import web
 
-from nightbatch.emulator.access import check_access, check_origin
+from nightbatch.emulator.access import check_access, check_json, check_origin
 from nightbatch.emulator.disturb import DroppedError, after, before
 from nightbatch.emulator.endpoints import ENGINE, STRUCK, UPLOAD, answer
 from nightbatch.emulator.engine import Engine
 from nightbatch.emulator.errors import ApiError
+from nightbatch.emulator.settings import Settings
 from nightbatch.emulator.uploads import Upload, discard, receive
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,7 +27,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     endpoint = request.match_info.route.name
     request[HEADERS] = {"request-id": f"req_01{secrets.token_hex(11)}"}
     try:
-        check_origin(request.headers, engine.settings.names)
+        _check_caller(request, engine.settings, endpoint)
     except ApiError as error:
         return told(request, error)
     if endpoint is None or endpoint.startswith("_"):
@@ -42,6 +43,14 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _drop(request, dropped)
     engine.called(endpoint, str(response.status))
     return response
+
+
+def _check_caller(request: web.Request, settings: Settings, endpoint: str | None) -> None:
+    """Raise the 403 of a call that a foreign page could have caused."""
+    port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
+    check_origin(request.headers, port, settings.names, settings.allowed_hosts)
+    if request.method == "POST" and (endpoint is None or endpoint.startswith("_")):
+        check_json(request.headers, has_body=request.body_exists)
 
 
 async def _disturbed(request: web.Request, handler: Handler, endpoint: str) -> web.StreamResponse:
