@@ -28,6 +28,7 @@ class Proxy(ThreadingHTTPServer):
         self.plan: list[str] = []
         self.always = "pass"
         self.seen: list[str] = []
+        self.gate: Gate = Gate()
 
     @property
     def url(self) -> str:
@@ -38,8 +39,21 @@ class Proxy(ThreadingHTTPServer):
         """Stay silent about connections that were cut on purpose."""
 
 
+class Gate:
+    """Lets every call through; what is derived from it may refuse some with 403."""
+
+    def permits(self, method: str, path: str) -> bool:
+        """Tell whether a call may be made."""
+        return True
+
+    def shows_absence(self) -> bool:
+        """Tell whether the caller may learn that a key is not there."""
+        return True
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer, sent as two packets, would take 40 ms
     server: Proxy
 
     def log_message(self, *_: object) -> None:
@@ -51,7 +65,9 @@ class _Handler(BaseHTTPRequestHandler):
         action = (self.server.plan.pop(0) if self.server.plan else self.server.always) if writes else "pass"
         if writes:
             self.server.seen.append(action)
-        if action in FAILURES:
+        if not self.server.gate.permits(self.command, self.path):
+            self._refuse(403, "AccessDenied")
+        elif action in FAILURES:
             self._refuse(*FAILURES[action])
         elif action == "cut":
             self.close_connection = True
@@ -67,7 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
-        if action == "lose":
+        hidden = answer.status == 404 and not self.server.gate.shows_absence()
+        if hidden:
+            self._refuse(403, "AccessDenied")
+        elif action == "lose":
             self.close_connection = True
         elif action == "fail":
             self._refuse(500, "InternalError")
@@ -87,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "application/xml")
         self.send_header("content-length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass  # noqa: N815
 
