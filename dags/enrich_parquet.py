@@ -36,6 +36,7 @@ with DAG(
         "prompt": of(ASK, "Summarise: {{ body }}", "Prompt", "Jinja template over the columns.", type="string", format="multiline", minLength=1),
         "model": of(ASK, "claude-haiku-4-5", "Model", "The model's id.", type="string", minLength=1),
         "params": of(ASK, {}, "Other parameters", "Any other parameters of the Messages API.", type="object"),
+        "media_roots": of(ASK, None, "Media roots", "Folders below which the addresses of images and documents must lie, one a line; empty: the source's bucket, and any `https://` address.", **NAMES),
         "answer_schema": of(ANSWER, None, "Answer schema", "JSON schema of an object; empty: one text column.", type=["null", "object"]),
         "max_tokens": of(ANSWER, 1024, "Most tokens", "Most tokens of one answer.", type="integer", minimum=1),
         "min_answered": of(ANSWER, 0.95, "Least answered", "Share of rows below which the run is red.", type="number", minimum=0, maximum=1),

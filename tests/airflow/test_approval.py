@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pytest
 
+from nightbatch.local.errors import AirflowRefused
 from nightbatch.local.rest import FINISHED, Json, call
 from nightbatch.local.settings import BUCKET
 from nightbatch.local.stack import Stack
@@ -29,18 +30,18 @@ def job(name: str, **given: object) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def asked(stack: Stack, run_id: str) -> Json | None:
+def asked(stack: Stack, run_id: str, dag_id: str = DAG_ID) -> Json | None:
     """Return the form that the run waits with."""
-    path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id)}/hitlDetails"
+    path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/hitlDetails"
     forms = stack.airflow.get(path, response_received="false")["hitl_details"]
     form: Json | None = forms[0] if forms else None
     return form
 
 
-def waiting(stack: Stack, run_id: str) -> Json:
+def waiting(stack: Stack, run_id: str, dag_id: str = DAG_ID) -> Json:
     """Wait until the run asks, and return its form."""
     deadline = time.monotonic() + PATIENCE
-    while (form := asked(stack, run_id)) is None:
+    while (form := asked(stack, run_id, dag_id)) is None:
         assert time.monotonic() < deadline, "the run did not ask"
         time.sleep(0.5)
     return form
@@ -119,3 +120,25 @@ def test_no_answer_in_time_is_a_rejection(stack: Stack, runs: dict[str, str]) ->
     assert stack.airflow.wait(DAG_ID, runs["unanswered"], patience=PATIENCE) == "success"
     assert states(stack, runs["unanswered"])["publish"] == "skipped"
     assert claims(stack, "unanswered") == []
+
+
+def test_only_an_approver_may_answer(stack: Stack, start: Callable[..., str]) -> None:
+    stack.airflow.wait_parsed("approved_by_another")
+    run_id = stack.airflow.trigger("approved_by_another", conf={})
+    form = waiting(stack, run_id, "approved_by_another")
+    assert [user["id"] for user in form["assigned_users"]] == ["another"]
+    path = f"/dags/approved_by_another/dagRuns/{quote(run_id)}/taskInstances/approve/-1/hitlDetails"
+    with pytest.raises(AirflowRefused) as refused:
+        stack.airflow.patch(path, {"chosen_options": ["Approve"], "params_input": {}})
+    assert refused.value.status == 403
+    assert stack.airflow.wait("approved_by_another", run_id, patience=PATIENCE) == "success"
+    ended = {task["task_id"]: task["state"] for task in stack.airflow.tasks("approved_by_another", run_id)}
+    assert ended["publish"] == "skipped"
+
+
+def test_nobody_approves_a_run_of_their_own(stack: Stack, start: Callable[..., str]) -> None:
+    stack.airflow.wait_parsed("approved_by_admin")
+    run_id = stack.airflow.trigger("approved_by_admin", conf={})
+    assert stack.airflow.wait("approved_by_admin", run_id, patience=PATIENCE) == "failed"
+    ended = {task["task_id"]: task["state"] for task in stack.airflow.tasks("approved_by_admin", run_id)}
+    assert (ended["approve"], ended["publish"]) == ("failed", "upstream_failed")

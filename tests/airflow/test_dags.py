@@ -10,13 +10,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from nightbatch.core import overriding
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.local.environment import connections, plain_env
 from nightbatch.local.settings import EMULATOR, PROJECT, S3, Settings
@@ -57,9 +58,12 @@ class Bench:
         command = [str(Path(sys.executable).with_name("airflow")), *arguments]
         return subprocess.run(command, env=self.env, text=True, capture_output=True, check=False, timeout=240)
 
-    def test_dag(self, conf: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-        """Run `airflow dags test enrich_parquet`."""
-        return self.airflow("dags", "test", "enrich_parquet", "--conf", json.dumps(conf))
+    def test_dag(
+        self, conf: dict[str, Any], dag_id: str = "enrich_parquet", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `airflow dags test`, with these variables besides the rest of the environment."""
+        changed = replace(self, env=self.env | environment)
+        return changed.airflow("dags", "test", dag_id, "--conf", json.dumps(conf))
 
     def files(self) -> Iterator[Path]:
         """Name every file that Airflow has written."""
@@ -120,11 +124,13 @@ def test_every_dag_file_loads(bench: Bench) -> None:
         "import json\n"
         "from airflow.dag_processing.dagbag import DagBag\n"
         f"bag = DagBag({str(PROJECT / 'dags')!r})\n"
-        "print(json.dumps([sorted(bag.dags), bag.import_errors]))\n"
+        "params = sorted(bag.dags['enrich_parquet'].params)\n"
+        "print(json.dumps([sorted(bag.dags), bag.import_errors, params]))\n"
     )
     run = subprocess.run([sys.executable, "-c", code], env=bench.env, text=True, capture_output=True, check=True)
-    names, errors = json.loads(run.stdout.splitlines()[-1])
+    names, errors, params = json.loads(run.stdout.splitlines()[-1])
     assert errors == {}
+    assert set(params) <= overriding.NAMES - overriding.AUTHORS_ONLY
     assert {"ticket_triage", "enrich_parquet", "load_warehouse"} <= set(names)
 
 
@@ -171,6 +177,30 @@ def test_a_mistake_in_the_form_buys_nothing_and_says_what_to_do(bench: Bench, re
     bought = bench.stack.books()["bought"]
     failed = bench.test_dag(CONF | {"prompt": "About {{ produkt }}"})
     assert "the template names 'produkt', but the source has no such column" in failed.stdout
+    assert bench.stack.books()["bought"] == bought
+
+
+def test_a_run_changes_nothing_that_an_authors_dag_does_not_declare(bench: Bench, reviews: pa.Table) -> None:
+    before = list(bench.stack.lake.keys(""))
+    bought = bench.stack.books()["bought"]
+    changes = {
+        "prompt": "OVERRIDDEN",
+        "target": "s3://lake/elsewhere/",
+        "max_cost_usd": None,
+        "approve_above_usd": None,
+    }
+    failed = bench.test_dag(changes | {"partition": CONF["partition"]}, "ticket_triage")
+    refusal = "approve_above_usd, max_cost_usd, prompt, target: the DAG does not let a run change it"
+    assert refusal in failed.stdout + failed.stderr
+    assert list(bench.stack.lake.keys("")) == before
+    assert bench.stack.books()["bought"] == bought
+
+
+def test_no_form_reaches_beyond_the_roots_of_the_deployment(bench: Bench, reviews: pa.Table) -> None:
+    bought = bench.stack.books()["bought"]
+    roots = "s3://lake/shop/stars/,s3://lake/_nightbatch/"
+    failed = bench.test_dag(CONF | {"prompt": "Again: {{ text }}"}, NIGHTBATCH_ROOTS=roots)
+    assert "source: s3://lake/shop/reviews/ lies below none of the places" in failed.stdout + failed.stderr
     assert bench.stack.books()["bought"] == bought
 
 

@@ -14,6 +14,9 @@ from tests.warehouse.nights import KEYS, NAME, SEAL, STATE, Night, table_in
 
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import RunFailed, SettingsError, TargetError
+from nightbatch.core.facts import RunRef
+from nightbatch.core.ids import Snapshot
+from nightbatch.hooks import iceberg
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,21 @@ def test_a_night_published_again_replaces_its_files_in_one_snapshot_and_touches_
     assert first < night.files()
     assert not (both - first) & night.files()
     assert len(night.table.history()) == 3
+
+
+def test_a_table_outside_the_roots_is_refused_before_anything_is_bought(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.publish("dt=2026-11-20", ["a"])
+    names = {"table": NAME, "iceberg_conn_id": "ice", "aws_conn_id": "aws_ice"}
+    ref = RunRef(STATE, f"iceberg:{NAME}", "dt=2026-11-21", Snapshot("0" * 16), "dag/2", 1, 1, **names)
+    monkeypatch.setenv("NIGHTBATCH_ROOTS", "s3://lake/ice/")
+    iceberg.check_place(ref)
+    night.written = None
+    night.publish("dt=2026-11-21", ["b"])
+    monkeypatch.setenv("NIGHTBATCH_ROOTS", "s3://lake/icebox/")
+    with pytest.raises(SettingsError, match="NIGHTBATCH_ROOTS"):
+        iceberg.check_place(ref)
 
 
 def test_each_snapshot_is_a_whole_state(night: Night) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import msgspec
 from nightbatch.core.enrichment import Enrichment, Prompt
 from nightbatch.core.errors import SettingsError
 from nightbatch.hooks import console
+from nightbatch.hooks.connections import policy
 
 TEXTS = ("source", "target", "partition", "system", "prompt", "model", "canary", "state", "table", "iceberg_conn_id")
 NAMES = ("key", "keep", "allow_params", "media_roots", "approvers")
@@ -52,7 +53,9 @@ def run(given: Namespace) -> int:
     from nightbatch.steps.state import with_state
 
     job = enrichment(given)
+    job = replace(job, max_cost_usd=policy().cap(job.max_cost_usd))
     job.check()
+    job = policy().narrowed(job)
     below = None
     if _has_state(job):
         job = with_state(job, lambda url: console.store(url, given))

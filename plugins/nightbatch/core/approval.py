@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nightbatch.core.errors import SettingsError
 from nightbatch.core.estimate import Estimate, usd
 from nightbatch.core.facts import RunRef
 from nightbatch.core.safe_words import printable
@@ -45,6 +47,16 @@ def question(ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, .
         subject=f"Buy {estimate.requests:,} requests for up to {price}?",
         body="\n\n".join([table, *map(plain, notes), f"{again} {ends}"]),
     )
+
+
+def others(approvers: Sequence[str], starter: str | None) -> list[str]:
+    """Return the approvers but for the person who started the run. Raises SettingsError where nobody is left."""
+    remaining = [user for user in approvers if user != starter]
+    if approvers and not remaining:
+        raise SettingsError(
+            "approvers: the only one started this run, and nobody approves their own run. Name another."
+        )
+    return remaining
 
 
 def plain(text: str) -> str:

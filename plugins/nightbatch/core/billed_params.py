@@ -16,7 +16,7 @@ KNOWN = frozenset({
 })  # fmt: skip
 """Billed by tokens alone; `tools` where each is the author's own."""
 REFUSED_ELSEWHERE = frozenset({"messages", "model", "max_tokens", "system", "stream", "speed", "custom_id"})
-OWN_TOOL_TYPES = frozenset({None, "custom"})
+OWN_TOOL_TYPE = "custom"
 
 
 def check(params: Mapping[str, Any], allowed: Collection[str], *, capped: bool) -> None:
@@ -47,6 +47,6 @@ def billed(params: Mapping[str, Any]) -> set[str]:
         return names | {"tools"}
     for tool in tools or ():
         tool_type = tool.get("type") if isinstance(tool, Mapping) else "unknown"
-        if tool_type not in OWN_TOOL_TYPES:
+        if tool_type is not None and tool_type != OWN_TOOL_TYPE:
             names.add(str(tool_type))
     return names

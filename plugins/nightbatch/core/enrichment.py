@@ -75,7 +75,8 @@ class Enrichment:
     :param max_monthly_cost_usd: most that the target may cost in a calendar month (UTC).
     :param approve_above_usd: ask a human before buying what may cost more than this.
     :param approve_within_hours: without an answer by then, nothing is bought.
-    :param approvers: names of the Airflow users who may approve; empty: whoever may answer the task.
+    :param approvers: ids of the Airflow users who may approve (SimpleAuthManager: their names; FAB: their numbers), but
+        nobody a run of their own; empty: whoever may answer the task.
     :param min_answered: share of rows, 0 to 1, below which the run fails and publishes nothing.
     :param allow_empty: publish a partition without rows although the one before it has some.
     :param checks: what is checked before publishing; see `nightbatch.core.checks.Checks.read`.

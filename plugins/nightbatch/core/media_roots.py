@@ -41,14 +41,48 @@ class MediaRoots:
         """
         if urls is None:
             return cls((Location(parse(source, "source", root=True).bucket, ""),))
+        return cls.of(urls, "media_roots")
+
+    @classmethod
+    def of(cls, urls: Sequence[str], name: str) -> MediaRoots:
+        """Read a list of URLs. `name`: the parameter, for the error."""
         if isinstance(urls, str):
-            raise SettingsError("media_roots: must be a list of URLs such as s3://bucket/folder/.")
+            raise SettingsError(f"{name}: must be a list of URLs such as s3://bucket/folder/.")
         pages = tuple(url for url in urls if isinstance(url, str) and url.startswith(HTTPS))
         for page in pages:
             if _page(page) is None or not page.endswith("/"):
-                raise SettingsError(f"media_roots: {page!r} must be a prefix such as https://example.com/scans/.")
-        folders = tuple(parse(url, "media_roots", root=True) for url in urls if url not in pages)
+                raise SettingsError(f"{name}: {page!r} must be a prefix such as https://example.com/scans/.")
+        folders = tuple(parse(url, name, root=True) for url in urls if url not in pages)
         return cls(folders, pages)
+
+    @property
+    def urls(self) -> list[str]:
+        """The same as a parameter."""
+        return [*(folder.url for folder in self.folders), *(self.pages or ())]
+
+    def contains(self, other: MediaRoots) -> bool:
+        """Tell whether whatever lies below the other's roots lies below these too."""
+        if not all(any(root.contains(folder) for root in self.folders) for folder in other.folders):
+            return False
+        if self.pages is None:
+            return True
+        return other.pages is not None and all(any(_covers(root, page) for root in self.pages) for page in other.pages)
+
+    def within(self, outer: MediaRoots) -> MediaRoots:
+        """Return what lies both below these roots and below those of `outer`."""
+        shared = (folder for own in self.folders for folder in outer.folders_below(own))
+        folders = tuple(dict.fromkeys(shared))
+        if self.pages is None or outer.pages is None:
+            return MediaRoots(folders, outer.pages if self.pages is None else self.pages)
+        below_outer = [page for page in self.pages if any(_covers(root, page) for root in outer.pages)]
+        below_own = [page for page in outer.pages if any(_covers(root, page) for root in self.pages)]
+        return MediaRoots(folders, tuple(dict.fromkeys([*below_outer, *below_own])))
+
+    def folders_below(self, folder: Location) -> list[Location]:
+        """Return a folder where it lies below one of these roots, else those of these roots that lie below it."""
+        if any(root.contains(folder) for root in self.folders):
+            return [folder]
+        return [root for root in self.folders if folder.contains(root)]
 
     def find(self, address: str) -> Place | str:
         """Return where the object of an `s3://` address is, or what is wrong with the address."""
@@ -69,9 +103,13 @@ class MediaRoots:
         page = _page(address)
         if page is None:
             return MALFORMED
-        roots = (urlsplit(root) for root in self.pages)
-        allowed = any(page.netloc.lower() == root.netloc.lower() and page.path.startswith(root.path) for root in roots)
-        return None if allowed else OUTSIDE
+        return None if any(_covers(root, address) for root in self.pages) else OUTSIDE
+
+
+def _covers(root: str, address: str) -> bool:
+    """Tell whether an `https://` address begins with a prefix of the same host. Both must be such as `_page` reads."""
+    outer, inner = urlsplit(root), urlsplit(address)
+    return outer.netloc.lower() == inner.netloc.lower() and inner.path.startswith(outer.path)
 
 
 def _page(url: str) -> SplitResult | None:

@@ -7,37 +7,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import SettingsError
-from nightbatch.core.locations import SCHEME, Location, parse
+from nightbatch.core.locations import Location, parse
+from nightbatch.core.media_roots import MediaRoots
 
 ROOTS, CONNECTIONS, MAX_COST = "NIGHTBATCH_ROOTS", "NIGHTBATCH_CONNECTIONS", "NIGHTBATCH_MAX_COST_USD"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The limits of a deployment; None: there is none of that kind."""
+    """The limits of a deployment; None: there is none of that kind.
 
-    roots: tuple[Location, ...] | None = None
+    `roots`: folders below which a run reads and writes, and https:// prefixes below which images and documents may lie.
+    """
+
+    roots: MediaRoots | None = None
     connections: frozenset[str] | None = None
     max_cost_usd: float | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Policy:
         """Read the three variables; empty ones do not count. Raises SettingsError for what cannot be read."""
-        roots = _listed(environment.get(ROOTS))
-        connections = _listed(environment.get(CONNECTIONS))
+        roots = _listed(environment, ROOTS)
+        connections = _listed(environment, CONNECTIONS)
         return cls(
-            roots=tuple(parse(url, ROOTS, root=True) for url in roots) if roots else None,
-            connections=frozenset(connections) if connections else None,
+            roots=None if roots is None else MediaRoots.of(roots, ROOTS),
+            connections=None if connections is None else frozenset(connections),
             max_cost_usd=_amount(environment.get(MAX_COST)),
         )
 
     def check_place(self, location: Location, name: str) -> None:
         """Raise SettingsError for a place that lies below none of the roots. `name`: the parameter."""
-        if self.roots is None or any(root.contains(location) for root in self.roots):
+        if self.roots is None or any(root.contains(location) for root in self.roots.folders):
             return
         raise SettingsError(f"{name}: {location} lies below none of the places that {ROOTS} allows here.")
 
@@ -54,10 +58,17 @@ class Policy:
         for name, url in places.items():
             self.check_place(parse(url, name), name)
         for url in settings.media_roots or ():
-            if url.startswith(SCHEME):
-                self.check_place(parse(url, "media_roots", root=True), "media_roots")
+            if self.roots is not None and not self.roots.contains(MediaRoots.of([url], "media_roots")):
+                raise SettingsError(f"media_roots: {url} lies below none of the places that {ROOTS} allows here.")
         for name in ("anthropic_conn_id", "aws_conn_id", *(["iceberg_conn_id"] if settings.table else [])):
             self.check_connection(getattr(settings, name), name)
+
+    def narrowed(self, settings: Enrichment) -> Enrichment:
+        """Return settings whose images and documents lie below the roots, also where they name no media_roots."""
+        if self.roots is None:
+            return settings
+        media = MediaRoots.read(settings.media_roots, settings.source)
+        return replace(settings, media_roots=media.within(self.roots).urls)
 
     def cap(self, max_cost_usd: float | None) -> float | None:
         """Return the lower of a run's own cap and the deployment's."""
@@ -65,8 +76,15 @@ class Policy:
         return min(caps, default=None)
 
 
-def _listed(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
+def _listed(environment: Mapping[str, str], name: str) -> list[str] | None:
+    """Read a list; None where the variable is empty. Commas with nothing between them are not an empty variable."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise SettingsError(f"{name}: holds commas alone; list what is allowed, or leave the variable empty.")
+    return parts
 
 
 def _amount(text: str | None) -> float | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nightbatch.core.errors import SettingsError
 from nightbatch.core.locations import parse
-from nightbatch.hooks.connections import extra_args
+from nightbatch.hooks.connections import extra_args, policy
 
 if TYPE_CHECKING:
     from nightbatch.io.anthropic_api import AnthropicBatches
@@ -34,6 +34,7 @@ def store(url: str, given: Namespace) -> S3Store:
         from nightbatch.hooks import ports
 
         return ports.store(url, given.aws_conn)
+    policy().check_place(parse(url, "URL", root=True), "URL")
     import boto3
 
     from nightbatch.io.anthropic_client import quiet

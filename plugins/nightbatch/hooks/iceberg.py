@@ -6,16 +6,31 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightbatch.core.facts import RunRef
-from nightbatch.core.ports import Table
+from nightbatch.core.locations import parse
 from nightbatch.hooks import ports
-from nightbatch.hooks.connections import require
+from nightbatch.hooks.connections import policy, require
+
+if TYPE_CHECKING:
+    from nightbatch.io.iceberg import IcebergTable
 
 
-def table(ref: RunRef) -> Table:
-    """Open a run's table; its files and metadata go through the run's `aws` connection."""
+def check_place(ref: RunRef) -> None:
+    """Refuse a table outside the deployment's roots before anything is bought.
+
+    Where a table that is still to be created will be, only its catalog may know; its files are checked when written.
+    """
+    if not ref.table or policy().roots is None:
+        return
+    location = table(ref).place()
+    if location is not None:
+        policy().check_place(parse(location, "table"), "table")
+
+
+def table(ref: RunRef) -> IcebergTable:
+    """Open a run's table; its files and metadata go through the run's `aws` connection, each below NIGHTBATCH_ROOTS."""
     from pyiceberg.catalog import load_catalog
 
     from nightbatch.io import iceberg_files

@@ -23,10 +23,11 @@ BLANK: dict[str, Any] = {"source": "", "target": "", "prompt": "", "model": ""}
 def resolve(enrichment: Enrichment | None, context: Mapping[str, Any]) -> Enrichment:
     """Let a run's parameters override the attributes of their names, and find the partition."""
     params = {name: value for name, value in dict(context.get("params") or {}).items() if name != "partition" or value}
+    declared = _declared(context)
     if enrichment is None:
-        settings = overriding.of_form(params, Enrichment(**BLANK))
+        settings = overriding.of_form(Enrichment(**BLANK), params, declared)
     else:
-        settings = overriding.of_author(enrichment, params, _declared(context))
+        settings = overriding.of_author(enrichment, params, declared)
     cap = policy().cap(settings.max_cost_usd)
     return replace(settings, partition=partition(settings.partition, context), max_cost_usd=cap)
 
@@ -42,6 +43,12 @@ def partition(template: str, context: Mapping[str, Any]) -> str:
     key = getattr(context.get("dag_run"), "partition_key", None) or context.get("partition_key")
     yesterday = (now() - timedelta(days=1)).date().isoformat()
     return partition_path(template.replace("{partition_key}", key or yesterday))
+
+
+def received(reference: str | Mapping[str, Any]) -> RunRef:
+    """Read what `prepare` passed on, under the cap that the deployment has now."""
+    ref = RunRef.from_xcom(reference)
+    return replace(ref, max_cost_usd=policy().cap(ref.max_cost_usd))
 
 
 def run_ref(settings: Enrichment, run: Run, context: Mapping[str, Any]) -> RunRef:

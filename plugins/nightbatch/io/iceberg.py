@@ -43,6 +43,13 @@ class IcebergTable:
     ) -> None:
         self.catalog, self.name, self.opener, self.location = catalog, name, opener, location
 
+    def place(self) -> str | None:
+        """Return the URL of the table's folder; None: the table is not there, and nothing says where it will be."""
+        with self._refusing():
+            if self.catalog.table_exists(self.name):
+                return self.catalog.load_table(self.name).location()
+        return self.location
+
     def open(self, schema: pa.Schema, partition: str) -> Store:
         by = columns(partition)
         with self._refusing():

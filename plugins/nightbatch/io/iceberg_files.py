@@ -16,14 +16,14 @@ _openers: dict[str, Callable[[str], Store]] = {}
 
 
 def properties(opener: Callable[[str], Store]) -> dict[str, str]:
-    """Return the catalog properties that make PyIceberg use stores; `opener` opens one below a bucket's URL."""
+    """Return the catalog properties that make PyIceberg use stores; `opener` opens one below a folder's URL."""
     name = uuid4().hex
     _openers[name] = opener
     return {"py-io-impl": f"{__name__}.StoreIO", OPENER: name}
 
 
 class StoreIO(FileIO):
-    """Reads and creates objects through stores, one a bucket."""
+    """Reads and creates objects through stores, one a folder: each folder is checked by what opens it."""
 
     def __init__(self, properties: dict[str, str] | None = None) -> None:
         super().__init__(properties or {})
@@ -41,10 +41,10 @@ class StoreIO(FileIO):
 
     def _place(self, location: str) -> tuple[Store, str]:
         _, _, path = location.partition("://")
-        bucket, _, key = path.partition("/")
-        if bucket not in self._stores:
-            self._stores[bucket] = _openers[str(self.properties[OPENER])](f"s3://{bucket}/")
-        return self._stores[bucket], key
+        folder, _, name = path.rpartition("/")
+        if folder not in self._stores:
+            self._stores[folder] = _openers[str(self.properties[OPENER])](f"s3://{folder}/")
+        return self._stores[folder], name
 
 
 class _Placed:

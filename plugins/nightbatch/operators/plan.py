@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from nightbatch.core.facts import RunRef
 from nightbatch.hooks import ports
 from nightbatch.hooks.mapped import mapped
+from nightbatch.hooks.settings import received
 from nightbatch.hooks.waiting import lanes
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class PlanOperator(BaseOperator):
         from nightbatch.steps.plan import plan
 
         with ports.final_errors():
-            ref = RunRef.from_xcom(self.run)
+            ref = received(self.run)
             made = plan(
                 ref, self.attempt, ports.ledger(ref.state, ref.aws_conn_id), ports.now, ports.counts(ref), lanes()
             )

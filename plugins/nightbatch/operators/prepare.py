@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class PrepareOperator(BaseOperator):
     """Stage the rows and requests of a partition, and return a reference to the run.
 
-    :param enrichment: what to do; a run's parameters override its attributes. None: all comes from the parameters.
+    :param enrichment: what to do; a run changes what its DAG declares as Param. None: the parameters say it all.
     """
 
     ui_color = "#e8f0fe"
@@ -31,6 +31,7 @@ class PrepareOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from nightbatch.core.media_roots import MediaRoots
+        from nightbatch.hooks import iceberg
         from nightbatch.steps.fetch import fetcher
         from nightbatch.steps.prepare import check_target, prepare
         from nightbatch.steps.state import with_state
@@ -39,6 +40,7 @@ class PrepareOperator(BaseOperator):
             settings = resolve(self.enrichment, context)
             settings.check()
             policy().check(settings)
+            settings = policy().narrowed(settings)
             open_store = partial(ports.store, aws_conn_id=settings.aws_conn_id)
             settings = with_state(settings, open_store)
             check_target(settings, open_store)
@@ -46,4 +48,6 @@ class PrepareOperator(BaseOperator):
             fetch = fetcher(open_store, MediaRoots.read(settings.media_roots, settings.source))
             run = prepare(settings, source, open_store(settings.state_url), fetch)
             self.log.info("Snapshot %s: %d rows, %d distinct requests.", run.snapshot, run.rows, run.requests)
-            return run_ref(settings, run, context).to_dict()
+            ref = run_ref(settings, run, context)
+            iceberg.check_place(ref)
+            return ref.to_dict()

@@ -151,9 +151,13 @@ def _settings(enrichment: Enrichment, made: Frame) -> Mapping[str, Any]:
         "schema": enrichment.schema,
         "limit": enrichment.limit,
         "max_batch_bytes": enrichment.max_batch_bytes,
-        **({"staged": sorted(MEDIA_REQUESTS.names)} if Template(enrichment.user_template).has_media else {}),
-        **({"media_roots": list(enrichment.media_roots)} if enrichment.media_roots is not None else {}),
+        **(_media_settings(enrichment) if Template(enrichment.user_template).has_media else {}),
     }
+
+
+def _media_settings(enrichment: Enrichment) -> Mapping[str, Any]:
+    roots = {} if enrichment.media_roots is None else {"media_roots": list(enrichment.media_roots)}
+    return {"staged": sorted(MEDIA_REQUESTS.names), **roots}
 
 
 def _stage(
