@@ -24,6 +24,8 @@ from nightbatch.core.local_schema import local
 from nightbatch.core.schema import api_schema, definitions_of
 
 _decoder = msgspec.json.Decoder()
+MAX_REASON = 300
+"""Characters of a validator's words that are repeated: they quote the schema, which may be long."""
 _UNFIT = (pa.ArrowException, OverflowError, ValueError, TypeError)
 
 
@@ -46,7 +48,8 @@ class AnswerType:
     def check(self) -> None:
         """Raise AnswerTypeError for a schema that the API would refuse, or that no answer could be checked against."""
         if self.schema is not None:
-            _ = self.api_schema, self.arrow, self._validator
+            _ = self._validator  # first: what is no valid schema has no parts of which the others could speak
+            _ = self.api_schema, self.arrow
 
     @property
     def fields(self) -> list[pa.Field]:
@@ -153,7 +156,7 @@ class AnswerType:
         try:
             return jsonschema_rs.Draft202012Validator(self._local, validate_formats=True, retriever=_fetch_nothing)
         except (ValueError, jsonschema_rs.ValidationError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0][:MAX_REASON]
             raise AnswerTypeError(f"answer_schema: not a valid JSON schema: {reason}. Fix it.") from None
 
 

@@ -6,13 +6,15 @@ schema: so each reference must lead to the schema's own definitions, and the dia
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from nightbatch.core.errors import AnswerTypeError
 
 MAX_DEPTH = 64
+"""Levels of subschemas, with references followed."""
 MAX_PARTS = 10_000
 """Subschemas, each counted as often as references lead to it."""
 _DATA = frozenset({"enum", "const", "default", "examples", "example", "required", "dependentRequired"})
@@ -22,6 +24,15 @@ _NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "
 _DIALECT = frozenset({"$schema", "$id", "id", "$vocabulary", "$comment"})
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _PLACES = ("$defs", "definitions")
+_POINTER_MARKS = frozenset("/~%")
+"""In a reference these lead below a definition, or stand for other characters."""
+
+
+class _Extent(NamedTuple):
+    """How many subschemas a schema stands for, and how many levels deep they nest."""
+
+    parts: int
+    depth: int
 
 
 def local(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,13 +41,18 @@ def local(schema: Mapping[str, Any]) -> dict[str, Any]:
     Raises AnswerTypeError for a reference that leads outside, and for a schema that is too deep or too large.
     """
     copied: dict[str, Any] = _copy(schema, schema, "answer_schema", 0)
-    _size(copied, copied, {}, ())
+    measures = _Measures(copied)
+    measures.measure(copied)
+    for place in _PLACES:
+        definitions = copied.get(place)
+        if isinstance(definitions, Mapping):
+            for definition in definitions.values():
+                measures.measure(definition)
     return copied
 
 
 def _copy(part: Any, root: Mapping[str, Any], path: str, depth: int) -> Any:
-    if depth > MAX_DEPTH:
-        raise AnswerTypeError(f"answer_schema: is nested more than {MAX_DEPTH} levels deep; make it flatter.")
+    _check_depth(depth)
     copy_below = partial(_copy, root=root, depth=depth + 1)
     if isinstance(part, (list, tuple)):
         return [copy_below(item, path=f"{path}[{number}]") for number, item in enumerate(part)]
@@ -55,38 +71,65 @@ def _copy(part: Any, root: Mapping[str, Any], path: str, depth: int) -> Any:
     return copied
 
 
+def _check_depth(depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise AnswerTypeError(f"answer_schema: is nested more than {MAX_DEPTH} levels deep; make it flatter.")
+
+
 def _check_reference(reference: Any, root: Mapping[str, Any], path: str) -> None:
     """Refuse a reference that does not name a definition of the schema itself."""
     text = reference if isinstance(reference, str) else ""
     for place in _PLACES:
-        prefix = f"#/{place}/"
-        if text.startswith(prefix) and text.removeprefix(prefix) in (root.get(place) or {}):
+        definitions = root.get(place)
+        name = text.removeprefix(f"#/{place}/")
+        is_name = name != text and not _POINTER_MARKS & set(name)
+        if is_name and isinstance(definitions, Mapping) and name in definitions:
             return
     shown = f" {text[:100]!r}" if text.startswith("#") else ""
     raise AnswerTypeError(f"{path}:{shown} must name a definition of this schema, such as #/$defs/Address.")
 
 
-def _size(part: Any, root: Mapping[str, Any], known: dict[str, int], above: tuple[str, ...]) -> int:
-    """Count the subschemas that a part stands for once its references are followed."""
-    if isinstance(part, list):
-        return sum(_size(item, root, known, above) for item in part)
-    if not isinstance(part, Mapping):
-        return 0
-    total = 1 + sum(_size(value, root, known, above) for key, value in part.items() if key not in {*_DATA, *_PLACES})
-    reference = part.get("$ref")
-    if isinstance(reference, str):
-        total += _referred(reference, root, known, above)
-    if total > MAX_PARTS:
-        raise AnswerTypeError(f"answer_schema: stands for more than {MAX_PARTS:,} parts once references are followed.")
-    return total
+@dataclass(frozen=True)
+class _Measures:
+    """Counts what schemas stand for once references are followed, each definition once."""
+
+    root: Mapping[str, Any]
+    extents: dict[str, _Extent] = field(default_factory=dict)
+
+    def measure(self, part: Any, above: tuple[str, ...] = (), level: int = 0) -> _Extent:
+        """Measure a copied schema. `above`: the references that lead to it, which are at this level."""
+        if not isinstance(part, Mapping):
+            return _Extent(0, 0)
+        _check_depth(level)
+        extents = [self.measure(item, above, level + 1) for item in _subschemas(part)]
+        if "$ref" in part:
+            extents.append(self._follow(part["$ref"], above, level + 1))
+        parts = 1 + sum(extent.parts for extent in extents)
+        depth = 1 + max((extent.depth for extent in extents), default=0)
+        _check_depth(depth)
+        if parts > MAX_PARTS:
+            raise AnswerTypeError(
+                f"answer_schema: stands for more than {MAX_PARTS:,} parts once references are followed."
+            )
+        return _Extent(parts, depth)
+
+    def _follow(self, reference: str, above: tuple[str, ...], level: int) -> _Extent:
+        if reference in above:
+            raise AnswerTypeError(f"answer_schema: {reference} contains itself; the API takes no recursive schemas.")
+        if reference not in self.extents:
+            _, place, name = reference.split("/")
+            self.extents[reference] = self.measure(self.root[place][name], (*above, reference), level)
+        return self.extents[reference]
 
 
-def _referred(reference: str, root: Mapping[str, Any], known: dict[str, int], above: tuple[str, ...]) -> int:
-    if reference in above:
-        raise AnswerTypeError(f"answer_schema: {reference} contains itself; the API takes no recursive schemas.")
-    if len(above) > MAX_DEPTH:
-        raise AnswerTypeError(f"answer_schema: references lead more than {MAX_DEPTH} levels deep; make it flatter.")
-    if reference not in known:
-        _, place, name = reference.split("/", 2)
-        known[reference] = _size(root[place][name], root, known, (*above, reference))
-    return known[reference]
+def _subschemas(part: Mapping[str, Any]) -> Iterator[Any]:
+    """Name the schemas directly below a schema: those of properties by name, of all other keywords but data."""
+    for keyword, value in part.items():
+        if keyword in _DATA or keyword in _PLACES:
+            continue
+        if keyword in _NAMED and isinstance(value, Mapping):
+            yield from value.values()
+        elif isinstance(value, list):
+            yield from value
+        else:
+            yield value
