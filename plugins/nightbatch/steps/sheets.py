@@ -14,9 +14,8 @@ from nightbatch.core.ports import Creates, Reads, Upload
 
 BATCH_BYTES, SAMPLED = 16 * 1024 * 1024, 32
 GROUP_BYTES, GROUP_ROWS = 16 * 1024 * 1024, 131_072
-SAMPLE_ROWS = 64
-SMALL_DICTIONARY = 4 * 1024
-"""Bytes of a column below which no value is worth a look."""
+STEP_ROWS = 128
+"""Rows of others that are decoded before their size is looked at: fewer cost time, more cost memory."""
 KEPT_BYTES = 16 * 1024 * 1024
 
 
@@ -140,31 +139,33 @@ def rows_within(opened: pq.ParquetFile, columns: Sequence[str] | None, most: int
     return max(1, min(most, most_bytes * rows // max(1, size))) if rows else most
 
 
-def rows_measured(opened: pq.ParquetFile, columns: Sequence[str], most: int, most_bytes: int) -> int:
-    """Return how many rows to read at a time, as `rows_within`, of a file that others have written.
+def in_steps(opened: pq.ParquetFile, columns: Sequence[str], most: int, most_bytes: int) -> Iterator[pa.RecordBatch]:
+    """Read some columns of a file that others have written: at most `most` rows and about `most_bytes` at a time.
 
-    A dictionary keeps a file small whatever its rows take in memory, so where there is a large one, some rows are read.
+    Neither a file's size nor its first rows say what the next rows take in memory: a dictionary, or compression, keeps
+    rows of any size small. So no more than STEP_ROWS rows are decoded before their size is looked at.
     """
     rows = rows_within(opened, columns, most, most_bytes)
-    for number in range(min(opened.num_row_groups, SAMPLED)):
-        if _may_expand(opened.metadata.row_group(number), columns):
-            batches = opened.iter_batches(SAMPLE_ROWS, row_groups=[number], columns=columns, use_threads=False)
-            sample = next(batches, None)
-            if sample is not None and sample.num_rows:
-                rows = min(rows, max(1, most_bytes * sample.num_rows // max(1, sample.nbytes)))
-    return rows
+    step = rows if _all_fixed(opened, columns) else min(rows, STEP_ROWS)
+    held = list[pa.RecordBatch]()
+    size = count = 0
+    for batch in opened.iter_batches(batch_size=step, columns=columns, use_threads=False):
+        added = batch.nbytes
+        if held and (size + added > most_bytes or count + step > rows):
+            yield pa.concat_batches(held)
+            held.clear()
+            size = count = 0
+        held.append(batch)
+        size += added
+        count += step
+    if held:
+        yield pa.concat_batches(held)
 
 
-def _may_expand(group: Any, columns: Sequence[str]) -> bool:
-    """Tell whether rows of a group may take far more memory than its pages: texts in a dictionary of some size."""
-    chunks = (group.column(place) for place in range(group.num_columns))
-    return any(
-        chunk.physical_type == "BYTE_ARRAY"
-        and chunk.has_dictionary_page
-        and chunk.total_uncompressed_size > SMALL_DICTIONARY
-        for chunk in chunks
-        if chunk.path_in_schema.split(".")[0] in columns
-    )
+def _all_fixed(opened: pq.ParquetFile, columns: Sequence[str]) -> bool:
+    """Tell whether every value of these columns takes the same few bytes, so that no row can be large."""
+    kinds = [opened.schema_arrow.field(name).type for name in columns]
+    return all(pa.types.is_primitive(kind) for kind in kinds)
 
 
 def table(store: Reads, key: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -173,11 +174,15 @@ def table(store: Reads, key: str, columns: Sequence[str] | None = None) -> pa.Ta
 
 
 def batches(store: Reads, key: str, columns: Sequence[str] | None, size: int) -> Iterator[pa.RecordBatch]:
-    """Read some columns of a file, at most `size` rows at a time; a file without rows gives one batch without rows."""
+    """Read some columns of a file of ours, at most `size` rows at a time; one without rows gives one empty batch.
+
+    Row groups are read one by one: each was bounded by what its rows take in memory, which the file's size is not.
+    """
     opened = file(store, key)
     if opened.metadata.num_rows:
         rows = rows_within(opened, columns, size)
-        yield from opened.iter_batches(batch_size=rows, columns=columns, use_threads=False)
+        for number in range(opened.num_row_groups):
+            yield from opened.iter_batches(rows, row_groups=[number], columns=columns, use_threads=False)
     else:
         yield pa.RecordBatch.from_pylist([], schema=opened.read(columns=columns).schema)
 

@@ -77,8 +77,7 @@ def read(source: Source, limit: int | None) -> Iterator[pa.RecordBatch]:
     for entry, opened in _opened(source.store, source.files):
         names = [name for name in source.schema.names if name in opened.schema_arrow.names]
         with _telling(entry.key):
-            rows = sheets.rows_measured(opened, names, BATCH_ROWS, BATCH_BYTES)
-            for batch in opened.iter_batches(batch_size=rows, columns=names, use_threads=False):
+            for batch in sheets.in_steps(opened, names, BATCH_ROWS, BATCH_BYTES):
                 if left is not None and left <= 0:
                     return
                 taken = batch if left is None else batch.slice(0, left)
