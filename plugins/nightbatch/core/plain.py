@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from nightbatch.core.answer import AnswerType
 from nightbatch.core.bulk import Parsed
+from nightbatch.core.charges import ABSURD, is_absurd
 from nightbatch.core.columns import Columns
 from nightbatch.core.landed import all_of
 from nightbatch.core.outcome import TABLE, Status
@@ -126,6 +127,7 @@ def _tokens(usage: pa.StructArray) -> np.ndarray:
     )
     hour, five = (_whole(part(usage, "cache_creation", f"ephemeral_{age}_input_tokens")) for age in ("1h", "5m"))
     five = np.where(five != 0, five, np.maximum(0, written - hour))
+    five = np.where(is_absurd(written[:, None]), ABSURD, five)
     return np.stack([new, five, hour, read, said], axis=1)
 
 

@@ -84,9 +84,11 @@ def _usage(usage: Spent | None) -> Usage:
     if usage is None:
         return Usage()
     split = usage.cache_creation
-    written = usage.cache_creation_input_tokens or 0
+    written = _count(usage.cache_creation_input_tokens)
     hour = (split and split.ephemeral_1h_input_tokens) or 0
     five = (split and split.ephemeral_5m_input_tokens) or max(0, written - hour)
+    if written == ABSURD:
+        five = ABSURD
     return Usage(
         input=_count(usage.input_tokens),
         cache_write_5m=_count(five),

@@ -25,6 +25,10 @@ BLOCK = 8 * 1024 * 1024
 """Bytes of results that are read at a time: each block costs some milliseconds of hand-over and of calls."""
 LONGEST_LINE = 32 * 1024 * 1024
 """Bytes: the longest answer of any model, 300,000 tokens, takes about two megabytes."""
+TOO_LONG = b" too long"
+"""Ends what is kept of a line that is too long: with it no line is JSON."""
+MOST_PASSED = 1024 * 1024 * 1024
+"""Bytes: a stream with more than this in lines that are too long is broken, and may have no end."""
 FEW = 1_000
 """Up to so many results may be given up for lost when their stream breaks each time; more are waited for."""
 KEPT = timedelta(days=29)
@@ -100,22 +104,43 @@ def _pause(reading: int, trouble: Exception) -> float:
 def blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Gather chunks into blocks of whole lines; a last line without an end is given out as it is.
 
-    Where the stream breaks, the whole lines before the break are given out first.
+    A line that is longer than LONGEST_LINE is passed over, with TOO_LONG in its place, which counts as garbled. Where
+    the stream breaks, the whole lines before the break are given out first.
     """
     held, size = list[bytes](), 0
     try:
-        for chunk in chunks:
+        for chunk in _without_long_lines(chunks):
             held.append(chunk)
             size += len(chunk)
             if size >= BLOCK and (end := chunk.rfind(b"\n") + 1):
                 held[-1] = chunk[:end]
                 yield b"".join(held)
                 held, size = [chunk[end:]], len(chunk) - end
-            if size > LONGEST_LINE + BLOCK:
-                raise ApiUnavailable(f"a line of the results has no end after {LONGEST_LINE:,} bytes.")
     except ApiUnavailable:
         whole = b"".join(held)
         yield whole[: whole.rfind(b"\n") + 1]
         raise
     if size:
         yield b"".join(held)
+
+
+def _without_long_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass over what a line has beyond LONGEST_LINE, and end the line with TOO_LONG, which makes it garbled."""
+    length = 0  # bytes of the line that is being read
+    passed = 0  # bytes that were passed over, in all lines
+    for chunk in chunks:
+        first_end = chunk.find(b"\n")
+        length += len(chunk) if first_end < 0 else first_end
+        if length <= LONGEST_LINE:
+            yield chunk
+        else:
+            start = len(chunk) if first_end < 0 else first_end
+            passed += start
+            if passed > MOST_PASSED:
+                raise ApiUnavailable(f"the results hold more than {MOST_PASSED:,} bytes in lines that are too long.")
+            if first_end >= 0:
+                yield TOO_LONG + chunk[start:]
+        if first_end >= 0:
+            length = len(chunk) - chunk.rfind(b"\n") - 1
+    if length > LONGEST_LINE:
+        yield TOO_LONG
