@@ -77,8 +77,12 @@ def test_a_template_that_cannot_be_read(night: Any) -> None:
 
 
 def test_a_template_that_fails_on_a_row(night: Any) -> None:
-    refused(night, errors.TemplateError, "at line 1 of the template, in row 1 of the partition", prompt="{{ body.a.b }}")
-    refused(night, errors.TemplateError, "at line 1 of the template, in row 1 of the partition", prompt="{{ body + 1 }}")
+    refused(
+        night, errors.TemplateError, "at line 1 of the template, in row 1 of the partition", prompt="{{ body.a.b }}"
+    )
+    refused(
+        night, errors.TemplateError, "at line 1 of the template, in row 1 of the partition", prompt="{{ body + 1 }}"
+    )
 
 
 def test_columns_whose_types_differ_between_files(night: Any) -> None:
