@@ -137,12 +137,7 @@ COUNTS = st.one_of(
 )
 SPLITS = st.fixed_dictionaries({}, optional={f"ephemeral_{age}_input_tokens": COUNTS for age in ("5m", "1h")})
 USAGES = st.fixed_dictionaries({}, optional={
-    **{
-        name: COUNTS
-        for name in (
-            "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
-        )
-    },
+    **dict.fromkeys(("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"), COUNTS),
     "cache_creation": st.one_of(st.none(), SPLITS),
 })  # fmt: skip
 
