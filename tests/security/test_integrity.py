@@ -136,10 +136,10 @@ COUNTS = st.one_of(
     st.integers(-5, 5), st.integers(10**9 - 3, 10**9 + 3), st.integers(-(2**63), 2**63 - 1), st.integers(2**63, 2**70)
 )
 SPLITS = st.fixed_dictionaries({}, optional={f"ephemeral_{age}_input_tokens": COUNTS for age in ("5m", "1h")})
-USAGES = st.fixed_dictionaries({}, optional={
-    **dict.fromkeys(("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"), COUNTS),
-    "cache_creation": st.one_of(st.none(), SPLITS),
-})  # fmt: skip
+CLASSES = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+USAGES = st.fixed_dictionaries(
+    {}, optional={**dict.fromkeys(CLASSES, COUNTS), "cache_creation": st.one_of(st.none(), SPLITS)}
+)
 
 
 @given(USAGES)
