@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nightbatch.core.errors import AnswerTypeError
+from nightbatch.core.schema import TYPES
 
 MAX_DEPTH = 64
 """Levels of subschemas, with references followed."""
@@ -62,6 +63,8 @@ def _copy(part: Any, root: Mapping[str, Any], path: str, depth: int) -> Any:
     for keyword, value in part.items():
         if keyword in _REFERENCES:
             _check_reference(value, root, f"{path}.{keyword}")
+        if keyword == "type":
+            _check_types(value, path)
         if keyword in _DATA:
             copied[keyword] = value
         elif keyword in _NAMED and isinstance(value, Mapping):
@@ -74,6 +77,13 @@ def _copy(part: Any, root: Mapping[str, Any], path: str, depth: int) -> Any:
 def _check_depth(depth: int) -> None:
     if depth > MAX_DEPTH:
         raise AnswerTypeError(f"answer_schema: is nested more than {MAX_DEPTH} levels deep; make it flatter.")
+
+
+def _check_types(named: Any, path: str) -> None:
+    """Refuse a type, or one of a list of types, that JSON schemas do not have."""
+    for kind in named if isinstance(named, list) else [named]:
+        if not isinstance(kind, str) or kind not in TYPES:
+            raise AnswerTypeError(f"{path}: type {str(kind)[:100]!r} is not one of {', '.join(sorted(TYPES))}.")
 
 
 def _check_reference(reference: Any, root: Mapping[str, Any], path: str) -> None:
