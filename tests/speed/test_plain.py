@@ -123,10 +123,19 @@ def test_plain_lines_are_read_in_columns() -> None:
     [
         b"{]",
         b"\n",
+        b"\n{} {}",
+        b" \n{} {}",
         b'{"custom_id": "x", "result": {"type": "succeeded", "message": "a text"}}',
         b'{"custom_id": "\xff"}',
     ],
-    ids=["garbled", "blank", "of another form", "not UTF-8"],
+    ids=[
+        "garbled",
+        "blank",
+        "blank before two of one line",
+        "spaces before two of one line",
+        "of another form",
+        "not UTF-8",
+    ],
 )
 def test_one_line_that_arrow_does_not_take_costs_no_other_line_anything(odd: bytes) -> None:
     block = line(0, "one") + b"\n" + odd + b"\n" + line(1, "two")
@@ -134,6 +143,17 @@ def test_one_line_that_arrow_does_not_take_costs_no_other_line_anything(odd: byt
     assert scanned.rows is None
     rows = landing(TEXT).take(pick(scanned, TEXT))
     assert rows.column("answer").to_pylist() == ["one", "two"]
+
+
+@pytest.mark.parametrize("uses", [{"later_requests": 1}, {"later": {"requests": 1}}])
+def test_uses_of_a_tool_that_is_not_known_are_counted_among_plain_lines(uses: dict[str, Any]) -> None:
+    usage = {"input_tokens": 1, "server_tool_use": {"web_search_requests": 0, **uses}}
+    message = {"content": [{"type": "text", "text": "two"}], "stop_reason": "end_turn", "usage": usage}
+    other = {"custom_id": IDS[1].hex(), "result": {"type": "succeeded", "message": message}}
+    landed = landing(TEXT)
+    landed.take(pick(scan(line(0, "one") + b"\n" + json.dumps(other).encode() + b"\n"), TEXT))
+    assert landed.bill.tools == {"other": 1}
+    assert landed.bill.costs() is None
 
 
 def test_the_careful_way_reads_what_arrow_reads() -> None:

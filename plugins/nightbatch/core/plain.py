@@ -5,10 +5,12 @@ What it makes of a line is what `judge` makes of it; lines that are not so plain
 
 from __future__ import annotations
 
+import re
 from functools import reduce
 from itertools import compress
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,8 +22,11 @@ from nightbatch.core.columns import Columns
 from nightbatch.core.landed import all_of
 from nightbatch.core.outcome import TABLE, Status
 from nightbatch.core.price import BATCH, SERVER_TOOLS
+from nightbatch.core.server_tools import tool_uses
 from nightbatch.core.wire import Scan, part
 
+_decoder = msgspec.json.Decoder()
+_TOOL_USES = re.compile(rb'"server_tool_use"\s*:\s*(\{[^{}]*\}|\{)')
 _ENDED = pa.array(
     [stop for (kind, stop), status in TABLE.items() if kind == "succeeded" and status is Status.ANSWERED], pa.string()
 )
@@ -52,7 +57,7 @@ class Plain(NamedTuple):
 def pick(scanned: Scan, answer: AnswerType) -> Pick:
     """Pick the plain messages out of a block, and parse their texts as far as this can be done beside other work."""
     rows = scanned.rows
-    if rows is None:
+    if rows is None or _has_other_tools(scanned.block, rows):
         return Pick(scanned.block, None, np.empty(0, bool), pa.array([], pa.string()), None)
     lines = _plain(rows)
     rows = rows if lines.all() else rows.filter(pa.array(lines))
@@ -95,6 +100,20 @@ def _plain(rows: pa.StructArray) -> np.ndarray:
 def _unused(message: pa.StructArray, tool: str) -> pa.Array:
     """Tell which messages were made without a tool that is billed by use; the others are judged one by one."""
     return pc.equal(pc.fill_null(part(message, "usage", "server_tool_use", tool), 0), 0)
+
+
+def _has_other_tools(block: bytes, rows: pa.StructArray) -> bool:
+    """Tell whether a block reports uses of a tool that has no column, which would be billed and not seen here."""
+    reported = part(rows, "result", "message", "usage", "server_tool_use")
+    count = len(reported) - reported.null_count
+    if not count:
+        return False
+    uses = _TOOL_USES.findall(block)
+    try:
+        others = sum(tool_uses(_decoder.decode(use))[2] for use in set(uses))
+    except msgspec.DecodeError:
+        return True
+    return others > 0 or len(uses) < count
 
 
 def _texts(rows: pa.StructArray) -> pa.Array:

@@ -50,10 +50,16 @@ class Scan:
 
 
 def scan(block: bytes) -> Scan:
-    """Read a block of whole lines. Holds no lock of Python's while it reads."""
+    """Read a block of whole lines. Holds no lock of Python's while it reads.
+
+    Each line must be one object, and none may be blank: Arrow reads two objects of a line as two rows, and passes over
+    blank lines, so that the number of rows alone would not show which line a row is.
+    """
     rows = read(pa.py_buffer(block), _PARSE)
-    ends = block.count(b"\n") + (not block.endswith(b"\n"))
-    return Scan(block, rows if rows is not None and len(rows) == ends else None)
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    objects = block.count(b"}\n{") + 1
+    is_plain = rows is not None and len(rows) == lines == objects
+    return Scan(block, rows if is_plain else None)
 
 
 def read(block: pa.Buffer, parse: json.ParseOptions) -> pa.StructArray | None:
