@@ -55,6 +55,12 @@ def send(stack: Stack, name: str) -> str:
         return client.messages.batches.create(requests=items).id
 
 
+def status(stack: Stack, batch: str) -> str:
+    """Read the status of a batch."""
+    with anthropic.Anthropic(base_url=stack.emulator_url, api_key=API_KEY) as client:
+        return client.messages.batches.retrieve(batch).processing_status
+
+
 def start_others(stack: Stack, ids: dict[str, str]) -> Run:
     """Start a run of the DAG that waits for anybody's batches."""
     deadline = datetime.now(UTC) + timedelta(seconds=DEADLINE_SECONDS)
@@ -116,6 +122,7 @@ def story(stack: Stack) -> Iterator[Story]:
     until(lambda: None not in holders(enriched))
     freeze_first(stack, enriched)
     until(lambda: others.states()["left"] == "skipped")
+    until(lambda: status(stack, ids["late"]) != "in_progress")
     for triggerer in (stack.triggerer, second):
         triggerer.kill()
     stack.triggerer.restart()
