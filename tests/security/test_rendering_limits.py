@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from nightbatch.core.errors import TemplateError
+from nightbatch.core.rendering import TEMPLATE_BYTES
 from nightbatch.core.template import Template
 from nightbatch.steps.rendering import Child, LimitedTemplate, limited
 
@@ -77,3 +78,14 @@ def test_after_a_failure_the_next_batch_is_rendered() -> None:
 def test_plain_templates_need_no_process() -> None:
     for text in ("{{ s }}", "{% if n %}{{ s|upper }}{% else %}{{ s|default('x') }}{% endif %}", "+ ~ set {{ s }}"):
         assert type(limited(Template(text))) is Template
+
+
+@pytest.mark.parametrize("braces", ["{{", "{%", "{{{%", "{", "{{ '", "{{ s ", "{#", "{{ s }"])
+def test_the_longest_template_of_unclosed_braces_is_judged_in_one_pass(braces: str) -> None:
+    text = braces * (TEMPLATE_BYTES // len(braces))
+    assert limited(Template(text)).text == text
+
+
+def test_unclosed_braces_hide_no_markup_after_them() -> None:
+    for before in ("{{ s ", "{% if ", "{{{", "{%{%"):
+        assert isinstance(limited(Template(before + "{% set t = s ~ s %}{{ t }}")), LimitedTemplate)

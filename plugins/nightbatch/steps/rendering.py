@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,7 +25,8 @@ from nightbatch.steps.render_child import CUT, ERROR, TEMPLATE, UNREADABLE, writ
 
 SECONDS = 120.0
 """Within which a batch of rows must be rendered: an ordinary one takes less than one second."""
-_MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_CLOSERS = {"{{": "}}", "{%": "%}"}
+_OPENER = re.compile("|".join(map(re.escape, _CLOSERS)))
 _GROWS = re.compile(
     r"[~*+]|\b(set|macro|call|filter|namespace|range|cycler|joiner|replace|join|format|indent|center|ljust|rjust|zfill"
     r"|expandtabs|tojson|pprint|list|batch|slice|map|wordwrap|urlencode|escape|e|dictsort|items|split|lines)\b"
@@ -36,8 +38,23 @@ def limited(template: Template) -> Template:
 
     Templates with images or documents are not: what those take is measured row by row.
     """
-    grows = any(_GROWS.search(markup) for markup in _MARKUP.findall(template.text))
+    grows = any(_GROWS.search(markup) for markup in _markups(template.text))
     return LimitedTemplate(template.text) if grows and not template.has_media else template
+
+
+def _markups(text: str) -> Iterator[str]:
+    """Cut out what stands in delimiters, in one pass: a delimiter that is not closed once is not looked for again."""
+    unclosed = set[str]()
+    start = 0
+    while opener := _OPENER.search(text, start):
+        closer = _CLOSERS[opener[0]]
+        end = -1 if closer in unclosed else text.find(closer, opener.end())
+        if end < 0:
+            unclosed.add(closer)
+            start = opener.start() + 1
+        else:
+            start = end + len(closer)
+            yield text[opener.start() : start]
 
 
 @dataclass(frozen=True)
