@@ -13,13 +13,14 @@ from nightbatch.core.ids import Snapshot
 
 
 def ask(limit: float | None, at_most: str | None, requests: int = 3) -> Question | None:
-    """Put the question for a purchase."""
+    """Put the question for a purchase that is expected to cost 2 USD less than it may."""
     ref = RunRef(
         state="s3://lake/_nightbatch/t/", target="s3://lake/t/", partition="dt=1", snapshot=Snapshot("s"),
         buyer="dag/1", rows=5, requests=4, approve_above_usd=limit,
     )  # fmt: skip
     most = None if at_most is None else Decimal(at_most)
-    return question(ref, Estimate(requests, 30, 20, most, most, "known"), asked=4, notes=("a note",))
+    expected = None if most is None else max(Decimal(0), most - 2)
+    return question(ref, Estimate(requests, 30, 20, expected, most, "known"), asked=4, notes=("a note",))
 
 
 @pytest.mark.parametrize(("limit", "at_most"), [(None, "1000"), (10, "10"), (10, "0.5"), (None, None)])
@@ -31,11 +32,13 @@ def test_nobody_is_asked_where_nothing_is_bought() -> None:
     assert ask(0, None, requests=0) is None
 
 
-def test_a_person_is_asked_above_the_limit() -> None:
+def test_a_person_is_asked_above_the_limit_and_sees_that_the_costs_are_estimates() -> None:
     asked = ask(10, "10.01")
     assert asked is not None
-    assert asked.subject == "Buy 3 requests for up to 10.0100 USD?"
-    assert "| at most | 10.0100 USD |" in asked.body
+    assert asked.subject == "Buy 3 requests for an estimated 8.0100 USD, at most 10.0100 USD?"
+    assert "| estimated cost | 8.0100 USD |" in asked.body
+    assert "| estimated cost, at most | 10.0100 USD |" in asked.body
+    assert "The costs are estimates made before the purchase" in asked.body
     assert "a note" in asked.body
     assert "Without an answer within 12 hours nothing is bought." in asked.body
 

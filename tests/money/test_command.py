@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.money.shop import SOURCE, TARGET, Shop, enrichment, texts
 from tests.s3 import serving
+from tests.stores.proxy import Gate, proxying
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
@@ -51,6 +52,14 @@ def lake(endpoint: str, message_batches_api: Emulator, monkeypatch: pytest.Monke
     pq.write_table(pa.table({"id": list(range(50)), "body": texts(50)}), out)
     client.put_object(Bucket="lake", Key="tickets/part-0.parquet", Body=out.getvalue())
     return client
+
+
+class NoMarkers(Gate):
+    """Lets no marker of a published folder be read."""
+
+    def permits(self, method: str, path: str) -> bool:
+        """Tell whether a call is for anything else."""
+        return not path.endswith("_SUCCESS")
 
 
 def keys(lake: S3Client) -> list[str]:
@@ -116,6 +125,43 @@ def test_a_cap_that_would_refuse_is_shown_and_told_by_the_exit_code(
 ) -> None:
     assert main(flags(max_cost_usd="0.001")) == 1
     assert "above max_cost_usd" in shown(capsys)["refused"]
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("data.parquet", b""), ("part-00000-abc.snappy.parquet", b""), ("_SUCCESS", b""), ("_SUCCESS", b'{"files": 1}')],
+)
+def test_a_target_with_files_of_another_program_is_refused_as_a_run_refuses_it(
+    lake: S3Client, name: str, body: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = f"{name}-{len(body)}"
+    lake.create_bucket(Bucket="shared")
+    lake.put_object(Bucket="shared", Key=f"{folder}/{name}", Body=body)
+    assert main(flags(target=f"s3://shared/{folder}/")) == 1
+    assert f"target: s3://shared/{folder}/{name}" in capsys.readouterr().err
+
+
+def test_a_target_that_nightbatch_has_published_is_estimated(
+    lake: S3Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = f"part-00000-{'0' * 12}.parquet"
+    lake.create_bucket(Bucket="shared")
+    lake.put_object(Bucket="shared", Key=f"triage/{part}", Body=b"")
+    lake.put_object(Bucket="shared", Key="triage/_SUCCESS", Body=json.dumps({"files": [part], "rows": 50}).encode())
+    assert main(flags(target="s3://shared/triage/")) == 0
+    assert "note" not in shown(capsys)
+
+
+def test_a_target_that_may_not_be_read_is_estimated_with_a_note(
+    lake: S3Client, endpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.create_bucket(Bucket="shared")
+    lake.put_object(Bucket="shared", Key="denied/_SUCCESS", Body=b"")
+    with proxying(endpoint) as proxy:
+        proxy.gate = NoMarkers()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        assert main(flags(target="s3://shared/denied/")) == 0
+    assert "may not read the target" in shown(capsys)["note"]
 
 
 @pytest.mark.parametrize("state", [{}, {"state": "s3://lake/ledger/"}])

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+
+from nightbatch.core.policy import CONNECTIONS, MAX_COST, ROOTS
+from nightbatch.hooks.connections import EXTRA_ARGS
+from nightbatch.io.anthropic_client import ALLOW_HTTP
+from nightbatch.steps.prices import VARIABLE as PRICES
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -30,6 +36,21 @@ def test_only_the_worker_may_write() -> None:
 
 def test_each_test_that_the_model_of_trust_names_is_there() -> None:
     text = (DOCS / "security.md").read_text()
-    names = {part.split("`")[0] for part in text.split("`test_")[1:]}
+    names = re.findall(r"`(test_\w+\.py)`", text)
+    paths = re.findall(r"`(tests/[\w/]+\.py)`", text)
     assert names
-    assert all((Path(__file__).parent / f"test_{name}").is_file() for name in names)
+    assert paths
+    assert [name for name in names if not (Path(__file__).parent / name).is_file()] == []
+    assert [path for path in paths if not (DOCS.parent / path).is_file()] == []
+
+
+def test_each_test_of_security_stands_in_the_model_of_trust() -> None:
+    text = (DOCS / "security.md").read_text()
+    names = {path.name for path in Path(__file__).parent.glob("test_*.py")} - {Path(__file__).name}
+    assert {name for name in names if f"`{name}`" not in text} == set()
+
+
+def test_each_variable_of_the_policy_stands_in_the_model_of_trust() -> None:
+    text = (DOCS / "security.md").read_text()
+    variables = (ROOTS, CONNECTIONS, MAX_COST, EXTRA_ARGS, ALLOW_HTTP, PRICES)
+    assert [variable for variable in variables if f"`{variable}`" not in text] == []

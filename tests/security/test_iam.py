@@ -26,7 +26,7 @@ from nightbatch.io.s3 import PART_BYTES, S3Store, filesystem
 from nightbatch.steps.expire import Expired, expire
 from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.load import read_marker
-from nightbatch.steps.prepare import prepare
+from nightbatch.steps.prepare import check_target, prepare
 from nightbatch.steps.state import with_state
 
 PLACES = {"source": "s3://lake/tickets/", "target": "s3://lake/ticket_triage/"}
@@ -180,6 +180,7 @@ def test_an_author_estimates_and_looks_at_the_ledger_within_the_policy(server: s
         run(S3World(server=server))
     with enforcing(server, "author") as (policy, world):
         job = with_state(settings(**PLACES), world.store)
+        check_target(job, world.store)
         below = world.store(job.state_url)
         assert prepare(job, world.store(job.source), Overlay(job.state_url, below)).requests == 2
         assert len(Ledger(below).view().landed) == int(ran_before)

@@ -3,15 +3,15 @@
 The parameters are those of a run: each as a flag, or all as one JSON object by --conf, which flags override. A text
 that begins with @ names a file; a prompt file may hold the system part, a line ---, and the user part. Requests that
 the target's state has answers for cost nothing, and its history makes the estimate a better one; --table has the state
-that --state names. Without an API key tokens are guessed from lengths. The exit code is 1 where a cap would refuse the
-purchase.
+that --state names. A target that a run would refuse, since another program has files there, is refused. Without an API
+key tokens are guessed from lengths. The exit code is 1 where a cap would refuse the purchase.
 """
 
 from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +57,7 @@ def run(given: Namespace) -> int:
     job.check()
     job = policy().narrowed(job)
     below = None
+    notes = _check_target(job, given)
     if _has_state(job):
         job = with_state(job, lambda url: console.store(url, given))
         below = console.store(job.state_url, given)
@@ -66,7 +67,7 @@ def run(given: Namespace) -> int:
     key = given.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
     counts = console.batches(given).count_tokens if key else None
     offer = quote(reference(job, staged, "estimate"), Ledger(state), lambda: datetime.now(UTC), counts)
-    print("\n".join(told(job, staged.rows, offer)))
+    print("\n".join(told(job, staged.rows, offer, notes)))
     return 1 if offer.refusal else 0
 
 
@@ -94,7 +95,21 @@ def _has_state(job: Enrichment) -> bool:
     return (job.state or job.target) != NOWHERE
 
 
-def told(job: Enrichment, rows: int, offer: Any) -> Iterator[str]:
+def _check_target(job: Enrichment, given: Namespace) -> list[str]:
+    """Refuse a target that a run would refuse; return what to note where the target may not be read."""
+    from nightbatch.core.errors import StoreDenied
+    from nightbatch.steps.prepare import check_target
+
+    if job.target == NOWHERE:
+        return []
+    try:
+        check_target(job, lambda url: console.store(url, given))
+    except StoreDenied:
+        return ["these credentials may not read the target, so it was not checked for files of other programs"]
+    return []
+
+
+def told(job: Enrichment, rows: int, offer: Any, notes: Sequence[str] = ()) -> Iterator[str]:
     """Lay the estimate out as a table."""
     from nightbatch.core.estimate import usd
     from nightbatch.steps.prices import prices
@@ -118,7 +133,7 @@ def told(job: Enrichment, rows: int, offer: Any) -> Iterator[str]:
         "prices of": f"{prices().as_of}, {prices().source}",
     }
     yield from (f"{name:<20}{value}" for name, value in lines.items())
-    yield from (f"{'note':<20}{note}" for note in offer.notes)
+    yield from (f"{'note':<20}{note}" for note in (*offer.notes, *notes))
     if offer.refusal:
         yield f"{'refused':<20}{offer.refusal}"
 

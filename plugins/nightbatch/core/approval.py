@@ -33,18 +33,21 @@ def question(ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, .
         f"| rows | {ref.rows:,} |",
         f"| different requests | {asked:,} |",
         f"| to be bought | {estimate.requests:,} |",
-        f"| expected | {usd(estimate.expected)} |",
-        f"| at most | {usd(most)} |",
+        f"| estimated cost | {usd(estimate.expected)} |",
+        f"| estimated cost, at most | {usd(most)} |",
         f"| approval needed above | {limit:g} USD |",
-        f"| tokens, about | {estimate.input_tokens:,} in, {estimate.output_tokens:,} out |",
-        f"| found by | {estimate.how} |",
+        f"| estimated tokens | {estimate.input_tokens:,} in, {estimate.output_tokens:,} out |",
+        f"| estimated by | {estimate.how} |",
     ]
     table = "\n".join(["| | |", "|---|---|", *lines])
     ends = f"Without an answer within {ref.approve_within_hours:g} hours nothing is bought."
-    again = "Requests that are lost are asked again and may add to it; `max_cost_usd` bounds the whole run."
-    price = usd(most) if most is not None else "an unknown price"
+    again = (
+        "The costs are estimates made before the purchase, for asking each request once. "
+        "Requests that are lost are asked again and may add to it; `max_cost_usd` bounds the whole run."
+    )
+    price = f"an estimated {usd(estimate.expected)}, at most {usd(most)}" if most is not None else "an unknown price"
     return Question(
-        subject=f"Buy {estimate.requests:,} requests for up to {price}?",
+        subject=f"Buy {estimate.requests:,} requests for {price}?",
         body="\n\n".join([table, *map(plain, notes), f"{again} {ends}"]),
     )
 

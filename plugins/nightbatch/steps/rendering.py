@@ -1,12 +1,12 @@
 """Rendering under limits: a template that may need any amount of memory is rendered in a process of its own.
 
-Most templates only put values in their place and look at conditions: what they print is as long as what they are given.
-Others join, repeat and collect text, and a few lines of that exhaust any machine; the engine cannot be told to stop.
+Most templates only put values in their place and look at conditions: what they print is about as long as what they are
+given (`core/template_growth.py` says which). Others join, repeat and collect text, and a few lines of that exhaust any
+machine; the engine cannot be told to stop.
 """
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import threading
@@ -20,15 +20,11 @@ from pyarrow import ipc
 from nightbatch.core.errors import TemplateError
 from nightbatch.core.media import Piece
 from nightbatch.core.template import Template
+from nightbatch.core.template_growth import is_bounded
 from nightbatch.steps.render_child import CUT, ERROR, TEMPLATE, UNREADABLE, write
 
 SECONDS = 120.0
 """Within which a batch of rows must be rendered: an ordinary one takes less than one second."""
-_MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-_GROWS = re.compile(
-    r"[~*+]|\b(set|macro|call|filter|namespace|range|cycler|joiner|replace|join|format|indent|center|ljust|rjust|zfill"
-    r"|expandtabs|tojson|pprint|list|batch|slice|map|wordwrap|urlencode|escape|e|dictsort|items|split|lines)\b"
-)
 
 
 def limited(template: Template) -> Template:
@@ -36,8 +32,7 @@ def limited(template: Template) -> Template:
 
     Templates with images or documents are not: what those take is measured row by row.
     """
-    grows = any(_GROWS.search(markup) for markup in _MARKUP.findall(template.text))
-    return LimitedTemplate(template.text) if grows and not template.has_media else template
+    return template if template.has_media or is_bounded(template.text) else LimitedTemplate(template.text)
 
 
 @dataclass(frozen=True)
