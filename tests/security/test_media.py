@@ -210,7 +210,10 @@ def test_an_image_repeated_by_the_template_is_measured_before_it_is_encoded(lake
     large = PNG + bytes(MEDIA_BYTES // 2)
     repeated = "{% for i in range(900) %}{{ image(photo) }}{% endfor %}"
     assert problems(lake, [large], prompt=repeated) == [TOO_LARGE]
+    kept = "{% set m = image(photo) %}{% for i in range(900) %}{{ m }}{% endfor %}"
+    assert problems(lake, [large], prompt=kept) == [TOO_LARGE]
     assert problems(lake, [PNG], prompt="{% for i in range(1001) %}{{ image(photo) }}{% endfor %}") == [TOO_MANY]
+    assert problems(lake, [PNG], prompt=kept.replace("900", "100000")) == [TOO_MANY]
 
 
 def test_rows_with_large_images_are_staged_a_few_at_a_time_in_their_order(lake: Lake) -> None:

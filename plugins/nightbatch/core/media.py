@@ -75,8 +75,8 @@ class Cutter:
         return f"\x00{self.mark}{len(self.found) - 1}\x00"
 
     def cut(self, text: str) -> list[str | Piece]:
-        """Return texts and pieces in their order, and begin anew."""
-        parts = re.split(f"\x00{self.mark}(\\d+)\x00", text)
+        """Return texts and pieces in their order, and begin anew; what comes after too many pieces is left out."""
+        parts = re.split(f"\x00{self.mark}(\\d+)\x00", text, maxsplit=MOST_PIECES + 1)[: 2 * MOST_PIECES + 2]
         pieces = self.found
         self.found = []
         return [pieces[int(part)] if place % 2 else part for place, part in enumerate(parts) if place % 2 or part]
@@ -122,7 +122,7 @@ def encode(parts: Sequence[str | Piece], read: Read, most_bytes: int) -> bytes |
     if not pieces:
         return msgspec.json.encode("".join(part for part in parts if isinstance(part, str)))
     contents = {id(piece): _content(piece, read) for piece in pieces}
-    if sum(len(content) * 4 // 3 for content in contents.values()) > most_bytes:
+    if sum(len(contents[id(piece)]) * 4 // 3 for piece in pieces) > most_bytes:
         return None
     texts_and_pieces = (part for part in parts if isinstance(part, Piece) or part.strip())
     blocks = [_block(part, contents.get(id(part), b"")) for part in texts_and_pieces]

@@ -1,7 +1,8 @@
 """Which templates print, by their form alone, no more than a fixed multiple of what they are given.
 
 A list of what is allowed: values and their fields, conditions, loops that are not nested and print only their own
-variable, and filters that return no more text than they get. What is not on the list may grow without end.
+variable, filters that return no more text than they get, and images and documents that are values or their fields. What
+is not on the list may grow without end.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def _markup(root: str) -> re.Pattern[str]:
     value = rf"(?:not\s++)*+(?:{_LITERAL}|{path}){_FILTERED}{_JOINED}{_TESTED}"
     condition = rf"{value}(?:{_OPERATOR}{value})*+"
     choice = rf"{condition}(?:\s++if\s++{condition}(?:\s++else\s++{condition})?+)?+"
+    media = rf"(?:image|document)\s*+\(\s*+{path}\s*+\)"
     loop = rf"for\s++(?P<names>{_NAME}(?:\s*+,\s*+{_NAME})?+)\s++in\s++{path}{_FILTERED}"
     tag = rf"(?:(?:if|elif)\s++{condition}|else|endif|(?P<ends>endfor)|{loop})"
-    return re.compile(rf"\{{\{{-?+\s*+{choice}\s*+-?+\}}\}}|\{{%-?+\s*+{tag}\s*+-?+%\}}")
+    return re.compile(rf"\{{\{{-?+\s*+(?:{media}|{choice})\s*+-?+\}}\}}|\{{%-?+\s*+{tag}\s*+-?+%\}}")

@@ -7,9 +7,11 @@ machine; the engine cannot be told to stop.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,18 +23,19 @@ from nightbatch.core.errors import TemplateError
 from nightbatch.core.media import Piece
 from nightbatch.core.template import Template
 from nightbatch.core.template_growth import is_bounded
-from nightbatch.steps.render_child import CUT, ERROR, TEMPLATE, UNREADABLE, write
+from nightbatch.steps.render_child import CUT, ERROR, TEMPLATE, UNREADABLE, check_size, write
 
 SECONDS = 120.0
 """Within which a batch of rows must be rendered: an ordinary one takes less than one second."""
+QUESTION_BYTES = 32 * 1024 * 1024
+"""Of values: about this much is rendered at a time, but one row at least."""
+ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""Arrow's own allocator would reserve a gigabyte for itself, and so use up what the limit allows."""
 
 
 def limited(template: Template) -> Template:
-    """Return the template, or one of the same text that is rendered under limits where it may grow without end.
-
-    Templates with images or documents are not: what those take is measured row by row.
-    """
-    return template if template.has_media or is_bounded(template.text) else LimitedTemplate(template.text)
+    """Return the template, or one of the same text that is rendered under limits where it may grow without end."""
+    return template if is_bounded(template.text) else LimitedTemplate(template.text)
 
 
 @dataclass(frozen=True)
@@ -41,27 +44,33 @@ class LimitedTemplate(Template):
 
     def render(self, rows: pa.RecordBatch) -> pa.Array:
         """Render one prompt (large_string) for each row."""
-        texts = ["".join(part["text"] for part in parts) for parts in self._ask(rows, b"0")]
+        texts = ["".join(part["text"] for part in row["parts"]) for row in self._rows(rows, b"0")]
         return pa.array(texts, pa.large_string())
 
     def cut(self, rows: pa.RecordBatch) -> list[list[str | Piece]]:
         """Render one prompt for each row, as texts, images and documents in turn."""
-        return [[_piece(part) for part in parts] for parts in self._ask(rows, b"1")]
+        return [_parts(row) for row in self._rows(rows, b"1")]
 
     @cached_property
     def _child(self) -> Child:
         return Child()
 
-    def _ask(self, rows: pa.RecordBatch, cut: bytes) -> list[list[dict[str, Any]]]:
+    def _rows(self, rows: pa.RecordBatch, cut: bytes) -> Iterator[dict[str, Any]]:
         wanted = rows.select([name for name in rows.schema.names if name in self.columns])
-        answered = self._child.ask(wanted, {TEMPLATE: self.text.encode(), CUT: cut}, rows.num_rows)
-        metadata = answered.schema.metadata or {}
-        if ERROR in metadata:
-            raise TemplateError(metadata[ERROR].decode())
-        if UNREADABLE in metadata:
-            raise UnicodeError
-        parts: list[list[dict[str, Any]]] = answered.column("parts").to_pylist()
-        return parts
+        count = rows.num_rows
+        step = max(1, QUESTION_BYTES * count // max(1, wanted.nbytes))
+        size = 0
+        for start in range(0, max(1, count), step):
+            asked = wanted.slice(start, step)
+            answered = self._child.ask(asked, {TEMPLATE: self.text.encode(), CUT: cut}, min(step, count - start))
+            size += answered.nbytes
+            check_size(size, wanted.nbytes)
+            metadata = answered.schema.metadata or {}
+            if ERROR in metadata:
+                raise TemplateError(metadata[ERROR].decode())
+            if UNREADABLE in metadata:
+                raise UnicodeError
+            yield from answered.to_pylist()
 
 
 class Child:
@@ -101,6 +110,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env={**os.environ, **ENVIRONMENT},
             )
         return self._process
 
@@ -115,7 +125,9 @@ class Child:
         self.close()
 
 
-def _piece(part: dict[str, Any]) -> str | Piece:
-    if part["kind"] is None:
-        return str(part["text"])
-    return Piece(part["kind"], part["address"] if part["data"] is None else part["data"])
+def _parts(row: dict[str, Any]) -> list[str | Piece]:
+    """Put the images and documents of a row where their numbers stand."""
+    pieces = [
+        Piece(piece["kind"], piece["address"] if piece["data"] is None else piece["data"]) for piece in row["pieces"]
+    ]
+    return [part["text"] if part["piece"] is None else pieces[part["piece"]] for part in row["parts"]]
