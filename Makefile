@@ -52,6 +52,7 @@ bench: $(INSTALLED) ## Measure speed and memory
 	@$(BIN)/python tests/bench/waiting.py
 	@$(BIN)/python tests/bench/live.py
 	@$(BIN)/python tests/bench/dag.py
+	@$(BIN)/python tests/bench/nights.py
 
 chaos: $(INSTALLED) ## Kill processes at the worst moments and check what was bought
 	@export NIGHTBATCH_CHAOS_SEED=$${SEED:-$$RANDOM} NIGHTBATCH_TABLE=docs/exactly-once.md NIGHTBATCH_BACKFILL_DAYS=10; \

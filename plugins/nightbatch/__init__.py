@@ -3,9 +3,9 @@
 The way of the data, one task for each word::
 
     source partition ─prepare→ rows + requests, staged
-                     ─plan───→ shards of what is pending, claimed
-         each shard  ─submit─→ batch ─wait→ ended ─land→ answers · refusals · lost
-                     ─plan───→ the lost ones again
+                     ─submit─→ what is pending is claimed in shards, each of which becomes a batch, once
+                     ─wait───→ until all batches have ended, in the triggerer
+                     ─land───→ answers · refusals · lost; what is lost is asked again
                      ─publish→ rows ⋈ answers → partition, report, asset event
 
 A request is named by its content, so that `pending = asked − settled − in flight` is all the logic there is.

@@ -20,12 +20,10 @@ LATE = (
     "nightbatch.io.anthropic_api",
     "nightbatch.io.s3",
     "nightbatch.steps.fetch",
-    "nightbatch.steps.land",
-    "nightbatch.steps.plan",
+    "nightbatch.steps.buying",
     "nightbatch.steps.prepare",
     "nightbatch.steps.publish",
     "nightbatch.steps.quote",
-    "nightbatch.steps.submit",
 )
 
 for name in LATE:

@@ -73,7 +73,7 @@ def test_a_partition_without_rows_publishes_typed_columns_and_buys_nothing(lake:
         state=lake.settings.state_url, target=TARGET, partition="", snapshot=run.snapshot, buyer="dag/run", rows=0,
         requests=0,
     )  # fmt: skip
-    assert plan(ref, 1, ledger, now).lanes == []
+    assert plan(ref, 1, ledger, now).shards == []
     report = publish(ref, ledger, lake.store(TARGET), now, now())
     assert (report["rows"], report["requests"], report["bought"], report["by_status"]) == (0, 0, 0, {})
     (name,) = [key for key in lake.bucket.objects if key.startswith(f"{TARGET}part-")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.airflow.job import PLAN, SUBMIT, WAIT, Job, until
+from tests.airflow.job import SUBMIT, WAIT, Job, until
 from tests.once import account
 
 from nightbatch.emulator.embedded import Emulator
@@ -22,14 +22,14 @@ def leave(job: Job) -> None:
 
 
 def meddle(job: Job) -> None:
-    """Clear submit, wait and plan in turn; mark the wait failed, and clear it; delete the run, and start another."""
+    """Clear submit, wait, and all from submit on; mark the wait failed and clear it; delete the run, start another."""
     batch = job.waits()
     job.reaches(SUBMIT, "success")
     job.clear(SUBMIT)
     job.reaches(SUBMIT, "success")
     job.clear(WAIT, downstream=True)
     assert job.waits() == batch
-    job.clear(PLAN, downstream=True)
+    job.clear(SUBMIT, downstream=True)
     assert job.waits() == batch
     job.mark_failed(WAIT)
     job.clear(WAIT, downstream=True)

@@ -23,7 +23,7 @@ from nightbatch.local.stack import Stack
 from nightbatch.steps.ledger import Ledger
 
 DAG_ID = "enrich_parquet"
-PLAN, SUBMIT, WAIT, LAND = (f"attempt_1.{task}" for task in ("plan", "shard.submit", "shard.wait", "shard.land"))
+SUBMIT, WAIT, LAND = "submit", "wait", "land"
 SECRET = "a-row-that-nobody-else-may-read"
 PATIENCE = 600.0
 PAUSE = 1.5
@@ -100,10 +100,10 @@ class Job:
         return int(self.conf.get("max_batch_requests", self.size))
 
     def task(self, task_id: str) -> Json:
-        """Return a task instance of the run, the first of a mapped one; empty if there is none yet."""
+        """Return a task instance of the run; empty if there is none yet."""
         tasks = self.stack.airflow.get(f"{self._path}/taskInstances", task_id=task_id)["task_instances"]
-        first: Json = min(tasks, key=lambda task: int(task["map_index"]), default={"state": None, "id": ""})
-        return first
+        instance: Json = tasks[0] if tasks else {"state": None, "id": ""}
+        return instance
 
     def tasks(self) -> list[Json]:
         """Return all task instances of the run."""
@@ -132,7 +132,10 @@ class Job:
 
     def waits(self, attempt: int = 1) -> str:
         """Wait until the run waits for a batch, and return the batch."""
-        task = self.reaches(WAIT.replace("1", str(attempt)), "deferred")
+        if attempt > 1:  # what is asked again is waited for by the task that has landed the first attempt
+            self.reaches(LAND, "deferred")
+            return self.batches()[-1]
+        task = self.reaches(WAIT, "deferred")
         assert task["pid"] is None, "the wait holds no worker"
         return self.batches()[-1]
 
@@ -152,7 +155,7 @@ class Job:
         """Mark a task failed, or the run; and see the run fail."""
         path, what = self._path, {"state": "failed"}
         if task_id:
-            path, what = f"{path}/taskInstances/{task_id}/0", {"new_state": "failed"}
+            path, what = f"{path}/taskInstances/{task_id}", {"new_state": "failed"}
         ask(lambda: self.stack.airflow.patch(path, what))
         assert self.ends() == "failed"
 

@@ -31,7 +31,7 @@ class Run:
         return [one for one in found if one["task_id"].endswith(ending) and one["state"] not in (None, "skipped")]
 
     def states(self) -> dict[str, str | None]:
-        """Return the state of each task that is not mapped."""
+        """Return the state of each task."""
         return {one["task_id"]: one["state"] for one in self.stack.airflow.tasks(self.dag_id, self.run_id)}
 
     def mark_failed(self, task_id: str) -> None:
@@ -39,8 +39,8 @@ class Run:
         path = f"/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/{task_id}"
         self.stack.airflow.patch(path, {"new_state": "failed"})
 
-    def clear(self, task: str | list[Any]) -> None:
-        """Clear a task, or one lane of it."""
+    def clear(self, task: str) -> None:
+        """Clear a task."""
         body = {"dry_run": False, "dag_run_id": self.run_id, "task_ids": [task], "only_failed": False}
         self.stack.airflow.post(f"/dags/{self.dag_id}/clearTaskInstances", body)
 

@@ -73,10 +73,10 @@ def ask(source: str, root: str, url: str, *, narrow: bool = False) -> dict[str, 
     made = plan(reference, 1, ledger(root), now)
     buyer = Buyer(ledger(root), api(url), now, Timing())
     batches = {}
-    for lane in made.lanes:
-        outcome = buyer.submit(lane.shard)
+    for planned in made.shards:
+        outcome = buyer.submit(planned.shard)
         assert isinstance(outcome, Submitted)
-        batches[lane.shard] = outcome.batch
+        batches[planned.shard] = outcome.batch
     return {"ref": reference.to_dict(), "batches": batches}
 
 

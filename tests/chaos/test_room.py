@@ -16,7 +16,6 @@ from nightbatch.local.stack import Stack
 QUEUE, CAP = 60, 40
 SIZES = {"small": (20, 5), "middle": (40, 10), "large": (60, 30)}
 """Requests of a run, and of a shard of it."""
-SHARDS = sum(rows // shard for rows, shard in SIZES.values())
 HOUR = 3_600.0
 PATIENCE_SECONDS = 900.0
 pytestmark = pytest.mark.timeout(2 * PATIENCE_SECONDS)
@@ -34,7 +33,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def crowd(stack: Stack, name: str, **params: Any) -> tuple[list[Run], Any]:
     """Run three datasets at once, each with a target of its own; return the runs, ended, and the books.
 
-    Whenever every shard has been sent or waits for room, three hours pass, and what is in the queue ends.
+    Whenever every submit has ended or waits for room, three hours pass, and what is in the queue ends.
     """
     emulator = Emulator(stack.emulator_url)
     emulator.reset()
@@ -46,8 +45,8 @@ def crowd(stack: Stack, name: str, **params: Any) -> tuple[list[Run], Any]:
     while not all(run.ended() for run in runs):
         assert time.monotonic() < deadline, [run.states() for run in runs]
         time.sleep(2)
-        states = [task["state"] for run in runs for task in run.tasks(".submit")]
-        if len(states) == SHARDS and set(states) <= {"success", "deferred"} and stack.books()["queue"]["now"]:
+        states = [task["state"] for run in runs for task in run.tasks("submit")]
+        if len(states) == len(runs) and set(states) <= {"success", "deferred"} and stack.books()["queue"]["now"]:
             most = max(most, states.count("deferred"))
             emulator.advance(3 * HOUR)
     assert most > 0, "nobody had to wait"
@@ -62,8 +61,8 @@ def check(runs: list[Run], books: Any) -> None:
     assert all(
         run.report()["by_status"] == {"answered": rows} for run, (rows, _) in zip(runs, SIZES.values(), strict=True)
     )
-    assert {task["try_number"] for run in runs for task in run.tasks(".submit")} == {1}
-    assert not any(on_worker(task) for run in runs for task in run.tasks(".wait"))
+    assert {task["try_number"] for run in runs for task in run.tasks("submit")} == {1}
+    assert not any(on_worker(task) for run in runs for task in run.tasks("wait"))
 
 
 def test_runs_of_three_targets_share_a_cap_that_is_never_passed(stack: Stack) -> None:

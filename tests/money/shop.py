@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from nightbatch import Enrichment, Prompt
 from nightbatch.core import keys
-from nightbatch.core.facts import Lane, RunRef
+from nightbatch.core.facts import PlannedShard, RunRef
 from nightbatch.core.purchase import Timing
 from nightbatch.core.run import reference
 from nightbatch.emulator.embedded import Emulator
@@ -109,23 +109,23 @@ class Shop:
         """Plan one attempt."""
         return plan(ref, attempt, self.ledger(ref), self.now, self.api.count_tokens)
 
-    def buy(self, ref: RunRef, lane: Lane) -> None:
-        """Take one lane from claim to landed."""
+    def buy(self, ref: RunRef, planned: PlannedShard) -> None:
+        """Take one planned from claim to landed."""
         ledger = self.ledger(ref)
-        while isinstance(outcome := Buyer(ledger, self.api, self.now, Timing()).submit(lane.shard), Later):
+        while isinstance(outcome := Buyer(ledger, self.api, self.now, Timing()).submit(planned.shard), Later):
             self.wait(max(1.0, (outcome.until - self.now()).total_seconds()))
         while not self.api.batch(outcome.batch).ended:
             time.sleep(0.02)
-        land(lane.shard, ledger, self.api)
+        land(planned.shard, ledger, self.api)
 
     def waves(self, ref: RunRef, first: int = 1) -> list[Plan]:
         """Buy all attempts of a run; return their plans."""
         plans = []
         for attempt in range(first, ref.attempts + 1):
             plans.append(self.plan(ref, attempt))
-            for lane in plans[-1].lanes:
-                self.buy(ref, lane)
-            if attempt and not plans[-1].lanes:
+            for planned in plans[-1].shards:
+                self.buy(ref, planned)
+            if attempt and not plans[-1].shards:
                 break
         return plans
 

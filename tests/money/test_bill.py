@@ -166,9 +166,9 @@ def test_an_unknown_price_is_told_and_never_counted_as_nothing(shop: Shop) -> No
 def test_results_that_never_came_are_warned_of(shop: Shop) -> None:
     shop.put(texts(20))
     ref = shop.prepare(enrichment())
-    (lane,) = shop.plan(ref).lanes
+    (planned,) = shop.plan(ref).shards
     shop.emulator.faults({"where": "results", "what": "cut_clean"})
-    shop.buy(ref, lane)
+    shop.buy(ref, planned)
     shop.emulator.clear_faults()
     shop.waves(ref, first=2)
     report = shop.publish(ref)

@@ -66,7 +66,7 @@ def test_a_big_purchase_sends_one_request_ahead_and_all_others_read(shop: Shop) 
     ref = shop.prepare(enrichment(**job()))
     plans = shop.waves(ref, first=0)
     report = shop.publish(ref)
-    assert [[lane.requests for lane in plan.lanes] for plan in plans[:2]] == [[1], [59]]
+    assert [[planned.requests for planned in plan.shards] for plan in plans[:2]] == [[1], [59]]
     assert report["cache_hit_rate"] == pytest.approx(59 / 60)
     assert report["warnings"] == []
     assert column_sum(shop.published()) == books_usd(shop.emulator).quantize(Decimal("1e-9"))
@@ -76,14 +76,14 @@ def test_a_canary_fills_it_too_and_then_nothing_else_goes_ahead(shop: Shop) -> N
     shop.put(texts(60))
     ref = shop.prepare(enrichment(**job(canary="new")))
     plans = shop.waves(ref, first=0)
-    assert [[lane.requests for lane in plan.lanes] for plan in plans[:2]] == [[3], [57]]
+    assert [[planned.requests for planned in plan.shards] for plan in plans[:2]] == [[3], [57]]
     assert shop.publish(ref)["cache_hit_rate"] >= 57 / 60
 
 
 def test_a_small_purchase_goes_at_once(shop: Shop) -> None:
     shop.put(texts(20))
     plans = shop.waves(shop.prepare(enrichment(**job())), first=0)
-    assert [[lane.requests for lane in plan.lanes] for plan in plans[:2]] == [[], [20]]
+    assert [[planned.requests for planned in plan.shards] for plan in plans[:2]] == [[], [20]]
 
 
 def test_a_cap_is_held_against_the_whole_purchase_before_the_first_request_goes_ahead(shop: Shop) -> None:

@@ -77,7 +77,7 @@ def test_what_a_run_has_spent_counts_when_lost_rows_are_asked_again(shop: Shop) 
     ref = shop.prepare(enrichment(max_cost_usd=cap, max_tokens=30, attempts=5))
     plans = shop.waves(ref)
     assert float(books_usd(shop.emulator)) <= cap
-    assert plans[-1].lanes == []
+    assert plans[-1].shards == []
     assert "above max_cost_usd" in plans[-1].notes[-1]
     assert len(plans) < 5
 
@@ -104,14 +104,14 @@ def test_what_is_in_flight_counts_as_the_most_that_it_may_cost(shop: Shop) -> No
 def test_results_that_never_came_count_as_the_most_that_they_may_have_cost(shop: Shop) -> None:
     shop.put(texts(50))
     ref = shop.prepare(enrichment(max_cost_usd=1.01 * bound(shop)))
-    (lane,) = shop.plan(ref).lanes
+    (planned,) = shop.plan(ref).shards
     shop.emulator.faults({"where": "results", "what": "cut_clean"})
-    shop.buy(ref, lane)
+    shop.buy(ref, planned)
     shop.emulator.clear_faults()
     (row,) = shop.costs()
     assert row["missing"] > 20
     refused = shop.plan(ref, attempt=2)
-    assert refused.lanes == []
+    assert refused.shards == []
     assert "above max_cost_usd" in refused.notes[-1]
 
 
@@ -253,4 +253,4 @@ def test_a_plan_that_was_cut_short_goes_on_within_the_same_budget(shop: Shop) ->
         shop.plan(ref)
     assert len(shop.ledger(ref).view().claimed) == 2
     shop.wait(600)
-    assert sum(lane.requests for lane in shop.plan(ref).lanes) == 50
+    assert sum(planned.requests for planned in shop.plan(ref).shards) == 50

@@ -75,8 +75,8 @@ def test_prompts_are_counted_by_a_sample_where_the_api_can_be_reached(shop: Shop
     ref = shop.prepare(enrichment())
     made = shop.plan(ref).estimate
     assert "count_tokens sample of 19" in made.how
-    (lane,) = shop.plan(ref).lanes
-    shop.buy(ref, lane)
+    (planned,) = shop.plan(ref).shards
+    shop.buy(ref, planned)
     assert made.input_tokens == pytest.approx(shop.costs()[0]["input_tokens"], rel=0.02)
 
 
@@ -140,8 +140,8 @@ def test_the_cache_is_estimated_as_it_was_before(shop: Shop) -> None:
 def test_after_a_canary_the_rest_is_estimated_from_its_answers_and_with_a_warm_cache(shop: Shop) -> None:
     shop.put(texts(60))
     ref = shop.prepare(enrichment(prompt=Prompt(user="{{ body }}", system=SYSTEM), canary="new"))
-    (lane,) = shop.plan(ref, attempt=0).lanes
-    shop.buy(ref, lane)
+    (planned,) = shop.plan(ref, attempt=0).shards
+    shop.buy(ref, planned)
     rest = shop.plan(ref, attempt=1)
     assert "the canary's 3 answers" in rest.estimate.how
     assert "90% of them read (assumed)" in rest.estimate.how

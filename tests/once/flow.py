@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
@@ -15,11 +15,13 @@ import pyarrow.parquet as pq
 
 from nightbatch.core.enrichment import Enrichment
 from nightbatch.core.errors import BatchGone
-from nightbatch.core.facts import Lane, RunRef
+from nightbatch.core.facts import PlannedShard, RunRef
 from nightbatch.core.ids import BatchId, Shard
 from nightbatch.core.ports import Batches, Store
 from nightbatch.core.purchase import Timing
 from nightbatch.core.report import Report
+from nightbatch.steps.awaited import progress
+from nightbatch.steps.buying import Landed, Purchase, Sent, Waiting
 from nightbatch.steps.land import land
 from nightbatch.steps.ledger import Ledger
 from nightbatch.steps.plan import plan
@@ -35,6 +37,7 @@ class World(Protocol):
     """Where a flow runs: stores, the API, a clock, and a way to wait."""
 
     timing: Timing
+    uploads: int
 
     def store(self, url: str) -> Store: ...
     def now(self) -> datetime: ...
@@ -93,8 +96,8 @@ class Flow:
             snapshot=made.snapshot, buyer=self.buyer, rows=made.rows, requests=made.requests, **rules,
         )  # fmt: skip
 
-    def plan(self, ref: RunRef, attempt: int = 1) -> list[Lane]:
-        return plan(ref, attempt, self.ledger, self.world.now).lanes
+    def plan(self, ref: RunRef, attempt: int = 1) -> list[PlannedShard]:
+        return plan(ref, attempt, self.ledger, self.world.now).shards
 
     def submit(self, shard: Shard) -> BatchId:
         """Submit, waiting as the triggerer would."""
@@ -123,21 +126,41 @@ class Flow:
     def publish(self, ref: RunRef) -> Report:
         return publish(ref, self.ledger, self.world.store(self.enrichment.target), self.world.now, self.world.now())
 
-    def steps(self, after_plan: Callable[[list[Lane]], None] = lambda _: None) -> Iterator[Report | None]:
-        """Do the whole flow, a step at a time; the last value is the report."""
+    def purchase(self, ref: RunRef) -> Purchase:
+        world = self.world
+        return Purchase(
+            ref, self.ledger, world.api(), world.now, world.timing, uploads=world.uploads, pause=world.sleep
+        )
+
+    def steps(self) -> Iterator[Report | None]:
+        """Do the whole flow, a step at a time, as the tasks of a run do; the last value is the report."""
         ref = self.prepare()
         yield None
-        for attempt in range(1, ref.attempts + 1):
-            lanes = self.plan(ref, attempt)
-            after_plan(lanes)
+        outcome: Sent | Waiting | Landed = self.purchase(ref).submit()
+        while isinstance(outcome, Waiting):
+            self.wait_for(outcome)
             yield None
-            for lane in lanes:
-                batch = self.submit(lane.shard)
+            outcome = self.purchase(ref).submit(outcome.awaited)
+        assert isinstance(outcome, Sent)
+        sent = outcome
+        if sent.batches:
+            yield None
+            self.wait_for(Waiting(sent.awaited))
+            yield None
+            outcome = self.purchase(ref).land(sent.awaited, sent.failed)
+            while isinstance(outcome, Waiting):
+                self.wait_for(outcome)
                 yield None
-                self.wait(batch)
-                self.land(lane.shard)
-                yield None
+                outcome = self.purchase(ref).land(outcome.awaited, outcome.failed)
         yield self.publish(ref)
+
+    def wait_for(self, waiting: Waiting) -> None:
+        """Wait as the triggerer would."""
+        if waiting.later is not None:
+            self.pause(waiting.later)
+            return
+        for batch in progress(self.ledger, waiting.awaited).batches:
+            self.wait(batch.id)
 
     def run(self) -> Report:
         report: Report | None = None
@@ -155,6 +178,7 @@ class RealWorld:
     emulator: str
     timing: Timing = QUICK
     answer_seconds: float = 30.0
+    uploads: int = 3
     clock_offset: float = 0.0
     clock: str = ""
     """A file that tells how many seconds more the clock is ahead: a test can turn it while processes run."""

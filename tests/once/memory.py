@@ -23,6 +23,7 @@ class MemoryWorld:
     bucket: MemoryBucket = field(default_factory=MemoryBucket)
     offset: float = 0.0
     """Seconds by which the workers' clock is ahead of the API's."""
+    uploads: int = 1
 
     def __post_init__(self) -> None:
         self.batches = MemoryBatches(self.clock)

@@ -22,12 +22,13 @@ from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.judge import Table, Verdict, verdict
 from tests.once.memory import MemoryWorld
 from tests.once.points import points
+from typing_extensions import TypeIs
 
-from nightbatch.core.errors import NightbatchError, RunFailed
-from nightbatch.core.facts import Lane, RunRef
+from nightbatch.core.errors import NightbatchError, RunFailed, ShardsFailed
+from nightbatch.core.facts import RunRef
 from nightbatch.io.memory_api import Faults
+from nightbatch.steps.buying import Landed, Sent, Waiting
 from nightbatch.steps.failpoints import watching
-from nightbatch.steps.submit import Buyer, Later
 
 PARTITIONS = {"dt=1": ["a", "b", "c"], "dt=2": ["b", "c", "d", "d"], "dt=3": ["a", "d", "e"]}
 CHAOS = os.environ.get("NIGHTBATCH_CHAOS_SEED")
@@ -53,12 +54,15 @@ class CrashError(Exception):
 
 @dataclass
 class Run:
-    """A run of the DAG: what its tasks have handed on. `step` does the next task, or fails and changes nothing."""
+    """A run of the DAG: what its tasks have handed on. `step` goes on with its task, or fails and changes nothing."""
 
     flow: Flow
     ref: RunRef | None = None
-    attempt: int = 1
-    lanes: list[Lane] | None = None
+    sent: Sent | None = None
+    awaited: str = ""
+    """What the task at work had planned when it deferred."""
+    failed: str = ""
+    is_landed: bool = False
     ended: bool = False
     patience: float = 60
     """Seconds that pass while it waits for what cannot be done yet."""
@@ -66,23 +70,30 @@ class Run:
     def step(self) -> None:
         if self.ref is None:
             self.ref = self.flow.prepare()
-        elif self.attempt > self.ref.attempts:
+        elif self.sent is None:
+            outcome = self.flow.purchase(self.ref).submit(self.awaited)
+            if not self._defers(outcome):
+                self.sent = outcome
+        elif self.sent.batches and not self.is_landed:
+            awaited, failed = self.awaited or self.sent.awaited, self.failed or self.sent.failed
+            outcome = self.flow.purchase(self.ref).land(awaited, failed)
+            if not self._defers(outcome):
+                self.is_landed = True
+        else:
             self._publish(self.ref)
-        elif self.lanes is None:
-            self.lanes = self.flow.plan(self.ref, self.attempt)
-        elif not self.lanes:
-            self.attempt, self.lanes = self.attempt + 1, None
-        else:
-            self._lane(self.lanes[0])
 
-    def _lane(self, lane: Lane) -> None:
-        flow = self.flow
-        outcome = Buyer(flow.ledger, flow.world.api(), flow.world.now, flow.world.timing).submit(lane.shard)
-        if isinstance(outcome, Later) or (outcome.batch and not flow.ended(outcome.batch)):
-            flow.world.sleep(self.patience)
-        else:
-            flow.land(lane.shard)
-            self.lanes = [one for one in self.lanes or [] if one is not lane]
+    def _defers(self, outcome: Sent | Landed | Waiting) -> TypeIs[Waiting]:
+        """Tell whether a task waits, and let time pass; what it has planned is kept, as Airflow does."""
+        if isinstance(outcome, Waiting):
+            self.awaited, self.failed = outcome.awaited, outcome.failed
+            self.flow.world.sleep(self.patience)
+            return True
+        self.awaited = self.failed = ""
+        return False
+
+    def dies(self) -> None:
+        """Begin the task again from its beginning: a new try knows nothing of what the last one has planned."""
+        self.awaited = self.failed = ""
 
     def _publish(self, ref: RunRef) -> None:
         with suppress(RunFailed):
@@ -90,7 +101,7 @@ class Run:
         self.ended = True
 
     def clear(self) -> None:
-        self.attempt, self.lanes, self.ended = 1, None, False
+        self.sent, self.awaited, self.failed, self.is_landed, self.ended = None, "", "", False, False
 
 
 @dataclass
@@ -230,8 +241,10 @@ class Nights(RuleBasedStateMachine):
         """Do a step as a task would: whatever it dies of, it is tried again later."""
         try:
             run.step()
+        except ShardsFailed:
+            run.clear()
         except (CrashError, NightbatchError):
-            return
+            run.dies()
 
 
 def test_no_sequence_of_events_buys_twice_or_loses_an_answer(table: Table) -> None:

@@ -12,7 +12,7 @@ from tests.once.conftest import Judged
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.errors import ApiUnavailable, Incomplete, NotSent, StoreError
+from nightbatch.core.errors import ApiUnavailable, Incomplete, NotSent, ShardsFailed, StoreError
 from nightbatch.core.ids import BatchId
 from nightbatch.core.ports import Page
 from nightbatch.core.purchase import Timing
@@ -199,9 +199,9 @@ def test_an_orphan_that_expires_is_adopted_and_asked_again(world: MemoryWorld, f
 def test_two_orphans_of_one_size_are_told_apart(world: MemoryWorld, judged: Judged) -> None:
     flow = Flow(world, settings(max_batch_requests=1))
     world.batches.faults.creates = ["lost", "lost", "lost"]
-    lanes = flow.plan(flow.prepare())
-    for lane in lanes:
-        buyer(flow).submit(lane.shard)
+    planned_shards = flow.plan(flow.prepare())
+    for planned in planned_shards:
+        buyer(flow).submit(planned.shard)
     flow.run()
     assert len(world.batches.made) == 3
     assert is_whole(world)
@@ -449,7 +449,7 @@ def test_a_list_that_fails_is_asked_again(world: MemoryWorld, flow: Flow, judged
 
 def test_a_final_no_gives_the_claim_up(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
     world.batches.faults.creates = ["too large"]
-    with pytest.raises(NotSent, match="413"):
+    with pytest.raises(ShardsFailed, match="413"):
         flow.run()
     assert flow.ledger.view().in_flight == []
     Flow(world, settings(max_batch_requests=2), buyer="dag/mended").run()
@@ -465,7 +465,7 @@ def test_an_odd_no_is_tried_once_more(world: MemoryWorld, flow: Flow) -> None:
 
 def test_an_odd_no_that_comes_again_is_final(world: MemoryWorld, flow: Flow) -> None:
     world.batches.faults.creates = ["odd", "odd"]
-    with pytest.raises(NotSent, match="400"):
+    with pytest.raises(ShardsFailed, match="400"):
         flow.run()
     assert flow.ledger.view().in_flight == []
 

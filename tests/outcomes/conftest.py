@@ -109,12 +109,12 @@ class Night:
         """Land a shard without pausing between two looks."""
         return land(shard, self.ledger, self.api, pause=lambda _: None)
 
-    def lanes(self, ref: RunRef, attempt: int) -> list[LandedFact]:
+    def shards(self, ref: RunRef, attempt: int) -> list[LandedFact]:
         """Run one attempt to its end."""
         made = []
-        for lane in self.plan(ref, attempt).lanes:
-            self.buy(lane.shard)
-            made.append(self.land(lane.shard))
+        for planned in self.plan(ref, attempt).shards:
+            self.buy(planned.shard)
+            made.append(self.land(planned.shard))
         return made
 
     def publish(self, ref: RunRef) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Night:
         """Run the whole night and return its report."""
         ref = self.prepare(buyer, **changes)
         for attempt in range(waves + 1):
-            if not self.lanes(ref, attempt) and attempt:
+            if not self.shards(ref, attempt) and attempt:
                 break
         return self.publish(ref)
 

@@ -71,9 +71,9 @@ def test_a_rerun_asks_what_every_attempt_has_lost(night: Any) -> None:
 
 def test_a_lane_that_fails_leaves_the_others_landed_and_is_joined_by_the_next_run(night: Any) -> None:
     ref = night.prepare(max_batch_requests=5)
-    failing, other = (lane.shard for lane in night.plan(ref, 1).lanes)
+    failing, other = (planned.shard for planned in night.plan(ref, 1).shards)
     night.buy(other)
     assert night.land(other).statuses == {"answered": 5}
-    lanes = night.plan(night.prepare("second", max_batch_requests=5), 1).lanes
-    assert [(lane.shard, lane.joined) for lane in lanes] == [(failing, True)]
+    planned_shards = night.plan(night.prepare("second", max_batch_requests=5), 1).shards
+    assert [(planned.shard, planned.joined) for planned in planned_shards] == [(failing, True)]
     assert night.run("second", max_batch_requests=5)["answered"] == 10

@@ -224,7 +224,7 @@ def test_a_wrong_api_key_stops_the_run_and_buys_nothing(night: Any) -> None:
     with running(Settings(api_keys=frozenset({"sk-right"}))) as guarded:
         client = anthropic.Anthropic(base_url=guarded.url, api_key="sk-wrong", max_retries=0)
         night.api = AnthropicBatches(client)
-        shard = night.plan(night.prepare(), 1).lanes[0].shard
+        shard = night.plan(night.prepare(), 1).shards[0].shard
         says = "401 authentication_error, .*Check the API key of the anthropic connection, then run again"
         with pytest.raises(errors.AccountStopped, match=says) as raised:
             night.buy(shard)

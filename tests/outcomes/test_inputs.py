@@ -59,7 +59,7 @@ def test_every_type_can_be_printed_and_kept(night: Any) -> None:
     assert "at=2025-11-24T16:00:00.123456+00:00" in first
     assert "day=2026-11-21" in first
     assert "nothing= " in first
-    night.lanes(ref, 1)
+    night.shards(ref, 1)
     night.publish(ref)
     kept = night.table().select(ODD.column_names)
     assert kept.drop(["kind"]).equals(ODD.drop(["kind"]))
@@ -105,7 +105,7 @@ def test_text_that_is_not_utf8_is_repaired_in_the_prompt_and_kept_as_it_is(night
     night.put("a.parquet", pa.table({"id": broken_text(), "body": broken_text()}))
     ref = night.prepare(prompt=prompt)
     assert contents(night, ref) == ["caf\ufffd", "\ufffd\ufffd\ufffd", "a\x00b", "ü"]
-    night.lanes(ref, 1)
+    night.shards(ref, 1)
     night.publish(ref)
     assert night.table()["id"].cast(pa.binary()).to_pylist()[0] == b"caf\xe9"
 
@@ -120,7 +120,7 @@ def test_a_cell_of_ten_megabytes_is_a_request_like_any_other(night: Any) -> None
     night.put("a.parquet", [{"id": 1, "body": "long " * 2_000_000}, {"id": 2, "body": "short"}])
     ref = night.prepare()
     assert [len(content) for content in contents(night, ref)] == [10_000_018, 23]
-    assert [lane.requests for lane in night.plan(ref, 1).lanes] == [2]
+    assert [planned.requests for planned in night.plan(ref, 1).shards] == [2]
 
 
 def test_a_row_beyond_the_limit_is_rejected_and_the_others_are_asked(night: Any) -> None:
@@ -277,6 +277,6 @@ def test_an_input_replaced_while_it_is_read_is_told_and_nothing_is_mixed(night: 
 def test_an_input_replaced_after_prepare_changes_nothing_of_the_run(night: Any, make_tickets: Any) -> None:
     ref = night.prepare()
     night.put("a.parquet", make_tickets(3))
-    night.lanes(ref, 1)
+    night.shards(ref, 1)
     assert night.publish(ref)["rows"] == 10
     assert night.run("second")["rows"] == 3

@@ -18,7 +18,7 @@ def results(what: str, **more: Any) -> dict[str, Any]:
 def bought(night: Any, **changes: Any) -> Any:
     """Buy everything in one batch, and return its shard."""
     ref = night.prepare(**changes)
-    shard = night.plan(ref, 1).lanes[0].shard
+    shard = night.plan(ref, 1).shards[0].shard
     night.buy(shard)
     return shard
 
@@ -190,11 +190,11 @@ def test_rows_that_failed_for_the_account_stay_pending(night: Any) -> None:
 def test_an_account_that_cannot_buy_burns_no_attempt(night: Any, what: str) -> None:
     night.emulator.faults({"where": "create", "what": what})
     ref = night.prepare(attempts=1)
-    shard = night.plan(ref, 1).lanes[0].shard
+    shard = night.plan(ref, 1).shards[0].shard
     with pytest.raises(AccountStopped, match="Mend the account"):
         night.buy(shard)
     night.emulator.clear_faults()
-    assert [lane.shard for lane in night.plan(ref, 1).lanes] == [shard]
+    assert [planned.shard for planned in night.plan(ref, 1).shards] == [shard]
     night.buy(shard)
     assert night.land(shard).statuses == {"answered": 10}
 

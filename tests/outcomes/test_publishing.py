@@ -147,7 +147,7 @@ def test_dying_at_any_moment_leaves_no_success_beside_half_the_files(night: Any,
     night.run()
     night.put("a.parquet", make_tickets(12))
     ref = night.prepare("second")
-    night.lanes(ref, 1)
+    night.shards(ref, 1)
     objects = dict(night.bucket.objects)
     for lives in range(20):
         night.bucket.objects = dict(objects)

@@ -103,9 +103,9 @@ def noted_as(ref: RunRef, target: str) -> RunRef:
 
 def test_what_version_0_1_bought_counts_against_the_caps_of_the_same_target(world: MemoryWorld) -> None:
     flow = Flow(world, settings(max_monthly_cost_usd=1.0))
-    for lane in flow.plan(noted_as(flow.prepare(), "s3://lake/out")):
-        flow.wait(flow.submit(lane.shard))
-        flow.land(lane.shard)
+    for planned in flow.plan(noted_as(flow.prepare(), "s3://lake/out")):
+        flow.wait(flow.submit(planned.shard))
+        flow.land(planned.shard)
     put(world.store(SOURCE), "dt=2/part-0.parquet", rows(["three"]))
     later = Flow(world, settings("dt=2", max_monthly_cost_usd=1e-9), buyer="dag/later")
     with pytest.raises(CapExceeded, match="max_monthly_cost_usd"):
@@ -115,8 +115,8 @@ def test_what_version_0_1_bought_counts_against_the_caps_of_the_same_target(worl
 def test_what_version_0_1_bought_for_a_partition_is_in_the_report_of_it(world: MemoryWorld) -> None:
     flow = Flow(world)
     ref = flow.prepare()
-    for lane in flow.plan(noted_as(ref, "s3://lake/out")):
-        flow.wait(flow.submit(lane.shard))
-        flow.land(lane.shard)
+    for planned in flow.plan(noted_as(ref, "s3://lake/out")):
+        flow.wait(flow.submit(planned.shard))
+        flow.land(planned.shard)
     report = flow.publish(ref)
     assert (report["bought"], report["reused"], report["batches"]) == (2, 0, 1)

@@ -47,9 +47,9 @@ def night(world: MemoryWorld, texts: list[str], size: int | None, number: int = 
     flow = Flow(world, settings(max_batch_requests=4), f"dag/{number}")
     ref = flow.prepare()
     ref = ref if size is None else cut(flow.ledger.store, ref, size)
-    for lane in flow.plan(ref):
-        flow.wait(flow.submit(lane.shard))
-        flow.land(lane.shard)
+    for planned in flow.plan(ref):
+        flow.wait(flow.submit(planned.shard))
+        flow.land(planned.shard)
     report = {name: value for name, value in flow.publish(ref).items() if name != "seconds"}
     target = world.store(TARGET)
     files = [entry.key for entry in target.list("dt=1/") if entry.key.endswith(".parquet")]

@@ -35,7 +35,7 @@ def handed_on(rows: int, prompt: str = "About {{ body }}") -> list[int]:
     job, state = JOB.override({"prompt": prompt}), MemoryStore(JOB.state_url, bucket)
     ref = reference(job, prepare(job, MemoryStore(JOB.source, bucket), state), "dag/run")
     made = plan(ref, 1, Ledger(state), lambda: datetime.now(UTC))
-    return [len(json.dumps(told)) for told in (ref.to_dict(), [asdict(lane) for lane in made.lanes])]
+    return [len(json.dumps(told)) for told in (ref.to_dict(), [asdict(planned) for planned in made.shards])]
 
 
 def test_a_thousand_times_the_rows_hand_on_as_many_bytes() -> None:

@@ -1,4 +1,4 @@
-"""Cancelling a run from the command line, and what a wave of too many lanes is told."""
+"""Cancelling a run from the command line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from tests.once.memory import MemoryWorld
 from tests.s3 import serving
 
 from nightbatch.__main__ import main
-from nightbatch.core.errors import SettingsError
-from nightbatch.core.lanes import Lanes
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.steps.cancel import cancel
-from nightbatch.steps.plan import plan
 
 
 @pytest.fixture
@@ -34,8 +31,8 @@ def run(world: MemoryWorld, partition: str) -> Flow:
 def test_all_batches_of_a_run_are_cancelled_and_no_others(world: MemoryWorld) -> None:
     first, second = run(world, "dt=1"), run(world, "dt=2")
     for flow in (first, second):
-        for lane in flow.plan(flow.prepare())[:2]:
-            flow.submit(lane.shard)
+        for planned in flow.plan(flow.prepare())[:2]:
+            flow.submit(planned.shard)
     told = list(cancel("dag/dt=1", first.ledger, world.batches))
     assert [outcome.split()[-1] for _, outcome in told] == ["ended", "ended", "cancel"]
     ended = [batch.told(world.now()).ended for batch in world.batches.made]
@@ -44,23 +41,6 @@ def test_all_batches_of_a_run_are_cancelled_and_no_others(world: MemoryWorld) ->
 
 def test_cancelling_a_run_that_has_nothing_in_flight_does_nothing(world: MemoryWorld) -> None:
     assert list(cancel("dag/unknown", run(world, "dt=1").ledger, world.batches)) == []
-
-
-def test_more_shards_than_airflow_maps_are_refused_before_anything_is_claimed(world: MemoryWorld) -> None:
-    flow = run(world, "dt=1")
-    with pytest.raises(SettingsError, match="max_map_length"):
-        plan(flow.prepare(), 1, flow.ledger, world.now, None, Lanes(mapped=2))
-    assert flow.ledger.view().claimed == []
-
-
-def test_more_waits_than_the_triggerer_takes_are_told_with_the_setting_to_raise(world: MemoryWorld) -> None:
-    flow = run(world, "dt=1")
-    made = plan(flow.prepare(), 1, flow.ledger, world.now, None, Lanes(mapped=100, waiting=2))
-    assert any("[triggerer] capacity" in note for note in made.notes)
-
-
-def test_as_many_waits_as_the_triggerer_takes_are_nothing_to_tell() -> None:
-    assert Lanes(mapped=10, waiting=10).check(10) == ()
 
 
 @pytest.fixture
@@ -82,8 +62,8 @@ def real(waiting_server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 def test_one_command_cancels_a_whole_run(real: RealWorld, capsys: pytest.CaptureFixture[str]) -> None:
     flow = Flow(real, settings(max_batch_requests=2))
-    for lane in flow.plan(flow.prepare()):
-        flow.submit(lane.shard)
+    for planned in flow.plan(flow.prepare()):
+        flow.submit(planned.shard)
     assert main(["cancel", flow.enrichment.state_url, "--run", "dag/run"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert [line.split("batch ")[-1].split(maxsplit=1)[1] for line in told[:3]] == ["is being cancelled"] * 3

@@ -23,7 +23,7 @@ def late_night(world: MemoryWorld, min_answered: float) -> tuple[Flow, RunRef]:
     put(world.store(SOURCE), "dt=1/part-0.parquet", rows([f"text {number}" for number in range(6)]))
     flow = Flow(world, settings(max_batch_requests=2, min_answered=min_answered))
     ref = replace(flow.prepare(), deadline=(world.now() + timedelta(hours=2)).isoformat())
-    first, second, third = (lane.shard for lane in flow.plan(ref))
+    first, second, third = (planned.shard for planned in flow.plan(ref))
     flow.wait(flow.submit(first))
     flow.land(first)
     world.batches.faults.rows = {1: "canceled"}
@@ -57,4 +57,4 @@ def test_the_next_run_asks_what_the_deadline_cut_off_and_no_more() -> None:
     world = MemoryWorld()
     late_night(world, min_answered=0.5)
     again = Flow(world, settings(max_batch_requests=2), buyer="dag/again")
-    assert sum(lane.requests for lane in again.plan(again.prepare())) == 3
+    assert sum(planned.requests for planned in again.plan(again.prepare())) == 3

@@ -15,7 +15,7 @@ import pytest
 from tests.once.flow import SOURCE, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.facts import Lane, RunRef
+from nightbatch.core.facts import PlannedShard, RunRef
 from nightbatch.core.ids import BatchId
 from nightbatch.core.poll import Pace
 from nightbatch.core.ports import Batch
@@ -135,7 +135,7 @@ class Desk:
 
     flow: Flow
     ref: RunRef
-    lanes: list[Lane]
+    shards: list[PlannedShard]
     emulator: Emulator
 
     def buyer(self, *, admitted: bool = False, late: Late | None = None) -> Buyer:
@@ -169,13 +169,13 @@ def slow() -> Iterator[Emulator]:
 
 
 def test_no_shard_is_cut_larger_than_the_cap(slow: Emulator) -> None:
-    assert [lane.requests for lane in desk(slow, 25, max_in_flight_requests=10).lanes] == [10, 10, 5]
+    assert [planned.requests for planned in desk(slow, 25, max_in_flight_requests=10).shards] == [10, 10, 5]
 
 
 def test_a_submit_without_room_waits_in_its_place(slow: Emulator) -> None:
     one = desk(slow, 20, max_in_flight_requests=10)
     one.stranger(1)
-    later = one.buyer().submit(one.lanes[0].shard)
+    later = one.buyer().submit(one.shards[0].shard)
     assert isinstance(later, Later)
     assert later.place is not None
     assert (later.place.total, later.place.cap) == (10, 10)
@@ -184,7 +184,7 @@ def test_a_submit_without_room_waits_in_its_place(slow: Emulator) -> None:
 
 def test_a_claim_lets_older_ones_go_first_until_the_line_has_let_it_through(slow: Emulator) -> None:
     one = desk(slow, 20, max_in_flight_requests=10)
-    first, second = (lane.shard for lane in one.lanes)
+    first, second = (planned.shard for planned in one.shards)
     assert isinstance(one.buyer().submit(second), Later)
     assert isinstance(one.buyer(admitted=True).submit(second), Submitted)
     assert isinstance(one.buyer(admitted=True).submit(first), Later)
@@ -193,25 +193,25 @@ def test_a_claim_lets_older_ones_go_first_until_the_line_has_let_it_through(slow
 def test_who_did_not_stand_in_line_leaves_the_second_half_of_the_queue_to_those_who_do(slow: Emulator) -> None:
     one = desk(slow, 10, max_in_flight_requests=20)
     one.stranger(4)
-    (lane,) = one.lanes
-    assert isinstance(one.buyer().submit(lane.shard), Later)
-    assert isinstance(one.buyer(admitted=True).submit(lane.shard), Submitted)
+    (planned,) = one.shards
+    assert isinstance(one.buyer().submit(planned.shard), Later)
+    assert isinstance(one.buyer(admitted=True).submit(planned.shard), Submitted)
 
 
 def test_a_shard_larger_than_the_cap_waits_until_the_queue_is_empty(slow: Emulator) -> None:
     one = desk(slow, 10)
     one.stranger(1)
     one.ref = replace(one.ref, max_in_flight_requests=5)
-    (lane,) = one.lanes
-    assert isinstance(one.buyer(admitted=True).submit(lane.shard), Later)
+    (planned,) = one.shards
+    assert isinstance(one.buyer(admitted=True).submit(planned.shard), Later)
     slow.advance(6 * 3_600)
-    assert isinstance(one.buyer(admitted=True).submit(lane.shard), Submitted)
+    assert isinstance(one.buyer(admitted=True).submit(planned.shard), Submitted)
 
 
 def test_a_post_that_may_be_under_way_takes_its_room(slow: Emulator) -> None:
     one = desk(slow, 20, max_in_flight_requests=15)
     one.emulator.faults({"where": "create", "what": "drop_before", "count": 1})
-    first, second = (lane.shard for lane in one.lanes)
+    first, second = (planned.shard for planned in one.shards)
     assert isinstance(one.buyer().submit(first), Later)
     later = one.buyer(admitted=True).submit(second)
     assert isinstance(later, Later)
@@ -221,17 +221,17 @@ def test_a_post_that_may_be_under_way_takes_its_room(slow: Emulator) -> None:
 def test_a_full_queue_is_waited_for_in_line_and_nothing_is_burnt(slow: Emulator) -> None:
     one = desk(slow, 5)
     one.emulator.faults({"where": "create", "what": "queue_full", "count": 1})
-    (lane,) = one.lanes
-    later = one.buyer().submit(lane.shard)
+    (planned,) = one.shards
+    later = one.buyer().submit(planned.shard)
     assert isinstance(later, Later)
     assert later.place is not None
     assert later.place.full_until is not None
-    assert isinstance(one.buyer(admitted=True).submit(lane.shard), Submitted)
+    assert isinstance(one.buyer(admitted=True).submit(planned.shard), Submitted)
 
 
 def test_at_the_deadline_what_was_not_sent_is_given_up(slow: Emulator) -> None:
     one = desk(slow, 5)
-    outcome = one.buyer(late=Late(owned=True)).submit(one.lanes[0].shard)
+    outcome = one.buyer(late=Late(owned=True)).submit(one.shards[0].shard)
     assert outcome == Submitted(BatchId(""))
     assert one.emulator.books()["batches"]["created"] == 0
     assert one.flow.ledger.view().in_flight == []
@@ -240,13 +240,13 @@ def test_at_the_deadline_what_was_not_sent_is_given_up(slow: Emulator) -> None:
 def test_at_the_deadline_what_another_run_has_claimed_is_left_to_it(slow: Emulator) -> None:
     one = desk(slow, 5)
     late = Late(owned=False)
-    assert one.buyer(late=late).submit(one.lanes[0].shard) == late
-    assert isinstance(one.buyer().submit(one.lanes[0].shard), Submitted)
+    assert one.buyer(late=late).submit(one.shards[0].shard) == late
+    assert isinstance(one.buyer().submit(one.shards[0].shard), Submitted)
 
 
 def test_after_the_deadline_nothing_more_is_claimed(slow: Emulator) -> None:
     one = desk(slow, 5, deadline="2026-11-20T00:00:00+00:00")
-    assert one.lanes == []
+    assert one.shards == []
     assert one.flow.ledger.view().claimed == []
 
 
@@ -255,13 +255,13 @@ def test_many_senders_at_once_never_pass_the_cap_and_buy_everything_once() -> No
     with running(Settings(pace=Speed(seconds=0.05), limits=Limits(requests_per_minute=1_000_000))) as quick:
         one = desk(quick, count, max_in_flight_requests=cap, max_batch_requests=6)
 
-        def send(lane: Lane) -> None:
+        def send(planned: PlannedShard) -> None:
             admitted = False
-            while isinstance(one.buyer(admitted=admitted).submit(lane.shard), Later):
+            while isinstance(one.buyer(admitted=admitted).submit(planned.shard), Later):
                 admitted = True
                 time.sleep(0.05)
 
-        threads = [threading.Thread(target=send, args=(lane,)) for lane in reversed(one.lanes)]
+        threads = [threading.Thread(target=send, args=(planned,)) for planned in reversed(one.shards)]
         for thread in threads:
             thread.start()
         for thread in threads:

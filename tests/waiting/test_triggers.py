@@ -12,7 +12,7 @@ from airflow.triggers.base import TriggerEvent
 
 from nightbatch.sensors.batch import BatchSensor
 from nightbatch.triggers.batch import BatchTrigger
-from nightbatch.triggers.later import LaterTrigger
+from nightbatch.triggers.later import LaterTrigger, dwell
 from nightbatch.triggers.room import RoomTrigger
 
 
@@ -36,6 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing take long."""
     for name, seconds in {"SOONEST": 0.05, "GONE": 0.3, "LINGER": 0.1, "REFUSED": 0.3, "MOST": 0.2}.items():
         monkeypatch.setenv(f"NIGHTBATCH_POLL_{name}_SECONDS", str(seconds))
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "1")
 
 
 def test_an_ended_batch_is_told_with_its_counts(account: Any) -> None:
@@ -135,6 +136,13 @@ def test_a_wait_for_some_batches_ends_with_the_first_but_never_before_the_worker
         return asyncio.get_running_loop().time() - start
 
     assert 4 <= account.play(scenario) < 8
+
+
+def test_a_trigger_dwells_longer_than_the_executor_takes_to_hear_of_a_deferral(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL")
+    assert dwell() == 8
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "12")
+    assert dwell() == 15
 
 
 def test_room_is_waited_for_until_the_deadline(account: Any) -> None:

@@ -44,9 +44,9 @@ class Night:
         asked = Enrichment(**(given | more))
         flow = Flow(self.world, asked, buyer=f"dag/{self.runs}")
         ref = replace(flow.prepare(), target=asked.place)
-        for lane in flow.plan(ref):
-            flow.wait(flow.submit(lane.shard))
-            flow.land(lane.shard)
+        for planned in flow.plan(ref):
+            flow.wait(flow.submit(planned.shard))
+            flow.land(planned.shard)
         if self.written is None:
             wired = {**ref.to_dict(), "table": NAME, "iceberg_conn_id": "ice", "aws_conn_id": "aws_ice"}
             self.written = iceberg.table(RunRef.from_xcom(wired))

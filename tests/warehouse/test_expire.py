@@ -103,12 +103,12 @@ def test_a_second_expiry_finds_nothing_to_do(world: MemoryWorld) -> None:
 def test_what_a_claim_in_flight_needs_stays_until_it_has_landed(world: MemoryWorld) -> None:
     flow = Flow(world)
     ref = flow.prepare()
-    lanes = flow.plan(ref)
+    planned_shards = flow.plan(ref)
     done = expired(flow)
     assert (done.snapshots, done.kept) == ([], [ref.snapshot])
-    for lane in lanes:
-        flow.wait(flow.submit(lane.shard))
-        flow.land(lane.shard)
+    for planned in planned_shards:
+        flow.wait(flow.submit(planned.shard))
+        flow.land(planned.shard)
     assert flow.publish(ref)["answered"] == len(TEXTS)
     assert expired(flow).snapshots == [ref.snapshot]
 
@@ -116,9 +116,9 @@ def test_what_a_claim_in_flight_needs_stays_until_it_has_landed(world: MemoryWor
 def test_an_expiry_that_was_cut_short_is_finished_by_the_next(world: MemoryWorld) -> None:
     flow = Flow(world)
     ref = flow.prepare()
-    for lane in flow.plan(ref):
-        flow.wait(flow.submit(lane.shard))
-        flow.land(lane.shard)
+    for planned in flow.plan(ref):
+        flow.wait(flow.submit(planned.shard))
+        flow.land(planned.shard)
     flow.ledger.store.remove([keys.run(ref.snapshot)])
     assert expired(flow).snapshots == [ref.snapshot]
     assert Flow(world, buyer="dag/again").run()["bought"] == 0

@@ -13,6 +13,7 @@
     │   ├── StoreDenied       credentials or policy
     │   │   └── BadCredentials    the credentials themselves: mend the connection
     │   ├── SourceMoving      the source is being written just now: try again
+    │   ├── LeaseTaken        another run plans just now: try again
     │   ├── Absent            an object that must be there is not
     │   │   └── NoBucket          nor is its bucket: create it, or mend the URL
     │   └── Unreadable        it is there, but cannot be read
@@ -27,8 +28,10 @@
     │   ├── Republished       the partition is being replaced just now: try again
     │   └── WarehouseRefused  the database did not do what was asked
     ├── Incomplete        results that do not tally with the batch
+    │   └── NotEnded          the batch still runs: it has no results yet
     ├── CapExceeded       more money than a cap allows: raise it, or ask for less
     ├── CanaryRejected    the API takes no request of this kind: mend prompt, schema, model or params
+    ├── ShardsFailed      some batches could not be had, the others have landed: see why, then rerun
     └── RunFailed         too little was answered: nothing was published
 
 No message holds prompts, row values, answers or keys.
@@ -37,6 +40,10 @@ No message holds prompts, row values, answers or keys.
 from __future__ import annotations
 
 import inspect
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class NightbatchError(Exception):
@@ -92,6 +99,15 @@ class StoreUnavailable(StoreError):
 
 class SourceMoving(StoreError):
     """The source is being written just now."""
+
+
+class LeaseTaken(StoreError):
+    """Another run of the same state plans just now."""
+
+    def __init__(self, message: str, *, until: datetime) -> None:
+        """Say when the lease expires at the latest if its holder has died."""
+        super().__init__(message)
+        self.until = until
 
 
 class Absent(StoreError):
@@ -170,6 +186,10 @@ class Incomplete(NightbatchError):
     """The results do not tally with the batch's own counts."""
 
 
+class NotEnded(Incomplete):
+    """The batch still runs: it has no results yet."""
+
+
 class CapExceeded(NightbatchError):
     """What would be bought may cost more than a cap allows: it was not bought."""
 
@@ -178,5 +198,16 @@ class CanaryRejected(NightbatchError):
     """Every request of the canary was rejected: nothing else was bought."""
 
 
+class ShardsFailed(NightbatchError):
+    """Some batches could not be bought or landed; the others have landed."""
+
+
 class RunFailed(NightbatchError):
     """Too few rows were answered: nothing was published."""
+
+
+FINAL = (
+    InputError, AccountStopped, CanaryRejected, CapExceeded, NoBucket, NotReconciled, RunFailed, ShardsFailed,
+    StoreDenied, StoreUnfit,
+)  # fmt: skip
+"""What no retry changes: somebody must look first."""

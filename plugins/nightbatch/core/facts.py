@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
@@ -68,13 +69,6 @@ class RunRef(Fact):
     def late(self, now: datetime) -> bool:
         """Tell whether the run's deadline has passed: nothing more is bought then."""
         return bool(self.deadline) and now >= datetime.fromisoformat(self.deadline)
-
-    def wait(self, batch: BatchId, *, owned: bool) -> dict[str, Any]:
-        """Return what the wait for a batch must know; a batch that another run has bought is never cancelled."""
-        return {
-            "batch": batch, "conn": self.anthropic_conn_id, "poll": self.poll_seconds,
-            "deadline": self.deadline, "cancel_at_deadline": owned, "cancel_on_fail": owned and self.cancel_on_fail,
-        }  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Return what XCom carries."""
@@ -193,6 +187,8 @@ class LandedFact(Fact):
     account: str | None = None
     tokens: dict[str, int] = field(default_factory=dict)
     created_at: datetime | None = None
+    ended_at: datetime | None = None
+    """created_at, ended_at: of the batch, by the API's clock."""
     standard_usd: str | None = None
     uncached_usd: str | None = None
     billed: int = 0
@@ -209,8 +205,29 @@ class LandedFact(Fact):
 
 
 @dataclass(frozen=True)
-class Lane:
-    """One shard on its way, as `plan` hands it to `submit`, `wait` and `land`."""
+class Awaited(Fact):
+    """The shards that one attempt of a run waits for: those it has claimed, and those of other runs that it joins."""
+
+    snapshot: Snapshot
+    buyer: str
+    attempt: int
+    own: list[Shard]
+    joined: list[Shard]
+
+    @property
+    def shards(self) -> list[Shard]:
+        """All of them, oldest first."""
+        return sorted([*self.own, *self.joined])
+
+    @property
+    def name(self) -> str:
+        """Name the fact by what it holds, so that the same attempt planned again is the same fact."""
+        return hashlib.sha256(self.to_json()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class PlannedShard:
+    """One shard that an attempt waits for; `joined`: another run has claimed it."""
 
     shard: Shard
     attempt: int

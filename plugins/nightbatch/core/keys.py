@@ -13,7 +13,7 @@ PROBE = "probe/"
 CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS, COSTS, QUESTIONS = (
     "claims/", "posts/", "batches/", "landed/", "snapshots/", "reports/", "costs/", "questions/",
 )  # fmt: skip
-OWNERS, SEEN = "owners/", "seen/"
+OWNERS, SEEN, WAITS = "owners/", "seen/", "waits/"
 SUCCESS = "_SUCCESS"
 MARK = "state.json"
 """Says that a folder is the state of a target."""
@@ -27,6 +27,7 @@ _FACT = re.compile(
     r"|seen/(?!state\.)[\w-]+(\.gone)?\.json"
     r"|snapshots/[0-9a-f]{16}/(run\.json|(rows|requests)-\d{5}\.parquet)"
     r"|questions/[0-9a-f]{16}\.json"
+    r"|waits/[0-9a-f]{16}\.json"
     r"|(leases|turns)/\d{8}\.(json|done)"
     r"|index/\d{8}-\d{8}-[0-9a-f]{12}\.parquet"
     r"|reports/(.+/)?[0-9a-f]{16}\.json",
@@ -171,6 +172,11 @@ def index(first: Shard, last: Shard, content: str) -> str:
 def question(name: str) -> str:
     """The fact that this prompt, schema, model and parameters have been answered once: no canary is needed."""
     return f"{QUESTIONS}{name}.json"
+
+
+def awaited(name: str) -> str:
+    """Which shards one attempt of a run waits for; `name` comes from what it holds."""
+    return f"{WAITS}{name}.json"
 
 
 def report(partition: str, snapshot: Snapshot) -> str:

@@ -120,6 +120,7 @@ class Batch:
     canceling: bool = False
     expires_at: datetime | None = None
     archived: bool = False
+    ended_at: datetime | None = None
     """archived: its results are no longer kept."""
 
     @property

@@ -11,34 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from nightbatch.core.errors import (
-    AccountStopped,
-    CanaryRejected,
-    CapExceeded,
-    InputError,
-    NoBucket,
-    NotReconciled,
-    NotSent,
-    RunFailed,
-    SettingsError,
-    StoreDenied,
-    StoreUnfit,
-)
+from nightbatch.core.errors import FINAL, NotSent, SettingsError
 from nightbatch.core.facts import RunRef
 from nightbatch.core.locations import parse
 from nightbatch.hooks.connections import extra_args, policy, require
 from nightbatch.hooks.timing import timing
 
 if TYPE_CHECKING:
+    from nightbatch.core.ids import Shard
     from nightbatch.io.anthropic_api import AnthropicBatches
     from nightbatch.io.s3 import S3Store
+    from nightbatch.steps.buying import Purchase
     from nightbatch.steps.estimate import Counts
     from nightbatch.steps.ledger import Ledger
 
-FINAL = (
-    InputError, AccountStopped, CanaryRejected, CapExceeded, NoBucket, NotReconciled, RunFailed, StoreDenied,
-    StoreUnfit,
-)  # fmt: skip
+UPLOADS = 3
+"""Bodies that are sent at the same time: one alone does not fill a link with a long way."""
 
 
 def now() -> datetime:
@@ -98,6 +86,24 @@ def counts(ref: RunRef) -> Counts:
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each count would bury the estimate
     opened = cache(batches)
     return lambda params: opened(ref.anthropic_conn_id).count_tokens(params)
+
+
+def purchase(ref: RunRef, log: Any, *, admitted: Shard | None) -> Purchase:
+    """Open what buys for a run. `log`: the task's own, which gets one line a step."""
+    from nightbatch.steps.buying import Purchase
+
+    return Purchase(
+        ref,
+        ledger(ref.state, ref.aws_conn_id),
+        batches(ref.anthropic_conn_id),
+        now,
+        timing(),
+        counts(ref),
+        admitted=admitted,
+        uploads=UPLOADS,
+        info=lambda line: log.info("%s", line),
+        warning=lambda line: log.warning("%s", line),
+    )
 
 
 @contextmanager

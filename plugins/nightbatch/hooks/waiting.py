@@ -12,7 +12,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from nightbatch.core.errors import AccountStopped, NightbatchError, SettingsError
-from nightbatch.core.lanes import Lanes
 from nightbatch.core.poll import Pace
 from nightbatch.hooks.connections import require
 
@@ -26,14 +25,6 @@ def pace() -> Pace:
     """Read how long things may take; NIGHTBATCH_POLL_GONE_SECONDS and its like override the defaults."""
     given = {one.name: os.environ.get(f"NIGHTBATCH_POLL_{one.name.upper()}_SECONDS") for one in fields(Pace)}
     return Pace(**{name: float(value) for name, value in given.items() if value})
-
-
-def lanes() -> Lanes:
-    """Read how many lanes Airflow maps, and how many waits a triggerer takes."""
-    from airflow.sdk.configuration import conf
-
-    mapped = conf.getint("core", "max_map_length", fallback=1024)
-    return Lanes(mapped, conf.getint("triggerer", "capacity", fallback=1000))
 
 
 Make = Callable[[str, Any], "tuple[Any, AsyncBatches | None]"]

@@ -145,6 +145,7 @@ def batch_of(answer: object) -> Batch:
     """Read one batch; what is not needed is not looked at."""
     batch = _object(answer)
     expires = batch.get("expires_at")
+    ended = batch.get("ended_at")
     return Batch(
         id=BatchId(checked_id(batch["id"])),
         created_at=_time(batch["created_at"]),
@@ -153,6 +154,7 @@ def batch_of(answer: object) -> Batch:
         counts=checked_counts(_object(batch["request_counts"])),
         expires_at=_time(expires) if expires else None,
         archived=batch.get("archived_at") is not None,
+        ended_at=_time(ended) if ended else None,
     )
 
 

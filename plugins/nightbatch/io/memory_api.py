@@ -52,7 +52,15 @@ class MemoryBatch:
         ended = now >= self.ends_at
         kinds = Counter(line["result"]["type"] for line in self.results) if ended else {"processing": len(self.results)}
         archived = now > self.created_at + KEPT
-        return Batch(self.id, self.created_at, ended, dict(kinds), expires_at=self.created_at + DAY, archived=archived)
+        return Batch(
+            self.id,
+            self.created_at,
+            ended,
+            dict(kinds),
+            expires_at=self.created_at + DAY,
+            archived=archived,
+            ended_at=self.ends_at if ended else None,
+        )
 
 
 @dataclass

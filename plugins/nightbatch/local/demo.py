@@ -52,7 +52,7 @@ def run_night(stack: Stack, partition: str, console: Console) -> Json:
 def _failures(stack: Stack, run_id: str) -> Iterable[str]:
     for task in stack.airflow.tasks(DAG_ID, run_id):
         if task["state"] == "failed":
-            yield f"── {task['task_id']} [{task['map_index']}]"
+            yield f"── {task['task_id']}"
             yield from stack.airflow.log(task).splitlines()[-LOG_LINES:]
 
 

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from nightbatch.core.facts import RunRef
+from nightbatch.core.errors import SettingsError
 from nightbatch.hooks import ports
+from nightbatch.hooks.settings import received
+from nightbatch.operators.waiting import admitted, check, defer
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class LandOperator(BaseOperator):
-    """Write the results of an ended batch as one Parquet file, complete or not at all, and return its counts.
+    """Land every batch of a run, and ask again what is lost until nothing is or the attempts are spent.
+
+    Returns `{"attempts": number}`. Whatever must be waited for is waited for in the triggerer.
 
     :param run: the reference that `prepare` returned.
-    :param lane: the shard, as `plan` returned it.
+    :param sent: what `submit` returned, as JSON.
     """
 
-    template_fields: Sequence[str] = ("run", "lane")
+    template_fields: Sequence[str] = ("run", "sent")
     ui_color = "#e6f4ea"
 
-    def __init__(self, *, run: Any, lane: Any, **kwargs: Any) -> None:
+    def __init__(self, *, run: Any, sent: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.run, self.lane = run, lane
+        self.run, self.sent = run, sent
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        from nightbatch.steps.land import land
+    def execute(
+        self, context: Context, event: Any = None, awaited: str = "", queued: str = "", failed: str = ""
+    ) -> dict[str, Any]:
+        from nightbatch.steps.buying import Waiting
 
+        check(event)
         with ports.final_errors():
-            ref = RunRef.from_xcom(self.run)
-            api = ports.batches(ref.anthropic_conn_id)
-            fact = land(self.lane["shard"], ports.ledger(ref.state, ref.aws_conn_id), api)
-            self.log.info("Shard %s landed: %s; %s USD.", fact.shard, fact.statuses, fact.cost_usd)
-            return {"statuses": fact.statuses, "cost_usd": fact.cost_usd}
+            ref = received(self.run)
+            sent = _sent(self.sent)
+            purchase = ports.purchase(ref, self.log, admitted=admitted(event, queued))
+            outcome = purchase.land(awaited or sent["awaited"], failed or sent["failed"])
+            if isinstance(outcome, Waiting):
+                defer(self, outcome, ref)
+            return {"attempts": outcome.attempt}
+
+
+def _sent(result: str) -> dict[str, Any]:
+    """Read what `submit` returned."""
+    sent = json.loads(result)
+    if not isinstance(sent, dict):
+        raise SettingsError("`submit` has returned nothing, so there is nothing to land: clear the run from it on.")
+    return sent

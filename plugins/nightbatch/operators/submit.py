@@ -3,69 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from nightbatch.core.facts import RunRef
 from nightbatch.hooks import ports
-from nightbatch.hooks.timing import timing
+from nightbatch.hooks.settings import received
+from nightbatch.operators.waiting import admitted, check, defer
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from nightbatch.steps.submit import Buyer, Later
-
 
 class SubmitOperator(BaseOperator):
-    """Turn a claimed shard into a batch, once; whatever has to be waited for is waited for in the triggerer.
+    """Claim what is pending, and send it until every shard has its batch; a canary goes before the others.
+
+    Returns `{"awaited": the attempt's name, "batches": number, "failed": why some could not be sent}`. Whatever must
+    be waited for is waited for in the triggerer.
 
     :param run: the reference that `prepare` returned.
-    :param lane: the shard, as `plan` returned it; empty: there is none.
+    :param spared: ids of tasks to skip where there is no batch to wait for.
     """
 
-    template_fields: Sequence[str] = ("run", "lane")
+    template_fields: Sequence[str] = ("run",)
     ui_color = "#e6f4ea"
 
-    def __init__(self, *, run: Any, lane: Any, **kwargs: Any) -> None:
+    def __init__(self, *, run: Any, spared: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.run, self.lane = run, lane
+        self.run, self.spared = run, tuple(spared)
 
-    def execute(self, context: Context, event: Any = None) -> dict[str, Any]:
-        from nightbatch.steps.submit import Late, Later
+    def execute(
+        self, context: Context, event: Any = None, awaited: str = "", queued: str = "", failed: str = ""
+    ) -> dict[str, Any]:
+        from nightbatch.steps.buying import Waiting
 
-        if not self.lane:
-            raise AirflowSkipException("No shard is left for this lane, which an earlier try of the plan has opened.")
+        check(event)
         with ports.final_errors():
-            ref = RunRef.from_xcom(self.run)
-            outcome = self._buyer(ref, event or {}).submit(self.lane["shard"])
-            if isinstance(outcome, Later):
-                self._wait(outcome, ref)
-            if isinstance(outcome, Late):
-                raise AirflowSkipException(f"Shard {self.lane['shard']}, claimed by another run: {outcome.why}")
-            if outcome.warning:
-                self.log.warning("%s", outcome.warning)
-            self.log.info("Shard %s is batch %s.", self.lane["shard"], outcome.batch or "none: it was given up")
-            return ref.wait(outcome.batch, owned=not self.lane["joined"])
-
-    def _buyer(self, ref: RunRef, event: dict[str, Any]) -> Buyer:
-        from nightbatch.steps.room import Rule
-        from nightbatch.steps.submit import Buyer, Late
-
-        ledger, api = ports.ledger(ref.state, ref.aws_conn_id), ports.batches(ref.anthropic_conn_id)
-        rule = Rule(ref.max_in_flight_requests, admitted=bool(event.get("admitted")))
-        late = Late(owned=not self.lane["joined"]) if ref.late(ports.now()) else None
-        return Buyer(ledger, api, ports.now, timing(), rule, late)
-
-    def _wait(self, later: Later, ref: RunRef) -> NoReturn:
-        from nightbatch.triggers.later import LaterTrigger
-        from nightbatch.triggers.room import RoomTrigger, as_kwargs
-
-        until, conn_id = later.until.isoformat(), ref.anthropic_conn_id
-        if later.place is None:
-            self.log.info("Waiting in the triggerer until %s: %s", until, later.why)
-            self.defer(trigger=LaterTrigger(until, list(later.batches), conn_id), method_name="execute")
-        self.log.info("Waiting in the triggerer for room in the account's queue: %s", later.why)
-        place = as_kwargs(later.place)
-        self.defer(trigger=RoomTrigger(until, place, conn_id, ref.poll_seconds, ref.deadline), method_name="execute")
+            ref = received(self.run)
+            outcome = ports.purchase(ref, self.log, admitted=admitted(event, queued)).submit(awaited)
+            if isinstance(outcome, Waiting):
+                defer(self, outcome, ref)
+        result = {"awaited": outcome.awaited, "batches": outcome.batches, "failed": outcome.failed}
+        if outcome.failed:
+            self.log.error("Not all could be sent; what was sent is waited for and landed first: %s", outcome.failed)
+        if not outcome.batches and self.spared:
+            self.log.info("Nothing is to be bought or waited for.")
+            context["ti"].xcom_push("return_value", result)
+            raise DownstreamTasksSkipped(tasks=list(self.spared))
+        return result

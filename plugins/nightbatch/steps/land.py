@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pyarrow as pa
@@ -69,9 +70,9 @@ def _land(shard: Shard, bought: Bought, ledger: Ledger, api: Batches, pause: Pau
     totals = _Totals()
     with sheets.Sheet(ledger.store, keys.landed(shard), landed_schema(run.answer), LAYOUT) as sheet:
         with uncollected(), Behind() as behind:
-            why = read(bought, landing, api, lambda rows: behind.do(totals.write, sheet, rows), pause)
-        totals.write(sheet, landing.missing(why))
-        fact = totals.fact(shard, claim, bought, landing)
+            reading = read(bought, landing, api, lambda rows: behind.do(totals.write, sheet, rows), pause)
+        totals.write(sheet, landing.missing(reading.why_missing))
+        fact = replace(totals.fact(shard, claim, bought, landing), ended_at=reading.ended_at)
         sheet.close({METADATA: fact.to_json()})
         reach("results staged")
         sheet.commit()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nightbatch.core import keys
-from nightbatch.core.errors import Absent, StoreError
+from nightbatch.core.errors import Absent, LeaseTaken
 from nightbatch.core.facts import Fact
 from nightbatch.core.ports import Store
 from nightbatch.steps.failpoints import reach
@@ -32,7 +32,7 @@ class Lease(Fact):
 
 
 @contextmanager
-def hold(
+def hold(  # noqa: PLR0913
     store: Store,
     now: Callable[[], datetime],
     *,
@@ -40,12 +40,19 @@ def hold(
     seconds: float = SECONDS,
     of: str = keys.LEASES,
     pause: Callable[[float], None] = time.sleep,
+    patience: float | None = None,
 ) -> Iterator[None]:
-    """Hold the lease of a state for the length of a block; wait for whoever has it."""
+    """Hold the lease of a state for the length of a block; wait for whoever has it, up to `patience` seconds.
+
+    Raises LeaseTaken where it is still held then; without `patience` that is after five leases' time.
+    """
+    longest = PATIENT * seconds
+    limit = longest if patience is None else min(patience, longest)
     waited, step = 0.0, 0.05
     while (number := _take(store, holder, now(), seconds, of)) is None:
-        if waited > PATIENT * seconds:
-            raise StoreError(f"{store.url}: others have held the lease {of} for {waited:.0f} s. Try again later.")
+        if waited >= limit:
+            message = f"{store.url}: others have held the lease {of} for {waited:.0f} s. Try again later."
+            raise LeaseTaken(message, until=now() + timedelta(seconds=seconds))
         pause(step)
         waited, step = waited + step, min(2.0, step * 1.5)
     try:

@@ -17,6 +17,7 @@ from nightbatch.core import keys
 from nightbatch.core.errors import Absent, NoBucket
 from nightbatch.core.facts import (
     METADATA,
+    Awaited,
     Bought,
     Claim,
     Gone,
@@ -203,6 +204,15 @@ class Ledger:
     def write_question(self, run: Run) -> None:
         """Note that what this run asks has been answered."""
         self.store.create(keys.question(run.question), b"{}")
+
+    def awaited(self, name: str) -> Awaited:
+        """Read which shards an attempt waits for, by the fact's name."""
+        return Awaited.from_json(self.store.get(keys.awaited(name)))
+
+    def write_awaited(self, awaited: Awaited) -> str:
+        """Note which shards an attempt waits for; return the fact's name. The same attempt again is the same fact."""
+        self.store.create(keys.awaited(awaited.name), awaited.to_json())
+        return awaited.name
 
     def request_parts(self, run: Run) -> Iterable[str]:
         """Name the files in which a run's requests are staged."""

@@ -13,10 +13,10 @@ from nightbatch.core import canary, keys, pending
 from nightbatch.core.advice import advice, anew_note
 from nightbatch.core.errors import CapExceeded
 from nightbatch.core.estimate import Estimate
-from nightbatch.core.facts import Claim, Lane, RunRef
+from nightbatch.core.facts import Claim, PlannedShard, RunRef
 from nightbatch.core.finder import Ids, Span
 from nightbatch.core.ids import Shard
-from nightbatch.core.lanes import ANY, Lanes
+from nightbatch.core.plurals import counted
 from nightbatch.core.request import BODY_HEAD, BODY_TAIL
 from nightbatch.core.run import Run
 from nightbatch.steps import budget, costs, lease
@@ -29,16 +29,28 @@ from nightbatch.steps.ledger import Ledger, View
 from nightbatch.steps.prices import prices
 from nightbatch.steps.vanguard import flying, vanguard
 
+PATIENCE = 10.0
+"""Seconds for which a planner waits for another before it gives its worker back."""
+
 
 @dataclass(frozen=True)
 class Plan:
-    """The lanes of one attempt, what those that are new will cost, and what a reader of the log should know."""
+    """The shards of one attempt, what those that are new will cost, and what a reader of the log should know."""
 
-    lanes: list[Lane]
+    shards: list[PlannedShard]
     asked: int
     pending: int
     estimate: Estimate
     notes: tuple[str, ...] = ()
+
+    def words(self, attempt: int) -> str:
+        """Say in one line what an attempt buys and joins."""
+        joined = sum(shard.joined for shard in self.shards)
+        own = counted(len(self.shards) - joined, "batch", "batches")
+        others = f", and {counted(joined, 'batch', 'batches')} of other runs to wait for" if joined else ""
+        name = f"Attempt {attempt}" if attempt else "Canary"
+        requests = f"{counted(self.asked, 'request')} asked, {self.pending:,} to buy"
+        return f"{name}: {requests}; {own} of this run{others}; {self.estimate.told}."
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,6 @@ def plan(
     ledger: Ledger,
     now: Callable[[], datetime],
     counts: Counts | None = None,
-    most: Lanes = ANY,
 ) -> Plan:
     """Claim what is pending for a run, and name every shard that it must wait for.
 
@@ -70,7 +81,7 @@ def plan(
     ahead = vanguard(ref, run, ledger) if attempt == canary.ATTEMPT else None
     if attempt > ref.attempts or (ahead is not None and not ahead):
         return Plan([], 0, 0, Estimate())
-    with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds):
+    with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds, patience=PATIENCE):
         reach("lease taken")
         costs.complete(ledger, ledger.view().landed)
         rows = budget.read(ref, run.question, ledger, now())
@@ -89,13 +100,12 @@ def plan(
             if len(left) and ref.late(now()):
                 left, notes = left[:0], (*notes, f"The deadline has passed: {len(left)} are not asked.")
             claims = [(_claim(ref, run, attempt, part, quote, now()), part) for part in _shards(ref, run, left)]
-            notes = (*notes, *most.check(len(joined) + len(claims)))
-            made = _write(ledger, found.view.next, claims)
-            if made is not None:
+            written = _write(ledger, found.view.next, claims)
+            if written is not None:
                 reach("claims complete")
-                lanes = [_joined(ref, ledger, shard) for shard in joined] + made
-                lanes.sort(key=lambda lane: lane.shard)
-                return Plan(lanes, found.asked, len(left), quote.of(left), notes)
+                planned_shards = [_joined(ref, ledger, shard) for shard in joined] + written
+                planned_shards.sort(key=lambda planned: planned.shard)
+                return Plan(planned_shards, found.asked, len(left), quote.of(left), notes)
 
 
 def look(ref: RunRef, run: Run, ledger: Ledger) -> Look:
@@ -147,9 +157,9 @@ def _answered(ref: RunRef, ledger: Ledger, found: Look) -> Requests:
     return found.left[np.flatnonzero(known.settled[found.left.numbers])]
 
 
-def _joined(ref: RunRef, ledger: Ledger, shard: Shard) -> Lane:
+def _joined(ref: RunRef, ledger: Ledger, shard: Shard) -> PlannedShard:
     claim = ledger.claim(shard)
-    return Lane(shard, claim.attempt, claim.total, joined=claim.buyer != ref.buyer)
+    return PlannedShard(shard, claim.attempt, claim.total, joined=claim.buyer != ref.buyer)
 
 
 def _claim(ref: RunRef, run: Run, attempt: int, requests: Requests, quote: Quote, now: datetime) -> Claim:
@@ -163,16 +173,16 @@ def _claim(ref: RunRef, run: Run, attempt: int, requests: Requests, quote: Quote
     )  # fmt: skip
 
 
-def _write(ledger: Ledger, shard: Shard, claims: list[tuple[Claim, Requests]]) -> list[Lane] | None:
+def _write(ledger: Ledger, shard: Shard, claims: list[tuple[Claim, Requests]]) -> list[PlannedShard] | None:
     """Create the claims under the numbers from `shard` on; None if another planner came between."""
-    lanes: list[Lane] = []
+    planned_shards: list[PlannedShard] = []
     for claim, requests in claims:
         if not ledger.write_claim(shard, claim, requests.as_claim()):
             return None
         reach("claim written")
-        lanes.append(Lane(shard, claim.attempt, claim.total))
+        planned_shards.append(PlannedShard(shard, claim.attempt, claim.total))
         shard = keys.shard(int(shard) + 1)
-    return lanes
+    return planned_shards
 
 
 def _shards(ref: RunRef, run: Run, left: Requests) -> Iterator[Requests]:

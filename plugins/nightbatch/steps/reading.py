@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete
+from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete, NotEnded
 from nightbatch.core.facts import Bought
 from nightbatch.core.landing import Landing
 from nightbatch.core.ports import Batch, Batches
@@ -40,8 +41,15 @@ Write = Callable[[pa.RecordBatch], None]
 Pause = Callable[[float], None]
 
 
-def read(bought: Bought, landing: Landing, api: Batches, write: Write, pause: Pause) -> str:
-    """Read the results until they tally, as often as is worth it; return why those that are missing then are."""
+class Reading(NamedTuple):
+    """What the reading of results came to: why those that are missing are, and when the batch ended."""
+
+    why_missing: str
+    ended_at: datetime | None
+
+
+def read(bought: Bought, landing: Landing, api: Batches, write: Write, pause: Pause) -> Reading:
+    """Read the results until they tally, as often as is worth it."""
     batch: Batch | None = None
     trouble: Exception = Incomplete()
     for reading in range(READINGS):
@@ -54,8 +62,9 @@ def read(bought: Bought, landing: Landing, api: Batches, write: Write, pause: Pa
         except (ApiUnavailable, BatchGone) as error:
             trouble = error
         if batch is not None and landing.gap(batch.counts) is None:
-            return ""
-    return _give_up(bought, batch, landing, api, trouble)
+            return Reading("", batch.ended_at)
+    why_missing = _give_up(bought, batch, landing, api, trouble)
+    return Reading(why_missing, batch.ended_at if batch else None)
 
 
 def _read_once(batch: Batch, landing: Landing, api: Batches, write: Write) -> None:
@@ -84,7 +93,7 @@ def _give_up(bought: Bought, batch: Batch | None, landing: Landing, api: Batches
 
 def _ended(batch: Batch) -> Batch:
     if not batch.ended:
-        raise Incomplete(f"batch {batch.id} has not ended yet: it has no results to land.")
+        raise NotEnded(f"batch {batch.id} has not ended yet: it has no results to land.")
     return batch
 
 

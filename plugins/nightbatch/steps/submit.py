@@ -54,13 +54,16 @@ class Submitted:
 class Later:
     """Nothing can be done before `until`, or before one of these batches has ended.
 
-    `place`: after `until`, there must be room in the account's queue too.
+    `place`: after `until`, there must be room in the account's queue too. `holds_all`: the API or the queue takes no
+    other batch either before that. `at_latest`: when to go on even where there is no room.
     """
 
     until: datetime
     why: str
     batches: tuple[BatchId, ...] = ()
     place: Place | None = None
+    holds_all: bool = False
+    at_latest: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -161,11 +164,13 @@ class Buyer:
             place = self._room.wanting(shard, claim)
         except ApiUnavailable as error:
             pause = error.retry_after or self.timing.look
-            return Later(self.now() + timedelta(seconds=pause), f"the queue could not be read: {error}")
+            return Later(self.now() + timedelta(seconds=pause), f"the queue could not be read: {error}", holds_all=True)
         if place is None:
             return None
         again = timedelta(seconds=self.timing.look if self.rule.admitted else 0)
-        return Later(self.now() + again, f"no room: the queue may hold {place.cap} requests", place=place)
+        return Later(
+            self.now() + again, f"no room: the queue may hold {place.cap} requests", place=place, holds_all=True
+        )
 
     def _unknown(self, shard: Shard, number: int, error: ApiError) -> Later:
         """Note that this sender has ended, not knowing what it bought."""
@@ -196,7 +201,7 @@ class Buyer:
         reach("refusal written")
         if waited_out(sent, now, self.timing):
             raise NotSent(why, retryable=False)
-        return Later(retry_at, why)
+        return Later(retry_at, why, holds_all=True)
 
     def _full(self, shard: Shard, sent: list[Sending], number: int, no: Refusal, retry_at: datetime) -> Later:
         """Wait for room in the queue, which may take hours; the first of the line tries again, ever more rarely."""
@@ -207,7 +212,7 @@ class Buyer:
         waited = no.at - sent[0].post.at if sent else timedelta()
         again = max(retry_at, no.at + min(waited / 2, LOOK_CEILING))
         place = self._room.place(shard, self.ledger.claim(shard))
-        return Later(no.at, no.why, place=replace(place, full_until=again))
+        return Later(no.at, no.why, place=replace(place, full_until=again), holds_all=True)
 
     @property
     def _room(self) -> Room:

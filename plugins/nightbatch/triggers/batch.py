@@ -11,11 +11,10 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
 from nightbatch.core.errors import AccountStopped, BatchGone, SettingsError
-from nightbatch.triggers.kill import was_killed
+from nightbatch.triggers.ending import ending, push
+from nightbatch.triggers.kill import detached, was_killed
 
-KILL_SECONDS = 120.0
 LAST_LOOK = 10.0
-_killing: set[asyncio.Task[None]] = set()
 
 
 class BatchTrigger(BaseTrigger):
@@ -51,16 +50,15 @@ class BatchTrigger(BaseTrigger):
             seen = await self._wait()
         except (AccountStopped, SettingsError) as error:
             self.log.error("The wait for batch %s fails: %s", self.batch, error)
-            yield self._end(TaskFailedEvent(), {"failed": str(error)})
+            yield ending(self.task_instance, TaskFailedEvent(), {"failed": str(error)})
             return
         if seen is None:
             why = f"batch {self.batch} had not ended at the deadline; it is left alone."
             self.log.warning("Skipped: %s", why)
-            yield self._end(TaskSkippedEvent(), {"skipped": why})
+            yield ending(self.task_instance, TaskSkippedEvent(), {"skipped": why})
             return
-        if self.task_instance is not None:
-            await asyncio.to_thread(self._push, seen)
-        yield self._end(TaskSuccessEvent(), seen)
+        await push(self.task_instance, seen)
+        yield ending(self.task_instance, TaskSuccessEvent(), seen)
 
     async def on_kill(self) -> None:
         """Cancel the batch if its task has failed by somebody's hand; a cleared or moved trigger cancels nothing.
@@ -68,10 +66,7 @@ class BatchTrigger(BaseTrigger):
         Airflow cancels this coroutine again within a second, so the work is done in a task of its own.
         """
         if _yes(self.cancel_on_fail):
-            task = asyncio.get_running_loop().create_task(self._kill())
-            _killing.add(task)
-            task.add_done_callback(_killing.discard)
-            await asyncio.shield(task)
+            await detached(self._kill())
 
     async def _wait(self) -> dict[str, Any] | None:
         """Return what the batch came to; None: the deadline has passed."""
@@ -99,10 +94,9 @@ class BatchTrigger(BaseTrigger):
     async def _kill(self) -> None:
         from nightbatch.triggers.poller import poller
 
-        async with asyncio.timeout(KILL_SECONDS):
-            if await was_killed(self.task_instance):
-                await poller(self.conn).cancel(self.batch)
-                self.log.warning("Batch %s is cancelled, since its task was marked failed.", self.batch)
+        if await was_killed(self.task_instance):
+            await poller(self.conn).cancel(self.batch)
+            self.log.warning("Batch %s is cancelled, since its task was marked failed.", self.batch)
 
     def _left(self) -> float | None:
         """Return the seconds until the deadline; a wait that begins after it still looks once at its batch."""
@@ -111,19 +105,6 @@ class BatchTrigger(BaseTrigger):
         deadline = datetime.fromisoformat(self.deadline)
         left = (deadline if deadline.tzinfo else deadline.replace(tzinfo=UTC)) - datetime.now(UTC)
         return left.total_seconds() if left > timedelta(0) else LAST_LOOK
-
-    def _end(self, event: TriggerEvent, told: dict[str, Any]) -> TriggerEvent:
-        """End the task from here; `airflow dags test` has no task instance, and must go through a worker."""
-        return event if self.task_instance is not None else TriggerEvent(told)
-
-    def _push(self, seen: dict[str, Any]) -> None:
-        from airflow.sdk.execution_time.xcom import XCom
-
-        ti: Any = self.task_instance
-        XCom.set(
-            key="return_value", value=seen, dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id,
-            map_index=ti.map_index,
-        )  # fmt: skip
 
 
 def _yes(given: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from nightbatch.core.errors import SettingsError, StoreError
+from nightbatch.triggers.ending import ending
 
 FIELDS = ("partition", "key", "source", "wait_for", "conn", "hours", "poll", "still", "run_name")
 """What the trigger is told, all of it text: a template of the sensor renders each."""
@@ -40,9 +41,9 @@ class InputTrigger(BaseTrigger):
             came = await self._comes()
         except SettingsError as error:
             self.log.error("The input cannot be looked for: %s", error)
-            yield self._end(TaskFailedEvent(), {"failed": str(error)})
+            yield ending(self.task_instance, TaskFailedEvent(), {"failed": str(error)})
             return
-        yield self._end(TaskSuccessEvent() if came else TaskFailedEvent(), {"late": not came})
+        yield ending(self.task_instance, TaskSuccessEvent() if came else TaskFailedEvent(), {"late": not came})
 
     async def _comes(self) -> bool:
         """Wait for the input; False: it has not come in time. Raises SettingsError where waiting is of no use."""
@@ -54,10 +55,6 @@ class InputTrigger(BaseTrigger):
                 return False
             await asyncio.sleep(float(self.poll))
         return True
-
-    def _end(self, event: TriggerEvent, outcome: dict[str, Any]) -> TriggerEvent:
-        """End the task from here; `airflow dags test` has no task instance, and must go through a worker."""
-        return event if self.task_instance is not None else TriggerEvent(outcome)
 
     @property
     def _waits(self) -> bool:

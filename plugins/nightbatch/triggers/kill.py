@@ -1,11 +1,30 @@
-"""Whether a trigger ended because its task was killed; Airflow calls `on_kill` for a cleared or moved one too."""
+"""What follows when a task is killed while it waits; Airflow calls `on_kill` for a cleared or moved one too."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 KILLED = frozenset({"failed", "skipped"})
 """Marked failed, or its run failed; skipped: its run timed out. A cleared or moved task has none of these states."""
+
+KILL_SECONDS = 120.0
+"""For so long it is tried to cancel what a killed task has bought."""
+_killing: set[asyncio.Task[None]] = set()
+
+
+async def detached(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work of an `on_kill` in a task of its own: Airflow cancels the coroutine again within a second."""
+    task = asyncio.get_running_loop().create_task(_within(work))
+    _killing.add(task)
+    task.add_done_callback(_killing.discard)
+    await asyncio.shield(task)
+
+
+async def _within(work: Coroutine[Any, Any, None]) -> None:
+    async with asyncio.timeout(KILL_SECONDS):
+        await work
 
 
 async def was_killed(ti: Any) -> bool:

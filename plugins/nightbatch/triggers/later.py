@@ -9,9 +9,20 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-DWELL = 4.0
-"""Seconds before the first event: one that comes sooner can overtake the worker that is still deferring."""
+DWELL_SECONDS = 3.0
+"""Beyond the executor's heartbeat, before the first event: one that comes sooner can overtake the report of the worker
+that has deferred, and Airflow would fail the task."""
+HEARTBEAT_SECONDS = 5.0
+"""Airflow's default of `[workers] min_heartbeat_interval`."""
 CEILING = 60.0
+
+
+def dwell() -> float:
+    """Return the seconds after which a trigger may fire on a task that has deferred from a worker."""
+    from airflow.sdk.configuration import conf
+
+    heartbeat: float = conf.getfloat("workers", "min_heartbeat_interval", fallback=HEARTBEAT_SECONDS)
+    return heartbeat + DWELL_SECONDS
 
 
 class LaterTrigger(BaseTrigger):
@@ -28,7 +39,7 @@ class LaterTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         from nightbatch.triggers.poller import poller
 
-        await asyncio.sleep(DWELL)
+        await asyncio.sleep(dwell())
         left = max(0.0, (datetime.fromisoformat(self.until) - datetime.now(UTC)).total_seconds())
         if self.batches:
             shared = poller(self.conn_id)

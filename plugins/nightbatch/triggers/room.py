@@ -10,7 +10,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from nightbatch.core.room import Place
-from nightbatch.triggers.later import DWELL
+from nightbatch.triggers.later import dwell
 
 
 class RoomTrigger(BaseTrigger):
@@ -34,7 +34,7 @@ class RoomTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         from nightbatch.triggers.poller import poller
 
-        await asyncio.sleep(max(DWELL, _left(self.after) or 0.0))
+        await asyncio.sleep(max(dwell(), _left(self.after) or 0.0))
         try:
             async with asyncio.timeout(_left(self.deadline)):
                 await poller(self.conn_id).room(place_of(self.place), self.poll)
