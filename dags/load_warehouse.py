@@ -5,8 +5,7 @@ Started by whatever publishes the asset, for the partition that it published; or
 
 from airflow.sdk import DAG, Asset, Param, PartitionedAssetTimetable
 
-from nightbatch.core.loading import Loading
-from nightbatch.operators.load import LoadOperator
+from nightbatch import Loading, LoadOperator
 
 TARGET = "s3://lake/ticket_triage/"
 

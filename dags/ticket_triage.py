@@ -5,8 +5,7 @@ from enum import StrEnum
 from airflow.sdk import DAG, CronPartitionTimetable, Param
 from pydantic import BaseModel, Field
 
-from nightbatch import Enrichment, Prompt, enrich
-from nightbatch.sensors.input import InputSensor
+from nightbatch import Enrichment, InputSensor, Prompt, enrich
 
 
 class Category(StrEnum):

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from decimal import Decimal
 
-from nightbatch.core.ids import ID_BYTES, RequestId
-from nightbatch.core.price import BATCH, PICO, SERVER_TOOLS, Prices, Usage
-from nightbatch.core.request import SUFFIX, Frame
+from nightbatch.ids import ID_BYTES, RequestId
+from nightbatch.messages.request import SUFFIX, Frame
+from nightbatch.messages.usage import BATCH, Usage
+from nightbatch.money.prices import PICO, SERVER_TOOLS, Prices
 
 
 def cost(prices: Prices, model: str, usage: Usage) -> Decimal | None:

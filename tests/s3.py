@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nightbatch.local.ports import free_port
+from nightbatch.local.stack.ports import free_port
 
 PATIENCE_SECONDS = 90.0
 

@@ -9,7 +9,9 @@ The way of the data, one task for each word::
                      ─publish→ rows ⋈ answers → partition, report, asset event
 
 A request is named by its content, so that `pending = asked − settled − in flight` is all the logic there is.
-`core` decides, `io` acts, `steps` are the words over both, and the Airflow folders only translate.
+The folders are the words of this story, in its order; each one's docstring tells its part. What they decide on, and how
+facts are kept and priced, stands in `spec`, `messages`, `columnar`, `template`, `ledger` and `money`. `io` holds the SDKs,
+`airflow` what Airflow runs, `commands` the command line. `emulator` and `local` are an account and a cluster to try it on.
 """
 
 from __future__ import annotations
@@ -17,16 +19,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nightbatch.core.enrichment import Enrichment, Prompt
-    from nightbatch.dag import enrich
+    from nightbatch.airflow.dag import enrich
+    from nightbatch.airflow.operators.load import LoadOperator
+    from nightbatch.airflow.sensors.batch import BatchSensor
+    from nightbatch.airflow.sensors.input import InputSensor
+    from nightbatch.load.loading import Loading
+    from nightbatch.spec.enrichment import Enrichment, Prompt
 
-__all__ = ["Enrichment", "Prompt", "enrich"]
+__all__ = ["BatchSensor", "Enrichment", "InputSensor", "LoadOperator", "Loading", "Prompt", "enrich"]
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Enrichment": "nightbatch.core.enrichment",
-    "Prompt": "nightbatch.core.enrichment",
-    "enrich": "nightbatch.dag",
+    "BatchSensor": "nightbatch.airflow.sensors.batch",
+    "Enrichment": "nightbatch.spec.enrichment",
+    "InputSensor": "nightbatch.airflow.sensors.input",
+    "LoadOperator": "nightbatch.airflow.operators.load",
+    "Loading": "nightbatch.load.loading",
+    "Prompt": "nightbatch.spec.enrichment",
+    "enrich": "nightbatch.airflow.dag",
 }
 
 

@@ -10,8 +10,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from nightbatch import commands
-from nightbatch.core.errors import NightbatchError
-from nightbatch.core.safe_words import printable
+from nightbatch.errors import NightbatchError
+from nightbatch.messages.safe_words import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

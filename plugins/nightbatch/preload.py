@@ -16,14 +16,14 @@ LATE = (
     "pyarrow.compute",
     "pyarrow.fs",
     "pyarrow.parquet",
-    "nightbatch.dag",
+    "nightbatch.airflow.dag",
     "nightbatch.io.anthropic_api",
     "nightbatch.io.s3",
-    "nightbatch.steps.fetch",
-    "nightbatch.steps.buying",
-    "nightbatch.steps.prepare",
-    "nightbatch.steps.publish",
-    "nightbatch.steps.quote",
+    "nightbatch.prepare.media_fetch",
+    "nightbatch.submit.purchase",
+    "nightbatch.prepare.prepare",
+    "nightbatch.publish.publish",
+    "nightbatch.plan.offer",
 )
 
 for name in LATE:

@@ -6,13 +6,13 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from tests.stores.conftest import moto_url, opener  # noqa: F401 - a fixture
 
-from nightbatch.core.errors import NoBucket
-from nightbatch.hooks import ports, settings
+from nightbatch.airflow import ports, runs
+from nightbatch.errors import NoBucket
 
 
 @pytest.mark.parametrize("typed", ["dt=2026-11-21", "/dt=2026-11-21", "dt=2026-11-21/", "/dt=2026-11-21/"])
 def test_a_partition_means_the_same_with_and_without_slashes(typed: str) -> None:
-    assert settings.partition(typed, {}) == "dt=2026-11-21"
+    assert runs.partition(typed, {}) == "dt=2026-11-21"
 
 
 def test_a_bucket_that_is_not_there_is_named_and_not_tried_again(moto_url: str) -> None:  # noqa: F811

@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.facts import RunRef
-from nightbatch.core.run import Run
-from nightbatch.core.template import Template
+from nightbatch.columnar import parquet
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps import sheets
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.plan import plan
-from nightbatch.steps.prepare import prepare
-from nightbatch.steps.publish import publish
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.plan.plan import plan
+from nightbatch.prepare.prepare import prepare
+from nightbatch.publish.publish import publish
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.run import Run
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.template.template import Template
 
 SOURCE, TARGET = "s3://lake/in/", "s3://lake/out/"
 
@@ -48,7 +48,7 @@ class Lake:
     def staged(self, run: Run) -> list[dict[str, Any]]:
         """Read the kept columns as prepare staged them."""
         key = f"snapshots/{run.snapshot}/rows-00000.parquet"
-        return sheets.table(self.store(self.settings.state_url), key, run.kept).to_pylist()
+        return parquet.table(self.store(self.settings.state_url), key, run.kept).to_pylist()
 
 
 @pytest.fixture

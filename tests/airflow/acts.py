@@ -12,8 +12,8 @@ from tests.airflow.job import SUBMIT, WAIT, Job, until
 from tests.once import account
 
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.local.rest import call
-from nightbatch.steps.reading import READINGS
+from nightbatch.land.read_results import READINGS
+from nightbatch.local.stack.rest import call
 
 
 def leave(job: Job) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.once.conftest import table  # noqa: F401
 
-from nightbatch.local.settings import TICKETS, Settings
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.settings import TICKETS, Settings
+from nightbatch.local.stack.stack import Stack
 
 LONG = ["test_once_backfill.py", "test_once_chaos.py", "test_once_gone.py"]
 """Run by `make chaos` alone."""

@@ -15,12 +15,12 @@ from tests.once import account
 from tests.once.flow import SOURCE, Flow, RealWorld, published, put, rows, settings
 from tests.once.judge import Verdict, landed
 
-from nightbatch.core.keys import state_url
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.local.rest import FINISHED, Json
-from nightbatch.local.settings import BUCKET
-from nightbatch.local.stack import Stack
-from nightbatch.steps.ledger import Ledger
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.local.stack.rest import FINISHED, Json
+from nightbatch.local.stack.settings import BUCKET
+from nightbatch.local.stack.stack import Stack
+from nightbatch.spec.locations import state_url
 
 DAG_ID = "enrich_parquet"
 SUBMIT, WAIT, LAND = "submit", "wait", "land"

@@ -14,8 +14,8 @@ from tests.once.judge import Table, Verdict
 
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.settings import Pace, Settings
-from nightbatch.local.settings import TICKETS
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.settings import TICKETS
+from nightbatch.local.stack.stack import Stack
 
 HERE = "Through Airflow"
 HOUR, DAY = 3_600.0, 86_400.0

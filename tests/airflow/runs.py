@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from nightbatch.local.rest import FINISHED, Json
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.rest import FINISHED, Json
+from nightbatch.local.stack.stack import Stack
 
 ENRICH = "enrich_parquet"
 PATIENCE_SECONDS = 150.0

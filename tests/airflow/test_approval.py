@@ -10,10 +10,10 @@ from urllib.parse import quote
 import pyarrow as pa
 import pytest
 
-from nightbatch.local.errors import AirflowRefused
-from nightbatch.local.rest import FINISHED, Json, call
-from nightbatch.local.settings import BUCKET
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.errors import AirflowRefused
+from nightbatch.local.stack.rest import FINISHED, Json, call
+from nightbatch.local.stack.settings import BUCKET
+from nightbatch.local.stack.stack import Stack
 
 DAG_ID = "enrich_parquet"
 SOURCE = "approval/in"

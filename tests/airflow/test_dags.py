@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -17,11 +16,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nightbatch.core import overriding
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.local.environment import connections, plain_env
-from nightbatch.local.settings import EMULATOR, PROJECT, S3, Settings
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.environment import connections, plain_env
+from nightbatch.local.stack.settings import EMULATOR, PROJECT, S3, Settings
+from nightbatch.local.stack.stack import Stack
+from nightbatch.spec import overriding
 
 ROWS = 120
 MARK = "a-review-that-nobody-else-may-read"
@@ -239,17 +238,3 @@ def test_a_night_in_which_everything_fails_publishes_every_row_with_its_reason(b
 def test_no_row_reaches_airflow(bench: Bench, outcome: subprocess.CompletedProcess[str]) -> None:
     assert [path for path in bench.files() if MARK.encode() in path.read_bytes()] == []
     assert MARK not in outcome.stdout + outcome.stderr
-
-
-def test_the_core_needs_neither_airflow_nor_an_sdk() -> None:
-    forbidden = ("airflow", "anthropic", "boto3", "botocore", "httpx", "httpx2", "pydantic")
-    code = (
-        "import sys, pkgutil, importlib\n"
-        "import nightbatch.core, nightbatch.steps\n"
-        "for package in (nightbatch.core, nightbatch.steps):\n"
-        "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
-        "        importlib.import_module(module.name)\n"
-        f"print(sorted({{name.split('.')[0] for name in sys.modules}} & set({forbidden!r})))\n"
-    )
-    run = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), text=True, capture_output=True, check=True)
-    assert run.stdout.strip() == "[]"

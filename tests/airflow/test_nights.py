@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nightbatch.local.rest import FINISHED, Json, call
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.rest import FINISHED, Json, call
+from nightbatch.local.stack.stack import Stack
 
 CLOCK, ASSET, READER = "by_clock", "by_asset", "reader"
 FIRST, SECOND, TOLD = "2026-03-01", "2026-03-02", "2026-03-03"

@@ -16,7 +16,7 @@ from tests.airflow.job import PATIENCE, SECRET, until
 from tests.airflow.night import HERE, HOUR, Case, Night, create, disturbed, killed
 from tests.once.judge import Table, Verdict
 
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.stack import Stack
 
 JOINED = "the batch is joined, and not cancelled"
 ON = "tried again by Airflow, it goes on from the facts"

@@ -12,11 +12,11 @@ from tests.once.flow import RealWorld
 from tests.once.judge import Table, Verdict
 
 from nightbatch.emulator.embedded import Emulator
+from nightbatch.ledger.ledger import Ledger
 from nightbatch.local.demo import DAG_ID, SOURCE, TARGET
-from nightbatch.local.settings import BUCKET
-from nightbatch.local.stack import Stack
-from nightbatch.local.tickets import parts, sample
-from nightbatch.steps.ledger import Ledger
+from nightbatch.local.sample_tickets import parts, sample
+from nightbatch.local.stack.settings import BUCKET
+from nightbatch.local.stack.stack import Stack
 
 DAYS = int(os.environ.get("NIGHTBATCH_BACKFILL_DAYS", "3"))
 STATE = f"_nightbatch/{TARGET}"

@@ -13,7 +13,7 @@ from tests.once.judge import Table
 from tests.once.points import points
 from tests.once.test_kill import BY_HAND, ENDS_RED, NEEDS
 
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.stack import Stack
 
 RUNS, NEEDY = 8, 3
 CREATED = "batch created"

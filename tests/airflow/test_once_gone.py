@@ -10,7 +10,7 @@ from tests.airflow.job import LAND, PATIENCE
 from tests.airflow.night import DAY, HOUR, Case, Night, disturbed
 from tests.once.judge import Table
 
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.stack import Stack
 
 HIDDEN = Case("hidden", 4, acts.hide, "land fails", "tried again by Airflow, it lands the same batch", lasts=1)
 LATE = Case(

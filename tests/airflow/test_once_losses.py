@@ -11,8 +11,8 @@ from tests.airflow.job import DAG_ID, PATIENCE, SUBMIT
 from tests.airflow.night import HOUR, Case, Night, create, disturbed
 from tests.once.judge import Table
 
-from nightbatch.local import services
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack import services
+from nightbatch.local.stack.stack import Stack
 
 FORGOTTEN = "the metadata database lost while the batch is in progress"
 EXPIRED = "the metadata database lost while an orphan is looked for, which then expires after 24 hours"

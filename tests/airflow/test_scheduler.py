@@ -13,11 +13,11 @@ import pytest
 from rich.console import Console
 
 from nightbatch.local.demo import DAG_ID, SOURCE, TARGET, run_night
-from nightbatch.local.errors import NightFailed
-from nightbatch.local.rest import Json
-from nightbatch.local.settings import ACCESS_KEY, API_KEY, BUCKET, REGION, SECRET_KEY
-from nightbatch.local.stack import Stack
-from nightbatch.local.tickets import NIGHTS, parts, sample
+from nightbatch.local.sample_tickets import NIGHTS, parts, sample
+from nightbatch.local.stack.errors import NightFailed
+from nightbatch.local.stack.rest import Json
+from nightbatch.local.stack.settings import ACCESS_KEY, API_KEY, BUCKET, REGION, SECRET_KEY
+from nightbatch.local.stack.stack import Stack
 
 ROWS = 400
 SECRETS = ("marked-row-value", "T-MARKED-KEY", "You triage support tickets", API_KEY, SECRET_KEY)

@@ -15,10 +15,10 @@ import pytest
 from tests.airflow.runs import Run, enrich, on_worker, until
 
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.local.processes import marked
-from nightbatch.local.rest import Json
-from nightbatch.local.settings import API_KEY
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.processes import marked
+from nightbatch.local.stack.rest import Json
+from nightbatch.local.stack.settings import API_KEY
+from nightbatch.local.stack.stack import Stack
 
 BATCHES = ("cleared", "marked", "given_up", "late", "left")
 SHARDS, HOURS = 2, 10

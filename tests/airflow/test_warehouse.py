@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from nightbatch.local.demo import DAG_ID, SOURCE, TARGET
-from nightbatch.local.rest import FINISHED, Json
-from nightbatch.local.stack import Stack
-from nightbatch.local.tickets import sample
+from nightbatch.local.sample_tickets import sample
+from nightbatch.local.stack.rest import FINISHED, Json
+from nightbatch.local.stack.stack import Stack
 
 LOAD = "load_warehouse"
 DAY = "2026-12-24"

@@ -22,7 +22,7 @@ from dagpage import table, write_page
 from dagrun import measure, put, stack, wait_idle
 from run import machine, numbers
 
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / ".local" / "bench" / "dag.json"

@@ -17,12 +17,12 @@ from botocore.config import Config
 from data import MAX_TOKENS, MODEL, SCHEMA, SYSTEM, TEMPLATE, write_tickets
 from tests.stores.seaweed import ACCESS, SECRET, seaweed
 
-from nightbatch.core.schema import api_schema
-from nightbatch.local.environment import connections
-from nightbatch.local.processes import marked
-from nightbatch.local.rest import FINISHED, TICK_SECONDS
-from nightbatch.local.settings import AIRFLOW_PARTS, BUCKET, EMULATOR, Settings
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.environment import connections
+from nightbatch.local.stack.processes import marked
+from nightbatch.local.stack.rest import FINISHED, TICK_SECONDS
+from nightbatch.local.stack.settings import AIRFLOW_PARTS, BUCKET, EMULATOR, Settings
+from nightbatch.local.stack.stack import Stack
+from nightbatch.messages.schema import api_schema
 
 HERE = Path(__file__).parent
 LOOK_SECONDS = 0.2

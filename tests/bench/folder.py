@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from nightbatch.core.errors import Absent
-from nightbatch.core.ports import Entry
+from nightbatch.errors import Absent
+from nightbatch.ports import Entry
 
 
 class FolderStore:

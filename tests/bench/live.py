@@ -21,8 +21,8 @@ import anthropic
 from rows import busy, machine, renew, show
 from tests.airflow.runs import Run, enrich, on_worker, seconds
 
-from nightbatch.local.settings import API_KEY, Settings
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.settings import API_KEY, Settings
+from nightbatch.local.stack.stack import Stack
 
 SHARDS, REQUESTS, BATCH_SECONDS = int(os.environ.get("BENCH_SHARDS", "200")), 10, 90.0
 PATIENCE = 3_000.0

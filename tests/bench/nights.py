@@ -24,8 +24,8 @@ from rows import ROOT, busy, machine, renew, show
 from tests.airflow.runs import enrich
 
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.local.settings import Settings
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.settings import Settings
+from nightbatch.local.stack.stack import Stack
 
 HERE = Path(__file__).parent
 REPEATS = int(os.environ.get("BENCH_NIGHTS_REPEATS", "3"))

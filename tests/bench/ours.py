@@ -14,17 +14,17 @@ from anthropic.types.messages import MessageBatchIndividualResponse
 from data import MAX_TOKENS, MODEL, NARROW_SCHEMA, NARROW_TEMPLATE, SCHEMA, SYSTEM, TEMPLATE, write_tickets
 from folder import FolderStore
 
-from nightbatch.core.enrichment import Enrichment, Prompt
-from nightbatch.core.facts import RunRef
-from nightbatch.core.purchase import Timing
-from nightbatch.core.run import Run
 from nightbatch.io.anthropic_api import AnthropicBatches
-from nightbatch.steps.land import land
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.plan import plan
-from nightbatch.steps.prepare import prepare
-from nightbatch.steps.publish import publish
-from nightbatch.steps.submit import Buyer, Submitted
+from nightbatch.land.land import land
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.plan.plan import plan
+from nightbatch.prepare.prepare import prepare
+from nightbatch.publish.publish import publish
+from nightbatch.spec.enrichment import Enrichment, Prompt
+from nightbatch.spec.run import Run
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.decide import Timing
+from nightbatch.submit.submit import Buyer, Submitted
 
 ENRICHMENT = Enrichment(
     source="s3://lake/tickets/", target="s3://lake/triage/", key=["ticket_id"],

@@ -14,17 +14,19 @@ import pyarrow as pa
 from data import result_lines, write_narrow
 from ours import ledger, prepare_rows, ref, warm
 
-from nightbatch.core import index, keys
-from nightbatch.core.facts import Bought, Claim
-from nightbatch.core.ids import BatchId
-from nightbatch.core.ports import Batch
-from nightbatch.core.staging import CLAIM, ID, REQUESTS
-from nightbatch.steps import sheets
-from nightbatch.steps.asked import Asked
-from nightbatch.steps.history import BATCH_ROWS, compact
-from nightbatch.steps.land import land
-from nightbatch.steps.plan import look
-from nightbatch.steps.prepare import PART_ROWS
+from nightbatch.columnar import parquet
+from nightbatch.columnar.id_lookup import ID
+from nightbatch.ids import BatchId
+from nightbatch.land.land import land
+from nightbatch.ledger import index, keys
+from nightbatch.ledger.facts import Bought, Claim
+from nightbatch.ledger.history import BATCH_ROWS, compact
+from nightbatch.ledger.ledger import CLAIM
+from nightbatch.plan.plan import look
+from nightbatch.ports import Batch
+from nightbatch.prepare.prepare import PART_ROWS
+from nightbatch.prepare.staged import Asked
+from nightbatch.prepare.stager import REQUESTS
 
 __all__ = ["compact_nights", "difference", "settle", "spread_nights", "warm"]
 
@@ -58,7 +60,7 @@ def settle(root: str, settled: int) -> int:
             for shard in shards
         ]
         key = keys.index(shards[0], shards[-1], index.name(shards))
-        with sheets.Sheet(store, key, index.INDEX, sheets.Layout(plain=True, ordered="id")) as sheet:
+        with parquet.Sheet(store, key, index.INDEX, parquet.Layout(plain=True, ordered="id")) as sheet:
             merged = index.merged(tables)
             for start in range(0, merged.num_rows, BATCH_ROWS):
                 sheet.write(merged.slice(start, BATCH_ROWS))
@@ -79,7 +81,7 @@ def ask(root: str, settled: int, asked: int) -> dict[str, Any]:
         some = pa.concat_arrays([old, ids(10**9 + first, SHARD // 2)])
         contents = pa.repeat(pa.scalar(b'"boiler error"', pa.large_binary()), SHARD)
         rows = pa.table([some, contents, pa.repeat(pa.scalar(14, pa.int32()), SHARD)], schema=REQUESTS)
-        with sheets.Sheet(store, keys.requests(run.snapshot, parts), REQUESTS, sheets.PLAIN) as sheet:
+        with parquet.Sheet(store, keys.requests(run.snapshot, parts), REQUESTS, parquet.PLAIN) as sheet:
             sheet.write(rows)
             sheet.close()
             sheet.commit()

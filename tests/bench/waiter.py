@@ -66,7 +66,7 @@ def trigger(kind: str, batch: str) -> Any:
         from airflow.providers.anthropic.triggers.batch import AnthropicBatchTrigger
 
         return AnthropicBatchTrigger(CONN, batch, POLL, time.time() + 86_400)
-    from nightbatch.triggers.batch import BatchTrigger
+    from nightbatch.airflow.triggers.batch import BatchTrigger
 
     return BatchTrigger(batch, CONN, str(POLL))
 

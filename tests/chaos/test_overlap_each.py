@@ -24,7 +24,7 @@ from tests.once.test_zombies_real import HERE as ZOMBIES
 from tests.once.test_zombies_real import sleep_and_wake, whole
 from tests.once.turned import Turned
 
-from nightbatch.core.purchase import Timing
+from nightbatch.submit.decide import Timing
 
 FAULTS: list[list[dict[str, object]]] = [[], [LOST], [NEVER], [NO], [LOST, NEVER]]
 AT_ONCE = 6

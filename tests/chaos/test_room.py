@@ -10,8 +10,8 @@ import pytest
 from tests.airflow.runs import Run, enrich, on_worker
 
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.local.settings import Settings
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.settings import Settings
+from nightbatch.local.stack.stack import Stack
 
 QUEUE, CAP = 60, 40
 SIZES = {"small": (20, 5), "middle": (40, 10), "large": (60, 30)}

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.schema import api_schema
+from nightbatch.messages.answer_type import AnswerType
+from nightbatch.messages.schema import api_schema
 
 STRING = {"type": "string"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nightbatch.core.outcome import SETTLED, TABLE, UNREADABLE, Status, commonest, of_error, of_kind, of_stop
+from nightbatch.messages.outcome import SETTLED, TABLE, UNREADABLE, Status, commonest, of_error, of_kind, of_stop
 
 STOPS = {
     "end_turn": "answered",

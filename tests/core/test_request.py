@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 from tests import oracles
 
-from nightbatch.core.canary import ROWS, all_rejected, representative
-from nightbatch.core.errors import SettingsError
-from nightbatch.core.pending import Pending, shards
-from nightbatch.core.quoting import quoted
-from nightbatch.core.request import frame, shared_params
-from nightbatch.core.staging import Stager
-from nightbatch.core.template import Template
+from nightbatch.columnar.json_strings import quoted
+from nightbatch.errors import SettingsError
+from nightbatch.messages.request import frame, shared_params
+from nightbatch.plan.canary import ROWS, all_rejected, representative
+from nightbatch.plan.pending import Pending, shards
+from nightbatch.prepare.stager import Stager
+from nightbatch.template.template import Template
 
 
 def shared(**more: Any) -> dict[str, Any]:

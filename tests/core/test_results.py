@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.ids import BatchId
-from nightbatch.core.landing import Landing
-from nightbatch.core.price import DEFAULT
-from nightbatch.core.roll import Roll
+from nightbatch.ids import BatchId
+from nightbatch.land.landing import Landing
+from nightbatch.land.received import Roll
+from nightbatch.messages.answer_type import AnswerType
+from nightbatch.money.prices import DEFAULT
 
 TEXT = AnswerType()
 MOOD = AnswerType(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightbatch.emulator.instance import instance
+from nightbatch.emulator.responders.instance import instance
 from nightbatch.emulator.settings import Pace, Settings
 
 TICKET = {
@@ -23,7 +23,7 @@ TICKET = {
     "required": ["category", "urgency", "sentiment", "summary", "needs_human"],
     "additionalProperties": False,
 }
-TICKETS = Settings(responder="nightbatch.emulator.responders:tickets", pace=Pace(0.01))
+TICKETS = Settings(responder="nightbatch.emulator.responders.builtin:tickets", pace=Pace(0.01))
 
 
 PATTERNS = (r"^[A-Z]{3}-\d{4}$", r"^(yes|no)$", r"^\d+\.\d{2}$")

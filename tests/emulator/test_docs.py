@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from nightbatch.emulator.fault_kinds import KINDS, OPTIONS, WHERE
-from nightbatch.emulator.faults import MATCHES, WHEN
+from nightbatch.emulator.faults.kinds import KINDS, OPTIONS, WHERE
+from nightbatch.emulator.faults.rules import MATCHES, WHEN
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "emulator.md").read_text()

@@ -6,7 +6,7 @@ import anthropic
 import httpx
 import pytest
 
-from nightbatch.emulator.fault_kinds import TOLD
+from nightbatch.emulator.faults.kinds import TOLD
 
 CREATE = {"where": "create"}
 

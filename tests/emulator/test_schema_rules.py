@@ -4,8 +4,8 @@ import pydantic
 import pytest
 from anthropic import transform_schema
 
+from nightbatch.emulator.answers.schema_rules import check_schema
 from nightbatch.emulator.errors import ApiError
-from nightbatch.emulator.schema_rules import check_schema
 
 
 def shape(**properties):

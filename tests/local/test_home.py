@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from nightbatch.local.environment import plain_env
-from nightbatch.local.errors import HomeBusy, PortTaken
-from nightbatch.local.home import MARK, Home
-from nightbatch.local.ports import LOOPBACK, RANGE, free_port, is_free, require_free
-from nightbatch.local.processes import STACK_MARK, marked
-from nightbatch.local.settings import Settings
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.environment import plain_env
+from nightbatch.local.stack.errors import HomeBusy, PortTaken
+from nightbatch.local.stack.home import MARK, Home
+from nightbatch.local.stack.ports import LOOPBACK, RANGE, free_port, is_free, require_free
+from nightbatch.local.stack.processes import STACK_MARK, marked
+from nightbatch.local.stack.settings import Settings
+from nightbatch.local.stack.stack import Stack
 
 
 def test_a_home_that_is_held_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

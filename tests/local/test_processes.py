@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nightbatch.local.environment import plain_env
-from nightbatch.local.errors import NotReady, ServiceDied
-from nightbatch.local.processes import Service, marked, sweep
+from nightbatch.local.stack.environment import plain_env
+from nightbatch.local.stack.errors import NotReady, ServiceDied
+from nightbatch.local.stack.processes import Service, marked, sweep
 
 # As Airflow does with its tasks: a child in a process group of its own, deaf to SIGTERM.
 PARENT = """
@@ -27,9 +27,9 @@ time.sleep(60)
 OWNER = """
 import sys, time
 from pathlib import Path
-from nightbatch.local.environment import plain_env
-from nightbatch.local.processes import Service
-from nightbatch.local.reaper import Reaper
+from nightbatch.local.stack.environment import plain_env
+from nightbatch.local.stack.processes import Service
+from nightbatch.local.stack.reaper import Reaper
 home = Path(sys.argv[1])
 Reaper(home)
 Service("part", (sys.executable, "-c", sys.argv[2]), plain_env(), home, lambda _: True).start()

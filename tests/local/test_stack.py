@@ -16,11 +16,11 @@ from anthropic import Anthropic
 from botocore.exceptions import ClientError
 from sqlalchemy import create_engine, text
 
-from nightbatch.local.environment import BUSY_SECONDS, DATABASE
-from nightbatch.local.errors import ServiceDied
-from nightbatch.local.processes import Service, marked
-from nightbatch.local.settings import API_KEY, BUCKET, EMULATOR, S3, Settings
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.environment import BUSY_SECONDS, DATABASE
+from nightbatch.local.stack.errors import ServiceDied
+from nightbatch.local.stack.processes import Service, marked
+from nightbatch.local.stack.settings import API_KEY, BUCKET, EMULATOR, S3, Settings
+from nightbatch.local.stack.stack import Stack
 
 
 @pytest.fixture(scope="module")

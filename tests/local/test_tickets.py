@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from nightbatch.local.settings import PROJECT
-from nightbatch.local.tickets import NIGHTS, parts, sample
+from nightbatch.local.sample_tickets import NIGHTS, parts, sample
+from nightbatch.local.stack.settings import PROJECT
 
 ASKED = ("product", "channel", "plan", "subject", "body")
 

@@ -7,9 +7,9 @@ import io
 import pyarrow as pa
 from rich.console import Console
 
-from nightbatch.local.bill import print_bill, print_rows, print_statuses
-from nightbatch.local.rest import Json
-from nightbatch.local.watch import Progress, summarise
+from nightbatch.local.print_bill import print_bill, print_rows, print_statuses
+from nightbatch.local.progress import Progress, summarise
+from nightbatch.local.stack.rest import Json
 
 REPORT: Json = {
     "rows": 3000,

@@ -15,19 +15,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightbatch import Enrichment, Prompt
-from nightbatch.core import keys
-from nightbatch.core.facts import PlannedShard, RunRef
-from nightbatch.core.purchase import Timing
-from nightbatch.core.run import reference
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps.land import land
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.plan import Plan, plan
-from nightbatch.steps.prepare import prepare
-from nightbatch.steps.publish import publish
-from nightbatch.steps.submit import Buyer, Later
+from nightbatch.land.land import land
+from nightbatch.ledger.facts import PlannedShard
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.plan.plan import Plan, plan
+from nightbatch.prepare.prepare import prepare
+from nightbatch.publish.publish import publish
+from nightbatch.spec import locations
+from nightbatch.spec.run import reference
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.decide import Timing
+from nightbatch.submit.submit import Buyer, Later
 
 MODEL = "claude-haiku-4-5"
 SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"
@@ -145,7 +146,7 @@ class Shop:
         files = [entry.key for entry in store.list("") if entry.key.endswith(".parquet")]
         return pa.concat_tables(pq.read_table(store.open(key)) for key in files)
 
-    def costs(self, state: str = keys.state_url(TARGET)) -> list[dict[str, Any]]:
+    def costs(self, state: str = locations.state_url(TARGET)) -> list[dict[str, Any]]:
         """Read the whole cost table."""
         store = self.store(state)
         return [row for entry in store.list("costs/") for row in pq.read_table(store.open(entry.key)).to_pylist()]

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from nightbatch.core.approval import Question, question
-from nightbatch.core.estimate import Estimate
-from nightbatch.core.facts import RunRef
-from nightbatch.core.ids import Snapshot
+from nightbatch.ids import Snapshot
+from nightbatch.money.approval import Question, question
+from nightbatch.money.estimate import Estimate
+from nightbatch.spec.run_ref import RunRef
 
 
 def ask(limit: float | None, at_most: str | None, requests: int = 3) -> Question | None:

@@ -9,8 +9,8 @@ import pytest
 from tests.money.shop import MODEL, SOURCE, TARGET, Shop, books_usd, column_sum, enrichment, texts
 
 from nightbatch import Prompt
-from nightbatch.core import keys
-from nightbatch.steps.costs import complete
+from nightbatch.ledger import keys
+from nightbatch.money.cost_table import complete
 
 LONG_SYSTEM = "Answer in one sentence, as a clerk of the billing desk would. " * 300
 OUTCOMES = ("answered", "refused", "truncated", "rejected", "lost")

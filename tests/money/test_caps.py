@@ -13,12 +13,12 @@ import anthropic
 import pytest
 from tests.money.shop import TARGET, Shop, books_usd, enrichment, texts
 
-from nightbatch.core.errors import CapExceeded, SettingsError
-from nightbatch.core.ids import BatchId
+from nightbatch.errors import CapExceeded, SettingsError
+from nightbatch.failpoints import watching
+from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
-from nightbatch.steps import budget
-from nightbatch.steps.failpoints import watching
-from nightbatch.steps.prices import VARIABLE
+from nightbatch.money import caps
+from nightbatch.money.prices import VARIABLE
 
 
 def bound(shop: Shop, **given: object) -> float:
@@ -172,7 +172,7 @@ def test_what_an_earlier_version_noted_without_a_slash_counts_too(shop: Shop) ->
     rows = [{**row, "target": "s3://lake/triage"} for row in shop.costs()]
     ref = shop.prepare(enrichment(max_monthly_cost_usd=1), "dag/2")
     ledger = shop.ledger(ref)
-    (cap,) = budget.caps(ref, ledger, ledger.view(), rows, shop.now())
+    (cap,) = caps.caps(ref, ledger, ledger.view(), rows, shop.now())
     assert cap.spent.paid == books_usd(shop.emulator)
 
 

@@ -20,8 +20,8 @@ from tests.stores.proxy import Gate, proxying
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.quote import quote
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.plan.offer import quote
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.once.flow import SOURCE, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core import keys
 from nightbatch.io.memory import MemoryBucket, MemoryStore
+from nightbatch.ledger import keys
 
 
 class Counting(MemoryStore):

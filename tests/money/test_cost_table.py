@@ -10,7 +10,8 @@ import duckdb
 import pytest
 from tests.money.shop import TARGET, Shop, books_usd, enrichment, texts
 
-from nightbatch.core import keys
+from nightbatch.ledger import keys
+from nightbatch.spec import locations
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "money.md"
 DOCUMENTED_STATE, DOCUMENTED_MONTH = "s3://lake/_nightbatch/ticket_triage/", "2026-10"
@@ -32,7 +33,7 @@ def state(shop: Shop, tmp_path: Path) -> Path:
     shop.wait(32 * 86_400)
     shop.put(texts(20, start=20), "dt=2")
     shop.night(enrichment(partition="dt=2"), "dag/3")
-    store = shop.store(keys.state_url(TARGET))
+    store = shop.store(locations.state_url(TARGET))
     for entry in store.list(keys.COSTS):
         path = tmp_path / entry.key
         path.parent.mkdir(exist_ok=True)

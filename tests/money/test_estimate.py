@@ -9,10 +9,10 @@ import pytest
 from tests.money.shop import Shop, books_usd, enrichment, texts
 
 from nightbatch import Prompt
-from nightbatch.core import estimate
-from nightbatch.core.estimate import Answers, Cached, Estimator, History
-from nightbatch.core.price import DEFAULT
-from nightbatch.core.prompt_tokens import Prompts, Sizes
+from nightbatch.money import estimate
+from nightbatch.money.estimate import Answers, Cached, Estimator, History
+from nightbatch.money.prices import DEFAULT
+from nightbatch.money.prompt_tokens import Prompts, Sizes
 
 SYSTEM = "Answer in one sentence, as a clerk of the billing desk would. " * 300
 MILLION = 1_000_000

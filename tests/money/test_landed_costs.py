@@ -6,12 +6,12 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.bill import Bill
-from nightbatch.core.ids import BatchId
-from nightbatch.core.landing import Landing
-from nightbatch.core.price import DEFAULT
-from nightbatch.core.roll import Roll
+from nightbatch.ids import BatchId
+from nightbatch.land.landing import Landing
+from nightbatch.land.received import Roll
+from nightbatch.messages.answer_type import AnswerType
+from nightbatch.money.billing import Bill
+from nightbatch.money.prices import DEFAULT
 
 ID = bytes(20)
 MILLION = 1_000_000

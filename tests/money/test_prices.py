@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tests.oracles import cost
 
-from nightbatch.core.errors import SettingsError
-from nightbatch.core.price import DEFAULT, Prices, Rates, Usage
-from nightbatch.steps.prices import VARIABLE, prices
+from nightbatch.errors import SettingsError
+from nightbatch.messages.usage import Usage
+from nightbatch.money.prices import DEFAULT, VARIABLE, Prices, Rates, prices
 
 # US dollars a million tokens: standard in, out; batch in, out; batch cache write 5 m, 1 h, read.
 GUIDE = {

@@ -13,21 +13,22 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.errors import BatchGone
-from nightbatch.core.facts import PlannedShard, RunRef
-from nightbatch.core.ids import BatchId, Shard
-from nightbatch.core.ports import Batches, Store
-from nightbatch.core.purchase import Timing
-from nightbatch.core.report import Report
-from nightbatch.steps.awaited import progress
-from nightbatch.steps.buying import Landed, Purchase, Sent, Waiting
-from nightbatch.steps.land import land
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.plan import plan
-from nightbatch.steps.prepare import prepare
-from nightbatch.steps.publish import publish
-from nightbatch.steps.submit import Buyer, Later
+from nightbatch.errors import BatchGone
+from nightbatch.ids import BatchId, Shard
+from nightbatch.land.land import land
+from nightbatch.ledger.facts import PlannedShard
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.plan.plan import plan
+from nightbatch.ports import Batches, Store
+from nightbatch.prepare.prepare import prepare
+from nightbatch.publish.publish import publish
+from nightbatch.publish.report import Report
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.decide import Timing
+from nightbatch.submit.purchase import Landed, Purchase, Sent, Waiting
+from nightbatch.submit.submit import Buyer, Later
+from nightbatch.wait.read_progress import progress
 
 SOURCE, TARGET = "s3://lake/in/", "s3://lake/out/"
 QUICK = Timing(fuse=2, answer=0.5, settle=0.3, clock_slack=0.5, look=0.05, lease=1.5)

@@ -16,12 +16,12 @@ from tests.once import account
 from tests.once.flow import Flow, RealWorld
 from tests.once.turned import until
 
-from nightbatch.core import keys
-from nightbatch.core.outcome import SETTLED
-from nightbatch.core.ports import Store
+from nightbatch.columnar import parquet
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.io.memory_api import MemoryBatches
-from nightbatch.steps import sheets
+from nightbatch.ledger import keys
+from nightbatch.messages.outcome import SETTLED
+from nightbatch.ports import Store
 
 TABLE = "NIGHTBATCH_TABLE"
 """Names the file into which the table of cases is written, between the marks."""
@@ -44,7 +44,7 @@ def landed(store: Store) -> set[bytes]:
     """Name the requests that are settled in a ledger."""
     found: set[bytes] = set()
     for entry in store.list(keys.LANDED):
-        for row in sheets.table(store, entry.key, ["id", "status"]).to_pylist():
+        for row in parquet.table(store, entry.key, ["id", "status"]).to_pylist():
             if row["status"] in SETTLED:
                 found.add(row["id"])
     return found

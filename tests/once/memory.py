@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from nightbatch.core.ports import Store
-from nightbatch.core.purchase import Timing
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.io.memory_api import Clock, MemoryBatches
+from nightbatch.ports import Store
+from nightbatch.submit.decide import Timing
 
 SLOW = 60.0
 """A wait of a twentieth of a second in the real world is a minute here."""

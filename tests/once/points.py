@@ -6,12 +6,12 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from nightbatch import steps
+import nightbatch
 
 
 def points() -> list[str]:
-    """Name every failpoint of the steps, in the order of modules and lines."""
-    files = sorted(file for folder in steps.__path__ for file in Path(folder).glob("*.py"))
+    """Name every failpoint of the package, in the order of modules and lines."""
+    files = sorted(file for folder in nightbatch.__path__ for file in Path(folder).rglob("*.py"))
     return list(dict.fromkeys(point for file in files for point in _points(file)))
 
 

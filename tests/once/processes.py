@@ -14,8 +14,8 @@ import psutil
 from tests.once.flow import Flow, RealWorld
 from tests.once.turned import until
 
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.steps import failpoints
+from nightbatch import failpoints
+from nightbatch.spec.enrichment import Enrichment
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.once.preload"])

@@ -14,10 +14,10 @@ from tests.once.flow import QUICK, TARGET, Flow, published, rows, settings
 from tests.once.test_kill import LOST, NEVER
 from tests.once.turned import Turned, until
 
-from nightbatch.core import keys
-from nightbatch.core.purchase import Timing
+from nightbatch.columnar import parquet
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.steps import sheets
+from nightbatch.ledger import keys
+from nightbatch.submit.decide import Timing
 
 HERE = "At the account, on real servers"
 DAY = 86_400.0
@@ -215,7 +215,7 @@ def test_results_gone_after_29_days_are_said_to_be_gone_and_are_asked_again(
     assert processes.end(run) == 1
     ledger = Flow(ours.world).ledger
     for shard in ledger.view().landed:
-        errors = sheets.table(ledger.store, keys.landed(shard)).column("error").unique().to_pylist()
+        errors = parquet.table(ledger.store, keys.landed(shard)).column("error").unique().to_pylist()
         assert len(errors) == 1
         assert "no longer kept by the API" in errors[0]
     assert processes.run(ours.world, asked, "dag/next") == 0

@@ -24,11 +24,11 @@ from tests.once.memory import MemoryWorld
 from tests.once.points import points
 from typing_extensions import TypeIs
 
-from nightbatch.core.errors import NightbatchError, RunFailed, ShardsFailed
-from nightbatch.core.facts import RunRef
+from nightbatch.errors import NightbatchError, RunFailed, ShardsFailed
+from nightbatch.failpoints import watching
 from nightbatch.io.memory_api import Faults
-from nightbatch.steps.buying import Landed, Sent, Waiting
-from nightbatch.steps.failpoints import watching
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.purchase import Landed, Sent, Waiting
 
 PARTITIONS = {"dt=1": ["a", "b", "c"], "dt=2": ["b", "c", "d", "d"], "dt=3": ["a", "d", "e"]}
 CHAOS = os.environ.get("NIGHTBATCH_CHAOS_SEED")

@@ -13,13 +13,13 @@ import pytest
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.errors import AccountStopped, CapExceeded, NotSent, ShardsFailed, StoreUnavailable
-from nightbatch.core.facts import RunRef
-from nightbatch.core.ids import BatchId
-from nightbatch.core.ports import Batch, Body
+from nightbatch.errors import AccountStopped, CapExceeded, NotSent, ShardsFailed, StoreUnavailable
+from nightbatch.ids import BatchId
 from nightbatch.io.memory_api import MemoryBatches
-from nightbatch.steps import lease
-from nightbatch.steps.buying import Landed, Purchase, Sent, Waiting
+from nightbatch.ledger import lease
+from nightbatch.ports import Batch, Body
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.purchase import Landed, Purchase, Sent, Waiting
 
 ROWS, EACH = 6, 2
 BATCHES = ROWS // EACH

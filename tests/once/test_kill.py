@@ -11,8 +11,8 @@ from tests.once.flow import TARGET, Flow, RealWorld, published, rows, settings
 from tests.once.points import points
 from tests.stores.proxy import proxying
 
-from nightbatch.core.errors import StoreUnfit
 from nightbatch.emulator.embedded import Emulator
+from nightbatch.errors import StoreUnfit
 
 HERE = "kill -9 and lost answers, on real servers"
 LOST = {"where": "create", "what": "drop_after", "count": 1}

@@ -7,9 +7,9 @@ from tests.once.flow import TARGET, Flow, RealWorld, published, rows
 from tests.once.turned import until
 
 from nightbatch.__main__ import main
-from nightbatch.core.facts import Refusal
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.steps.submit import Buyer
+from nightbatch.ledger.facts import Refusal
+from nightbatch.submit.submit import Buyer
 
 STATE = "s3://lake/_nightbatch/out/"
 TEXTS = ["one", "two"]
@@ -129,7 +129,7 @@ def test_a_release_that_died_is_listed_and_can_be_completed(flow: Flow, capsys: 
     shard = flow.plan(flow.prepare())[0].shard
     buyer_now = flow.world.now()
     flow.ledger.write_refusal(shard, 1, Refusal(at=buyer_now, why="by hand", released=True))
-    from nightbatch.core.facts import Post
+    from nightbatch.ledger.facts import Post
 
     flow.ledger.write_post(shard, 1, Post(at=buyer_now, token="x"))
     assert f"{shard}  given up" in listed(capsys)

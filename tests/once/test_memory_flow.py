@@ -12,17 +12,17 @@ from tests.once.conftest import Judged
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.errors import ApiUnavailable, Incomplete, NotSent, ShardsFailed, StoreError
-from nightbatch.core.ids import BatchId
-from nightbatch.core.ports import Page
-from nightbatch.core.purchase import Timing
+from nightbatch.errors import ApiUnavailable, Incomplete, NotSent, ShardsFailed, StoreError
+from nightbatch.failpoints import watching
+from nightbatch.ids import BatchId
 from nightbatch.io.memory import MemoryStore
 from nightbatch.io.memory_api import MemoryBatches
-from nightbatch.steps.failpoints import watching
-from nightbatch.steps.land import land
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.release import InDoubt, release
-from nightbatch.steps.submit import Buyer, Late, Later, Submitted
+from nightbatch.land.land import land
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ports import Page
+from nightbatch.submit.decide import Timing
+from nightbatch.submit.release import InDoubt, release
+from nightbatch.submit.submit import Buyer, Late, Later, Submitted
 
 HERE = "In memory, with a clock that is turned"
 TEXTS = ["one", "two", "three", "two"]

@@ -13,8 +13,8 @@ from tests.once.points import points
 from tests.once.test_kill import BY_HAND, NEEDS
 from tests.once.turned import Turned
 
-from nightbatch.core.purchase import Timing
 from nightbatch.emulator.embedded import Emulator
+from nightbatch.submit.decide import Timing
 
 HERE = "At the same time, on real servers"
 SLOW = {"where": "batch", "what": "slow", "seconds": 1.0}

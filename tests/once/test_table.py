@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.once.judge import BEGIN, END, TABLE, Table, Verdict
 
-from nightbatch.local.settings import PROJECT
-from nightbatch.steps.failpoints import FOLDER
+from nightbatch.failpoints import FOLDER
+from nightbatch.local.stack.settings import PROJECT
 
 
 def written(file: Path, *places: str) -> str:
@@ -38,6 +38,6 @@ def test_a_session_writes_its_own_tables_and_leaves_the_others(tmp_path: Path, m
 def test_a_folder_named_for_a_run_arms_points_for_that_run_alone(tmp_path: Path, run: str, code: int) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "batch created").touch()
-    reach = "from nightbatch.steps.failpoints import reach; reach('batch created')"
+    reach = "from nightbatch.failpoints import reach; reach('batch created')"
     env = os.environ | {FOLDER: f"{tmp_path}/$RUN", "RUN": run, "PYTHONPATH": str(PROJECT / "plugins")}
     assert subprocess.run([sys.executable, "-c", reach], env=env, check=False).returncode == code

@@ -12,9 +12,9 @@ from tests.once.flow import Flow, RealWorld, published, rows, settings
 from tests.once.judge import Table, Verdict, verdict
 from tests.once.turned import Turned
 
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.purchase import Timing
 from nightbatch.emulator.embedded import Emulator
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.submit.decide import Timing
 
 HERE = "Zombies, on real servers"
 HOUR = 3_600.0

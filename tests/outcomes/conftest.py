@@ -15,25 +15,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nightbatch.core import keys
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.facts import LandedFact, RunRef
-from nightbatch.core.ids import Shard
-from nightbatch.core.purchase import Timing
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.emulator.fixtures import (  # noqa: F401 - a conftest below the root cannot name plugins
     message_batches_api,
     message_batches_server,
 )
 from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.ids import Shard
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps.land import land
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.plan import Plan, plan
-from nightbatch.steps.prepare import prepare
-from nightbatch.steps.publish import publish
-from nightbatch.steps.submit import Buyer, Submitted
+from nightbatch.land.land import land
+from nightbatch.ledger import keys
+from nightbatch.ledger.facts import LandedFact
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.plan.plan import Plan, plan
+from nightbatch.prepare.prepare import prepare
+from nightbatch.publish.publish import publish
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.decide import Timing
+from nightbatch.submit.submit import Buyer, Submitted
 
 SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"
 

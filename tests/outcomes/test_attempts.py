@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nightbatch.core.errors import RunFailed
+from nightbatch.errors import RunFailed
 
 
 def only(what: str, **more: Any) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from nightbatch.core.errors import CanaryRejected
-from nightbatch.core.keys import landed
-from nightbatch.steps.sheets import table
+from nightbatch.columnar.parquet import table
+from nightbatch.errors import CanaryRejected
+from nightbatch.ledger.keys import landed
 
 REJECTED = {"where": "row", "what": "errored", "type": "invalid_request_error", "message": "temperature: too hot"}
 

@@ -12,7 +12,7 @@ import boto3
 import pyarrow as pa
 import pytest
 
-from nightbatch.core import errors
+from nightbatch import errors
 from nightbatch.emulator.embedded import running
 from nightbatch.emulator.settings import Settings
 from nightbatch.io.anthropic_api import AnthropicBatches

@@ -15,9 +15,9 @@ import pytest
 from botocore.config import Config
 from tests.s3 import serving
 
-from nightbatch.core.errors import ApiUnavailable, Incomplete
 from nightbatch.emulator.embedded import running
 from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.errors import ApiUnavailable, Incomplete
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.io.s3 import S3Store, filesystem
 

@@ -11,17 +11,17 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.errors import NightbatchError
-from nightbatch.core.ids import BatchId
-from nightbatch.core.landing import Landing
-from nightbatch.core.outcome import Status
-from nightbatch.core.price import DEFAULT
-from nightbatch.core.roll import Roll
+from nightbatch.columnar import parquet
+from nightbatch.errors import NightbatchError
+from nightbatch.ids import BatchId
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps import sheets
-from nightbatch.steps.prepare import prepare
+from nightbatch.land.landing import Landing
+from nightbatch.land.received import Roll
+from nightbatch.messages.answer_type import AnswerType
+from nightbatch.messages.outcome import Status
+from nightbatch.money.prices import DEFAULT
+from nightbatch.prepare.prepare import prepare
+from nightbatch.spec.enrichment import Enrichment
 
 QUIET = settings(deadline=None, suppress_health_check=list(HealthCheck))
 IDS = [bytes([number]) * 20 for number in range(6)]
@@ -146,7 +146,7 @@ def test_any_column_is_staged_row_by_row_or_refused_in_our_words(column: tuple[p
     except NightbatchError as error:
         assert str(error)  # noqa: PT017 - either is right: refused in our words, or staged whole
         return
-    rows = sheets.table(state, f"snapshots/{run.snapshot}/rows-00000.parquet")
+    rows = parquet.table(state, f"snapshots/{run.snapshot}/rows-00000.parquet")
     assert rows["n"].to_pylist() == list(range(column[1]))
     asked, told = rows["_request"].is_valid(), rows["_problem"].is_valid()
     assert [bool(one) != bool(other) for one, other in zip(asked.to_pylist(), told.to_pylist(), strict=True)] == [

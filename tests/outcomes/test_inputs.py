@@ -11,14 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nightbatch.core.errors import SourceError, SourceMoving, TemplateError
-from nightbatch.core.media import Cutter
-from nightbatch.core.media_roots import MediaRoots
-from nightbatch.hooks import ports
+from nightbatch.airflow import ports
+from nightbatch.columnar.parquet import table
+from nightbatch.errors import SourceError, SourceMoving, TemplateError
 from nightbatch.io.memory import MemoryStore
-from nightbatch.steps.fetch import fetcher
-from nightbatch.steps.prepare import prepare
-from nightbatch.steps.sheets import table
+from nightbatch.prepare.media_fetch import fetcher
+from nightbatch.prepare.prepare import prepare
+from nightbatch.spec.media_roots import MediaRoots
+from nightbatch.template.media import Cutter
 
 PNG, PDF = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20, b"%PDF-1.7 and so on"
 NANOS = 1_764_000_000_123_456_789

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from nightbatch.core.errors import AccountStopped, ApiUnavailable, BatchGone, Incomplete
-from nightbatch.core.ports import Batch
-from nightbatch.steps import reading as landing
+from nightbatch.errors import AccountStopped, ApiUnavailable, BatchGone, Incomplete
+from nightbatch.land import read_results as landing
+from nightbatch.ports import Batch
 
 
 def results(what: str, **more: Any) -> dict[str, Any]:

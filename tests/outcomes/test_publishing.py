@@ -15,9 +15,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from nightbatch.core.errors import RunFailed
-from nightbatch.core.evolution import changes
+from nightbatch.errors import RunFailed
 from nightbatch.io.memory import MemoryStore, MemoryUpload
+from nightbatch.publish.schema_changes import changes
 
 TARGET = "s3://lake/triage/"
 SCHEMA = {

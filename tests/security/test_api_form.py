@@ -11,11 +11,11 @@ import httpx2
 import pytest
 from tests.security.hosts import BATCH, KEY, Host, Reply, batch
 
-from nightbatch.core.errors import ApiUnavailable, BatchGone, MaybeSent, NotSent, SettingsError
-from nightbatch.core.ids import BatchId
-from nightbatch.core.ports import Body
+from nightbatch.errors import ApiUnavailable, BatchGone, MaybeSent, NotSent, SettingsError
+from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.io.anthropic_async import AsyncAnthropicBatches
+from nightbatch.ports import Body
 
 PROMPT = b'{"requests":[{"custom_id":"a","params":{"messages":"the prompt"}}]}'
 ID = BatchId(BATCH)

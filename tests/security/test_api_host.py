@@ -14,13 +14,13 @@ from typing import Any
 import anthropic
 import pytest
 
-from nightbatch.core import account, safe_words
-from nightbatch.core.errors import AccountStopped, ApiError, ApiUnavailable, BatchGone, MaybeSent, NotSent
-from nightbatch.core.ids import BatchId
-from nightbatch.core.outcome import of_error
-from nightbatch.core.ports import Body
+from nightbatch.errors import AccountStopped, ApiError, ApiUnavailable, BatchGone, MaybeSent, NotSent
+from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.io.anthropic_async import AsyncAnthropicBatches
+from nightbatch.messages import account, safe_words
+from nightbatch.messages.outcome import of_error
+from nightbatch.ports import Body
 
 KEY = "sk-ant-SECRET-KEY"
 PROMPT = "PATIENT JANE DOE HIV+"

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from tests.security.hosts import BATCH, Host, batch
 
-from nightbatch.core import account
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.errors import AccountStopped, ApiError, ApiUnavailable, MaybeSent, NotSent
-from nightbatch.core.ids import BatchId
-from nightbatch.core.landing import Landing
-from nightbatch.core.lines import decode
-from nightbatch.core.outcome import UNREADABLE, commonest, of_error
-from nightbatch.core.ports import Body
-from nightbatch.core.results import judge
-from nightbatch.core.roll import Roll
-from nightbatch.core.safe_words import field, printable, shown
+from nightbatch.errors import AccountStopped, ApiError, ApiUnavailable, MaybeSent, NotSent
+from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.land.judge import judge
+from nightbatch.land.landing import Landing
+from nightbatch.land.received import Roll
+from nightbatch.messages import account
+from nightbatch.messages.answer_type import AnswerType
+from nightbatch.messages.outcome import UNREADABLE, commonest, of_error
+from nightbatch.messages.result_lines import decode
+from nightbatch.messages.safe_words import field, printable, shown
+from nightbatch.ports import Body
 
 PATIENT = "PATIENT JANE DOE HIV+"
 HOSTILE = f'bad value "{PATIENT}"\n2026-11-27 ERROR forged line \x1b[31mred\x1b[0m \x07\u202e'
@@ -86,8 +86,8 @@ def landed(*results: dict[str, Any]) -> Landing:
     """Land the results of one shard."""
     import pyarrow as pa
 
-    from nightbatch.core.custom_ids import custom_ids
-    from nightbatch.steps.prices import prices
+    from nightbatch.columnar.custom_ids import custom_ids
+    from nightbatch.money.prices import prices
 
     raw = pa.array([number.to_bytes(20, "big") for number in range(len(results))], pa.binary(20))
     landing = Landing(AnswerType(None), BatchId(BATCH), prices(), Roll(raw))

@@ -16,15 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightbatch import Enrichment, Prompt
-from nightbatch.core import prompt_tokens
-from nightbatch.core.errors import ApiError
-from nightbatch.core.media_tokens import IMAGE_TOKENS
-from nightbatch.core.prompt_tokens import Sample, Sizes
-from nightbatch.core.run import reference
+from nightbatch.errors import ApiError
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.prepare import prepare
-from nightbatch.steps.quote import Offer, quote
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.money import prompt_tokens
+from nightbatch.money.media_tokens import IMAGE_TOKENS
+from nightbatch.money.prompt_tokens import Sample, Sizes
+from nightbatch.plan.offer import Offer, quote
+from nightbatch.prepare.prepare import prepare
+from nightbatch.spec.run import reference
 
 MODEL = "claude-haiku-4-5"
 INPUT, OUTPUT = Decimal("0.5") / 1_000_000, Decimal("2.5") / 1_000_000

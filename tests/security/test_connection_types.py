@@ -14,13 +14,14 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import TriggerEvent
 from tests.security.hosts import KEY, Host, Reply
 
-from nightbatch.core.errors import SettingsError
-from nightbatch.core.poll import Pace
-from nightbatch.hooks import console, iceberg, warehouse
-from nightbatch.hooks.waiting import Connection
+from nightbatch.airflow import iceberg, warehouses
+from nightbatch.airflow.client import Connection
+from nightbatch.airflow.sensors.input import InputSensor
+from nightbatch.airflow.triggers.input import InputTrigger
+from nightbatch.commands import _ports
+from nightbatch.errors import SettingsError
 from nightbatch.io.anthropic_client import hardened
-from nightbatch.sensors.input import InputSensor
-from nightbatch.triggers.input import InputTrigger
+from nightbatch.wait.pace import Pace
 
 PROMPT = "PATIENT JANE DOE HIV+"
 DEPLOYMENT = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "ours"}
@@ -67,16 +68,16 @@ def test_a_wait_for_an_input_fails_for_good_for_a_connection_that_cannot_be_righ
 def test_a_command_never_falls_back_to_its_own_credentials(host: Host, conn_id: str) -> None:
     given = argparse.Namespace(aws_conn=conn_id, anthropic_conn=conn_id)
     with pytest.raises(SettingsError, match="aws_conn_id"):
-        console.store("s3://lake/x/", given)
+        _ports.store("s3://lake/x/", given)
     with pytest.raises(SettingsError, match="anthropic_conn_id"):
-        console.batches(given)
+        _ports.batches(given)
     assert host.calls == []
 
 
 @pytest.mark.parametrize("conn_id", ["nope", "aws_prod"])
 def test_a_warehouse_or_a_catalog_of_another_type_is_refused(conn_id: str) -> None:
     with pytest.raises(SettingsError, match=conn_id):
-        warehouse.hook(conn_id)
+        warehouses.hook(conn_id)
     ref: Any = argparse.Namespace(iceberg_conn_id=conn_id, aws_conn_id="aws_prod", table="a.b")
     with pytest.raises(SettingsError, match="iceberg_conn_id"):
         iceberg.table(ref)
@@ -87,10 +88,10 @@ def test_a_command_encrypts_what_it_writes_and_refuses_arguments_that_it_cannot_
 ) -> None:
     given = argparse.Namespace(aws_conn=None)
     monkeypatch.setenv("NIGHTBATCH_S3_EXTRA_ARGS", json.dumps(DEPLOYMENT))
-    assert console.store("s3://lake/x/", given).extra == DEPLOYMENT
+    assert _ports.store("s3://lake/x/", given).extra == DEPLOYMENT
     monkeypatch.setenv("NIGHTBATCH_S3_EXTRA_ARGS", "{kms")
     with pytest.raises(SettingsError, match="NIGHTBATCH_S3_EXTRA_ARGS: must be a JSON object"):
-        console.store("s3://lake/x/", given)
+        _ports.store("s3://lake/x/", given)
 
 
 # Logs and traces.
@@ -101,7 +102,7 @@ def test_at_debug_a_store_logs_no_body_and_no_secret(host: Host, caplog: pytest.
     caplog.set_level(logging.DEBUG)
     for name in ("boto3", "botocore", "s3transfer", "urllib3"):
         logging.getLogger(name).setLevel(logging.DEBUG)
-    store = console.store("s3://lake/x/", argparse.Namespace(aws_conn=None))
+    store = _ports.store("s3://lake/x/", argparse.Namespace(aws_conn=None))
     store.replace("a", PROMPT.encode())
     assert PROMPT in host.sent
     records = "\n".join([caplog.text, *(str(record.args) for record in caplog.records)])

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nightbatch.core.policy import CONNECTIONS, MAX_COST, ROOTS
-from nightbatch.hooks.connections import EXTRA_ARGS
+from nightbatch.airflow.connections import EXTRA_ARGS
 from nightbatch.io.anthropic_client import ALLOW_HTTP
-from nightbatch.steps.prices import VARIABLE as PRICES
+from nightbatch.money.prices import VARIABLE as PRICES
+from nightbatch.spec.policy import CONNECTIONS, MAX_COST, ROOTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

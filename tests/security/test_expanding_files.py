@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nightbatch.columnar import parquet
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps import sheets
-from nightbatch.steps.source import BATCH_BYTES, BATCH_ROWS, Source, read
+from nightbatch.prepare.source import BATCH_BYTES, BATCH_ROWS, Source, read
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
 LONG = "x" * 20_000
@@ -60,7 +60,7 @@ def test_texts_inside_lists_are_bounded_too() -> None:
     out = io.BytesIO()
     pq.write_table(pa.table({"id": range(len(rows)), "text": rows}), out)
     sizes = [size for _, size in batches(out.getvalue(), pa.schema([("id", pa.int64()), ("text", rows.type)]))]
-    assert max(sizes) <= max(BATCH_BYTES, sheets.STEP_ROWS * 10 * len(LONG) + MEGABYTE)
+    assert max(sizes) <= max(BATCH_BYTES, parquet.STEP_ROWS * 10 * len(LONG) + MEGABYTE)
 
 
 def test_one_huge_row_is_read_by_itself() -> None:
@@ -75,7 +75,7 @@ def test_short_rows_are_read_many_at_a_time() -> None:
 
 def test_rows_of_our_own_files_are_not_joined_across_row_groups() -> None:
     store = MemoryStore("s3://lake/state/", MemoryBucket())
-    with sheets.Sheet(store, "a.parquet", SCHEMA) as sheet:
+    with parquet.Sheet(store, "a.parquet", SCHEMA) as sheet:
         for number in range(50):
             short = number < 40
             rows = 1_000 if short else 800
@@ -83,9 +83,9 @@ def test_rows_of_our_own_files_are_not_joined_across_row_groups() -> None:
             sheet._write_group()
         sheet.close()
         sheet.commit()
-    sizes = [(batch.num_rows, batch.nbytes) for batch in sheets.batches(store, "a.parquet", None, 32_768)]
+    sizes = [(batch.num_rows, batch.nbytes) for batch in parquet.batches(store, "a.parquet", None, 32_768)]
     assert sum(rows for rows, _ in sizes) == 48_000
-    assert max(size for _, size in sizes) < 1.1 * sheets.GROUP_BYTES
+    assert max(size for _, size in sizes) < 1.1 * parquet.GROUP_BYTES
 
 
 PREPARE = """

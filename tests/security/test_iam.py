@@ -19,15 +19,15 @@ from tests.s3 import serving
 from tests.security.policies import LIST, Policy, read
 from tests.stores.proxy import proxying
 
-from nightbatch.core.errors import Republished, StoreDenied
-from nightbatch.core.ports import Store
+from nightbatch.errors import Republished, StoreDenied
 from nightbatch.io.overlay import Overlay
 from nightbatch.io.s3 import PART_BYTES, S3Store, filesystem
-from nightbatch.steps.expire import Expired, expire
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.load import read_marker
-from nightbatch.steps.prepare import check_target, prepare
-from nightbatch.steps.state import with_state
+from nightbatch.ledger.expire import Expired, expire
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.state import with_state
+from nightbatch.load.load import read_marker
+from nightbatch.ports import Store
+from nightbatch.prepare.prepare import check_target, prepare
 
 PLACES = {"source": "s3://lake/tickets/", "target": "s3://lake/ticket_triage/"}
 PART = "dt=1/part-0.parquet"

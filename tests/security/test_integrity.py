@@ -15,15 +15,16 @@ from hypothesis import strategies as st
 from tests.once.flow import SOURCE, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core import keys, wire
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.errors import Unreadable
-from nightbatch.core.landing import Landing
-from nightbatch.core.price import DEFAULT
-from nightbatch.core.roll import Roll
+from nightbatch.columnar import json_blocks, parquet
+from nightbatch.errors import Unreadable
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps import sheets
-from nightbatch.steps.source import Source, read
+from nightbatch.land import plain
+from nightbatch.land.landing import Landing
+from nightbatch.land.received import Roll
+from nightbatch.ledger import keys
+from nightbatch.messages.answer_type import AnswerType
+from nightbatch.money.prices import DEFAULT
+from nightbatch.prepare.source import Source, read
 
 TEXTS = ["one", "two", "three"]
 
@@ -82,7 +83,7 @@ def test_changed_parameters_are_not_sent_under_the_old_names(world: MemoryWorld,
 def test_a_page_that_was_damaged_is_named(world: MemoryWorld) -> None:
     store = MemoryStore("s3://lake/x/", MemoryBucket())
     table = pa.table({"a": [f"text {number}" for number in range(1_000)]})
-    with sheets.Sheet(store, "a.parquet", table.schema, sheets.PLAIN) as sheet:
+    with parquet.Sheet(store, "a.parquet", table.schema, parquet.PLAIN) as sheet:
         sheet.write(table)
         sheet.close()
         sheet.commit()
@@ -90,7 +91,7 @@ def test_a_page_that_was_damaged_is_named(world: MemoryWorld) -> None:
     body[200] ^= 0xFF
     store.replace("a.parquet", bytes(body))
     with pytest.raises((Unreadable, OSError, pa.ArrowException)):
-        sheets.table(store, "a.parquet")
+        parquet.table(store, "a.parquet")
 
 
 def line(usage: dict[str, Any], *, plain: bool = True) -> bytes:
@@ -159,7 +160,7 @@ def test_a_block_beyond_what_arrow_can_address_is_left_to_the_careful_reader() -
     class Huge:
         size = 2**31
 
-    assert wire.read(Huge(), wire._PARSE) is None  # type: ignore[arg-type]
+    assert json_blocks.read(Huge(), plain._PARSE) is None  # type: ignore[arg-type]
 
 
 def test_a_dictionary_does_not_expand_beyond_what_is_read_at_a_time() -> None:

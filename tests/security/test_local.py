@@ -13,15 +13,15 @@ import httpx
 import psutil
 import pytest
 
-from nightbatch.emulator.store import Store
+from nightbatch.emulator.batches.store import Store
 from nightbatch.local.__main__ import main
-from nightbatch.local.environment import new_passwords, plain_env
-from nightbatch.local.errors import HomeForeign
-from nightbatch.local.home import MARK, Home
-from nightbatch.local.processes import marked
-from nightbatch.local.settings import EMULATOR, PROJECT, S3
-from nightbatch.local.settings import Settings as StackSettings
-from nightbatch.local.stack import Stack
+from nightbatch.local.stack.environment import new_passwords, plain_env
+from nightbatch.local.stack.errors import HomeForeign
+from nightbatch.local.stack.home import MARK, Home
+from nightbatch.local.stack.processes import marked
+from nightbatch.local.stack.settings import EMULATOR, PROJECT, S3
+from nightbatch.local.stack.settings import Settings as StackSettings
+from nightbatch.local.stack.stack import Stack
 
 KEYS = {"x-api-key": "sk-test", "anthropic-version": "2026-10-21"}
 

@@ -11,10 +11,10 @@ import pytest
 from tests.once.flow import SOURCE, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.errors import ApiUnavailable
-from nightbatch.core.ids import BatchId
+from nightbatch.errors import ApiUnavailable
+from nightbatch.ids import BatchId
 from nightbatch.io.memory_api import MemoryBatches
-from nightbatch.steps import reading
+from nightbatch.land import read_results
 
 CHUNK = b"x" * 1_000_000
 
@@ -37,8 +37,8 @@ def stream(*parts: bytes | Iterator[bytes]) -> Iterator[bytes]:
 
 def lines(*parts: bytes | Iterator[bytes]) -> list[bytes]:
     """Read a stream in blocks; return its lines but for what was kept of those that are too long."""
-    whole = b"".join(reading.blocks(stream(*parts)))
-    return [b"too long" if line.endswith(reading.TOO_LONG) else line for line in whole.split(b"\n")]
+    whole = b"".join(read_results.blocks(stream(*parts)))
+    return [b"too long" if line.endswith(read_results.TOO_LONG) else line for line in whole.split(b"\n")]
 
 
 @pytest.mark.parametrize("megabytes", [34, 60])
@@ -58,21 +58,21 @@ def test_two_long_lines_are_two() -> None:
 
 
 def test_a_line_of_the_most_bytes_is_given_out_whole() -> None:
-    line = b"x" * reading.LONGEST_LINE
+    line = b"x" * read_results.LONGEST_LINE
     halves = (line[:20_000_000], line[20_000_000:])
     assert lines(*halves, b"\na\n") == [line, b"a", b""]
     assert lines(*halves, b"x\na\n") == [b"too long", b"a", b""]
 
 
 def test_a_stream_without_an_end_is_broken_off_and_not_held() -> None:
-    blocks = reading.blocks(stream(b"a\n", long_line(3_000)))
+    blocks = read_results.blocks(stream(b"a\n", long_line(3_000)))
     tracemalloc.start()
     assert next(blocks) == b"a\n"
     with pytest.raises(ApiUnavailable, match="too long"):
         list(blocks)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 4 * reading.LONGEST_LINE
+    assert peak < 4 * read_results.LONGEST_LINE
 
 
 @dataclass

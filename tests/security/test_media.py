@@ -15,8 +15,9 @@ from botocore.config import Config
 from tests.outcomes.conftest import parquet
 from tests.s3 import serving
 
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.errors import (
+from nightbatch.airflow.ports import FINAL
+from nightbatch.columnar.parquet import table
+from nightbatch.errors import (
     Absent,
     BadCredentials,
     NoBucket,
@@ -25,16 +26,15 @@ from nightbatch.core.errors import (
     StoreError,
     StoreUnavailable,
 )
-from nightbatch.core.media import TOO_MANY
-from nightbatch.core.media_roots import MALFORMED, OUTSIDE, MediaRoots
-from nightbatch.core.staging import MEDIA_BYTES, TOO_LARGE
-from nightbatch.hooks.ports import FINAL
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.io.s3 import S3Store
-from nightbatch.steps import fetch as limits
-from nightbatch.steps.fetch import fetcher
-from nightbatch.steps.prepare import prepare
-from nightbatch.steps.sheets import table
+from nightbatch.prepare import media_fetch as limits
+from nightbatch.prepare.media_fetch import fetcher
+from nightbatch.prepare.prepare import prepare
+from nightbatch.prepare.stager import MEDIA_BYTES, TOO_LARGE
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.media_roots import MALFORMED, OUTSIDE, MediaRoots
+from nightbatch.template.media import TOO_MANY
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
 CANARY = "jane-doe-canary"

@@ -10,15 +10,16 @@ import pytest
 from tests.once.flow import SOURCE, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core import keys
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.errors import RunFailed, SettingsError, TargetError
-from nightbatch.core.locations import is_data_file, parse, partition_path
-from nightbatch.steps.expire import expire
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.load import read_marker
-from nightbatch.steps.prepare import check_target
-from nightbatch.steps.state import with_state
+from nightbatch.errors import RunFailed, SettingsError, TargetError
+from nightbatch.ledger import keys
+from nightbatch.ledger.expire import expire
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.state import with_state
+from nightbatch.load.load import read_marker
+from nightbatch.prepare.prepare import check_target
+from nightbatch.spec import locations
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.locations import is_data_file, parse, partition_path
 
 TEXTS = ["one", "two"]
 NAMES = [
@@ -46,7 +47,7 @@ def ask(world: MemoryWorld, target: str, **more: Any) -> Flow:
 
 def facts(world: MemoryWorld, target: str) -> list[str]:
     """Name the facts in the state that version 0.1 has kept for a target."""
-    listed = world.store(keys.nested_state_url(target)).list("")
+    listed = world.store(locations.nested_state_url(target)).list("")
     return [entry.key for entry in listed if keys.is_fact(entry.key)]
 
 
@@ -122,8 +123,8 @@ def test_a_target_below_anothers_works_whichever_came_first(world: MemoryWorld, 
 @pytest.mark.parametrize("name", NAMES[:-1])
 def test_an_old_state_in_another_goes_on_and_expiring_the_outer_leaves_it(world: MemoryWorld, name: str) -> None:
     outer, inner = "s3://lake/insurance/", f"s3://lake/insurance/{name}/"
-    Flow(world, settings(target=inner, state=keys.nested_state_url(inner))).run()
-    assert ask(world, inner).enrichment.state_url == keys.nested_state_url(inner)
+    Flow(world, settings(target=inner, state=locations.nested_state_url(inner))).run()
+    assert ask(world, inner).enrichment.state_url == locations.nested_state_url(inner)
     ask(world, outer).run()
     asked = bought(world)
     later = datetime.now(UTC) + timedelta(days=365)

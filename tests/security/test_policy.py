@@ -16,20 +16,21 @@ from airflow.sdk.exceptions import AirflowFailException
 from markdown_it import MarkdownIt
 
 from nightbatch import Enrichment, enrich
-from nightbatch.core.approval import others, plain, question
-from nightbatch.core.errors import SettingsError
-from nightbatch.core.estimate import Estimate
-from nightbatch.core.facts import RunRef
-from nightbatch.core.ids import Snapshot
-from nightbatch.core.media_roots import OUTSIDE, MediaRoots
-from nightbatch.core.policy import Policy
-from nightbatch.core.safe_words import printable
-from nightbatch.hooks import console, ports
-from nightbatch.hooks.settings import received, resolve
-from nightbatch.hooks.waiting import _client
-from nightbatch.hooks.warehouse import hook
+from nightbatch.airflow import ports
+from nightbatch.airflow.client import _client
+from nightbatch.airflow.operators.approve import ApproveOperator
+from nightbatch.airflow.runs import received, resolve
+from nightbatch.airflow.warehouses import hook
+from nightbatch.commands import _ports
+from nightbatch.errors import SettingsError
+from nightbatch.ids import Snapshot
 from nightbatch.io import iceberg_files
-from nightbatch.operators.approve import ApproveOperator
+from nightbatch.messages.safe_words import printable
+from nightbatch.money.approval import others, plain, question
+from nightbatch.money.estimate import Estimate
+from nightbatch.spec.media_roots import OUTSIDE, MediaRoots
+from nightbatch.spec.policy import Policy
+from nightbatch.spec.run_ref import RunRef
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -243,7 +244,7 @@ def test_without_roots_images_lie_where_they_may() -> None:
 def test_the_command_line_opens_nothing_outside_the_roots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTBATCH_ROOTS", "s3://lake/tickets/")
     with pytest.raises(SettingsError, match="NIGHTBATCH_ROOTS"):
-        console.store("s3://lake/triage/", Namespace(aws_conn=None))
+        _ports.store("s3://lake/triage/", Namespace(aws_conn=None))
 
 
 def test_every_file_of_a_table_lies_below_the_roots(monkeypatch: pytest.MonkeyPatch) -> None:

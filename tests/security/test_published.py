@@ -10,15 +10,15 @@ import pytest
 from tests.once.flow import SOURCE, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.arrival import arrived
-from nightbatch.core.errors import RunFailed, SettingsError, TargetError
-from nightbatch.core.loading import Loading
-from nightbatch.hooks import console
-from nightbatch.operators.load import LoadOperator
-from nightbatch.sensors.input import InputSensor
-from nightbatch.steps import marker
-from nightbatch.steps.load import load, read_marker
-from nightbatch.steps.shelf import REPORT, Catalogued
+from nightbatch.airflow.operators.load import LoadOperator
+from nightbatch.airflow.sensors.input import InputSensor
+from nightbatch.commands import _ports
+from nightbatch.errors import RunFailed, SettingsError, TargetError
+from nightbatch.ledger import marker
+from nightbatch.load.load import load, read_marker
+from nightbatch.load.loading import Loading
+from nightbatch.prepare.arrival import arrived
+from nightbatch.publish.destination import REPORT, Catalogued
 
 TARGET = "s3://lake/out/"
 PART = "dt=1/part-00000-0123456789ab.parquet"
@@ -99,7 +99,7 @@ def test_a_source_to_wait_for_is_told_in_its_one_spelling() -> None:
 
 def test_a_command_names_the_state_that_it_cannot_take() -> None:
     with pytest.raises(SettingsError, match=r"^state: 's3://lake/\?x'"):
-        console.ledger("s3://lake/?x", None)  # type: ignore[arg-type]
+        _ports.ledger("s3://lake/?x", None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

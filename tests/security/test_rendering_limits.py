@@ -10,12 +10,12 @@ import pytest
 from tests.bench.data import NARROW_TEMPLATE as NARROW_TICKETS
 from tests.bench.data import TEMPLATE as TICKETS
 
-from nightbatch.core.enrichment import Prompt
-from nightbatch.core.errors import TemplateError
-from nightbatch.core.media import MOST_PIECES, Piece
-from nightbatch.core.rendering import TEMPLATE_BYTES
-from nightbatch.core.template import Template
-from nightbatch.steps.rendering import Child, LimitedTemplate, limited
+from nightbatch.errors import TemplateError
+from nightbatch.spec.enrichment import Prompt
+from nightbatch.template.limited import Child, LimitedTemplate, limited
+from nightbatch.template.media import MOST_PIECES, Piece
+from nightbatch.template.rendering import TEMPLATE_BYTES
+from nightbatch.template.template import Template
 
 PROMPTS = Path(__file__).parents[2] / "include" / "prompts"
 DEMOS = [Prompt.parse(path.read_text(encoding="utf-8")).user for path in sorted(PROMPTS.iterdir())]

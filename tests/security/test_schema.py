@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.errors import AnswerTypeError
+from nightbatch.errors import AnswerTypeError
+from nightbatch.messages.answer_type import AnswerType
 
 PLAIN = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 

@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.ids import BatchId
-from nightbatch.core.landing import Landing
-from nightbatch.core.price import DEFAULT, Prices
-from nightbatch.core.roll import Roll
-from nightbatch.core.server_tools import tool_uses
+from nightbatch.ids import BatchId
+from nightbatch.land.landing import Landing
+from nightbatch.land.received import Roll
+from nightbatch.messages.answer_type import AnswerType
+from nightbatch.money.prices import DEFAULT, Prices
+from nightbatch.money.server_tools import tool_uses
 
 IDS = [bytes([number]) * 20 for number in range(3)]
 SEARCH = {"usd_per_1000": "10", "source": "a contract", "as_of": "2026-12-01"}

@@ -10,13 +10,13 @@ import pytest
 from tests.once.flow import SOURCE, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core import keys
-from nightbatch.core.errors import CapExceeded, SettingsError, StoreDenied
-from nightbatch.core.facts import RunRef
+from nightbatch.errors import CapExceeded, SettingsError, StoreDenied
 from nightbatch.io.memory import MemoryStore
-from nightbatch.steps.expire import expire
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.state import mark, with_state
+from nightbatch.ledger import keys
+from nightbatch.ledger.expire import expire
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.state import mark, with_state
+from nightbatch.spec.run_ref import RunRef
 
 OUTER = "s3://lake/state/"
 INNER = "s3://lake/state/inner/"

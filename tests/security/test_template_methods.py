@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from nightbatch.core.errors import TemplateError
-from nightbatch.core.media import MOST_PIECES, compiled
-from nightbatch.core.rendering import TEMPLATE_BYTES
-from nightbatch.core.template import Template
+from nightbatch.errors import TemplateError
+from nightbatch.template.media import MOST_PIECES, compiled
+from nightbatch.template.rendering import TEMPLATE_BYTES
+from nightbatch.template.template import Template
 
 CANARY = "jane-doe-canary"
 DAY = dt.date(2026, 11, 21)

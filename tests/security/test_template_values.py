@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from nightbatch.core.errors import TemplateError
-from nightbatch.core.template import Template
-from nightbatch.steps.rendering import LimitedTemplate
+from nightbatch.errors import TemplateError
+from nightbatch.template.limited import LimitedTemplate
+from nightbatch.template.template import Template
 
 CANARY = "CANARY jane doe"
 ROWS = pa.record_batch(

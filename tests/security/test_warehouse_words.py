@@ -10,11 +10,11 @@ import duckdb
 import pytest
 from tests.warehouse import postgres
 
-from nightbatch.core.errors import WarehouseRefused
-from nightbatch.core.warehouse import Statement
+from nightbatch.errors import WarehouseRefused
 from nightbatch.io.duck import DuckWarehouse
 from nightbatch.io.iceberg import IcebergTable
 from nightbatch.io.postgres import PostgresWarehouse
+from nightbatch.load.warehouse import Statement
 
 SECRET = "SECRETVALUE"
 TABLE = "CREATE TABLE guarded (id integer, name text, CONSTRAINT short CHECK (length(name) < 100))"

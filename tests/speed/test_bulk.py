@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.bulk import Bulk
+from nightbatch.messages.answer_bulk import Bulk
+from nightbatch.messages.answer_type import AnswerType
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import oracles
 
-from nightbatch.core.bill import Bill
-from nightbatch.core.charges import Used, charged, decimals
-from nightbatch.core.landed import COST
-from nightbatch.core.price import DEFAULT, PICO, Prices, Usage
+from nightbatch.land.landed_schema import COST
+from nightbatch.messages.usage import Usage
+from nightbatch.money.billing import Bill, Used, charged, decimals
+from nightbatch.money.prices import DEFAULT, PICO, Prices
 
 TOKENS = st.integers(0, 300_000)
 USES = st.just(0) | st.integers(0, 9_999)

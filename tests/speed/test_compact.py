@@ -9,9 +9,9 @@ import pytest
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core import keys
-from nightbatch.steps.history import compact, history
-from nightbatch.steps.ledger import Ledger
+from nightbatch.ledger import keys
+from nightbatch.ledger.history import compact, history
+from nightbatch.ledger.ledger import Ledger
 
 NIGHTS = [["one", "two", "three"], ["two", "four"], ["one", "five", "two"], ["six", "three", "five"]]
 

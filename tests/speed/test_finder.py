@@ -7,8 +7,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightbatch.core.finder import Finder, heads, repeats, spans, words
-from nightbatch.core.pending import ROUND, Pending, Round
+from nightbatch.columnar.id_lookup import Finder, heads, repeats, spans, words
+from nightbatch.columnar.id_rounds import ROUND, Round
+from nightbatch.plan.pending import Pending
 
 # Few heads and few tails, so that repeats, and different ids of one head, are common.
 ID = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(lambda two: bytes([two[0]]) * 8 + bytes([two[1]]) * 12)

@@ -25,10 +25,14 @@ import sys
 import airflow.executors.local_executor
 import nightbatch.preload
 before = set(sys.modules)
-import nightbatch.operators.approve, nightbatch.hooks.ports
-from nightbatch.hooks import ports
-from nightbatch.io import s3, anthropic_api
-from nightbatch.steps import fetch, land, plan, prepare, publish, quote, submit
+import nightbatch.airflow.operators.approve, nightbatch.airflow.ports
+from nightbatch.airflow import ports
+from nightbatch.io import anthropic_api, s3
+from nightbatch.prepare import media_fetch, prepare
+from nightbatch.land import land
+from nightbatch.plan import offer, plan
+from nightbatch.publish import publish
+from nightbatch.submit import submit
 import pyarrow.parquet, pyarrow.compute, pyarrow.fs
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.anthropic.hooks.anthropic import AnthropicHook

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nightbatch.steps.overlap import Behind, ahead, beside, uncollected
+from nightbatch.columnar.threads import Behind, ahead, beside, uncollected
 
 
 def test_ahead_yields_the_same_in_the_same_order() -> None:

@@ -8,9 +8,9 @@ import weakref
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightbatch.core.enrichment import Enrichment
 from nightbatch.io.memory import MemoryBucket, MemoryStore, MemoryUpload
-from nightbatch.steps.prepare import PART_ROWS, prepare
+from nightbatch.prepare.prepare import PART_ROWS, prepare
+from nightbatch.spec.enrichment import Enrichment
 
 JOB = Enrichment(source="s3://lake/in/", target="s3://lake/out/", key=["n"], prompt="{{ n }}", model="claude-haiku-4-5")
 PARTS = 5

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.ids import BatchId
-from nightbatch.core.landing import Landing
-from nightbatch.core.lines import decode
-from nightbatch.core.plain import pick
-from nightbatch.core.price import DEFAULT
-from nightbatch.core.roll import Roll
-from nightbatch.core.wire import Scan, scan
+from nightbatch.ids import BatchId
+from nightbatch.land.landing import Landing
+from nightbatch.land.plain import Scan, pick, scan
+from nightbatch.land.received import Roll
+from nightbatch.messages.answer_type import AnswerType
+from nightbatch.messages.result_lines import decode
+from nightbatch.money.prices import DEFAULT
 
 IDS = [bytes([number]) * 20 for number in range(5)]
 TEXT = AnswerType()

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import oracles
 
-from nightbatch.core.custom_ids import custom_ids
-from nightbatch.core.quoting import quoted
-from nightbatch.core.request import frame
-from nightbatch.core.staging import EMPTY, TOO_LARGE, Stager
-from nightbatch.core.template import Template
+from nightbatch.columnar.custom_ids import custom_ids
+from nightbatch.columnar.json_strings import quoted
+from nightbatch.messages.request import frame
+from nightbatch.prepare.stager import EMPTY, TOO_LARGE, Stager
+from nightbatch.template.template import Template
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

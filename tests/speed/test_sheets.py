@@ -12,10 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nightbatch.core.finder import Span
-from nightbatch.core.staging import ID
+from nightbatch.columnar import parquet
+from nightbatch.columnar.id_lookup import ID, Span
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps import sheets
 
 SCHEMA = pa.schema([("n", pa.int64()), ("word", pa.string())])
 
@@ -27,7 +26,7 @@ def store() -> MemoryStore:
 def written(rows: int, group: int) -> MemoryStore:
     """Write rows in row groups of so many."""
     made = store()
-    with sheets.Sheet(made, "a.parquet", SCHEMA) as sheet:
+    with parquet.Sheet(made, "a.parquet", SCHEMA) as sheet:
         for start in range(0, rows, group):
             numbers = range(start, min(start + group, rows))
             sheet.write(pa.table({"n": numbers, "word": [str(n) for n in numbers]}, schema=SCHEMA))
@@ -39,7 +38,7 @@ def written(rows: int, group: int) -> MemoryStore:
 
 def test_a_file_that_is_forgotten_leaves_nothing_and_its_writer_goes_in_silence() -> None:
     made = store()
-    with sheets.Sheet(made, "a.parquet", SCHEMA) as sheet:
+    with parquet.Sheet(made, "a.parquet", SCHEMA) as sheet:
         sheet.write(pa.table({"n": [1], "word": ["a"]}, schema=SCHEMA))
         sheet._write_group()
     del sheet
@@ -51,18 +50,18 @@ def test_a_file_that_is_forgotten_leaves_nothing_and_its_writer_goes_in_silence(
 @given(st.integers(1, 7), st.sets(st.integers(0, 39), min_size=1))
 def test_rows_are_found_at_their_places(group: int, wanted: set[int]) -> None:
     numbers = np.array(sorted(wanted))
-    table, places = sheets.Groups(written(40, group), ["word"]).rows("a.parquet", numbers)
+    table, places = parquet.Groups(written(40, group), ["word"]).rows("a.parquet", numbers)
     assert table.take(pa.array(places)).column("word").to_pylist() == [str(n) for n in sorted(wanted)]
 
 
 def test_only_wanted_rows_are_kept() -> None:
-    table, places = sheets.Groups(written(40, 10), ["n"]).rows("a.parquet", np.array([24, 3, 20]))
+    table, places = parquet.Groups(written(40, 10), ["n"]).rows("a.parquet", np.array([24, 3, 20]))
     assert sorted(table.column("n").to_pylist()) == [3, 20, 24]
     assert table.take(pa.array(places)).column("n").to_pylist() == [24, 3, 20]
 
 
 def test_a_group_that_two_reads_share_is_read_once() -> None:
-    groups = sheets.Groups(written(40, 10), ["n"])
+    groups = parquet.Groups(written(40, 10), ["n"])
     first, again = groups._group("a.parquet", 1), groups._group("a.parquet", 1)
     assert again is first
 
@@ -77,8 +76,8 @@ def test_repeating_words_of_many_groups_are_read_as_what_they_are(
     groups: list[list[str | None]], encoded: bool, random: Random
 ) -> None:
     schema, made = pa.schema({"word": pa.string()}), store()
-    layout = sheets.USUAL if encoded else sheets.Layout(unique=["word"])
-    with sheets.Sheet(made, "a.parquet", schema, layout) as sheet:
+    layout = parquet.USUAL if encoded else parquet.Layout(unique=["word"])
+    with parquet.Sheet(made, "a.parquet", schema, layout) as sheet:
         for group in groups:
             sheet.write(pa.table({"word": group}, schema=schema))
             sheet._write_group()
@@ -86,7 +85,7 @@ def test_repeating_words_of_many_groups_are_read_as_what_they_are(
         sheet.commit()
     words = list(chain.from_iterable(groups))
     wanted = random.sample(range(len(words)), random.randint(1, len(words)))
-    table, places = sheets.Groups(made, ["word"], ["word"]).rows("a.parquet", np.array(wanted))
+    table, places = parquet.Groups(made, ["word"], ["word"]).rows("a.parquet", np.array(wanted))
     assert pa.types.is_dictionary(table.schema.field("word").type)
     read = table.combine_chunks().take(pa.array(places)).column("word").cast(pa.string())
     assert read.to_pylist() == [words[number] for number in wanted]
@@ -94,13 +93,13 @@ def test_repeating_words_of_many_groups_are_read_as_what_they_are(
 
 def test_rows_of_many_writes_are_one_row_group() -> None:
     made = store()
-    with sheets.Sheet(made, "a.parquet", SCHEMA) as sheet:
+    with parquet.Sheet(made, "a.parquet", SCHEMA) as sheet:
         for n in range(100):
             sheet.write(pa.record_batch({"n": [n], "word": ["w"]}, schema=SCHEMA))
         assert sheet.rows == 100
         sheet.close()
         sheet.commit()
-    opened = sheets.file(made, "a.parquet")
+    opened = parquet.file(made, "a.parquet")
     assert opened.num_row_groups == 1
     assert opened.read().column("n").to_pylist() == list(range(100))
 
@@ -109,7 +108,7 @@ def test_a_sheet_that_is_not_committed_leaves_nothing() -> None:
     made = store()
 
     def cut_short() -> None:
-        with sheets.Sheet(made, "a.parquet", SCHEMA) as sheet:
+        with parquet.Sheet(made, "a.parquet", SCHEMA) as sheet:
             sheet.write(pa.record_batch({"n": [1], "word": ["w"]}, schema=SCHEMA))
             raise KeyError("cut short")
 
@@ -120,12 +119,12 @@ def test_a_sheet_that_is_not_committed_leaves_nothing() -> None:
 
 def test_groups_of_an_ordered_column_are_passed_over_by_its_bounds() -> None:
     made, schema = store(), pa.schema([pa.field("id", ID)])
-    with sheets.Sheet(made, "ids.parquet", schema, sheets.Layout(plain=True, ordered="id")) as sheet:
+    with parquet.Sheet(made, "ids.parquet", schema, parquet.Layout(plain=True, ordered="id")) as sheet:
         for head in (0, 100, 200):
             sheet.write(pa.table({"id": pa.array([bytes([head + n]) * 20 for n in range(3)], ID)}, schema=schema))
             sheet._write_group()
         sheet.close()
         sheet.commit()
     span = Span(101 << 56, 150 << 56)
-    read = [table.column("id").to_pylist() for table in sheets.groups(made, "ids.parquet", "id", span.meets)]
+    read = [table.column("id").to_pylist() for table in parquet.groups(made, "ids.parquet", "id", span.meets)]
     assert read == [[bytes([100 + n]) * 20 for n in range(3)]]

@@ -11,10 +11,10 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nightbatch.core.answers import Speakers
-from nightbatch.core.index import INDEX
-from nightbatch.core.pending import Round
-from nightbatch.core.staging import ID
+from nightbatch.columnar.id_lookup import ID
+from nightbatch.columnar.id_rounds import Round
+from nightbatch.ledger.index import INDEX
+from nightbatch.publish.winners import Speakers
 
 REQUESTS = 6
 IDS = [hashlib.sha256(bytes([number])).digest()[:20] for number in range(REQUESTS + 2)]

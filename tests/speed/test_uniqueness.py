@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightbatch.core.errors import SourceError
-from nightbatch.core.uniqueness import KeyCheck
+from nightbatch.errors import SourceError
+from nightbatch.prepare.unique_key import KeyCheck
 
 
 def check(batches: list[pa.RecordBatch], columns: list[str]) -> str | None:

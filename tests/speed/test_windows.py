@@ -13,10 +13,10 @@ import pytest
 from tests.once.flow import SOURCE, TARGET, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core import keys
-from nightbatch.core.facts import RunRef
-from nightbatch.core.ports import Store
-from nightbatch.core.run import Run
+from nightbatch.ledger import keys
+from nightbatch.ports import Store
+from nightbatch.spec.run import Run
+from nightbatch.spec.run_ref import RunRef
 
 DISTINCT = [f"text {number}" for number in range(9)]
 REPEATING = [f"text {number % 5}" for number in range(12)]

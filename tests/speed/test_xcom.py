@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.run import reference
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.plan import plan
-from nightbatch.steps.prepare import prepare
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.plan.plan import plan
+from nightbatch.prepare.prepare import prepare
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.run import reference
 
 JOB = Enrichment(
     source="s3://lake/in/", target="s3://lake/out/", key=["id"], prompt="About {{ body }}", model="claude-haiku-4-5",

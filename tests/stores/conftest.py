@@ -14,9 +14,9 @@ from tests.s3 import serving
 from tests.stores.proxy import Proxy, proxying
 from tests.stores.seaweed import ACCESS, SECRET, seaweed
 
-from nightbatch.core.ports import Store
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.io.s3 import S3Store, filesystem
+from nightbatch.ports import Store
 
 KINDS = ("memory", "moto", "seaweedfs")
 Open = Callable[[str], Store]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nightbatch.local.ports import free_port
+from nightbatch.local.stack.ports import free_port
 
 ACCESS, SECRET = "suite", "suite-secret"
 

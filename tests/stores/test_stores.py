@@ -11,17 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 from tests.stores.conftest import Open
 
-from nightbatch.core import keys
-from nightbatch.core.errors import Absent, StoreError, Unreadable
-from nightbatch.core.facts import Bought, Claim, Gone, Maybe, Post, Refusal, Seen
-from nightbatch.core.ids import BatchId, Snapshot
-from nightbatch.core.ports import Store
-from nightbatch.core.staging import CLAIM
+from nightbatch.columnar import parquet
+from nightbatch.errors import Absent, StoreError, Unreadable
+from nightbatch.ids import BatchId, Snapshot
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.io.s3 import S3Store
-from nightbatch.steps import lease, sheets
-from nightbatch.steps.ledger import Ledger
-from nightbatch.steps.prepare import probe
+from nightbatch.ledger import keys, lease
+from nightbatch.ledger.facts import Bought, Claim, Gone, Maybe, Post, Refusal, Seen
+from nightbatch.ledger.ledger import CLAIM, Ledger
+from nightbatch.ports import Store
+from nightbatch.prepare.prepare import probe
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 PART = 6 * 1024 * 1024
@@ -137,7 +136,7 @@ def test_a_sheet_left_by_an_exception_is_not_published(store: Store) -> None:
     rows = pa.table({"n": list(range(1000))})
 
     def write() -> None:
-        with sheets.Sheet(store, "rows.parquet", rows.schema) as sheet:
+        with parquet.Sheet(store, "rows.parquet", rows.schema) as sheet:
             sheet.write(rows)
             raise ZeroDivisionError
 
@@ -150,13 +149,13 @@ def test_parquet_is_read_by_column(store: Store) -> None:
     out = io.BytesIO()
     pq.write_table(pa.table({"a": [1, 2], "b": ["x", "y"]}), out)
     store.create("rows.parquet", out.getvalue())
-    assert sheets.table(store, "rows.parquet", ["b"]).to_pydict() == {"b": ["x", "y"]}
+    assert parquet.table(store, "rows.parquet", ["b"]).to_pydict() == {"b": ["x", "y"]}
 
 
 def test_what_is_no_parquet_is_unreadable_and_not_absent(store: Store) -> None:
     store.create("rows.parquet", b"not parquet at all")
     with pytest.raises(Unreadable):
-        sheets.table(store, "rows.parquet")
+        parquet.table(store, "rows.parquet")
 
 
 def test_the_probe_finds_it_fit_and_leaves_nothing(store: Store) -> None:

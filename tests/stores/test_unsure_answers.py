@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from tests.stores.proxy import Proxy
 
-from nightbatch.core.errors import StoreError, StoreUnfit
-from nightbatch.core.ports import Store
+from nightbatch.errors import StoreError, StoreUnfit
 from nightbatch.io.s3 import PART_BYTES
-from nightbatch.steps.prepare import probe
+from nightbatch.ports import Store
+from nightbatch.prepare.prepare import probe
 
 
 @pytest.mark.parametrize("answer", ["lose", "fail"])

@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from nightbatch.core.poll import Pace
-from nightbatch.core.ports import Batch
+from nightbatch.airflow.client import Connection
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.settings import Limits, Settings
 from nightbatch.emulator.settings import Pace as Speed
-from nightbatch.hooks.waiting import Connection
-from nightbatch.triggers.poller import Poller
+from nightbatch.ports import Batch
+from nightbatch.wait.pace import Pace
+from nightbatch.wait.poller import Poller
 
 CONN = "waiting"
 HOUR = 3_600.0

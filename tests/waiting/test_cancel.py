@@ -11,7 +11,7 @@ from tests.s3 import serving
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.steps.cancel import cancel
+from nightbatch.submit.cancel import cancel
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.errors import RunFailed
-from nightbatch.core.facts import RunRef
-from nightbatch.core.ids import BatchId
-from nightbatch.steps.submit import Buyer, Late, Submitted
+from nightbatch.errors import RunFailed
+from nightbatch.ids import BatchId
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.submit import Buyer, Late, Submitted
 
 
 def late_night(world: MemoryWorld, min_answered: float) -> tuple[Flow, RunRef]:

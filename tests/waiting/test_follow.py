@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from nightbatch.core.errors import AccountStopped
-from nightbatch.core.facts import RunRef
-from nightbatch.core.ids import BatchId, Snapshot
-from nightbatch.core.ports import Batch
-from nightbatch.core.progress import AwaitedBatch, Progress
-from nightbatch.triggers import follow
-from nightbatch.triggers.follow import Follow
+from nightbatch.errors import AccountStopped
+from nightbatch.ids import BatchId, Snapshot
+from nightbatch.ports import Batch
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.wait import follow
+from nightbatch.wait.follow import Follow
+from nightbatch.wait.progress import AwaitedBatch, Progress
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 REF = RunRef("s3://lake/state/", "s3://lake/out/", "dt=1", Snapshot("0" * 16), "dag/run", 1, 1, poll_seconds=0.2)

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nightbatch.core.errors import SettingsError
-from nightbatch.core.ids import BatchId
-from nightbatch.core.poll import (
+from nightbatch.errors import SettingsError
+from nightbatch.ids import BatchId
+from nightbatch.ports import Batch
+from nightbatch.wait.pace import (
     Ended,
     Gone,
     Missing,
@@ -22,7 +23,6 @@ from nightbatch.core.poll import (
     next_look,
     on_state,
 )
-from nightbatch.core.ports import Batch
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 PACE = Pace()

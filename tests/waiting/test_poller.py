@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from nightbatch.core.errors import AccountStopped, BatchGone, SettingsError
-from nightbatch.core.ids import BatchId
-from nightbatch.core.poll import Pace
-from nightbatch.core.ports import Batch, Page, Sight
-from nightbatch.core.room import Place
+from nightbatch.airflow.client import Connection
+from nightbatch.airflow.triggers import shared as module
 from nightbatch.emulator.embedded import running
 from nightbatch.emulator.settings import Settings
-from nightbatch.hooks.waiting import Connection
+from nightbatch.errors import AccountStopped, BatchGone, SettingsError
+from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_async import batch_of
-from nightbatch.triggers import poller as module
-from nightbatch.triggers.poller import Poller
+from nightbatch.ports import Batch, Page, Sight
+from nightbatch.submit.queue import Place
+from nightbatch.wait.pace import Pace
+from nightbatch.wait.poller import Poller
 
 Messages = Callable[[], list[str]]
 

@@ -15,19 +15,20 @@ import pytest
 from tests.once.flow import SOURCE, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.facts import PlannedShard, RunRef
-from nightbatch.core.ids import BatchId
-from nightbatch.core.poll import Pace
-from nightbatch.core.ports import Batch
-from nightbatch.core.purchase import Timing
-from nightbatch.core.room import Held, Place, admit, fits, queued, still_held
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.settings import Limits, Settings
 from nightbatch.emulator.settings import Pace as Speed
+from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
-from nightbatch.steps.room import Rule
-from nightbatch.steps.submit import Buyer, Late, Later, Submitted
-from nightbatch.triggers.line import Line
+from nightbatch.ledger.facts import PlannedShard
+from nightbatch.ports import Batch
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.decide import Timing
+from nightbatch.submit.queue import Held, Place, admit, fits, queued, still_held
+from nightbatch.submit.submit import Buyer, Late, Later, Submitted
+from nightbatch.submit.turns import Rule
+from nightbatch.wait.line import Line
+from nightbatch.wait.pace import Pace
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -10,10 +10,10 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.triggers.base import TriggerEvent
 
-from nightbatch.sensors.batch import BatchSensor
-from nightbatch.triggers.batch import BatchTrigger
-from nightbatch.triggers.later import LaterTrigger, dwell
-from nightbatch.triggers.room import RoomTrigger
+from nightbatch.airflow.sensors.batch import BatchSensor
+from nightbatch.airflow.triggers.batch import BatchTrigger
+from nightbatch.airflow.triggers.later import LaterTrigger, dwell
+from nightbatch.airflow.triggers.room import RoomTrigger
 
 
 def at(seconds: float) -> str:
@@ -121,7 +121,7 @@ def test_a_killed_wait_cancels_nothing_unless_it_is_told_to(account: Any) -> Non
 
 def test_a_trigger_is_made_again_from_what_it_serialises(account: Any) -> None:
     path, kwargs = trigger(account, "msgbatch_1", deadline=at(60), cancel_on_fail="True").serialize()
-    assert path == "nightbatch.triggers.batch.BatchTrigger"
+    assert path == "nightbatch.airflow.triggers.batch.BatchTrigger"
     assert BatchTrigger(**kwargs).serialize() == (path, kwargs)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from nightbatch.core.ids import BatchId
-from nightbatch.core.poll import Pace
-from nightbatch.core.ports import Batch, Page, Sight
-from nightbatch.triggers.look import Look, aim, look
-from nightbatch.triggers.waits import Waits
+from nightbatch.ids import BatchId
+from nightbatch.ports import Batch, Page, Sight
+from nightbatch.wait.awaited import Waits
+from nightbatch.wait.look import Look, aim, look
+from nightbatch.wait.pace import Pace
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 MANY = 10_000

@@ -11,9 +11,9 @@ import duckdb
 import pytest
 from tests.warehouse import postgres
 
-from nightbatch.core.warehouse import Warehouse
 from nightbatch.io.duck import DuckWarehouse
 from nightbatch.io.postgres import PostgresWarehouse
+from nightbatch.load.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from pyiceberg.table import Table
 from tests.once.flow import SOURCE, Flow, put, rows
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.facts import RunRef
-from nightbatch.hooks import iceberg
-from nightbatch.steps.publish import publish
+from nightbatch.airflow import iceberg
+from nightbatch.publish.publish import publish
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.run_ref import RunRef
 
 NAME, STATE = "lake.triage", "s3://lake/_nightbatch/triage/"
 SEAL = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:000000000000:key/abc"}

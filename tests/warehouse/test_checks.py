@@ -10,9 +10,9 @@ import pytest
 from tests.once.flow import SOURCE, TARGET, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.core.checks import Checks
-from nightbatch.core.errors import RunFailed, SettingsError
-from nightbatch.core.watch import Watch, drift, judge
+from nightbatch.errors import RunFailed, SettingsError
+from nightbatch.publish.quality import Watch, drift, judge
+from nightbatch.spec.checks import Checks
 
 DRIFT = {"drift": {"columns": ["answer"], "most": 0.25, "level": "red"}}
 EVEN, TILTED = ["red", "blue"] * 20, ["red"] * 35 + ["blue"] * 5

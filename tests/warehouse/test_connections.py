@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from tests.warehouse import postgres
 
-from nightbatch.core.errors import SettingsError
-from nightbatch.core.loading import Loading
-from nightbatch.hooks import assets
-from nightbatch.hooks.warehouse import LOCKED, warehouse
+from nightbatch.airflow import assets
+from nightbatch.airflow.warehouses import LOCKED, warehouse
+from nightbatch.errors import SettingsError
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps.load import load
+from nightbatch.load.load import load
+from nightbatch.load.loading import Loading
 
 NIGHT = "dt=2026-11-20"
 

@@ -13,10 +13,10 @@ from tests.once.memory import MemoryWorld
 
 from nightbatch.__main__ import main
 from nightbatch.commands.expire import age
-from nightbatch.core import keys
-from nightbatch.core.facts import METADATA
 from nightbatch.io.memory import MemoryStore
-from nightbatch.steps.expire import Expired, expire
+from nightbatch.ledger import keys
+from nightbatch.ledger.expire import Expired, expire
+from nightbatch.ledger.facts import METADATA
 
 LATER = timedelta(days=400)
 TEXTS = ["a secret of the row", "another"]

@@ -14,17 +14,17 @@ import pyarrow as pa
 import pytest
 from tests.once.flow import SOURCE, TARGET, Flow, RealWorld, put, settings
 
-from nightbatch.core.errors import RunFailed, SourceError
-from nightbatch.core.loading import Loading
-from nightbatch.core.ports import Batches, Store
-from nightbatch.core.report import Report
-from nightbatch.core.schema import api_schema
 from nightbatch.emulator.embedded import Emulator, running
-from nightbatch.emulator.responders import tickets
+from nightbatch.emulator.responders.builtin import tickets
 from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.errors import RunFailed, SourceError
 from nightbatch.io.duck import DuckWarehouse
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps.load import load
+from nightbatch.load.load import load
+from nightbatch.load.loading import Loading
+from nightbatch.messages.schema import api_schema
+from nightbatch.ports import Batches, Store
+from nightbatch.publish.report import Report
 
 Rows = Mapping[str, str]
 TRIAGE = {
@@ -164,7 +164,7 @@ def answer(text: str, richer: bool) -> dict[str, Any]:
 
 @pytest.fixture
 def office(tmp_path: Any) -> Iterator[Office]:
-    quick = Settings(pace=Pace(seconds=0.02), responder="nightbatch.emulator.responders:tickets")
+    quick = Settings(pace=Pace(seconds=0.02), responder="nightbatch.emulator.responders.builtin:tickets")
     with running(quick) as emulator, duckdb.connect(str(tmp_path / "warehouse.duckdb")) as database:
         world = NearWorld("", emulator.url)
         yield Office(world, emulator, Lake(world.store(SOURCE)), database)

@@ -12,11 +12,11 @@ from tests.once.flow import SOURCE
 from tests.s3 import serving
 from tests.warehouse.nights import KEYS, NAME, SEAL, STATE, Night, table_in
 
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.errors import RunFailed, SettingsError, TargetError
-from nightbatch.core.facts import RunRef
-from nightbatch.core.ids import Snapshot
-from nightbatch.hooks import iceberg
+from nightbatch.airflow import iceberg
+from nightbatch.errors import RunFailed, SettingsError, TargetError
+from nightbatch.ids import Snapshot
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.run_ref import RunRef
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ import pytest
 from airflow.triggers.base import TriggerEvent
 from tests.s3 import serving
 
-from nightbatch.core.arrival import arrived
-from nightbatch.core.enrichment import Enrichment
-from nightbatch.core.errors import SettingsError
-from nightbatch.sensors.input import InputSensor
-from nightbatch.triggers.input import InputTrigger
+from nightbatch.airflow.sensors.input import InputSensor
+from nightbatch.airflow.triggers.input import InputTrigger
+from nightbatch.errors import SettingsError
+from nightbatch.prepare.arrival import arrived
+from nightbatch.spec.enrichment import Enrichment
 
 SCHEDULED, MANUAL = "scheduled__2026-11-22T00:00:00+00:00", "manual__2026-11-22T09:10:11+00:00"
 

@@ -16,12 +16,12 @@ from tests.once.flow import SOURCE, TARGET, Flow, put, rows, settings
 from tests.once.memory import MemoryWorld
 from tests.once.points import points
 
-from nightbatch.core.errors import LoadError
-from nightbatch.core.loading import Loading
+from nightbatch import failpoints
+from nightbatch.errors import LoadError
 from nightbatch.io.duck import DuckWarehouse
 from nightbatch.io.memory import MemoryStore
-from nightbatch.steps import failpoints
-from nightbatch.steps.load import load
+from nightbatch.load.load import load
+from nightbatch.load.loading import Loading
 
 OLD, NEW = ("a", "b", "c"), ("b", "c", "d", "e")
 PUBLISHING = ["files uploaded", "old _SUCCESS removed", "old files removed", "file published", "_SUCCESS written"]

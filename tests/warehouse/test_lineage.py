@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nightbatch.hooks.lineage import published
+from nightbatch.airflow.lineage import published
 
 
 @pytest.mark.parametrize(

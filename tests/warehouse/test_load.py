@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nightbatch.core.errors import (
+from nightbatch.airflow.warehouses import warehouse
+from nightbatch.errors import (
     LoadError,
     NotReconciled,
     Republished,
@@ -23,12 +24,11 @@ from nightbatch.core.errors import (
     TargetError,
     WarehouseRefused,
 )
-from nightbatch.core.kinds import both
-from nightbatch.core.loading import Loading
-from nightbatch.core.warehouse import Statement
-from nightbatch.hooks.warehouse import warehouse
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps.load import load
+from nightbatch.load.load import load
+from nightbatch.load.loading import Loading
+from nightbatch.load.sql_types import both
+from nightbatch.load.warehouse import Statement
 
 FIRST, SECOND = "dt=2026-11-20", "dt=2026-11-21"
 TRIAGE = Loading("triage")

@@ -13,10 +13,10 @@ from tests.once.flow import SOURCE, TARGET, Flow, RealWorld, put, rows
 from tests.s3 import serving
 
 from nightbatch.__main__ import main
-from nightbatch.core.errors import SettingsError
+from nightbatch.airflow import ports
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.settings import Pace, Settings
-from nightbatch.hooks import ports
+from nightbatch.errors import SettingsError
 from nightbatch.io.s3 import PART_BYTES, S3Store
 
 SEAL = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:000000000000:key/abc"}

@@ -17,9 +17,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from nightbatch.core.answer import AnswerType
-from nightbatch.core.output import OURS
-from nightbatch.local.settings import PROJECT
+from nightbatch.local.stack.settings import PROJECT
+from nightbatch.messages.answer_type import AnswerType
+from nightbatch.spec.published_columns import OURS
 
 SQL = PROJECT / "include" / "sql"
 WAREHOUSES = ("snowflake", "bigquery", "redshift", "athena", "trino")

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog, load_catalog
 
-from nightbatch.core.errors import TargetError
+from nightbatch.columnar import parquet
+from nightbatch.errors import TargetError
 from nightbatch.io import iceberg_files
 from nightbatch.io.iceberg import IcebergTable
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.steps import sheets
-from nightbatch.steps.shelf import Catalogued
+from nightbatch.publish.destination import Catalogued
 
 NAME = "lake.odd"
 AT = datetime(2026, 11, 20, 1, 2, 3, 456000)
@@ -42,7 +42,7 @@ class Home:
         shelf = Catalogued(self.table, partition)
         with ExitStack() as stack:
             store, schema = shelf.open(table.schema)
-            sheet = stack.enter_context(sheets.Sheet(store, f"{partition}/part-0.parquet", schema))
+            sheet = stack.enter_context(parquet.Sheet(store, f"{partition}/part-0.parquet", schema))
             for batch in table.to_batches():
                 sheet.write(shelf.fill(batch, schema))
             sheet.close()

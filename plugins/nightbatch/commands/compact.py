@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from nightbatch.hooks import console
+from nightbatch.commands import _ports
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/")
-    console.arguments(parser, api=False)
+    _ports.arguments(parser, api=False)
 
 
 def run(given: Namespace) -> int:
     """Write the indexes that are missing."""
-    from nightbatch.steps.history import compact
+    from nightbatch.ledger.history import compact
 
-    ledger = console.ledger(given.state, given)
+    ledger = _ports.ledger(given.state, given)
     landed = ledger.view().landed
     made = compact(ledger.store, landed)
     print(f"{len(landed)} landed shards, {len(made)} indexes written")

@@ -19,10 +19,10 @@ from typing import Any
 
 import msgspec
 
-from nightbatch.core.enrichment import Enrichment, Prompt
-from nightbatch.core.errors import SettingsError
-from nightbatch.hooks import console
-from nightbatch.hooks.connections import policy
+from nightbatch.airflow.connections import policy
+from nightbatch.commands import _ports
+from nightbatch.errors import SettingsError
+from nightbatch.spec.enrichment import Enrichment, Prompt
 
 TEXTS = ("source", "target", "partition", "system", "prompt", "model", "canary", "state", "table", "iceberg_conn_id")
 NAMES = ("key", "keep", "allow_params", "media_roots", "approvers")
@@ -38,19 +38,19 @@ def arguments(parser: ArgumentParser) -> None:
         if one.name not in NO_FLAGS:
             names = dict.fromkeys([f"--{one.name.replace('_', '-')}", f"--{one.name}"])
             parser.add_argument(*names, dest=one.name, metavar=_metavar(one.name))
-    console.arguments(parser)
+    _ports.arguments(parser)
 
 
 def run(given: Namespace) -> int:
     """Print the estimate."""
-    from nightbatch.core.media_roots import MediaRoots
-    from nightbatch.core.run import reference
     from nightbatch.io.overlay import Overlay
-    from nightbatch.steps.fetch import fetcher
-    from nightbatch.steps.ledger import Ledger
-    from nightbatch.steps.prepare import prepare
-    from nightbatch.steps.quote import quote
-    from nightbatch.steps.state import with_state
+    from nightbatch.ledger.ledger import Ledger
+    from nightbatch.ledger.state import with_state
+    from nightbatch.plan.offer import quote
+    from nightbatch.prepare.media_fetch import fetcher
+    from nightbatch.prepare.prepare import prepare
+    from nightbatch.spec.media_roots import MediaRoots
+    from nightbatch.spec.run import reference
 
     job = enrichment(given)
     job = replace(job, max_cost_usd=policy().cap(job.max_cost_usd))
@@ -59,13 +59,13 @@ def run(given: Namespace) -> int:
     below = None
     notes = _check_target(job, given)
     if _has_state(job):
-        job = with_state(job, lambda url: console.store(url, given))
-        below = console.store(job.state_url, given)
+        job = with_state(job, lambda url: _ports.store(url, given))
+        below = _ports.store(job.state_url, given)
     state = Overlay(job.state_url, below)
-    fetch = fetcher(lambda url: console.store(url, given), MediaRoots.read(job.media_roots, job.source))
-    staged = prepare(job, console.store(job.source_root, given), state, fetch)
+    fetch = fetcher(lambda url: _ports.store(url, given), MediaRoots.read(job.media_roots, job.source))
+    staged = prepare(job, _ports.store(job.source_root, given), state, fetch)
     key = given.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
-    counts = console.batches(given).count_tokens if key else None
+    counts = _ports.batches(given).count_tokens if key else None
     offer = quote(reference(job, staged, "estimate"), Ledger(state), lambda: datetime.now(UTC), counts)
     print("\n".join(told(job, staged.rows, offer, notes)))
     return 1 if offer.refusal else 0
@@ -97,13 +97,13 @@ def _has_state(job: Enrichment) -> bool:
 
 def _check_target(job: Enrichment, given: Namespace) -> list[str]:
     """Refuse a target that a run would refuse; return what to note where the target may not be read."""
-    from nightbatch.core.errors import StoreDenied
-    from nightbatch.steps.prepare import check_target
+    from nightbatch.errors import StoreDenied
+    from nightbatch.prepare.prepare import check_target
 
     if job.target == NOWHERE:
         return []
     try:
-        check_target(job, lambda url: console.store(url, given))
+        check_target(job, lambda url: _ports.store(url, given))
     except StoreDenied:
         return ["these credentials may not read the target, so it was not checked for files of other programs"]
     return []
@@ -111,8 +111,8 @@ def _check_target(job: Enrichment, given: Namespace) -> list[str]:
 
 def told(job: Enrichment, rows: int, offer: Any, notes: Sequence[str] = ()) -> Iterator[str]:
     """Lay the estimate out as a table."""
-    from nightbatch.core.estimate import usd
-    from nightbatch.steps.prices import prices
+    from nightbatch.money.estimate import usd
+    from nightbatch.money.prices import prices
 
     made = offer.estimate
     full = None if made.expected is None else made.expected / prices().batch_factor

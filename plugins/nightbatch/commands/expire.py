@@ -10,8 +10,8 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import UTC, datetime, timedelta
 
-from nightbatch.core.locations import parse
-from nightbatch.hooks import console
+from nightbatch.commands import _ports
+from nightbatch.spec.locations import parse
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -21,7 +21,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/")
     parser.add_argument("--older-than", type=age, required=True, metavar="AGE", help="such as 30d, 12h or 4w")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    console.arguments(parser, api=False)
+    _ports.arguments(parser, api=False)
 
 
 def age(text: str) -> timedelta:
@@ -34,11 +34,11 @@ def age(text: str) -> timedelta:
 
 def run(given: Namespace) -> int:
     """Expire what is old enough."""
-    from nightbatch.steps.expire import expire
-    from nightbatch.steps.ledger import Ledger
+    from nightbatch.ledger.expire import expire
+    from nightbatch.ledger.ledger import Ledger
 
     now = datetime.now(UTC)
-    store = console.store(parse(given.state, "state").url, given)
+    store = _ports.store(parse(given.state, "state").url, given)
     done = expire(Ledger(store), store, now - given.older_than, now, dry=given.dry_run)
     verb = "would be" if given.dry_run else "were"
     print(

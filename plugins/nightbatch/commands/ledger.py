@@ -11,14 +11,14 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nightbatch.core.errors import NightbatchError, SettingsError
-from nightbatch.core.ids import Shard
-from nightbatch.core.safe_words import printable
-from nightbatch.hooks import console
-from nightbatch.hooks.timing import timing
+from nightbatch.airflow.timing import timing
+from nightbatch.commands import _ports
+from nightbatch.errors import NightbatchError, SettingsError
+from nightbatch.ids import Shard
+from nightbatch.messages.safe_words import printable
 
 if TYPE_CHECKING:
-    from nightbatch.steps.ledger import Ledger
+    from nightbatch.ledger.ledger import Ledger
 
 BY_HAND = "released by hand"
 
@@ -29,12 +29,12 @@ def arguments(parser: ArgumentParser) -> None:
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--release", metavar="SHARD", help="give up a claim that has bought nothing")
     one.add_argument("--cancel", metavar="SHARD", help="cancel the batch of a claim")
-    console.arguments(parser)
+    _ports.arguments(parser)
 
 
 def run(given: Namespace) -> int:
     """List, release or cancel."""
-    ledger = console.ledger(given.state, given)
+    ledger = _ports.ledger(given.state, given)
     if given.release:
         _release(ledger, _shard(ledger, given.release), given)
     elif given.cancel:
@@ -45,20 +45,20 @@ def run(given: Namespace) -> int:
 
 
 def _list(ledger: Ledger, given: Namespace) -> None:
-    from nightbatch.steps.standings import standings
+    from nightbatch.submit.standing import standings
 
     view = ledger.view()
     print(f"{len(view.claimed)} claims: {len(view.landed)} landed, {len(view.in_flight)} in flight")
     if not view.in_flight:
         return
-    for one in standings(ledger, console.batches(given), _now(), timing(), view.in_flight):
+    for one in standings(ledger, _ports.batches(given), _now(), timing(), view.in_flight):
         print(f"\n{one.shard}  {one.state}: {one.requests} requests of {printable(one.buyer)}")
         print(f"    waits for  {printable(one.waits_for)}")
         print(f"    way out    {printable(one.way_out)}")
 
 
 def _release(ledger: Ledger, shard: Shard, given: Namespace) -> None:
-    from nightbatch.steps.release import InDoubt, release
+    from nightbatch.submit.release import InDoubt, release
 
     try:
         release(shard, ledger, _now, BY_HAND)
@@ -69,9 +69,9 @@ def _release(ledger: Ledger, shard: Shard, given: Namespace) -> None:
 
 def _settle(ledger: Ledger, shard: Shard, given: Namespace, doubt: NightbatchError) -> None:
     """Find out whether a POST in doubt has bought a batch, and give the claim up if not; else raise."""
-    from nightbatch.steps.submit import Buyer, Late, Later
+    from nightbatch.submit.submit import Buyer, Late, Later
 
-    buyer = Buyer(ledger, console.batches(given), _now, timing(), late=Late(owned=True, why=BY_HAND))
+    buyer = Buyer(ledger, _ports.batches(given), _now, timing(), late=Late(owned=True, why=BY_HAND))
     outcome = buyer.submit(shard)
     if isinstance(outcome, Later):
         raise NightbatchError(f"{doubt} {outcome.why}. Try again from {outcome.until:%Y-%m-%d %H:%M:%S} UTC on.")
@@ -87,7 +87,7 @@ def _cancel(ledger: Ledger, shard: Shard, given: Namespace) -> None:
     bought = ledger.batch(shard)
     if bought is None:
         raise SettingsError(f"{shard} has no batch yet: there is nothing to cancel.")
-    console.batches(given).cancel(bought.batch)
+    _ports.batches(given).cancel(bought.batch)
     print(f"{bought.batch} is being cancelled: run the DAG again to land what it has answered.")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nightbatch.emulator.engine import Engine
+from nightbatch.emulator.batches.engine import Engine
 from nightbatch.emulator.server import listening
 from nightbatch.emulator.settings import Settings
 

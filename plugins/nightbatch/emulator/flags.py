@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nightbatch.emulator.faults import specs_of
+from nightbatch.emulator.faults.rules import specs_of
 from nightbatch.emulator.settings import Limits, Pace, Settings
 
 

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from nightbatch.emulator.control import controls
-from nightbatch.emulator.endpoints import ENGINE, routes
-from nightbatch.emulator.engine import Engine
+from nightbatch.emulator.batches.engine import Engine
+from nightbatch.emulator.http.control import controls
+from nightbatch.emulator.http.endpoints import ENGINE, routes
+from nightbatch.emulator.http.middleware import add_headers, around
 from nightbatch.emulator.settings import Settings
-from nightbatch.emulator.wire import add_headers, around
 
 
 def application(engine: Engine) -> web.Application:

@@ -54,7 +54,7 @@ class Settings:
     port: int = 0
     allowed_hosts: frozenset[str] = frozenset()
     seed: int = 0
-    responder: str = "nightbatch.emulator.responders:schema"
+    responder: str = "nightbatch.emulator.responders.builtin:schema"
     api_keys: frozenset[str] = frozenset()
     clock_offset: float = 0.0
     timestamps: TimestampStyle = "zulu"

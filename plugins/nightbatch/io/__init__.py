@@ -1,1 +1,1 @@
-"""Act: the SDK edges (boto3, pyarrow S3, anthropic) behind the ports of `nightbatch.core.ports`."""
+"""Act: the SDK edges (boto3, pyarrow S3, anthropic) behind the ports of `nightbatch.ports`."""

@@ -15,9 +15,7 @@ from typing import Any
 import anthropic
 import httpx2
 
-from nightbatch.core import safe_words
-from nightbatch.core.account import PASSING_CODES, WORDED_STATUSES, answer_blames_account
-from nightbatch.core.errors import (
+from nightbatch.errors import (
     AccountStopped,
     ApiError,
     ApiUnavailable,
@@ -27,8 +25,7 @@ from nightbatch.core.errors import (
     NightbatchError,
     NotSent,
 )
-from nightbatch.core.ids import BatchId
-from nightbatch.core.ports import Batch, Body, Page
+from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_client import (
     NO_REDIRECT,
     PATH,
@@ -38,6 +35,9 @@ from nightbatch.io.anthropic_client import (
     hardened,
     page_path,
 )
+from nightbatch.messages import safe_words
+from nightbatch.messages.account import PASSING_CODES, WORDED_STATUSES, answer_blames_account
+from nightbatch.ports import Batch, Body, Page
 
 PAGE = 1000
 COUNT = 10.0

@@ -12,11 +12,11 @@ import anthropic
 import httpx2
 import msgspec
 
-from nightbatch.core.errors import ApiUnavailable, BatchGone
-from nightbatch.core.ids import BatchId
-from nightbatch.core.ports import Batch, Page, Sight
+from nightbatch.errors import ApiUnavailable, BatchGone
+from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import UNREADABLE, passing_ended, read_error, retry_after
 from nightbatch.io.anthropic_client import NO_REDIRECT, batch_path, checked_counts, checked_id, hardened, page_path
+from nightbatch.ports import Batch, Page, Sight
 
 TIMEOUT = 60.0
 SMALL = 16 * 1024

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from nightbatch.core.errors import BatchGone, SettingsError
+from nightbatch.errors import BatchGone, SettingsError
 
 QUIET_LOGGERS = ("anthropic", "httpx", "httpx2", "httpcore", "httpcore2", "botocore", "boto3", "s3transfer", "urllib3")
 """Libraries that write request bodies, or headers with keys, at DEBUG."""

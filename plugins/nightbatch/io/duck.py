@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 import duckdb
 import pyarrow as pa
 
-from nightbatch.core.errors import WarehouseRefused
-from nightbatch.core.safe_words import printable
-from nightbatch.core.warehouse import HOLE, STAGED, Statement
+from nightbatch.errors import WarehouseRefused
+from nightbatch.load.warehouse import HOLE, STAGED, Statement
+from nightbatch.messages.safe_words import printable
 
 SHOWN = (
     duckdb.BinderException, duckdb.CatalogException, duckdb.ConnectionException, duckdb.DependencyException,

@@ -21,10 +21,10 @@ from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.table import Table, TableProperties, Transaction
 
-from nightbatch.core.errors import TargetError, WarehouseRefused
-from nightbatch.core.ports import Store
-from nightbatch.core.safe_words import printable
-from nightbatch.core.warehouse import values_of
+from nightbatch.errors import TargetError, WarehouseRefused
+from nightbatch.messages.safe_words import printable
+from nightbatch.ports import Store
+from nightbatch.spec.locations import values_of
 
 TRIES = 5
 

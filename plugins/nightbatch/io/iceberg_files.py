@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
-from nightbatch.core.ports import Store
+from nightbatch.ports import Store
 
 OPENER = "nightbatch.opener"
 _openers: dict[str, Callable[[str], Store]] = {}

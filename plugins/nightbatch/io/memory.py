@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from nightbatch.core.errors import Absent
-from nightbatch.core.locations import parse
-from nightbatch.core.ports import Entry
+from nightbatch.errors import Absent
+from nightbatch.ports import Entry
+from nightbatch.spec.locations import parse
 
 
 class MemoryBucket:

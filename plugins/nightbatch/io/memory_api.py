@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightbatch.core.errors import ApiUnavailable, BatchGone, Incomplete, MaybeSent, NightbatchError, NotSent
-from nightbatch.core.ids import BatchId
-from nightbatch.core.ports import Batch, Body, Page
+from nightbatch.errors import ApiUnavailable, BatchGone, Incomplete, MaybeSent, NightbatchError, NotSent
+from nightbatch.ids import BatchId
+from nightbatch.ports import Batch, Body, Page
 
 HOUR, DAY, KEPT = timedelta(hours=1), timedelta(days=1), timedelta(days=29)
 Answer = Callable[[dict[str, Any]], str]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from nightbatch.core.errors import Absent
-from nightbatch.core.ports import Entry, Reads
+from nightbatch.errors import Absent
 from nightbatch.io.memory import MemoryBucket, MemoryStore, MemoryUpload
+from nightbatch.ports import Entry, Reads
 
 
 class Overlay:

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from nightbatch.core.errors import TargetError, WarehouseRefused
-from nightbatch.core.safe_words import printable
-from nightbatch.core.table import column, quoted
-from nightbatch.core.warehouse import HOLE, PARTITION, STAGED, Statement
+from nightbatch.errors import TargetError, WarehouseRefused
+from nightbatch.load.statements import column, quoted
+from nightbatch.load.warehouse import HOLE, PARTITION, STAGED, Statement
+from nightbatch.messages.safe_words import printable
 
 NUL, INSTEAD = "\0", "\N{REPLACEMENT CHARACTER}"
 SHOWN = ("08", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "56", "57", "58")

@@ -22,7 +22,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from nightbatch.core.errors import (
+from nightbatch.errors import (
     Absent,
     BadCredentials,
     NoBucket,
@@ -32,8 +32,8 @@ from nightbatch.core.errors import (
     StoreUnavailable,
     StoreUnfit,
 )
-from nightbatch.core.locations import parse
-from nightbatch.core.ports import Entry
+from nightbatch.ports import Entry
+from nightbatch.spec.locations import parse
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

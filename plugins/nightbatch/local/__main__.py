@@ -11,15 +11,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nightbatch.core.errors import NightbatchError
+from nightbatch.errors import NightbatchError
 from nightbatch.local.demo import print_outcome, run_nights
-from nightbatch.local.errors import HomeForeign
-from nightbatch.local.ports import free_port, is_free
-from nightbatch.local.processes import PRIVATE
-from nightbatch.local.settings import PROJECT, Settings
-from nightbatch.local.signals import ending_by_exception
-from nightbatch.local.stack import Stack
-from nightbatch.local.warehouse import open_doors, print_warehouse
+from nightbatch.local.print_warehouse import open_doors, print_warehouse
+from nightbatch.local.stack.errors import HomeForeign
+from nightbatch.local.stack.ports import free_port, is_free
+from nightbatch.local.stack.processes import PRIVATE
+from nightbatch.local.stack.settings import PROJECT, Settings
+from nightbatch.local.stack.signals import ending_by_exception
+from nightbatch.local.stack.stack import Stack
 
 UI_PORT = 8080
 FOREIGN_HOME = 2

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nightbatch.local.bill import print_bill, print_rows, print_statuses
-from nightbatch.local.errors import NightFailed
-from nightbatch.local.rest import Json
-from nightbatch.local.settings import BUCKET
-from nightbatch.local.stack import Stack
-from nightbatch.local.tickets import parts, sample
-from nightbatch.local.watch import Progress
+from nightbatch.local.print_bill import print_bill, print_rows, print_statuses
+from nightbatch.local.progress import Progress
+from nightbatch.local.sample_tickets import parts, sample
+from nightbatch.local.stack.errors import NightFailed
+from nightbatch.local.stack.rest import Json
+from nightbatch.local.stack.settings import BUCKET
+from nightbatch.local.stack.stack import Stack
 
 DAG_ID = "ticket_triage"
 SOURCE, TARGET = "tickets", "ticket_triage"

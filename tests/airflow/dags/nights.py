@@ -6,7 +6,7 @@
 from airflow.sdk import DAG, Asset, CronPartitionTimetable, PartitionedAssetTimetable, task
 
 from nightbatch import Enrichment, enrich
-from nightbatch.sensors.input import InputSensor
+from nightbatch.airflow.sensors.input import InputSensor
 
 PARCELS = Asset("s3://lake/parcels/")
 

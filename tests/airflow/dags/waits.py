@@ -7,7 +7,7 @@ from typing import Any
 from airflow.providers.anthropic.hooks.anthropic import AnthropicHook
 from airflow.sdk import DAG, task
 
-from nightbatch.sensors.batch import BatchSensor
+from nightbatch.airflow.sensors.batch import BatchSensor
 
 BATCHES = ("cleared", "marked", "given_up", "late", "left")
 

@@ -1,0 +1,1 @@
+"""All that knows Airflow: operators, sensors and triggers, and what becomes of connections, parameters and events."""

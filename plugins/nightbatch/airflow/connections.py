@@ -1,0 +1,52 @@
+"""The connections that a run names: they exist, have the right type, and the deployment's policy allows them."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from nightbatch.errors import SettingsError
+from nightbatch.spec.policy import Policy
+
+EXTRA_ARGS = "NIGHTBATCH_S3_EXTRA_ARGS"
+
+
+def policy() -> Policy:
+    """Read the deployment's policy from the environment."""
+    return Policy.read(os.environ)
+
+
+def extra_args() -> dict[str, Any]:
+    """Read what a deployment asks of every object written, such as `{"ServerSideEncryption": "aws:kms"}`."""
+    try:
+        arguments = json.loads(os.environ.get(EXTRA_ARGS) or "{}")
+    except ValueError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise SettingsError(f'{EXTRA_ARGS}: must be a JSON object such as {{"ServerSideEncryption": "aws:kms"}}.')
+    return arguments
+
+
+def require(conn_id: str, *conn_types: str, name: str) -> Any:
+    """Return a connection. `name`: the parameter that names it.
+
+    Raises SettingsError where there is none of that id, or one of another type: credentials of another kind would be
+    sent to a host that they are not meant for, and a missing one must not become the worker's own role.
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    expected = " or ".join(conn_types)
+    if not conn_id:
+        raise SettingsError(f"{name}: is empty; name a connection of type {expected}.")
+    policy().check_connection(conn_id, name)
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise SettingsError(f"{name}: there is no connection {conn_id!r}. Create it, of type {expected}.") from None
+    if connection.conn_type not in conn_types:
+        raise SettingsError(
+            f"{name}: connection {conn_id!r} has the type {connection.conn_type!r}, and must have the type {expected}."
+        )
+    return connection

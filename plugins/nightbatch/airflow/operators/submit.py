@@ -1,0 +1,54 @@
+"""Submit as an Airflow task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+from nightbatch.airflow import ports
+from nightbatch.airflow.operators.waiting import admitted, check, defer
+from nightbatch.airflow.runs import received
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SubmitOperator(BaseOperator):
+    """Claim what is pending, and send it until every shard has its batch; a canary goes before the others.
+
+    Returns `{"awaited": the attempt's name, "batches": number, "failed": why some could not be sent}`. Whatever must
+    be waited for is waited for in the triggerer.
+
+    :param run: the reference that `prepare` returned.
+    :param spared: ids of tasks to skip where there is no batch to wait for.
+    """
+
+    template_fields: Sequence[str] = ("run",)
+    ui_color = "#e6f4ea"
+
+    def __init__(self, *, run: Any, spared: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run, self.spared = run, tuple(spared)
+
+    def execute(
+        self, context: Context, event: Any = None, awaited: str = "", queued: str = "", failed: str = ""
+    ) -> dict[str, Any]:
+        from nightbatch.submit.purchase import Waiting
+
+        check(event)
+        with ports.final_errors():
+            ref = received(self.run)
+            outcome = ports.purchase(ref, self.log, admitted=admitted(event, queued)).submit(awaited)
+            if isinstance(outcome, Waiting):
+                defer(self, outcome, ref)
+        result = {"awaited": outcome.awaited, "batches": outcome.batches, "failed": outcome.failed}
+        if outcome.failed:
+            self.log.error("Not all could be sent; what was sent is waited for and landed first: %s", outcome.failed)
+        if not outcome.batches and self.spared:
+            self.log.info("Nothing is to be bought or waited for.")
+            context["ti"].xcom_push("return_value", result)
+            raise DownstreamTasksSkipped(tasks=list(self.spared))
+        return result

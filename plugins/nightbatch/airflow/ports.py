@@ -1,0 +1,121 @@
+"""From Airflow connections to ports: the object store from the `aws` connection, batches from the `anthropic` one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from nightbatch.airflow.connections import extra_args, policy, require
+from nightbatch.airflow.timing import timing
+from nightbatch.errors import FINAL, NotSent, SettingsError
+from nightbatch.spec.locations import parse
+from nightbatch.spec.run_ref import RunRef
+
+if TYPE_CHECKING:
+    from nightbatch.ids import Shard
+    from nightbatch.io.anthropic_api import AnthropicBatches
+    from nightbatch.io.s3 import S3Store
+    from nightbatch.ledger.ledger import Ledger
+    from nightbatch.plan.quote import Counts
+    from nightbatch.submit.purchase import Purchase
+
+UPLOADS = 3
+"""Bodies that are sent at the same time: one alone does not fill a link with a long way."""
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def store(url: str, aws_conn_id: str) -> S3Store:
+    """Open a store below a URL with the credentials of an `aws` connection.
+
+    What its `service_config.s3.extra_args` says, such as `ServerSideEncryption` and `SSEKMSKeyId`, goes with every
+    object written; NIGHTBATCH_S3_EXTRA_ARGS comes before that, so no connection drops a deployment's encryption.
+    """
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    from nightbatch.columnar.allocator import choose_allocator
+    from nightbatch.io.anthropic_client import quiet
+    from nightbatch.io.s3 import S3Store, filesystem
+
+    choose_allocator()
+    require(aws_conn_id, "aws", name="aws_conn_id")
+    policy().check_place(parse(url, "URL", root=True), "URL")
+    quiet()
+    hook = S3Hook(aws_conn_id=aws_conn_id)
+    # Not `hook.get_conn()`: to name its caller in the user agent, it takes a quarter second to inspect the stack.
+    client = hook.get_session(hook.region_name).client(
+        "s3",
+        endpoint_url=hook.conn_config.get_service_endpoint_url("s3"),
+        config=hook.config,
+        verify=hook.verify,
+    )
+    extra = {**(hook.service_config.get("extra_args") or {}), **extra_args()}
+    return S3Store(url, client, lambda: filesystem(client, hook.get_session().get_credentials()), extra)
+
+
+def ledger(url: str, aws_conn_id: str) -> Ledger:
+    """Open the ledger below a state URL."""
+    from nightbatch.ledger.ledger import Ledger
+
+    return Ledger(store(url, aws_conn_id), timing().lease)
+
+
+def batches(anthropic_conn_id: str) -> AnthropicBatches:
+    """Open the Message Batches API with the credentials of an `anthropic` connection."""
+    from airflow.providers.anthropic.hooks.anthropic import FIRST_PARTY_PLATFORMS, AnthropicHook
+
+    from nightbatch.io.anthropic_api import AnthropicBatches
+
+    require(anthropic_conn_id, "anthropic", name="anthropic_conn_id")
+    hook = AnthropicHook(conn_id=anthropic_conn_id)
+    if hook.platform not in FIRST_PARTY_PLATFORMS:
+        raise SettingsError(f"connection {anthropic_conn_id!r}: platform {hook.platform!r} has no message batches.")
+    client: Any = hook.get_conn()
+    return AnthropicBatches(client)
+
+
+def counts(ref: RunRef) -> Counts:
+    """Count tokens with the credentials of a run; the API is opened when the first count is asked for."""
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each count would bury the estimate
+    opened = cache(batches)
+    return lambda params: opened(ref.anthropic_conn_id).count_tokens(params)
+
+
+def purchase(ref: RunRef, log: Any, *, admitted: Shard | None) -> Purchase:
+    """Open what buys for a run. `log`: the task's own, which gets one line a step."""
+    from nightbatch.submit.purchase import Purchase
+
+    return Purchase(
+        ref,
+        ledger(ref.state, ref.aws_conn_id),
+        batches(ref.anthropic_conn_id),
+        now,
+        timing(),
+        counts(ref),
+        admitted=admitted,
+        uploads=UPLOADS,
+        info=lambda line: log.info("%s", line),
+        warning=lambda line: log.warning("%s", line),
+    )
+
+
+@contextmanager
+def final_errors() -> Iterator[None]:
+    """Fail a task for good where a retry would change nothing; let Airflow retry everything else."""
+    try:
+        yield
+    except FINAL as error:
+        raise AirflowFailException(str(error)) from None
+    except NotSent as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(str(error)) from None

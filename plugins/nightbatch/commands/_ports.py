@@ -1,0 +1,75 @@
+"""Ports for the command line: from Airflow's connections where they are asked for, else from the environment.
+
+Without `--aws-conn` boto3 finds credentials as it always does (AWS_* variables, profile, role), what is written is
+encrypted as NIGHTBATCH_S3_EXTRA_ARGS (JSON, such as `{"ServerSideEncryption": "aws:kms"}`) says, and without
+`--anthropic-conn` the SDK reads ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL: no Airflow is needed then, nor imported.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from nightbatch.airflow.connections import extra_args, policy
+from nightbatch.errors import SettingsError
+from nightbatch.spec.locations import parse
+
+if TYPE_CHECKING:
+    from nightbatch.io.anthropic_api import AnthropicBatches
+    from nightbatch.io.s3 import S3Store
+    from nightbatch.ledger.ledger import Ledger
+
+
+def arguments(parser: ArgumentParser, *, api: bool = True) -> None:
+    """Add the flags that say where credentials come from."""
+    parser.add_argument("--aws-conn", metavar="ID", help="an Airflow connection; without it, boto3's own credentials")
+    if api:
+        told = "an Airflow connection; without it, ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL"
+        parser.add_argument("--anthropic-conn", metavar="ID", help=told)
+
+
+def store(url: str, given: Namespace) -> S3Store:
+    """Open a store below a URL."""
+    if given.aws_conn:
+        from nightbatch.airflow import ports
+
+        return ports.store(url, given.aws_conn)
+    policy().check_place(parse(url, "URL", root=True), "URL")
+    import boto3
+
+    from nightbatch.columnar.allocator import choose_allocator
+    from nightbatch.io.anthropic_client import quiet
+    from nightbatch.io.s3 import S3Store, filesystem
+
+    choose_allocator()
+    quiet()
+    session = boto3.Session()
+    client = session.client("s3")
+    return S3Store(url, client, lambda: filesystem(client, session.get_credentials()), extra_args())
+
+
+def ledger(url: str, given: Namespace) -> Ledger:
+    """Open a ledger that is there. Raises SettingsError where nothing of one is below the URL."""
+    from nightbatch.ledger.ledger import Ledger
+
+    opened = Ledger(store(parse(url, "state").url, given))
+    if not opened.is_there:
+        raise SettingsError(f"state: there is no ledger of nightbatch below {opened.store.url}. Check the URL.")
+    return opened
+
+
+def batches(given: Namespace) -> AnthropicBatches:
+    """Open the Message Batches API."""
+    if given.anthropic_conn:
+        from nightbatch.airflow import ports
+
+        return ports.batches(given.anthropic_conn)
+    import anthropic
+
+    from nightbatch.io.anthropic_api import AnthropicBatches
+
+    try:
+        return AnthropicBatches(anthropic.Anthropic())
+    except anthropic.AnthropicError as error:
+        kind = type(error).__name__
+        raise SettingsError(f"no API key: set ANTHROPIC_API_KEY or name a connection ({kind}).") from None

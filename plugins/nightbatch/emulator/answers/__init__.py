@@ -1,0 +1,1 @@
+"""What one request gets: checks of its parameters, tokens, cache, price and outcome."""

@@ -1,0 +1,58 @@
+"""What a fault makes of a single request: another outcome altogether, or a spoilt answer."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from nightbatch.emulator.answers.outcome import Outcome, errored
+from nightbatch.emulator.answers.usage import tokens
+from nightbatch.emulator.batches.batch import CANCELED, EXPIRED
+from nightbatch.emulator.faults.rules import Fault
+from nightbatch.emulator.reply import Reply
+
+_THOUGHT = {"type": "thinking", "thinking": "", "signature": "EqQBCkYIARgCKkDw"}
+_STOPS = {
+    "max_tokens": "max_tokens",
+    "context_window": "model_context_window_exceeded",
+    "pause_turn": "pause_turn",
+    "unknown_stop": "compute_budget",
+}
+_MESSAGES = {
+    "api_error": "Internal server error",
+    "overloaded_error": "Overloaded",
+    "rate_limit_error": "This request would exceed your organization's rate limit.",
+    "timeout_error": "Request timed out",
+    "not_found_error": "model: claude-unknown",
+    "invalid_request_error": "messages.0.content: the request could not be processed",
+}
+
+
+def instead(fault: Fault) -> Outcome | None:
+    """Return the outcome that a fault puts in an answer's place; None where it only spoils the answer."""
+    match fault.what:
+        case "expired":
+            return Outcome(EXPIRED, {"type": "expired"})
+        case "canceled":
+            return Outcome(CANCELED, {"type": "canceled"})
+        case "errored":
+            kind = fault.options.get("type", "api_error")
+            message = fault.options.get("message", _MESSAGES.get(kind, kind))
+            return errored(kind, message, fault.options.get("details"))
+    return None
+
+
+def spoil(reply: Reply, what: str, options: Mapping[str, Any]) -> Reply:
+    """Return an answer spoilt: billed, and no good."""
+    if what in _STOPS:
+        text = reply.text[: len(reply.text) // 2]
+        return Reply(text, stop_reason=_STOPS[what], output_tokens=max(1, tokens(text)))
+    match what:
+        case "refusal":
+            return Reply(options.get("message", "I can't help with that."), stop_reason="refusal")
+        case "invalid_json":
+            return replace(reply, text=f"Here is the answer: {reply.text[:-1]}", content=None)
+        case "wrong_schema":
+            return replace(reply, text='{"unexpected": [null, "value"]}', content=None)
+        case "empty":
+            return replace(reply, text="", content=[])
+    return replace(reply, text="", content=[_THOUGHT])

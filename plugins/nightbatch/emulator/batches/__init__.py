@@ -1,0 +1,1 @@
+"""The emulated account: what comes in, waits, runs, ends and is kept."""

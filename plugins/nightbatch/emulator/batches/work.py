@@ -1,0 +1,104 @@
+"""Working out a batch's answers: in a shuffled order, a slice at a time, straight to disk, so that memory stays low."""
+
+import random
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nightbatch.emulator.answers.answering import Answerer, Asked
+from nightbatch.emulator.answers.content import content_of
+from nightbatch.emulator.answers.outcome import Outcome, errored
+from nightbatch.emulator.batches.batch import Answers, Batch
+from nightbatch.emulator.batches.intake import Item, open_items
+from nightbatch.emulator.batches.journal import write_index
+from nightbatch.emulator.faults.kinds import CREDIT
+from nightbatch.emulator.faults.rules import Fault
+from nightbatch.emulator.settings import Pace
+
+SLICE = 200
+_encoder = msgspec.json.Encoder()
+_params = msgspec.json.Decoder(dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One batch to work out: where its body is, where its lines go, and their index if they are to be kept."""
+
+    batch: Batch
+    body: Path
+    lines: Path
+    index: Path | None
+    pace: Pace
+    seed: int
+
+
+def work(job: Job, answerer: Answerer) -> Iterator[None]:
+    """Work out the answers and put them on the batch; yield after each slice to let another batch have its turn."""
+    batch = job.batch
+    items = _shuffled(job)
+    answers = Answers(array("Q"), bytearray(), array("Q"))
+    with job.lines.open("wb") as lines:
+        end = 0
+        for rank, item in enumerate(items):
+            line = _line(job, answerer, answers, rank, item)
+            end += lines.write(line)
+            answers.ends.append(end)
+            if rank % SLICE == SLICE - 1:
+                yield
+    if job.index is not None:
+        write_index(job.index, answers)
+    batch.answers = answers
+    job.body.unlink(missing_ok=True)
+
+
+def _shuffled(job: Job) -> list[Item]:
+    items = open_items(job.body)
+    random.Random(f"{job.seed}:{job.batch.number}").shuffle(items)  # noqa: S311
+    return items
+
+
+def _line(job: Job, answerer: Answerer, answers: Answers, rank: int, item: Item) -> bytes:
+    outcome, content = _outcome(job, answerer, rank, item)
+    answers.kinds.append(outcome.kind)
+    answers.contents.append(content)
+    if outcome.usage is not None:
+        answers.bill.add(outcome.model, outcome.usage, outcome.cost)
+    return b'{"custom_id":"%b","result":%b}\n' % (item.custom_id.encode(), _encoder.encode(outcome.result))
+
+
+def _outcome(job: Job, answerer: Answerer, rank: int, item: Item) -> tuple[Outcome, int]:
+    batch = job.batch
+    try:
+        params = _params.decode(item.params)
+    except msgspec.DecodeError as error:
+        return errored("invalid_request_error", f"params: {error}"), 0
+    frame = answerer.frames.read(params, batch.betas)
+    content = content_of(frame.digest, params.get("messages"))
+    if rank >= batch.credit_until * batch.count:
+        return errored("invalid_request_error", CREDIT), content
+    fault = _fault(batch, item, params) if batch.faults else None
+    return answerer.answer(Asked(params, frame, *_moment(job, rank)), fault), content
+
+
+def _fault(batch: Batch, item: Item, params: dict[str, Any]) -> Fault | None:
+    """Return the first fault that strikes a request."""
+    facts = {
+        "chance": f"{batch.number}:{item.custom_id}",
+        "custom_id": item.custom_id,
+        "requests": batch.count,
+        "batch": batch.id,
+        "model": params.get("model"),
+        "text": bytes(item.params).decode(errors="replace"),
+    }
+    return next((fault for fault in batch.faults if fault.strikes(facts)), None)
+
+
+def _moment(job: Job, rank: int) -> tuple[float, float]:
+    """Return when a request starts and when its answer begins."""
+    times = job.batch.timeline
+    starts = times.created_at + times.duration * rank / job.batch.count * (1 - job.pace.begins_after)
+    return starts, starts + times.duration * job.pace.begins_after

@@ -1,0 +1,1 @@
+"""What the account has bought, and what of it twice."""

@@ -1,0 +1,1 @@
+"""Who answers in the place of a model."""

@@ -1,1 +1,0 @@
-"""From Airflow connections to ports."""

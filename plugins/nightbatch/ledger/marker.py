@@ -1,0 +1,86 @@
+"""`_SUCCESS`: what a published partition says of itself, read in one place.
+
+Other programs write a file of that name too (Spark and Hadoop an empty one): that is not ours, so the partition counts
+as not published by us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import msgspec
+
+from nightbatch.errors import Absent, TargetError
+from nightbatch.ledger import keys
+from nightbatch.ports import Reads, Store
+from nightbatch.spec import locations
+from nightbatch.spec.locations import is_data_file
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What is read of a marker. `files`: keys below the target, all of them in the partition's own folder."""
+
+    files: Annotated[list[str], msgspec.Meta(min_length=1)]
+    rows: Annotated[int, msgspec.Meta(ge=0)]
+    snapshot: str = ""
+    schema_hash: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    profile: Profile = field(default_factory=dict)
+
+
+def decode(body: bytes, folder: str) -> Marker | None:
+    """Decode the marker of a folder; None for one that nightbatch has not written."""
+    try:
+        marker = msgspec.json.decode(body, type=Marker)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    is_ours = all(name.startswith(folder) and keys.is_part(name.removeprefix(folder)) for name in marker.files)
+    return marker if is_ours else None
+
+
+def read(target: Reads, folder: str) -> Marker | None:
+    """Read a folder's marker; None where nightbatch has published nothing there."""
+    try:
+        return decode(target.get(folder + locations.SUCCESS), folder)
+    except Absent:
+        return None
+
+
+def before(target: Reads, folder: str, *, within: str = "") -> Iterator[Marker]:
+    """Read the markers of the partitions whose names come before this one's, the last one first.
+
+    `within`: the folder whose partitions are looked at; default: the whole target. Empty markers are Spark's.
+    """
+    own = folder + locations.SUCCESS
+    listed = [
+        entry for entry in target.list(within) if entry.key.rpartition("/")[2] == locations.SUCCESS and entry.size
+    ]
+    for entry in sorted(listed, reverse=True):
+        if entry.key < own:
+            marker = read(target, entry.key.removesuffix(locations.SUCCESS))
+            if marker is not None:
+                yield marker
+
+
+def refuse_foreign(target: Store, folder: str) -> None:
+    """Raise TargetError where a folder holds data, or a marker, that nightbatch has not written."""
+    for entry in target.children(folder):
+        name = entry.key.removeprefix(folder)
+        if name == locations.SUCCESS:
+            if decode(target.get(entry.key), folder) is None:
+                raise TargetError(
+                    f"target: {target.url}{entry.key} was not written by nightbatch. "
+                    "Choose another target, or remove that file if the folder is meant for nightbatch."
+                )
+        elif is_data_file(name) and not keys.is_part(name):
+            raise TargetError(
+                f"target: {target.url}{entry.key} is a data file that nightbatch has not written, and readers of the "
+                "partition would mix it with what is published. Choose another target, or move that file."
+            )
+
+
+Profile = dict[str, dict[str, int]]
+"""For each column, how many rows have each value."""

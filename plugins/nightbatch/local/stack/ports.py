@@ -1,0 +1,37 @@
+"""Ports on 127.0.0.1, from below the ephemeral range: a restarted service finds its own port still free."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from nightbatch.local.stack.errors import PortTaken
+
+LOOPBACK = "127.0.0.1"
+RANGE = range(20_000, 32_000)
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on the port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Pick a free port at random, so that stacks started side by side rarely meet."""
+    for port in random.sample(RANGE, k=200):
+        if is_free(port):
+            return port
+    raise PortTaken(f"None of 200 ports tried between {RANGE.start} and {RANGE.stop} is free.")
+
+
+def require_free(port: int) -> int:
+    """Return the port if a server could listen on it; raise PortTaken otherwise."""
+    if not is_free(port):
+        raise PortTaken(f"Port {port} on {LOOPBACK} is in use: stop what listens there, or choose another.")
+    return port

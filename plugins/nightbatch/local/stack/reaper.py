@@ -1,0 +1,38 @@
+"""The last resort against orphans: outlives its stack by a moment and kills what the stack left behind.
+
+Its standard input is a pipe that only the stack's owner holds open. However the owner ends, kill -9 included, the pipe
+closes; then whatever still bears the stack's mark is killed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from nightbatch.local.stack.processes import sweep
+
+
+class Reaper:
+    """The owner's end of the pipe."""
+
+    def __init__(self, home: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "nightbatch.local.stack.reaper", str(home)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """Close the pipe and wait until the reaper has looked for leftovers."""
+        self._process.communicate()
+
+
+def main() -> None:
+    """Wait for the owner's end, then sweep its home."""
+    sys.stdin.read()
+    sweep(Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""A JSON schema that refers to nothing outside itself, and is small enough to be worked with.
+
+Validators fetch what `$ref`, `$schema` and `$id` name, by http and from files, and whoever fills in a form writes the
+schema: so each reference must lead to the schema's own definitions, and the dialect is always 2020-12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from nightbatch.errors import AnswerTypeError
+from nightbatch.messages.schema import TYPES
+
+MAX_DEPTH = 64
+"""Levels of subschemas, with references followed."""
+MAX_PARTS = 10_000
+"""Subschemas, each counted as often as references lead to it."""
+_DATA = frozenset({"enum", "const", "default", "examples", "example", "required", "dependentRequired"})
+"""Keywords whose values are data, whatever they look like."""
+_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+"""Keywords whose values are schemas by name."""
+_DIALECT = frozenset({"$schema", "$id", "id", "$vocabulary", "$comment"})
+_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
+_PLACES = ("$defs", "definitions")
+_POINTER_MARKS = frozenset("/~%")
+"""In a reference these lead below a definition, or stand for other characters."""
+
+
+class _Extent(NamedTuple):
+    """How many subschemas a schema stands for, and how many levels deep they nest."""
+
+    parts: int
+    depth: int
+
+
+def local(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy without the keywords that name a dialect or a base.
+
+    Raises AnswerTypeError for a reference that leads outside, and for a schema that is too deep or too large.
+    """
+    copied: dict[str, Any] = _copy(schema, schema, "answer_schema", 0)
+    measures = _Measures(copied)
+    measures.measure(copied)
+    for place in _PLACES:
+        definitions = copied.get(place)
+        if isinstance(definitions, Mapping):
+            for definition in definitions.values():
+                measures.measure(definition)
+    return copied
+
+
+def _copy(part: Any, root: Mapping[str, Any], path: str, depth: int) -> Any:
+    _check_depth(depth)
+    copy_below = partial(_copy, root=root, depth=depth + 1)
+    if isinstance(part, (list, tuple)):
+        return [copy_below(item, path=f"{path}[{number}]") for number, item in enumerate(part)]
+    if not isinstance(part, Mapping):
+        return part
+    copied = dict[str, Any]()
+    for keyword, value in part.items():
+        if keyword in _REFERENCES:
+            _check_reference(value, root, f"{path}.{keyword}")
+        if keyword == "type":
+            _check_types(value, path)
+        if keyword in _DATA:
+            copied[keyword] = value
+        elif keyword in _NAMED and isinstance(value, Mapping):
+            copied[keyword] = {name: copy_below(item, path=f"{path}.{name}") for name, item in value.items()}
+        elif keyword not in _DIALECT:
+            copied[keyword] = copy_below(value, path=f"{path}.{keyword}")
+    return copied
+
+
+def _check_depth(depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise AnswerTypeError(f"answer_schema: is nested more than {MAX_DEPTH} levels deep; make it flatter.")
+
+
+def _check_types(named: Any, path: str) -> None:
+    """Refuse a type, or one of a list of types, that JSON schemas do not have."""
+    for kind in named if isinstance(named, list) else [named]:
+        if not isinstance(kind, str) or kind not in TYPES:
+            raise AnswerTypeError(f"{path}: type {str(kind)[:100]!r} is not one of {', '.join(sorted(TYPES))}.")
+
+
+def _check_reference(reference: Any, root: Mapping[str, Any], path: str) -> None:
+    """Refuse a reference that does not name a definition of the schema itself."""
+    text = reference if isinstance(reference, str) else ""
+    for place in _PLACES:
+        definitions = root.get(place)
+        name = text.removeprefix(f"#/{place}/")
+        is_name = name != text and not _POINTER_MARKS & set(name)
+        if is_name and isinstance(definitions, Mapping) and name in definitions:
+            return
+    shown = f" {text[:100]!r}" if text.startswith("#") else ""
+    raise AnswerTypeError(f"{path}:{shown} must name a definition of this schema, such as #/$defs/Address.")
+
+
+@dataclass(frozen=True)
+class _Measures:
+    """Counts what schemas stand for once references are followed, each definition once."""
+
+    root: Mapping[str, Any]
+    extents: dict[str, _Extent] = field(default_factory=dict)
+
+    def measure(self, part: Any, above: tuple[str, ...] = (), level: int = 0) -> _Extent:
+        """Measure a copied schema. `above`: the references that lead to it, which are at this level."""
+        if not isinstance(part, Mapping):
+            return _Extent(0, 0)
+        _check_depth(level)
+        extents = [self.measure(item, above, level + 1) for item in _subschemas(part)]
+        if "$ref" in part:
+            extents.append(self._follow(part["$ref"], above, level + 1))
+        parts = 1 + sum(extent.parts for extent in extents)
+        depth = 1 + max((extent.depth for extent in extents), default=0)
+        _check_depth(depth)
+        if parts > MAX_PARTS:
+            raise AnswerTypeError(
+                f"answer_schema: stands for more than {MAX_PARTS:,} parts once references are followed."
+            )
+        return _Extent(parts, depth)
+
+    def _follow(self, reference: str, above: tuple[str, ...], level: int) -> _Extent:
+        if reference in above:
+            raise AnswerTypeError(f"answer_schema: {reference} contains itself; the API takes no recursive schemas.")
+        if reference not in self.extents:
+            _, place, name = reference.split("/")
+            self.extents[reference] = self.measure(self.root[place][name], (*above, reference), level)
+        return self.extents[reference]
+
+
+def _subschemas(part: Mapping[str, Any]) -> Iterator[Any]:
+    """Name the schemas directly below a schema: those of properties by name, of all other keywords but data."""
+    for keyword, value in part.items():
+        if keyword in _DATA or keyword in _PLACES:
+            continue
+        if keyword in _NAMED and isinstance(value, Mapping):
+            yield from value.values()
+        elif isinstance(value, list):
+            yield from value
+        else:
+            yield value

@@ -1,0 +1,110 @@
+"""The cost table: one row a batch, for SQL. A row follows from a landed fact alone, so it can be written any time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightbatch.columnar import parquet
+from nightbatch.ids import Shard
+from nightbatch.ledger import keys
+from nightbatch.ledger.facts import LandedFact
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.messages.outcome import Status
+from nightbatch.messages.usage import TOKENS
+from nightbatch.money.prices import SERVER_TOOLS
+
+USD = pa.decimal128(28, 12)
+SETTLED = (Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED)
+TOKEN_COLUMNS = {name: f"{name}_tokens" for name in TOKENS}
+TOOL_COLUMNS = {name: f"{name}_requests" for name in SERVER_TOOLS}
+
+COSTS = pa.schema([
+    pa.field("month", pa.string()),
+    pa.field("created_at", pa.timestamp("us", "UTC")),
+    *(pa.field(name, pa.string()) for name in ("target", "partition", "run", "snapshot", "question", "model")),
+    *(pa.field(name, pa.string()) for name in ("shard", "batch_id")),
+    pa.field("attempt", pa.int32()),
+    *(pa.field(name, pa.int64()) for name in ("requests", *map(str, SETTLED), "lost", "missing")),
+    *(pa.field(name, pa.int64()) for name in ("billed", "full_price")),
+    *(pa.field(name, pa.int64()) for name in TOKEN_COLUMNS.values()),
+    *(pa.field(name, pa.int64()) for name in TOOL_COLUMNS.values()),
+    pa.field("unknown_usage", pa.bool_()),
+    pa.field("longest_output_tokens", pa.int64()),
+    pa.field("bytes", pa.int64()),
+    *(pa.field(f"{name}_usd", USD) for name in ("estimated", "at_most", "cost", "saved_batch", "saved_cache")),
+])  # fmt: skip
+"""`month` is that of the batch's creation, UTC, as 2026-11. Costs of an unknown price are null. `lost` counts what is
+to be asked again; of these, `missing` had no result in their batch, so nobody knows whether they were billed."""
+
+Row = dict[str, Any]
+"""One row of the cost table, by column."""
+
+
+def row(fact: LandedFact) -> Row:
+    """Make the row of a landed shard."""
+    claim, created = fact.claim, (fact.created_at or fact.claim.created_at).astimezone(UTC)
+    settled = {str(status): fact.statuses.get(str(status), 0) for status in SETTLED}
+    paid, missing = amount(fact.cost_usd), fact.statuses.get(str(Status.MISSING), 0)
+    return {
+        "month": month(created), "created_at": created, "target": claim.target, "partition": claim.partition,
+        "run": claim.buyer, "snapshot": claim.snapshot, "question": claim.question, "model": claim.model,
+        "shard": fact.shard, "batch_id": fact.batch, "attempt": claim.attempt, "requests": claim.total,
+        **settled, "lost": claim.total - sum(settled.values()), "missing": missing if fact.batch else 0,
+        "billed": fact.billed, "full_price": fact.full_price,
+        **{column: fact.tokens.get(name, 0) for name, column in TOKEN_COLUMNS.items()},
+        **{column: fact.server_tools.get(name, 0) for name, column in TOOL_COLUMNS.items()},
+        "unknown_usage": fact.unknown_usage,
+        "longest_output_tokens": fact.longest, "bytes": claim.size,
+        "estimated_usd": amount(claim.estimated_usd), "at_most_usd": amount(claim.at_most_usd), "cost_usd": paid,
+        "saved_batch_usd": _less(fact.standard_usd, paid), "saved_cache_usd": _less(fact.uncached_usd, paid),
+    }  # fmt: skip
+
+
+def table(fact: LandedFact) -> pa.Table:
+    """Make the file of a landed shard."""
+    return pa.Table.from_pylist([row(fact)], schema=COSTS)
+
+
+def month(at: datetime) -> str:
+    """Name the calendar month of a moment, UTC."""
+    return f"{at.astimezone(UTC):%Y-%m}"
+
+
+def amount(text: str | None) -> Decimal | None:
+    """Read an amount of a fact."""
+    return None if text is None else Decimal(text)
+
+
+def _less(whole: str | None, paid: Decimal | None) -> Decimal | None:
+    return None if whole is None or paid is None else Decimal(whole) - paid
+
+
+def write(ledger: Ledger, fact: LandedFact) -> None:
+    """Write the row of a landed shard; once, since it follows from the fact alone."""
+    out = io.BytesIO()
+    pq.write_table(table(fact), out, compression="zstd")
+    ledger.store.create(keys.cost(fact.shard), out.getvalue())
+
+
+def complete(ledger: Ledger, landed: list[Shard]) -> None:
+    """Write the rows of landed shards that have none yet."""
+    written = {keys.shard_of(entry.key) for entry in ledger.store.list(keys.COSTS)}
+    for shard in landed:
+        if shard not in written and (fact := ledger.landed(shard)) is not None:
+            write(ledger, fact)
+
+
+def newest_first(ledger: Ledger, *, since: datetime | None = None) -> Iterator[Row]:
+    """Read the rows, newest first, as far back as the batches that were created at `since`."""
+    for key in sorted((entry.key for entry in ledger.store.list(keys.COSTS)), reverse=True):
+        found: Row = parquet.table(ledger.store, key).to_pylist()[0]
+        if since is not None and found["created_at"] < since:
+            return
+        yield found

@@ -1,0 +1,45 @@
+"""Sums over what has landed: tokens, and US dollars paid and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from nightbatch.ledger.facts import LandedFact
+from nightbatch.money.caps import total
+from nightbatch.money.cost_table import amount
+
+MICRO_USD = Decimal("0.000001")
+
+
+def tokens(facts: Iterable[LandedFact]) -> dict[str, int]:
+    """Sum the tokens that were bought, by class."""
+    total: dict[str, int] = {}
+    for fact in facts:
+        for name, count in fact.tokens.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def cost(facts: Iterable[LandedFact]) -> Decimal | None:
+    """Sum what shards have cost; None if one of them has an unknown price."""
+    return total(amount(fact.cost_usd) for fact in facts)
+
+
+def saved_by_batch(facts: Iterable[LandedFact]) -> Decimal | None:
+    """Sum what the batch price has saved."""
+    return total(_less(fact.standard_usd, fact.cost_usd) for fact in facts)
+
+
+def saved_by_cache(facts: Iterable[LandedFact]) -> Decimal | None:
+    """Sum what the cache has saved."""
+    return total(_less(fact.uncached_usd, fact.cost_usd) for fact in facts)
+
+
+def dollars(amount: Decimal | None) -> float | None:
+    """Round to a millionth of a dollar, for a report; the facts keep the exact amount."""
+    return None if amount is None else float(amount.quantize(MICRO_USD))
+
+
+def _less(whole: str | None, paid: str | None) -> Decimal | None:
+    return None if whole is None or paid is None else Decimal(whole) - Decimal(paid)

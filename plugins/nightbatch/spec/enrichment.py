@@ -1,0 +1,261 @@
+"""What a DAG author writes: a dataset, a prompt and the columns wanted. Imports next to nothing: DAG files load it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from nightbatch.errors import SettingsError
+from nightbatch.spec import billed_params, locations
+from nightbatch.spec.checks import Checks
+from nightbatch.spec.locations import RESERVED, parse, partition_path
+from nightbatch.spec.media_roots import MediaRoots
+
+MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
+CANARY = ("new", "always", "never")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A system part, shared by all rows and cached, and a user part, a template over the columns of a row."""
+
+    user: str
+    system: str | None = None
+
+    @classmethod
+    def read(cls, name: str) -> Prompt:
+        """Read `include/prompts/<name>`: the system part, a line `---`, the user part. Without that line: user only.
+
+        The folder is looked for in NIGHTBATCH_INCLUDE, then beside the calling file and its parents.
+        """
+        caller = sys._getframe(1).f_globals.get("__file__", ".")  # noqa: SLF001
+        path = _find(Path("prompts") / name, Path(caller))
+        return cls.parse(path.read_text(encoding="utf-8"))
+
+    @classmethod
+    def parse(cls, text: str) -> Prompt:
+        """Part a text at its first line `---`."""
+        lines = text.splitlines(keepends=True)
+        bars = [number for number, line in enumerate(lines) if line.strip() == "---"]
+        if not bars:
+            return cls(user="".join(lines).strip())
+        return cls(system="".join(lines[: bars[0]]).strip() or None, user="".join(lines[bars[0] + 1 :]).strip())
+
+
+@dataclass(frozen=True)
+class Enrichment:
+    """A dataset to be enriched: where it is, what is asked of each row, and how it may be bought.
+
+    :param source: URL of the Parquet dataset, such as `s3://lake/tickets/`.
+    :param target: URL of the folder that receives the partitions.
+    :param partition: path of the partition below source and target, such as `dt=2026-11-21`; empty: the dataset
+        as it is. `{partition_key}` stands for the run's partition key (else yesterday's date, UTC).
+    :param key: columns that identify a row; checked to be unique and not null. May be empty.
+    :param keep: columns carried over; default: those of the key.
+    :param prompt: a `Prompt`, or the user template as a text.
+    :param system: the system part, where `prompt` is a text.
+    :param answer: a pydantic model of the answer, or None for one text column.
+    :param answer_schema: the same as a JSON schema.
+    :param model: the model's id.
+    :param max_tokens: most tokens that one answer may have.
+    :param params: any other Messages parameters.
+    :param allow_params: names of Messages parameters that cost more than tokens or reach other hosts (`tools` that run
+        on the server, `mcp_servers`, `container`, …) and that `params` may hold all the same.
+    :param media_roots: URLs, such as `s3://bucket/folder/` and `https://host/path/`, below which the addresses of
+        images and documents must lie; default: the source's bucket, and any `https://` address.
+    :param attempts: how often a lost request is asked in one run.
+    :param canary: whether one small batch goes first: `new` (never answered before), `always` or `never`.
+    :param reuse: take answers that an earlier run has bought.
+    :param limit: at most this many rows.
+    :param max_cost_usd: most that one run may cost; refuse to buy what may cost more.
+    :param max_monthly_cost_usd: most that the target may cost in a calendar month (UTC).
+    :param approve_above_usd: ask a human before buying what may cost more than this.
+    :param approve_within_hours: without an answer by then, nothing is bought.
+    :param approvers: ids of the Airflow users who may approve (SimpleAuthManager: their names; FAB: their numbers), but
+        nobody a run of their own; empty: whoever may answer the task.
+    :param min_answered: share of rows, 0 to 1, below which the run fails and publishes nothing.
+    :param allow_empty: publish a partition without rows although the one before it has some.
+    :param checks: what is checked before publishing; see `nightbatch.spec.checks.Checks.read`.
+    :param max_batch_requests: most requests of one batch (the API's limit: 100,000).
+    :param max_batch_bytes: most bytes of one batch's body (the API's limit: 256 MB).
+    :param max_in_flight_requests: most requests in the account's queue, whoever sent them.
+    :param poll_seconds: longest pause between two looks at a batch.
+    :param cancel_on_fail: cancel the batches of a task that a human marks failed.
+    :param deadline_hours: cancel what has not ended by then and publish what there is.
+    :param state: URL of the ledger; default: `_nightbatch/` beside the target.
+    :param table: an Iceberg table, `namespace.table`, in the place of `target`; `state` is needed then.
+    :param iceberg_conn_id: the connection of the table's catalog.
+    """
+
+    source: str
+    target: str = ""
+    prompt: Prompt | str = ""
+    model: str = ""
+    max_tokens: int = 1024
+    partition: str = ""
+    key: Sequence[str] = ()
+    keep: Sequence[str] | None = None
+    system: str | None = None
+    answer: Any = None
+    answer_schema: Mapping[str, Any] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    allow_params: Sequence[str] = ()
+    media_roots: Sequence[str] | None = None
+    attempts: int = 3
+    canary: str = "new"
+    reuse: bool = True
+    limit: int | None = None
+    max_cost_usd: float | None = None
+    max_monthly_cost_usd: float | None = None
+    approve_above_usd: float | None = None
+    approve_within_hours: float = 12
+    approvers: Sequence[str] = ()
+    min_answered: float = 0.95
+    allow_empty: bool = False
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    max_batch_requests: int = MAX_REQUESTS
+    max_batch_bytes: int = MAX_BYTES
+    max_in_flight_requests: int | None = None
+    poll_seconds: float = 60
+    cancel_on_fail: bool = False
+    deadline_hours: float | None = None
+    anthropic_conn_id: str = "anthropic_default"
+    aws_conn_id: str = "aws_default"
+    state: str | None = None
+    table: str | None = None
+    iceberg_conn_id: str = "iceberg_default"
+
+    def override(self, params: Mapping[str, Any]) -> Enrichment:
+        """Return the same with a run's parameters in place of the attributes of their names.
+
+        An empty field of a form arrives as None: it clears what may be None, and leaves alone what may not.
+        """
+        known = {one.name for one in fields(self)} - {"answer"}
+        if unknown := sorted(params.keys() - known):
+            raise SettingsError(
+                f"unknown parameter {', '.join(map(repr, unknown))}. Known: {', '.join(sorted(known))}."
+            )
+        clearable = {one.name for one in fields(self) if one.default is None}
+        changes = {name: value for name, value in params.items() if value is not None or name in clearable}
+        if isinstance(self.prompt, Prompt) and {"prompt", "system"} & changes.keys():
+            changes = {"prompt": self.prompt.user, "system": self.prompt.system, **changes}
+        if "answer_schema" in changes:
+            changes["answer"] = None
+        return replace(self, **changes)
+
+    @property
+    def user_template(self) -> str:
+        """The user part of the prompt."""
+        return self.prompt.user if isinstance(self.prompt, Prompt) else self.prompt
+
+    @property
+    def system_text(self) -> str | None:
+        """The system part of the prompt, or None."""
+        return (self.prompt.system if isinstance(self.prompt, Prompt) else self.system) or None
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The JSON schema of an answer; None for a text."""
+        return self.answer.model_json_schema() if self.answer is not None else self.answer_schema or None
+
+    @property
+    def kept(self) -> list[str]:
+        """Columns of the source that stand in the output: the key first."""
+        keep = self.key if self.keep is None else self.keep
+        return [*self.key, *(name for name in keep if name not in self.key)]
+
+    @property
+    def state_url(self) -> str:
+        """Where the ledger is."""
+        return parse(self.state, "state").url if self.state else locations.state_url(self.target)
+
+    @property
+    def place(self) -> str:
+        """What names the output in the ledger: the target's URL, or the table."""
+        return f"iceberg:{self.table}" if self.table else parse(self.target, "target").url
+
+    @property
+    def source_root(self) -> str:
+        """The folder of the dataset."""
+        return parse(self.source, "source").url
+
+    @property
+    def source_url(self) -> str:
+        """The folder that holds the partition's files."""
+        return parse(self.source, "source").below(partition_path(self.partition)).url
+
+    def check(self) -> None:
+        """Refuse what cannot work, before anything is read or bought."""
+        self._check_table()
+        output = [] if self.table else ["target"]
+        for name in ("source", *output, "model"):
+            if not str(getattr(self, name) or "").strip():
+                raise SettingsError(f"{name}: is missing.")
+        if not self.user_template.strip():
+            raise SettingsError("prompt: is empty; it is a template such as 'Summarise: {{ body }}'.")
+        self._check_places()
+        self._check_numbers()
+        Checks.read(self.checks)
+        capped = self.max_cost_usd is not None or self.max_monthly_cost_usd is not None
+        billed_params.check(self.params, self.allow_params, capped=capped)
+        for name in ("key", "keep", "allow_params", "approvers", "media_roots"):
+            given = list(getattr(self, name) or ())
+            if isinstance(getattr(self, name), str) or len(set(given)) != len(given):
+                raise SettingsError(f"{name}: must be a list of different names.")
+
+    def _check_table(self) -> None:
+        if not self.table:
+            return
+        if self.target:
+            raise SettingsError("table: stands in the place of target; give one of them.")
+        if not self.state:
+            raise SettingsError("state: is needed with table, such as s3://lake/_nightbatch/ticket_triage/.")
+        if "." not in self.table.strip("."):
+            raise SettingsError(f"table: {self.table!r} must be a name such as lake.ticket_triage.")
+
+    def _check_places(self) -> None:
+        source = parse(self.source, "source")
+        state = parse(self.state_url, "state")
+        target = None if self.table else parse(self.target, "target")
+        for name, location in (("source", source), ("target", target)):
+            if location is not None and location.is_reserved:
+                raise SettingsError(f"{name}: {location} lies in {RESERVED}/, where nightbatch keeps its state.")
+        if target is not None and target.overlaps(source):
+            raise SettingsError(f"target: {target} and source: {source} lie inside each other; use separate folders.")
+        if state.segments[-1] == RESERVED:
+            raise SettingsError(f"state: {state} holds the states of all targets; name a folder in it.")
+        for name, location in (("source", source), ("target", target)):
+            if location is not None and location.overlaps(state):
+                raise SettingsError(f"state: {state} and {name}: {location} lie inside each other; separate them.")
+        MediaRoots.read(self.media_roots, self.source)
+        partition_path(self.partition)
+
+    def _check_numbers(self) -> None:
+        if self.canary not in CANARY:
+            raise SettingsError(f"canary: {self.canary!r} must be one of {', '.join(CANARY)}.")
+        limits: dict[str, tuple[float, float]] = {
+            "max_tokens": (1, float("inf")), "attempts": (1, 5), "min_answered": (0, 1), "limit": (1, float("inf")),
+            "max_batch_requests": (1, MAX_REQUESTS), "max_batch_bytes": (1_000, MAX_BYTES),
+            "max_in_flight_requests": (1, float("inf")), "max_cost_usd": (0, float("inf")),
+            "max_monthly_cost_usd": (0, float("inf")), "approve_above_usd": (0, float("inf")),
+            "approve_within_hours": (0.001, 24 * 7), "poll_seconds": (0.05, 3600), "deadline_hours": (0, 24 * 29),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high
+            ):
+                raise SettingsError(f"{name}: {value!r} must be a number from {low:g} to {high:g}.")
+
+
+def _find(name: Path, caller: Path) -> Path:
+    given = os.environ.get("NIGHTBATCH_INCLUDE")
+    roots = [Path(given)] if given else [folder / "include" for folder in [*caller.resolve().parents, Path.cwd()]]
+    for root in roots:
+        if (root / name).is_file():
+            return root / name
+    raise SettingsError(f"{name} is not below {roots[0]}" + (" or a parent's include/." if len(roots) > 1 else "."))

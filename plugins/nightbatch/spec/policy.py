@@ -1,0 +1,99 @@
+"""What a deployment allows its runs: where they may read and write, by which connections, and what they may cost.
+
+A policy binds every run, whether an author wrote its settings or a person typed them. Nothing in a run widens it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from nightbatch.errors import SettingsError
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.locations import Location, parse
+from nightbatch.spec.media_roots import MediaRoots
+
+ROOTS, CONNECTIONS, MAX_COST = "NIGHTBATCH_ROOTS", "NIGHTBATCH_CONNECTIONS", "NIGHTBATCH_MAX_COST_USD"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The limits of a deployment; None: there is none of that kind.
+
+    `roots`: folders below which a run reads and writes, and https:// prefixes below which images and documents may lie.
+    """
+
+    roots: MediaRoots | None = None
+    connections: frozenset[str] | None = None
+    max_cost_usd: float | None = None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Policy:
+        """Read the three variables; empty ones do not count. Raises SettingsError for what cannot be read."""
+        roots = _listed(environment, ROOTS)
+        connections = _listed(environment, CONNECTIONS)
+        return cls(
+            roots=None if roots is None else MediaRoots.of(roots, ROOTS),
+            connections=None if connections is None else frozenset(connections),
+            max_cost_usd=_amount(environment.get(MAX_COST)),
+        )
+
+    def check_place(self, location: Location, name: str) -> None:
+        """Raise SettingsError for a place that lies below none of the roots. `name`: the parameter."""
+        if self.roots is None or any(root.contains(location) for root in self.roots.folders):
+            return
+        raise SettingsError(f"{name}: {location} lies below none of the places that {ROOTS} allows here.")
+
+    def check_connection(self, conn_id: str, name: str) -> None:
+        """Raise SettingsError for a connection that a run may not name. `name`: the parameter."""
+        if self.connections is not None and conn_id not in self.connections:
+            raise SettingsError(f"{name}: connection {conn_id!r} is none of those that {CONNECTIONS} allows here.")
+
+    def check(self, settings: Enrichment) -> None:
+        """Raise SettingsError for settings that name a place or a connection that is not allowed."""
+        places = {"source": settings.source_root, "state": settings.state_url}
+        if not settings.table:
+            places["target"] = settings.place
+        for name, url in places.items():
+            self.check_place(parse(url, name), name)
+        for url in settings.media_roots or ():
+            if self.roots is not None and not self.roots.contains(MediaRoots.of([url], "media_roots")):
+                raise SettingsError(f"media_roots: {url} lies below none of the places that {ROOTS} allows here.")
+        for name in ("anthropic_conn_id", "aws_conn_id", *(["iceberg_conn_id"] if settings.table else [])):
+            self.check_connection(getattr(settings, name), name)
+
+    def narrowed(self, settings: Enrichment) -> Enrichment:
+        """Return settings whose images and documents lie below the roots, also where they name no media_roots."""
+        if self.roots is None:
+            return settings
+        media = MediaRoots.read(settings.media_roots, settings.source)
+        return replace(settings, media_roots=media.within(self.roots).urls)
+
+    def cap(self, max_cost_usd: float | None) -> float | None:
+        """Return the lower of a run's own cap and the deployment's."""
+        caps = [cap for cap in (max_cost_usd, self.max_cost_usd) if cap is not None]
+        return min(caps, default=None)
+
+
+def _listed(environment: Mapping[str, str], name: str) -> list[str] | None:
+    """Read a list; None where the variable is empty. Commas with nothing between them are not an empty variable."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise SettingsError(f"{name}: holds commas alone; list what is allowed, or leave the variable empty.")
+    return parts
+
+
+def _amount(text: str | None) -> float | None:
+    if not (text or "").strip():
+        return None
+    try:
+        amount = float(text or "")
+    except ValueError:
+        amount = math.nan
+    if not 0 <= amount < math.inf:
+        raise SettingsError(f"{MAX_COST}: must be an amount in US dollars, such as 250.")
+    return amount

@@ -1,0 +1,133 @@
+"""Rendering under limits: a template that may need any amount of memory is rendered in a process of its own.
+
+Most templates only put values in their place and look at conditions: what they print is about as long as what they are
+given (`template/growth.py` says which). Others join, repeat and collect text, and a few lines of that exhaust any
+machine; the engine cannot be told to stop.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import ipc
+
+from nightbatch.errors import TemplateError
+from nightbatch.template.child import CUT, ERROR, TEMPLATE, UNREADABLE, check_size, write
+from nightbatch.template.growth import is_bounded
+from nightbatch.template.media import Piece
+from nightbatch.template.template import Template
+
+SECONDS = 120.0
+"""Within which a batch of rows must be rendered: an ordinary one takes less than one second."""
+QUESTION_BYTES = 32 * 1024 * 1024
+"""Of values: about this much is rendered at a time, but one row at least."""
+ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""Arrow's own allocator would reserve a gigabyte for itself, and so use up what the limit allows."""
+
+
+def limited(template: Template) -> Template:
+    """Return the template, or one of the same text that is rendered under limits where it may grow without end."""
+    return template if is_bounded(template.text) else LimitedTemplate(template.text)
+
+
+@dataclass(frozen=True)
+class LimitedTemplate(Template):
+    """A template that a child process renders. Raises TemplateError where that takes too much memory or time."""
+
+    def render(self, rows: pa.RecordBatch) -> pa.Array:
+        """Render one prompt (large_string) for each row."""
+        texts = ["".join(part["text"] for part in row["parts"]) for row in self._rows(rows, b"0")]
+        return pa.array(texts, pa.large_string())
+
+    def cut(self, rows: pa.RecordBatch) -> list[list[str | Piece]]:
+        """Render one prompt for each row, as texts, images and documents in turn."""
+        return [_parts(row) for row in self._rows(rows, b"1")]
+
+    @cached_property
+    def _child(self) -> Child:
+        return Child()
+
+    def _rows(self, rows: pa.RecordBatch, cut: bytes) -> Iterator[dict[str, Any]]:
+        wanted = rows.select([name for name in rows.schema.names if name in self.columns])
+        count = rows.num_rows
+        step = max(1, QUESTION_BYTES * count // max(1, wanted.nbytes))
+        size = 0
+        for start in range(0, max(1, count), step):
+            asked = wanted.slice(start, step)
+            answered = self._child.ask(asked, {TEMPLATE: self.text.encode(), CUT: cut}, min(step, count - start))
+            size += answered.nbytes
+            check_size(size, wanted.nbytes)
+            metadata = answered.schema.metadata or {}
+            if ERROR in metadata:
+                raise TemplateError(metadata[ERROR].decode())
+            if UNREADABLE in metadata:
+                raise UnicodeError
+            yield from answered.to_pylist()
+
+
+class Child:
+    """The process, started when it is first asked, and gone with this object."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, rows: pa.RecordBatch, metadata: dict[bytes, bytes], count: int) -> pa.Table:
+        """Have rows rendered. Raises TemplateError where the process dies of it or takes too long."""
+        if not rows.num_columns:
+            rows = pa.record_batch({"": pa.nulls(count)})
+        with self._lock:
+            process = self._started()
+            timer = threading.Timer(SECONDS, process.kill)
+            timer.start()
+            try:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                write(process.stdin, rows, metadata)  # type: ignore[arg-type]
+                with ipc.open_stream(process.stdout) as reader:
+                    return reader.read_all()
+            except (OSError, pa.ArrowException):
+                self.close()
+                raise TemplateError(
+                    "prompt: rendering a batch of rows took more than a gigabyte of memory or two minutes. "
+                    "Let the template collect, repeat and join less."
+                ) from None
+            finally:
+                timer.cancel()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "nightbatch.template.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **ENVIRONMENT},
+            )
+        return self._process
+
+    def close(self) -> None:
+        """End the process; the next question starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _parts(row: dict[str, Any]) -> list[str | Piece]:
+    """Put the images and documents of a row where their numbers stand."""
+    pieces = [
+        Piece(piece["kind"], piece["address"] if piece["data"] is None else piece["data"]) for piece in row["pieces"]
+    ]
+    return [part["text"] if part["piece"] is None else pieces[part["piece"]] for part in row["parts"]]
