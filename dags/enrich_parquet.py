@@ -10,9 +10,13 @@ from nightbatch import enrich
 DATA, ASK, ANSWER, BUY, RUN = "Data", "Prompt", "Answer", "Cost", "Run"
 
 
-def of(section: str, default: object, title: str, description: str, **schema: object) -> Param:
+def of(
+    section: str, default: object, title: str, description: str, **schema: object
+) -> Param:
     """Describe one field of the form."""
-    return Param(default, section=section, title=title, description_md=description, **schema)
+    return Param(
+        default, section=section, title=title, description_md=description, **schema
+    )
 
 
 NUMBER, INTEGER, TEXT = ["null", "number"], ["null", "integer"], ["null", "string"]

@@ -25,4 +25,10 @@ with DAG(
     doc_md=__doc__,
     tags=["nightbatch"],
 ):
-    LoadOperator(task_id="load", target=TARGET, into=Loading("ticket_triage"), retries=3, retry_delay=20.0)
+    LoadOperator(
+        task_id="load",
+        target=TARGET,
+        into=Loading("ticket_triage"),
+        retries=3,
+        retry_delay=20.0,
+    )

@@ -41,7 +41,9 @@ triage = Enrichment(
 
 with DAG(
     dag_id="ticket_triage",
-    schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
+    schedule=CronPartitionTimetable(
+        "0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"
+    ),
     catchup=False,
     params={
         "partition": Param(

@@ -17,10 +17,18 @@ from nightbatch.money.prices import PICO, SERVER_TOOLS, Prices
 def cost(prices: Prices, model: str, usage: Usage) -> Decimal | None:
     """Price one request; None where the price of its model, or of a tool that it used, is not known."""
     prompt = sum(usage.classes[:-1])
-    rates = prices.rates(model, prompt=prompt, batch=usage.service_tier == BATCH, us=usage.inference_geo == "us")
+    rates = prices.rates(
+        model,
+        prompt=prompt,
+        batch=usage.service_tier == BATCH,
+        us=usage.inference_geo == "us",
+    )
     if rates is None:
         return None
-    total = sum((rate * count for rate, count in zip(rates, usage.classes, strict=True)), Decimal(0))
+    total = sum(
+        (rate * count for rate, count in zip(rates, usage.classes, strict=True)),
+        Decimal(0),
+    )
     for tool, uses in zip(SERVER_TOOLS, usage.tools, strict=True):
         price = prices.tool_price(tool)
         if uses and price is None:
@@ -31,12 +39,22 @@ def cost(prices: Prices, model: str, usage: Usage) -> Decimal | None:
 
 def request_id(frame: Frame, content: bytes) -> RequestId:
     """Name one request by its content, a JSON value."""
-    return RequestId(hashlib.sha256(frame.identity + content + SUFFIX).digest()[:ID_BYTES])
+    return RequestId(
+        hashlib.sha256(frame.identity + content + SUFFIX).digest()[:ID_BYTES]
+    )
 
 
 def item(frame: Frame, name: bytes, content: bytes) -> bytes:
     """Encode one entry of `requests`."""
-    return b'{"custom_id":"' + name.hex().encode() + b'","params":' + frame.wire + content + SUFFIX + b"}"
+    return (
+        b'{"custom_id":"'
+        + name.hex().encode()
+        + b'","params":'
+        + frame.wire
+        + content
+        + SUFFIX
+        + b"}"
+    )
 
 
 def body(frame: Frame, contents: list[bytes]) -> bytes:

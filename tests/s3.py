@@ -20,9 +20,15 @@ def serving() -> Iterator[str]:
     """Run moto, and return its URL."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+    }
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     ) as server:
         try:
             _wait(server, port)
@@ -40,4 +46,6 @@ def _wait(server: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.1)
         else:
             return
-    raise TimeoutError(f"moto did not answer on port {port}; its exit code is {server.poll()}.")
+    raise TimeoutError(
+        f"moto did not answer on port {port}; its exit code is {server.poll()}."
+    )

@@ -9,9 +9,10 @@ The way of the data, one task for each word::
                      ─publish→ rows ⋈ answers → partition, report, asset event
 
 A request is named by its content, so that `pending = asked − settled − in flight` is all the logic there is.
-The folders are the words of this story, in its order; each one's docstring tells its part. What they decide on, and how
-facts are kept and priced, stands in `spec`, `messages`, `columnar`, `template`, `ledger` and `money`. `io` holds the SDKs,
-`airflow` what Airflow runs, `commands` the command line. `emulator` and `local` are an account and a cluster to try it on.
+The folders are the words of this story, in its order; each one's docstring tells its part. What they decide on, and
+how facts are kept and priced, stands in `spec`, `messages`, `columnar`, `template`, `ledger` and `money`. `io` holds
+the SDKs, `airflow` what Airflow runs, `commands` the command line. `emulator` and `local` are an account and a cluster
+to try it on.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
     from nightbatch.load.loading import Loading
     from nightbatch.spec.enrichment import Enrichment, Prompt
 
-__all__ = ["BatchSensor", "Enrichment", "InputSensor", "LoadOperator", "Loading", "Prompt", "enrich"]
+__all__ = [
+    "BatchSensor",
+    "Enrichment",
+    "InputSensor",
+    "LoadOperator",
+    "Loading",
+    "Prompt",
+    "enrich",
+]
 __version__ = "0.1.0"
 
 _HOMES = {

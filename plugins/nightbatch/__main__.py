@@ -26,12 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
-    made = argparse.ArgumentParser(prog="nightbatch", description="Look after a state and what it has bought.")
+    made = argparse.ArgumentParser(
+        prog="nightbatch", description="Look after a state and what it has bought."
+    )
     parts = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in iter_modules(commands.__path__):
         command = import_module(f"{commands.__name__}.{module.name}")
         text = inspect.getdoc(command) or ""
-        part = parts.add_parser(module.name, help=text.partition("\n")[0].rstrip("."), description=text)
+        part = parts.add_parser(
+            module.name, help=text.partition("\n")[0].rstrip("."), description=text
+        )
         command.arguments(part)
         part.set_defaults(act=command.run)
     return made

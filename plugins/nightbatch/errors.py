@@ -207,7 +207,15 @@ class RunFailed(NightbatchError):
 
 
 FINAL = (
-    InputError, AccountStopped, CanaryRejected, CapExceeded, NoBucket, NotReconciled, RunFailed, ShardsFailed,
-    StoreDenied, StoreUnfit,
-)  # fmt: skip
+    InputError,
+    AccountStopped,
+    CanaryRejected,
+    CapExceeded,
+    NoBucket,
+    NotReconciled,
+    RunFailed,
+    ShardsFailed,
+    StoreDenied,
+    StoreUnfit,
+)
 """What no retry changes: somebody must look first."""

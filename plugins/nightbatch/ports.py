@@ -102,7 +102,13 @@ class Table(Protocol):
     def open(self, schema: pa.Schema, partition: str) -> Store:
         """Create the table where it is not there; return the store that its data files go into."""
 
-    def replace(self, partition: str, files: Iterable[str], summary: dict[str, str], schema: pa.Schema) -> None:
+    def replace(
+        self,
+        partition: str,
+        files: Iterable[str],
+        summary: dict[str, str],
+        schema: pa.Schema,
+    ) -> None:
         """Let these files, by URL, be the partition; new columns are added, and `summary` goes with the commit."""
 
     def summaries(self) -> list[dict[str, str]]:

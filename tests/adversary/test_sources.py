@@ -30,7 +30,12 @@ class Lake:
     def __init__(self) -> None:
         self.bucket = MemoryBucket()
         self.settings = Enrichment(
-            source=SOURCE, target=TARGET, prompt="{{ text }}", model="claude-haiku-4-5", key=["id"], canary="never"
+            source=SOURCE,
+            target=TARGET,
+            prompt="{{ text }}",
+            model="claude-haiku-4-5",
+            key=["id"],
+            canary="never",
         )
 
     def put(self, name: str, table: pa.Table) -> None:
@@ -43,12 +48,16 @@ class Lake:
 
     def prepare(self, **changes: Any) -> Run:
         self.settings = self.settings.override(changes)
-        return prepare(self.settings, self.store(SOURCE), self.store(self.settings.state_url))
+        return prepare(
+            self.settings, self.store(SOURCE), self.store(self.settings.state_url)
+        )
 
     def staged(self, run: Run) -> list[dict[str, Any]]:
         """Read the kept columns as prepare staged them."""
         key = f"snapshots/{run.snapshot}/rows-00000.parquet"
-        return parquet.table(self.store(self.settings.state_url), key, run.kept).to_pylist()
+        return parquet.table(
+            self.store(self.settings.state_url), key, run.kept
+        ).to_pylist()
 
 
 @pytest.fixture
@@ -65,7 +74,9 @@ def rows(*texts: str, first: int = 1) -> pa.Table:
     return pa.table({"id": numbers, "text": pa.array(texts, pa.string())})
 
 
-def test_a_partition_without_rows_publishes_typed_columns_and_buys_nothing(lake: Lake) -> None:
+def test_a_partition_without_rows_publishes_typed_columns_and_buys_nothing(
+    lake: Lake,
+) -> None:
     lake.put("a.parquet", rows())
     run = lake.prepare()
     ledger = Ledger(lake.store(lake.settings.state_url))
@@ -75,13 +86,24 @@ def test_a_partition_without_rows_publishes_typed_columns_and_buys_nothing(lake:
     )  # fmt: skip
     assert plan(ref, 1, ledger, now).shards == []
     report = publish(ref, ledger, lake.store(TARGET), now, now())
-    assert (report["rows"], report["requests"], report["bought"], report["by_status"]) == (0, 0, 0, {})
+    assert (
+        report["rows"],
+        report["requests"],
+        report["bought"],
+        report["by_status"],
+    ) == (0, 0, 0, {})
     (name,) = [key for key in lake.bucket.objects if key.startswith(f"{TARGET}part-")]
     schema = pq.read_schema(io.BytesIO(lake.bucket.objects[name]))
-    assert [schema.field(one).type for one in ("id", "answer", "_cost_usd")] == [pa.int64(), pa.string(), pa.float64()]
+    assert [schema.field(one).type for one in ("id", "answer", "_cost_usd")] == [
+        pa.int64(),
+        pa.string(),
+        pa.float64(),
+    ]
 
 
-def test_values_in_folder_names_are_percent_decoded_and_the_default_partition_is_null(lake: Lake) -> None:
+def test_values_in_folder_names_are_percent_decoded_and_the_default_partition_is_null(
+    lake: Lake,
+) -> None:
     lake.put("city=New%20York/rate=50%25/a.parquet", rows("x"))
     lake.put("city=__HIVE_DEFAULT_PARTITION__/rate=a%3Db/a.parquet", rows("y", first=2))
     run = lake.prepare(keep=["city", "rate"], prompt="{{ city }}: {{ text }}")
@@ -91,7 +113,9 @@ def test_values_in_folder_names_are_percent_decoded_and_the_default_partition_is
     ]
 
 
-def test_a_partition_column_may_begin_with_an_underscore_and_hidden_folders_stay_hidden(lake: Lake) -> None:
+def test_a_partition_column_may_begin_with_an_underscore_and_hidden_folders_stay_hidden(
+    lake: Lake,
+) -> None:
     lake.put("_day=1/a.parquet", rows("x"))
     lake.put("_temporary/a.parquet", rows("y"))
     lake.put("_day=1/_a.parquet", rows("z"))
@@ -108,6 +132,8 @@ def test_a_column_may_have_the_name_of_a_function_of_jinja(name: str) -> None:
 
 
 def test_functions_of_jinja_are_no_columns_where_they_are_called() -> None:
-    template = Template("{% for i in range(n) %}{{ loop.index }} {% endfor %}{{ none }}{{ true }}")
+    template = Template(
+        "{% for i in range(n) %}{{ loop.index }} {% endfor %}{{ none }}{{ true }}"
+    )
     assert template.columns == ("n",)
     assert template.render(pa.record_batch({"n": [2]})).to_pylist() == ["1 2 true"]

@@ -43,7 +43,12 @@ def meddle(job: Job) -> None:
 
 def hide(job: Job) -> None:
     """Have the batch not shown for as long as one try of its landing looks for it."""
-    fault = {"where": "retrieve", "what": "api_error", "count": READINGS, "match": {"batch": job.waits()}}
+    fault = {
+        "where": "retrieve",
+        "what": "api_error",
+        "count": READINGS,
+        "match": {"batch": job.waits()},
+    }
     Emulator(job.stack.emulator_url).faults(fault)
 
 
@@ -64,8 +69,14 @@ def delete_in_the_console(job: Job, batch: str) -> None:
     """Cancel the batch and delete it, before anybody has looked at it again."""
     emulator = Emulator(job.stack.emulator_url)
     blind: list[Any] = [{"where": "list", "what": "unavailable"}]
-    blind.append({"where": "retrieve", "what": "unavailable", "match": {"batch": batch}})
-    ids = [fault["id"] for fault in emulator.faults(*blind) if fault["what"] == "unavailable"]
+    blind.append(
+        {"where": "retrieve", "what": "unavailable", "match": {"batch": batch}}
+    )
+    ids = [
+        fault["id"]
+        for fault in emulator.faults(*blind)
+        if fault["what"] == "unavailable"
+    ]
     stranger(job).cancel(batch)
     until(lambda: status(job, batch) == "ended", f"batch {batch} has ended")
     stranger(job).delete(batch)
@@ -86,12 +97,20 @@ def run_thrice_at_once(job: Job) -> None:
     Of tasks that are the first to tell of an asset at the same moment Airflow 3.3.2 fails all but one, after they have
     published (UNIQUE constraint of its table of assets): such a task is cleared, as a person would.
     """
-    beside = [replace(job).start(), replace(job, partition=f"{job.folder}-too").put().start()]
+    beside = [
+        replace(job).start(),
+        replace(job, partition=f"{job.folder}-too").put().start(),
+    ]
     for one in (job, *beside):
         if one.ends() == "failed":
-            assert [task["task_id"] for task in one.tasks() if task["state"] == "failed"] == ["publish"]
+            assert [
+                task["task_id"] for task in one.tasks() if task["state"] == "failed"
+            ] == ["publish"]
             one.clear("publish")
-            until(lambda one=one: one.ends() == "success", f"{one.name}: what was cleared has ended well")  # type: ignore[misc]
+            until(
+                lambda one=one: one.ends() == "success",
+                f"{one.name}: what was cleared has ended well",
+            )  # type: ignore[misc]
     assert beside[-1].published() == job.published()
 
 
@@ -107,4 +126,8 @@ def stranger(job: Job) -> account.Stranger:
 
 def status(job: Job, batch: str) -> str:
     """Tell how a batch stands, by the books."""
-    return next(str(one["status"]) for one in account.batches(Emulator(job.stack.emulator_url)) if one["id"] == batch)
+    return next(
+        str(one["status"])
+        for one in account.batches(Emulator(job.stack.emulator_url))
+        if one["id"] == batch
+    )

@@ -19,12 +19,18 @@ collect_ignore = [] if "NIGHTBATCH_CHAOS_SEED" in os.environ else LONG
 LOCAL = "airflow.dag_processing.bundles.local.LocalDagBundle"
 BUNDLES = [
     {"name": "dags-folder", "classpath": LOCAL, "kwargs": {}},
-    {"name": "others", "classpath": LOCAL, "kwargs": {"path": str(Path(__file__).parent / "dags")}},
+    {
+        "name": "others",
+        "classpath": LOCAL,
+        "kwargs": {"path": str(Path(__file__).parent / "dags")},
+    },
 ]
 DEAD_SECONDS = 12
 ENVIRONMENT = {
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
-    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": str(DEAD_SECONDS),  # after which it is taken to be dead
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": str(
+        DEAD_SECONDS
+    ),  # after which it is taken to be dead
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "86400",  # at its start alone: here it is slow, not dead
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",  # after which a silent triggerer's waits are moved
@@ -49,7 +55,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     emulator = ("--responder", TICKETS, "--seconds", "0.3", "--retry-after", "1")
     armed = {"NIGHTBATCH_FAILPOINTS": str(failpoints(home) / "$AIRFLOW_CTX_DAG_RUN_ID")}
     env = ENVIRONMENT | PATIENT | armed
-    with Stack(Settings(home=home, emulator_args=emulator, schedules=True, env=env)) as running:
+    with Stack(
+        Settings(home=home, emulator_args=emulator, schedules=True, env=env)
+    ) as running:
         yield running
 
 

@@ -86,7 +86,9 @@ class Job:
             "prompt": "Say: {{ text }}", "model": "claude-haiku-4-5", "max_tokens": 50, "canary": "never",
             "min_answered": 0,
         }  # fmt: skip
-        self.run_id = ask(lambda: self.stack.airflow.trigger(DAG_ID, conf=given | self.conf))
+        self.run_id = ask(
+            lambda: self.stack.airflow.trigger(DAG_ID, conf=given | self.conf)
+        )
         return self
 
     @property
@@ -101,7 +103,9 @@ class Job:
 
     def task(self, task_id: str) -> Json:
         """Return a task instance of the run; empty if there is none yet."""
-        tasks = self.stack.airflow.get(f"{self._path}/taskInstances", task_id=task_id)["task_instances"]
+        tasks = self.stack.airflow.get(f"{self._path}/taskInstances", task_id=task_id)[
+            "task_instances"
+        ]
         instance: Json = tasks[0] if tasks else {"state": None, "id": ""}
         return instance
 
@@ -115,7 +119,9 @@ class Job:
 
     def holders(self) -> set[int]:
         """Name the triggerers that hold a wait of the run."""
-        return {task["trigger"]["triggerer_id"] for task in self.tasks() if task["trigger"]} - {None}
+        return {
+            task["trigger"]["triggerer_id"] for task in self.tasks() if task["trigger"]
+        } - {None}
 
     def reaches(self, task_id: str, *states: str) -> Json:
         """Wait until a task that was not seen here before is in one of these states."""
@@ -123,7 +129,11 @@ class Job:
         def there() -> Json | None:
             self.stack.check()
             task = self.task(task_id)
-            return task if task["state"] in states and task["id"] not in self._seen else None
+            return (
+                task
+                if task["state"] in states and task["id"] not in self._seen
+                else None
+            )
 
         task = until(there, f"{self.name}: {task_id} {' or '.join(states)}")
         assert task is not None
@@ -132,7 +142,9 @@ class Job:
 
     def waits(self, attempt: int = 1) -> str:
         """Wait until the run waits for a batch, and return the batch."""
-        if attempt > 1:  # what is asked again is waited for by the task that has landed the first attempt
+        if (
+            attempt > 1
+        ):  # what is asked again is waited for by the task that has landed the first attempt
             self.reaches(LAND, "deferred")
             return self.batches()[-1]
         task = self.reaches(WAIT, "deferred")
@@ -141,12 +153,18 @@ class Job:
 
     def batches(self) -> list[str]:
         """Name the batches that the ledger knows, in the order of the claims."""
-        facts = [self.ledger.batch(shard) for shard in sorted(self.ledger.view().claimed)]
+        facts = [
+            self.ledger.batch(shard) for shard in sorted(self.ledger.view().claimed)
+        ]
         return [fact.batch for fact in facts if fact is not None]
 
     def clear(self, *task_ids: str, downstream: bool = False) -> None:
         """Clear some tasks of the run; without a name, all."""
-        body: dict[str, object] = {"dry_run": False, "only_failed": False, "dag_run_id": self.run_id}
+        body: dict[str, object] = {
+            "dry_run": False,
+            "only_failed": False,
+            "dag_run_id": self.run_id,
+        }
         if task_ids:
             body |= {"task_ids": list(task_ids), "include_downstream": downstream}
         ask(lambda: self.stack.airflow.post(f"/dags/{DAG_ID}/clearTaskInstances", body))
@@ -166,7 +184,10 @@ class Job:
         """
         self.mark_failed()
         since, airflow = time.time(), self.stack.airflow
-        until(lambda: airflow.heartbeat("scheduler") > since, "the scheduler has gone round")
+        until(
+            lambda: airflow.heartbeat("scheduler") > since,
+            "the scheduler has gone round",
+        )
         ask(lambda: airflow.delete(self._path))
 
     @property
@@ -186,7 +207,10 @@ class Job:
     def logs(self) -> Iterator[str]:
         """Read the log of the last try of each task that has one."""
         for task in self.tasks():
-            if task["state"] in {"success", "failed", "deferred"} and task["try_number"]:
+            if (
+                task["state"] in {"success", "failed", "deferred"}
+                and task["try_number"]
+            ):
                 yield self.stack.airflow.log(task)
 
     def verdict(self) -> Verdict:
@@ -211,6 +235,11 @@ def judged(world: RealWorld, ledger: Ledger) -> Verdict:
     for shard in ledger.view().claimed:
         asked |= {name.hex() for name in ledger.claimed(shard).column("id").to_pylist()}
     told = (json.loads(line) for line in account.results(Emulator(world.emulator)))
-    bought = Counter(row["custom_id"] for row in told if row["result"]["type"] == "succeeded")
+    bought = Counter(
+        row["custom_id"] for row in told if row["result"]["type"] == "succeeded"
+    )
     ours = {name: count for name, count in bought.items() if name in asked}
-    return Verdict(sum(ours.values()) - len(ours), len({bytes.fromhex(name) for name in ours} - landed(ledger.store)))
+    return Verdict(
+        sum(ours.values()) - len(ours),
+        len({bytes.fromhex(name) for name in ours} - landed(ledger.store)),
+    )

@@ -65,7 +65,9 @@ class Night:
         for name in names or self.jobs:
             self.done[name].result(PATIENCE)
 
-    def judge(self, table: Table, name: str, case: str, happens: str, twice: int = 0) -> None:
+    def judge(
+        self, table: Table, name: str, case: str, happens: str, twice: int = 0
+    ) -> None:
         """See that a job has published what an undisturbed run does, and has bought once; note it in the table."""
         job = self.jobs[name]
         assert job.ends() == "success"
@@ -81,10 +83,16 @@ def disturbed(stack: Stack, cases: Sequence[Case]) -> Iterator[Night]:
     emulator = Emulator(stack.emulator_url)
     emulator.reset()
     stack.airflow.wait_parsed(DAG_ID)
-    jobs = {case.name: Job(stack, case.name, case.size, conf=dict(case.conf)).put() for case in cases}
+    jobs = {
+        case.name: Job(stack, case.name, case.size, conf=dict(case.conf)).put()
+        for case in cases
+    }
     for case in cases:
         prepare(jobs[case.name], case, emulator)
-    with running(Settings(responder=TICKETS, pace=Pace(seconds=0.05))) as calm, ThreadPoolExecutor(len(cases)) as pool:
+    with (
+        running(Settings(responder=TICKETS, pace=Pace(seconds=0.05))) as calm,
+        ThreadPoolExecutor(len(cases)) as pool,
+    ):
         over.clear()
         done = {case.name: pool.submit(begin, jobs[case.name], case) for case in cases}
         try:
@@ -97,7 +105,12 @@ def disturbed(stack: Stack, cases: Sequence[Case]) -> Iterator[Night]:
 def prepare(job: Job, case: Case, emulator: Emulator) -> None:
     """Tell the emulator what is to happen to the job's batches, which it knows by their size."""
     size = {"min_requests": job.each, "max_requests": job.each}
-    slow = {"where": "batch", "what": "slow", "seconds": case.lasts * HOUR, "nth": list(range(1, case.turns + 1))}
+    slow = {
+        "where": "batch",
+        "what": "slow",
+        "seconds": case.lasts * HOUR,
+        "nth": list(range(1, case.turns + 1)),
+    }
     for fault in (*case.faults, *([slow] if case.lasts else [])):
         emulator.faults(fault | {"match": size})
 

@@ -28,11 +28,18 @@ class Run:
     def tasks(self, ending: str) -> list[Json]:
         """Return the instances of the tasks whose id ends so, those that were never scheduled left out."""
         found = self.stack.airflow.tasks(self.dag_id, self.run_id)
-        return [one for one in found if one["task_id"].endswith(ending) and one["state"] not in (None, "skipped")]
+        return [
+            one
+            for one in found
+            if one["task_id"].endswith(ending) and one["state"] not in (None, "skipped")
+        ]
 
     def states(self) -> dict[str, str | None]:
         """Return the state of each task."""
-        return {one["task_id"]: one["state"] for one in self.stack.airflow.tasks(self.dag_id, self.run_id)}
+        return {
+            one["task_id"]: one["state"]
+            for one in self.stack.airflow.tasks(self.dag_id, self.run_id)
+        }
 
     def mark_failed(self, task_id: str) -> None:
         """Mark a task failed."""
@@ -41,12 +48,22 @@ class Run:
 
     def clear(self, task: str) -> None:
         """Clear a task."""
-        body = {"dry_run": False, "dag_run_id": self.run_id, "task_ids": [task], "only_failed": False}
+        body = {
+            "dry_run": False,
+            "dag_run_id": self.run_id,
+            "task_ids": [task],
+            "only_failed": False,
+        }
         self.stack.airflow.post(f"/dags/{self.dag_id}/clearTaskInstances", body)
 
     def end(self, patience: float = PATIENCE_SECONDS) -> str:
         """Block until the run has ended, and return its state."""
-        return self.stack.airflow.wait(self.dag_id, self.run_id, patience=patience, watch=lambda _: self.stack.check())
+        return self.stack.airflow.wait(
+            self.dag_id,
+            self.run_id,
+            patience=patience,
+            watch=lambda _: self.stack.check(),
+        )
 
     def ended(self) -> bool:
         """Tell whether the run has ended."""
@@ -60,7 +77,12 @@ class Run:
 
 def enrich(stack: Stack, name: str, rows: int, **params: Any) -> Run:
     """Put a dataset and enrich it; every row is a request of its own."""
-    table = pa.table({"id": list(range(rows)), "text": [f"{name} {number}" for number in range(rows)]})
+    table = pa.table(
+        {
+            "id": list(range(rows)),
+            "text": [f"{name} {number}" for number in range(rows)],
+        }
+    )
     stack.lake.put_table(f"{name}/in/part-0.parquet", table)
     conf = {
         "source": f"s3://lake/{name}/in/", "target": f"s3://lake/{name}/out/", "key": ["id"],
@@ -80,11 +102,18 @@ def until(true: Callable[[], object]) -> None:
 
 def on_worker(task: Json) -> bool:
     """Tell whether a task instance ever had anything to do with a worker."""
-    return task["pid"] is not None or task["queued_when"] is not None or bool(task["hostname"])
+    return (
+        task["pid"] is not None
+        or task["queued_when"] is not None
+        or bool(task["hostname"])
+    )
 
 
 def seconds(task: Json) -> float:
     """Return the seconds from start to end of a task instance."""
     if not task["start_date"] or not task["end_date"]:
         return 0.0
-    return (datetime.fromisoformat(task["end_date"]) - datetime.fromisoformat(task["start_date"])).total_seconds()
+    return (
+        datetime.fromisoformat(task["end_date"])
+        - datetime.fromisoformat(task["start_date"])
+    ).total_seconds()

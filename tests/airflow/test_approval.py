@@ -52,7 +52,9 @@ def decide(stack: Stack, run_id: str, choice: str) -> str:
 
     Airflow 3.3.2 may fail, and so try again, a task that is resumed within a second or two of being parked.
     """
-    path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id)}/taskInstances/approve/-1/hitlDetails"
+    path = (
+        f"/dags/{DAG_ID}/dagRuns/{quote(run_id)}/taskInstances/approve/-1/hitlDetails"
+    )
     deadline = time.monotonic() + PATIENCE
     while (state := str(stack.airflow.run(DAG_ID, run_id)["state"])) not in FINISHED:
         assert time.monotonic() < deadline, f"the run was still {state}"
@@ -65,7 +67,10 @@ def decide(stack: Stack, run_id: str, choice: str) -> str:
 @pytest.fixture(scope="module")
 def start(stack: Stack) -> Callable[..., str]:
     """Put the rows, and return what starts a run of them."""
-    rows = {"id": [f"A-{n}" for n in range(30)], "body": [f"the invoice of order {n} is wrong" for n in range(30)]}
+    rows = {
+        "id": [f"A-{n}" for n in range(30)],
+        "body": [f"the invoice of order {n} is wrong" for n in range(30)],
+    }
     stack.lake.put_table(f"{SOURCE}/part-0.parquet", pa.table(rows))
     stack.airflow.wait_parsed(DAG_ID)
     return lambda name, **given: stack.airflow.trigger(DAG_ID, conf=job(name, **given))
@@ -77,7 +82,9 @@ def runs(stack: Stack, start: Callable[..., str]) -> Iterator[dict[str, str]]:
     yield {
         "approved": start("approved", approve_above_usd=0),
         "rejected": start("rejected", approve_above_usd=0),
-        "unanswered": start("unanswered", approve_above_usd=0, approve_within_hours=0.002),
+        "unanswered": start(
+            "unanswered", approve_above_usd=0, approve_within_hours=0.002
+        ),
     }
     call(stack.emulator_port, "POST", "/_emulator/reset")
 
@@ -89,26 +96,37 @@ def claims(stack: Stack, name: str) -> list[str]:
 
 def states(stack: Stack, run_id: str) -> dict[str, str]:
     """Tell the state of each task of a run that has finished."""
-    return {task["task_id"]: task["state"] for task in stack.airflow.tasks(DAG_ID, run_id)}
+    return {
+        task["task_id"]: task["state"] for task in stack.airflow.tasks(DAG_ID, run_id)
+    }
 
 
-def test_the_form_has_the_figures_and_nothing_is_claimed_before_the_answer(stack: Stack, runs: dict[str, str]) -> None:
+def test_the_form_has_the_figures_and_nothing_is_claimed_before_the_answer(
+    stack: Stack, runs: dict[str, str]
+) -> None:
     form = waiting(stack, runs["approved"])
     assert form["subject"].startswith("Buy 30 requests for an estimated 0.0")
-    assert all(word in form["body"] for word in ("estimated cost", "at most", "USD", "count_tokens sample"))
+    assert all(
+        word in form["body"]
+        for word in ("estimated cost", "at most", "USD", "count_tokens sample")
+    )
     assert "invoice" not in form["subject"] + form["body"]
     assert (form["options"], form["defaults"]) == (["Approve", "Reject"], ["Reject"])
     assert claims(stack, "approved") == []
 
 
-def test_what_is_approved_is_bought_and_published(stack: Stack, runs: dict[str, str]) -> None:
+def test_what_is_approved_is_bought_and_published(
+    stack: Stack, runs: dict[str, str]
+) -> None:
     waiting(stack, runs["approved"])
     assert decide(stack, runs["approved"], "Approve") == "success"
     report = stack.airflow.xcom(DAG_ID, runs["approved"], "publish")
     assert (report["answered"], report["bought"]) == (30, 30)
 
 
-def test_what_is_rejected_ends_well_having_bought_nothing(stack: Stack, runs: dict[str, str]) -> None:
+def test_what_is_rejected_ends_well_having_bought_nothing(
+    stack: Stack, runs: dict[str, str]
+) -> None:
     waiting(stack, runs["rejected"])
     assert decide(stack, runs["rejected"], "Reject") == "success"
     assert states(stack, runs["rejected"])["publish"] == "skipped"
@@ -117,7 +135,9 @@ def test_what_is_rejected_ends_well_having_bought_nothing(stack: Stack, runs: di
 
 
 def test_no_answer_in_time_is_a_rejection(stack: Stack, runs: dict[str, str]) -> None:
-    assert stack.airflow.wait(DAG_ID, runs["unanswered"], patience=PATIENCE) == "success"
+    assert (
+        stack.airflow.wait(DAG_ID, runs["unanswered"], patience=PATIENCE) == "success"
+    )
     assert states(stack, runs["unanswered"])["publish"] == "skipped"
     assert claims(stack, "unanswered") == []
 
@@ -131,14 +151,27 @@ def test_only_an_approver_may_answer(stack: Stack, start: Callable[..., str]) ->
     with pytest.raises(AirflowRefused) as refused:
         stack.airflow.patch(path, {"chosen_options": ["Approve"], "params_input": {}})
     assert refused.value.status == 403
-    assert stack.airflow.wait("approved_by_another", run_id, patience=PATIENCE) == "success"
-    ended = {task["task_id"]: task["state"] for task in stack.airflow.tasks("approved_by_another", run_id)}
+    assert (
+        stack.airflow.wait("approved_by_another", run_id, patience=PATIENCE)
+        == "success"
+    )
+    ended = {
+        task["task_id"]: task["state"]
+        for task in stack.airflow.tasks("approved_by_another", run_id)
+    }
     assert ended["publish"] == "skipped"
 
 
-def test_nobody_approves_a_run_of_their_own(stack: Stack, start: Callable[..., str]) -> None:
+def test_nobody_approves_a_run_of_their_own(
+    stack: Stack, start: Callable[..., str]
+) -> None:
     stack.airflow.wait_parsed("approved_by_admin")
     run_id = stack.airflow.trigger("approved_by_admin", conf={})
-    assert stack.airflow.wait("approved_by_admin", run_id, patience=PATIENCE) == "failed"
-    ended = {task["task_id"]: task["state"] for task in stack.airflow.tasks("approved_by_admin", run_id)}
+    assert (
+        stack.airflow.wait("approved_by_admin", run_id, patience=PATIENCE) == "failed"
+    )
+    ended = {
+        task["task_id"]: task["state"]
+        for task in stack.airflow.tasks("approved_by_admin", run_id)
+    }
     assert (ended["approve"], ended["publish"]) == ("failed", "upstream_failed")

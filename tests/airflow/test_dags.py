@@ -34,7 +34,10 @@ CONF = {
     "prompt": "{% if product %}About {{ product }}: {% endif %}{{ text }}",
     "answer_schema": {
         "type": "object",
-        "properties": {"stars": {"type": "integer", "minimum": 1, "maximum": 5}, "why": {"type": "string"}},
+        "properties": {
+            "stars": {"type": "integer", "minimum": 1, "maximum": 5},
+            "why": {"type": "string"},
+        },
         "required": ["stars", "why"],
     },
     "model": "claude-haiku-4-5",
@@ -55,7 +58,14 @@ class Bench:
     def airflow(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one `airflow` command."""
         command = [str(Path(sys.executable).with_name("airflow")), *arguments]
-        return subprocess.run(command, env=self.env, text=True, capture_output=True, check=False, timeout=240)
+        return subprocess.run(
+            command,
+            env=self.env,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=240,
+        )
 
     def test_dag(
         self, conf: dict[str, Any], dag_id: str = "enrich_parquet", **environment: str
@@ -74,9 +84,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """Start S3 and the emulator, and make a fresh Airflow home."""
     root = tmp_path_factory.mktemp("dags_test")
     home = root / "airflow"
-    settings = Settings(home=root / "stack", parts=(S3, EMULATOR), emulator_args=("--seconds", "0.2"))
+    settings = Settings(
+        home=root / "stack", parts=(S3, EMULATOR), emulator_args=("--seconds", "0.2")
+    )
     with Stack(settings) as stack:
-        env = plain_env() | connections(s3_url=stack.lake.url, emulator_url=stack.emulator_url)
+        env = plain_env() | connections(
+            s3_url=stack.lake.url, emulator_url=stack.emulator_url
+        )
         env |= {
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
@@ -94,15 +108,23 @@ def reviews(bench: Bench) -> pa.Table:
     table = pa.table(
         {
             "review_id": pa.array(range(ROWS), pa.int32()),
-            "product": pa.array([None if i % 7 == 0 else f"kettle {i % 5}" for i in range(ROWS)]).dictionary_encode(),
-            "text": [f"{MARK} {{{{ {i % 100} }}}} “fine” \x01 🫖\n" for i in range(ROWS)],
+            "product": pa.array(
+                [None if i % 7 == 0 else f"kettle {i % 5}" for i in range(ROWS)]
+            ).dictionary_encode(),
+            "text": [
+                f"{MARK} {{{{ {i % 100} }}}} “fine” \x01 🫖\n" for i in range(ROWS)
+            ],
             "price": pa.array(list(range(ROWS)), pa.decimal128(9, 2)),
-            "bought_at": pa.array([i * 10**9 for i in range(ROWS)], pa.timestamp("ns", "Pacific/Auckland")),
+            "bought_at": pa.array(
+                [i * 10**9 for i in range(ROWS)], pa.timestamp("ns", "Pacific/Auckland")
+            ),
         }
     )
     folder = f"shop/reviews/{CONF['partition']}"
     bench.stack.lake.put_table(f"{folder}/a.parquet", table.slice(0, 70))
-    bench.stack.lake.put_table(f"{folder}/b.parquet", table.slice(70).select(table.column_names[::-1]))
+    bench.stack.lake.put_table(
+        f"{folder}/b.parquet", table.slice(70).select(table.column_names[::-1])
+    )
     bench.stack.lake.put(f"{folder}/_SUCCESS", b"")
     return table
 
@@ -126,14 +148,22 @@ def test_every_dag_file_loads(bench: Bench) -> None:
         "params = sorted(bag.dags['enrich_parquet'].params)\n"
         "print(json.dumps([sorted(bag.dags), bag.import_errors, params]))\n"
     )
-    run = subprocess.run([sys.executable, "-c", code], env=bench.env, text=True, capture_output=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=bench.env,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     names, errors, params = json.loads(run.stdout.splitlines()[-1])
     assert errors == {}
     assert set(params) <= overriding.NAMES - overriding.AUTHORS_ONLY
     assert {"ticket_triage", "enrich_parquet", "load_warehouse"} <= set(names)
 
 
-def test_two_connections_are_all_it_needs(outcome: subprocess.CompletedProcess[str]) -> None:
+def test_two_connections_are_all_it_needs(
+    outcome: subprocess.CompletedProcess[str],
+) -> None:
     assert outcome.returncode == 0, outcome.stdout[-3000:] + outcome.stderr[-3000:]
     assert "state=success" in outcome.stdout
 
@@ -154,7 +184,9 @@ def test_the_target_named_in_the_form_is_told_as_an_asset_with_the_report(
     bench: Bench, outcome: subprocess.CompletedProcess[str]
 ) -> None:
     with closing(sqlite3.connect(bench.home / "airflow.db")) as database:
-        events = database.execute("SELECT uri, e.extra FROM asset_event e JOIN asset a ON a.id = asset_id").fetchall()
+        events = database.execute(
+            "SELECT uri, e.extra FROM asset_event e JOIN asset a ON a.id = asset_id"
+        ).fetchall()
     assert [(uri, json.loads(extra)["rows"], json.loads(extra)["partition"]) for uri, extra in events] == [
         (CONF["target"].rstrip("/"), ROWS, CONF["partition"]),
     ]  # fmt: skip
@@ -172,14 +204,21 @@ def test_running_it_again_buys_nothing_and_touches_nothing(
     assert list(bench.stack.lake.keys("shop/stars/")) == before
 
 
-def test_a_mistake_in_the_form_buys_nothing_and_says_what_to_do(bench: Bench, reviews: pa.Table) -> None:
+def test_a_mistake_in_the_form_buys_nothing_and_says_what_to_do(
+    bench: Bench, reviews: pa.Table
+) -> None:
     bought = bench.stack.books()["bought"]
     failed = bench.test_dag(CONF | {"prompt": "About {{ produkt }}"})
-    assert "the template names 'produkt', but the source has no such column" in failed.stdout
+    assert (
+        "the template names 'produkt', but the source has no such column"
+        in failed.stdout
+    )
     assert bench.stack.books()["bought"] == bought
 
 
-def test_a_run_changes_nothing_that_an_authors_dag_does_not_declare(bench: Bench, reviews: pa.Table) -> None:
+def test_a_run_changes_nothing_that_an_authors_dag_does_not_declare(
+    bench: Bench, reviews: pa.Table
+) -> None:
     before = list(bench.stack.lake.keys(""))
     bought = bench.stack.books()["bought"]
     changes = {
@@ -195,18 +234,30 @@ def test_a_run_changes_nothing_that_an_authors_dag_does_not_declare(bench: Bench
     assert bench.stack.books()["bought"] == bought
 
 
-def test_no_form_reaches_beyond_the_roots_of_the_deployment(bench: Bench, reviews: pa.Table) -> None:
+def test_no_form_reaches_beyond_the_roots_of_the_deployment(
+    bench: Bench, reviews: pa.Table
+) -> None:
     bought = bench.stack.books()["bought"]
     roots = "s3://lake/shop/stars/,s3://lake/_nightbatch/"
-    failed = bench.test_dag(CONF | {"prompt": "Again: {{ text }}"}, NIGHTBATCH_ROOTS=roots)
-    assert "source: s3://lake/shop/reviews/ lies below none of the places" in failed.stdout + failed.stderr
+    failed = bench.test_dag(
+        CONF | {"prompt": "Again: {{ text }}"}, NIGHTBATCH_ROOTS=roots
+    )
+    assert (
+        "source: s3://lake/shop/reviews/ lies below none of the places"
+        in failed.stdout + failed.stderr
+    )
     assert bench.stack.books()["bought"] == bought
 
 
 FAULTS = (
     {"where": "row", "what": "errored", "type": "api_error", "probability": 0.08},
     {"where": "row", "what": "expired", "probability": 0.08},
-    {"where": "row", "what": "errored", "type": "overloaded_error", "probability": 0.05},
+    {
+        "where": "row",
+        "what": "errored",
+        "type": "overloaded_error",
+        "probability": 0.05,
+    },
     {"where": "row", "what": "invalid_json", "probability": 0.04},
     {"where": "row", "what": "refusal", "probability": 0.03},
     {"where": "row", "what": "max_tokens", "probability": 0.03},
@@ -216,14 +267,18 @@ FAULTS = (
 )
 
 
-def test_a_night_in_which_everything_fails_publishes_every_row_with_its_reason(bench: Bench, reviews: pa.Table) -> None:
+def test_a_night_in_which_everything_fails_publishes_every_row_with_its_reason(
+    bench: Bench, reviews: pa.Table
+) -> None:
     partition = "country=NZ/dt=2026-11-22"
     changed = [f"{text} once more" for text in reviews["text"].to_pylist()]
     rows = reviews.set_column(2, "text", pa.array(changed))
     bench.stack.lake.put_table(f"shop/reviews/{partition}/a.parquet", rows)
     emulator = Emulator(bench.stack.emulator_url)
     emulator.faults(*FAULTS)
-    ran = bench.test_dag(CONF | {"partition": partition, "min_answered": 0.5, "canary": "always"})
+    ran = bench.test_dag(
+        CONF | {"partition": partition, "min_answered": 0.5, "canary": "always"}
+    )
     emulator.clear_faults()
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     assert "state=success" in ran.stdout
@@ -235,6 +290,8 @@ def test_a_night_in_which_everything_fails_publishes_every_row_with_its_reason(b
     assert MARK not in ran.stdout + ran.stderr
 
 
-def test_no_row_reaches_airflow(bench: Bench, outcome: subprocess.CompletedProcess[str]) -> None:
+def test_no_row_reaches_airflow(
+    bench: Bench, outcome: subprocess.CompletedProcess[str]
+) -> None:
     assert [path for path in bench.files() if MARK.encode() in path.read_bytes()] == []
     assert MARK not in outcome.stdout + outcome.stderr

@@ -32,7 +32,9 @@ def put(stack: Stack, key: str, texts: list[str]) -> None:
 
 def runs(stack: Stack, dag_id: str) -> list[Json]:
     """List a DAG's runs, in the order in which they were started."""
-    found: list[Json] = stack.airflow.get(f"/dags/{dag_id}/dagRuns", order_by="id")["dag_runs"]
+    found: list[Json] = stack.airflow.get(f"/dags/{dag_id}/dagRuns", order_by="id")[
+        "dag_runs"
+    ]
     return found
 
 
@@ -50,7 +52,11 @@ def ended(stack: Stack, dag_id: str, kind: str, count: int = 1) -> list[Json]:
 
     def find() -> list[Json] | None:
         mine = [run for run in runs(stack, dag_id) if run["run_type"] == kind]
-        return mine if len([run for run in mine if run["state"] in FINISHED]) >= count else None
+        return (
+            mine
+            if len([run for run in mine if run["state"] in FINISHED]) >= count
+            else None
+        )
 
     found: list[Json] = eventually(find)
     return found
@@ -58,7 +64,11 @@ def ended(stack: Stack, dag_id: str, kind: str, count: int = 1) -> list[Json]:
 
 def wait_of(stack: Stack, run: Json) -> Json:
     """Return the task of a run that waits for its input."""
-    (task,) = [task for task in stack.airflow.tasks(CLOCK, run["dag_run_id"]) if task["task_id"] == "input"]
+    (task,) = [
+        task
+        for task in stack.airflow.tasks(CLOCK, run["dag_run_id"])
+        if task["task_id"] == "input"
+    ]
     return task
 
 
@@ -87,12 +97,21 @@ def nights(stack: Stack) -> Iterator[Nights]:
         stack.airflow.patch(f"/dags/{dag_id}", {"is_paused": False})
     tell(stack, TOLD)
     backfill_by_command(stack)
-    run = eventually(lambda: [run for run in runs(stack, CLOCK) if run["run_type"] == "scheduled"])[0]
-    seen.waiting = eventually(lambda: task if (task := wait_of(stack, run))["state"] == "deferred" else None)
+    run = eventually(
+        lambda: [run for run in runs(stack, CLOCK) if run["run_type"] == "scheduled"]
+    )[0]
+    seen.waiting = eventually(
+        lambda: task if (task := wait_of(stack, run))["state"] == "deferred" else None
+    )
     put(stack, run["partition_key"], ["e"])
-    seen.scheduled = ended(stack, CLOCK, "scheduled")[0]  # another one comes where midnight passes meanwhile
+    seen.scheduled = ended(stack, CLOCK, "scheduled")[
+        0
+    ]  # another one comes where midnight passes meanwhile
     seen.backfilled = ended(stack, CLOCK, "backfill", 2)
-    seen.told, seen.read = ended(stack, ASSET, "asset_triggered"), ended(stack, READER, "asset_triggered")
+    seen.told, seen.read = (
+        ended(stack, ASSET, "asset_triggered"),
+        ended(stack, READER, "asset_triggered"),
+    )
     seen.after = yesterday()
     yield seen
     for dag_id in (CLOCK, ASSET, READER):
@@ -107,15 +126,30 @@ def yesterday() -> str:
 def tell(stack: Stack, key: str) -> None:
     """Tell Airflow that the upstream has published a partition."""
     (asset,) = stack.airflow.get("/assets", uri_pattern="s3://lake/parcels")["assets"]
-    stack.airflow.post("/assets/events", {"asset_id": asset["id"], "partition_key": key})
+    stack.airflow.post(
+        "/assets/events", {"asset_id": asset["id"], "partition_key": key}
+    )
 
 
 def backfill_by_command(stack: Stack) -> None:
     """Backfill the range as one would in a shell."""
     airflow = str(Path(sys.executable).with_name("airflow"))
-    words = ["backfill", "create", "--dag-id", CLOCK, "--from-date", FIRST, "--to-date", SECOND]
+    words = [
+        "backfill",
+        "create",
+        "--dag-id",
+        CLOCK,
+        "--from-date",
+        FIRST,
+        "--to-date",
+        SECOND,
+    ]
     subprocess.run(
-        [airflow, *words, "--max-active-runs", "2"], env=stack.airflow_env, check=True, capture_output=True, timeout=120
+        [airflow, *words, "--max-active-runs", "2"],
+        env=stack.airflow_env,
+        check=True,
+        capture_output=True,
+        timeout=120,
     )
 
 
@@ -125,21 +159,32 @@ def reports(stack: Stack, dag_id: str, done: list[Json]) -> dict[str, Json]:
     return {report["partition"]: report for report in found}
 
 
-def test_the_clock_starts_a_run_of_yesterday_s_partition(stack: Stack, nights: Nights) -> None:
+def test_the_clock_starts_a_run_of_yesterday_s_partition(
+    stack: Stack, nights: Nights
+) -> None:
     assert nights.scheduled["state"] == "success"
     assert nights.before <= nights.scheduled["partition_key"] <= nights.after
     assert nights.scheduled["logical_date"] is None
-    assert reports(stack, CLOCK, [nights.scheduled])[f"dt={nights.scheduled['partition_key']}"]["rows"] == 1
+    assert (
+        reports(stack, CLOCK, [nights.scheduled])[
+            f"dt={nights.scheduled['partition_key']}"
+        ]["rows"]
+        == 1
+    )
 
 
-def test_it_waits_for_a_late_input_without_a_worker(stack: Stack, nights: Nights) -> None:
+def test_it_waits_for_a_late_input_without_a_worker(
+    stack: Stack, nights: Nights
+) -> None:
     ended_wait = wait_of(stack, nights.scheduled)
     assert ended_wait["state"] == "success"
     for task in (nights.waiting, ended_wait):
         assert (task["pid"], task["queued_when"], task["hostname"]) == (None, None, "")
 
 
-def test_a_backfill_runs_the_nights_of_its_range_side_by_side(stack: Stack, nights: Nights) -> None:
+def test_a_backfill_runs_the_nights_of_its_range_side_by_side(
+    stack: Stack, nights: Nights
+) -> None:
     assert [(run["partition_key"], run["state"]) for run in nights.backfilled] == [
         (FIRST, "success"), (SECOND, "success"),
     ]  # fmt: skip
@@ -149,12 +194,22 @@ def test_a_backfill_runs_the_nights_of_its_range_side_by_side(stack: Stack, nigh
         for task in stack.airflow.tasks(CLOCK, run["dag_run_id"])
         if task["task_id"] in ("prepare", "publish")
     ]
-    begun, published = sorted(start for start, _ in spans), sorted(end for _, end in spans)
-    assert begun[1] < published[2], "the second night was prepared only after the first was published"
-    assert sorted(reports(stack, CLOCK, nights.backfilled)) == [f"dt={FIRST}", f"dt={SECOND}"]
+    begun, published = (
+        sorted(start for start, _ in spans),
+        sorted(end for _, end in spans),
+    )
+    assert begun[1] < published[2], (
+        "the second night was prepared only after the first was published"
+    )
+    assert sorted(reports(stack, CLOCK, nights.backfilled)) == [
+        f"dt={FIRST}",
+        f"dt={SECOND}",
+    ]
 
 
-def test_a_backfill_by_rest_would_run_the_same_nights(stack: Stack, nights: Nights) -> None:
+def test_a_backfill_by_rest_would_run_the_same_nights(
+    stack: Stack, nights: Nights
+) -> None:
     asked = {"dag_id": CLOCK, **RANGE, "reprocess_behavior": "completed"}
     found = stack.airflow.post("/backfills/dry_run", asked)["backfills"]
     assert [one["partition_key"] for one in found] == [FIRST, SECOND]
@@ -165,16 +220,24 @@ def test_nothing_was_bought_twice(stack: Stack, nights: Nights) -> None:
     assert (bought["twice"], bought["distinct"] - nights.bought_before) == (0, 5)
 
 
-def test_the_upstream_s_event_starts_the_partition_that_it_tells_of(stack: Stack, nights: Nights) -> None:
-    assert [(run["partition_key"], run["state"]) for run in nights.told] == [(TOLD, "success")]
+def test_the_upstream_s_event_starts_the_partition_that_it_tells_of(
+    stack: Stack, nights: Nights
+) -> None:
+    assert [(run["partition_key"], run["state"]) for run in nights.told] == [
+        (TOLD, "success")
+    ]
     assert list(reports(stack, ASSET, nights.told)) == [f"dt={TOLD}"]
 
 
-def test_a_downstream_dag_is_told_partition_rows_and_cost(stack: Stack, nights: Nights) -> None:
+def test_a_downstream_dag_is_told_partition_rows_and_cost(
+    stack: Stack, nights: Nights
+) -> None:
     (report,) = reports(stack, ASSET, nights.told).values()
     (run,) = nights.read
     assert run["partition_key"] == TOLD
-    assert stack.airflow.xcom(READER, run["dag_run_id"], "read") == [[f"dt={TOLD}", 1, report["cost_usd"]]]
+    assert stack.airflow.xcom(READER, run["dag_run_id"], "read") == [
+        [f"dt={TOLD}", 1, report["cost_usd"]]
+    ]
 
 
 def test_source_and_target_are_assets(stack: Stack, nights: Nights) -> None:

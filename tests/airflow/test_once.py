@@ -55,22 +55,32 @@ def test_a_run_goes_on_after_what_is_done_to_it(night: Night, name: str) -> None
     night.acted(name)
 
 
-def test_runs_go_on_when_triggerer_and_scheduler_are_killed_with_all_their_workers(night: Night) -> None:
+def test_runs_go_on_when_triggerer_and_scheduler_are_killed_with_all_their_workers(
+    night: Night,
+) -> None:
     night.acted("meddled", "orphan")
     airflow, meddled = night.stack.airflow, night.jobs["meddled"]
     batch = meddled.batches()
     meddled.clear()
     jobs = [job for job in night.jobs.values() if job.waiting()]
     before = {holder for job in jobs for holder in job.holders()}
-    until(lambda: any(task["state"] for task in meddled.tasks()), "the run has begun anew")
+    until(
+        lambda: any(task["state"] for task in meddled.tasks()), "the run has begun anew"
+    )
     night.stack.scheduler.kill()
     night.stack.triggerer.kill()
-    until(lambda: time.time() - airflow.heartbeat("scheduler") > DEAD_SECONDS, "the scheduler is taken to be dead")
+    until(
+        lambda: time.time() - airflow.heartbeat("scheduler") > DEAD_SECONDS,
+        "the scheduler is taken to be dead",
+    )
     night.stack.triggerer.restart()
     night.stack.scheduler.restart()
     assert [meddled.waits()] == batch == meddled.batches()
     for job in jobs:
-        until(lambda job=job: not job.holders() & before, f"{job.name}: another triggerer has it")
+        until(
+            lambda job=job: not job.holders() & before,
+            f"{job.name}: another triggerer has it",
+        )
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +92,25 @@ def ended(night: Night) -> Night:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_was_disturbed_is_published_as_if_nothing_had_happened(ended: Night, table: Table, case: Case) -> None:
+def test_what_was_disturbed_is_published_as_if_nothing_had_happened(
+    ended: Night, table: Table, case: Case
+) -> None:
     ended.judge(table, case.name, case.case, case.happens)
 
 
-def test_clearing_a_run_that_has_succeeded_buys_nothing(ended: Night, table: Table) -> None:
+def test_clearing_a_run_that_has_succeeded_buys_nothing(
+    ended: Night, table: Table
+) -> None:
     job = ended.jobs["meddled"]
     assert job.ends() == "success"
     batches = job.batches()
     job.clear()
-    ended.judge(table, "meddled", "a run that has succeeded is cleared", "all its answers are reused")
+    ended.judge(
+        table,
+        "meddled",
+        "a run that has succeeded is cleared",
+        "all its answers are reused",
+    )
     assert job.batches() == batches
     assert {task["state"] for task in job.tasks()} == {"success", "skipped"}
 
@@ -107,5 +126,13 @@ def test_nothing_was_bought_twice_on_the_account(ended: Night, table: Table) -> 
 
 
 def test_no_row_is_in_what_airflow_keeps(ended: Night) -> None:
-    places = [path for folder in ("airflow", "logs") for path in (ended.stack.home / folder).rglob("*")]
-    assert [str(path) for path in places if path.is_file() and SECRET.encode() in path.read_bytes()] == []
+    places = [
+        path
+        for folder in ("airflow", "logs")
+        for path in (ended.stack.home / folder).rglob("*")
+    ]
+    assert [
+        str(path)
+        for path in places
+        if path.is_file() and SECRET.encode() in path.read_bytes()
+    ] == []

@@ -35,26 +35,39 @@ def lake(stack: Stack) -> Iterator[RealWorld]:
     yield RealWorld(stack.lake.url, stack.emulator_url)
     for folder in (SOURCE, TARGET, STATE):
         stack.lake.client.delete_objects(
-            Bucket=BUCKET, Delete={"Objects": [{"Key": key} for key in stack.lake.keys(f"{folder}/")]}
+            Bucket=BUCKET,
+            Delete={"Objects": [{"Key": key} for key in stack.lake.keys(f"{folder}/")]},
         )
     Emulator(stack.emulator_url).reset()
 
 
-def test_a_backfill_of_several_days_at_once_buys_once(stack: Stack, lake: RealWorld, table: Table) -> None:
+def test_a_backfill_of_several_days_at_once_buys_once(
+    stack: Stack, lake: RealWorld, table: Table
+) -> None:
     airflow = stack.airflow
     airflow.wait_parsed(DAG_ID)
     airflow.patch(f"/dags/{DAG_ID}", {"is_paused": False})
-    span = {"from_date": "2026-10-02T00:00:00Z", "to_date": f"2026-10-{DAYS + 1:02d}T00:00:00Z"}
+    span = {
+        "from_date": "2026-10-02T00:00:00Z",
+        "to_date": f"2026-10-{DAYS + 1:02d}T00:00:00Z",
+    }
     airflow.post("/backfills", {"dag_id": DAG_ID, "max_active_runs": DAYS, **span})
     runs = airflow.get(f"/dags/{DAG_ID}/dagRuns", run_type="backfill")["dag_runs"]
     assert len(runs) == DAYS
-    assert [airflow.wait(DAG_ID, run["dag_run_id"], patience=PATIENCE) for run in runs] == ["success"] * DAYS
+    assert [
+        airflow.wait(DAG_ID, run["dag_run_id"], patience=PATIENCE) for run in runs
+    ] == ["success"] * DAYS
     for run in runs:
         rows = stack.lake.table(f"{TARGET}/dt={run['partition_key']}/")
         asked = stack.lake.table(f"{SOURCE}/dt={run['partition_key']}/")
         assert rows["ticket_id"].to_pylist() == asked["ticket_id"].to_pylist()
         assert set(rows["_status"].to_pylist()) == {"answered"}
     seen = judged(lake, Ledger(lake.store(f"s3://{BUCKET}/{STATE}/")))
-    table.add(HERE, "a backfill of several days at once", "what they share is bought by one of them", seen)
+    table.add(
+        HERE,
+        "a backfill of several days at once",
+        "what they share is bought by one of them",
+        seen,
+    )
     assert seen == Verdict(0, 0)
     assert stack.books()["bought"]["twice"] == 0

@@ -24,8 +24,13 @@ pytestmark = pytest.mark.timeout(1_500)
 def cases(seed: str) -> list[Case]:
     """Deal out two points to each run; some of those that are reached only in trouble, with the trouble."""
     chance = random.Random(seed)
-    plain = chance.sample([point for point in points() if point not in BY_HAND | set(NEEDS)], 2 * RUNS - NEEDY)
-    dealt = chance.sample(sorted(set(NEEDS) - ENDS_RED), NEEDY) + sorted(plain, key=CREATED.__eq__)
+    plain = chance.sample(
+        [point for point in points() if point not in BY_HAND | set(NEEDS)],
+        2 * RUNS - NEEDY,
+    )
+    dealt = chance.sample(sorted(set(NEEDS) - ENDS_RED), NEEDY) + sorted(
+        plain, key=CREATED.__eq__
+    )
     return [_case(number, dealt[number::RUNS]) for number in range(RUNS)]
 
 
@@ -48,7 +53,9 @@ def night(stack: Stack) -> Iterator[Night]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_run_killed_wherever_it_is_goes_on(night: Night, table: Table, case: Case) -> None:
+def test_a_run_killed_wherever_it_is_goes_on(
+    night: Night, table: Table, case: Case
+) -> None:
     night.acted(case.name)
     night.judge(table, case.name, case.case, case.happens)
 

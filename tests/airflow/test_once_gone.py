@@ -12,9 +12,21 @@ from tests.once.judge import Table
 
 from nightbatch.local.stack.stack import Stack
 
-HIDDEN = Case("hidden", 4, acts.hide, "land fails", "tried again by Airflow, it lands the same batch", lasts=1)
+HIDDEN = Case(
+    "hidden",
+    4,
+    acts.hide,
+    "land fails",
+    "tried again by Airflow, it lands the same batch",
+    lasts=1,
+)
 LATE = Case(
-    "late", 3, acts.give_up, "results gone after 29 days", "said so for each row; only those are asked again", lasts=1
+    "late",
+    3,
+    acts.give_up,
+    "results gone after 29 days",
+    "said so for each row; only those are asked again",
+    lasts=1,
 )
 pytestmark = pytest.mark.timeout(2 * PATIENCE)
 

@@ -40,7 +40,9 @@ class Story:
 
     def counts(self, name: str) -> dict[str, int]:
         """Return how the requests of a batch ended, those that are none left out."""
-        batch = next(one for one in self.books["by_batch"] if one["id"] == self.ids[name])
+        batch = next(
+            one for one in self.books["by_batch"] if one["id"] == self.ids[name]
+        )
         return {kind: count for kind, count in batch["counts"].items() if count}
 
 
@@ -49,7 +51,11 @@ def send(stack: Stack, name: str) -> str:
     params: dict[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 10}
     texts = [f"{name}-{number}" for number in range(3)]
     items: Any = [
-        {"custom_id": text, "params": {**params, "messages": [{"role": "user", "content": text}]}} for text in texts
+        {
+            "custom_id": text,
+            "params": {**params, "messages": [{"role": "user", "content": text}]},
+        }
+        for text in texts
     ]
     with anthropic.Anthropic(base_url=stack.emulator_url, api_key=API_KEY) as client:
         return client.messages.batches.create(requests=items).id
@@ -65,7 +71,11 @@ def start_others(stack: Stack, ids: dict[str, str]) -> Run:
     """Start a run of the DAG that waits for anybody's batches."""
     deadline = datetime.now(UTC) + timedelta(seconds=DEADLINE_SECONDS)
     stack.airflow.wait_parsed("waits")
-    return Run(stack, "waits", stack.airflow.trigger("waits", conf={**ids, "deadline": deadline.isoformat()}))
+    return Run(
+        stack,
+        "waits",
+        stack.airflow.trigger("waits", conf={**ids, "deadline": deadline.isoformat()}),
+    )
 
 
 def freeze_first(stack: Stack, run: Run) -> None:
@@ -110,7 +120,10 @@ def story(stack: Stack) -> Iterator[Story]:
     ids = {name: send(stack, name) for name in BATCHES}
     second = stack.twin(stack.triggerer, "triggerer-2")
     options = {"max_batch_requests": 1, "cancel_on_fail": True, "poll_seconds": 2}
-    enriched, others = enrich(stack, "frozen", SHARDS, **options), start_others(stack, ids)
+    enriched, others = (
+        enrich(stack, "frozen", SHARDS, **options),
+        start_others(stack, ids),
+    )
     until(lambda: [one["state"] for one in enriched.tasks(WAIT)] == ["deferred"])
     second.start()
     until(lambda: others.states().get("ended") == "deferred")
@@ -141,7 +154,11 @@ def test_a_run_whose_triggerer_was_frozen_and_killed_ends_well(story: Story) -> 
 
 def test_nothing_of_it_was_bought_twice_or_cancelled(story: Story) -> None:
     assert story.books["accepted"]["twice"] == story.before["accepted"]["twice"]
-    mine = [one for one in story.books["by_batch"] if one["requests"] == 1 and one["status"] == "ended"]
+    mine = [
+        one
+        for one in story.books["by_batch"]
+        if one["requests"] == 1 and one["status"] == "ended"
+    ]
     assert sum(one["counts"].get("canceled", 0) for one in mine) == 0
 
 
@@ -155,21 +172,31 @@ def test_a_wait_that_is_cleared_cancels_nothing_and_waits_again(story: Story) ->
     assert story.counts("cleared") == {"succeeded": 3}
 
 
-def test_a_wait_that_is_marked_failed_cancels_its_batch_only_if_it_is_told_to(story: Story) -> None:
+def test_a_wait_that_is_marked_failed_cancels_its_batch_only_if_it_is_told_to(
+    story: Story,
+) -> None:
     states = story.others.states()
     assert (states["marked"], states["given_up"]) == ("failed", "failed")
     assert story.counts("marked") == {"succeeded": 3}
     assert story.counts("given_up").get("canceled", 0) > 0
 
 
-def test_at_its_deadline_a_batch_is_cancelled_or_left_as_the_sensor_says(story: Story) -> None:
+def test_at_its_deadline_a_batch_is_cancelled_or_left_as_the_sensor_says(
+    story: Story,
+) -> None:
     states = story.others.states()
     assert (states["late"], states["left"]) == ("success", "skipped")
     assert story.counts("late").get("canceled", 0) > 0
     assert story.counts("left") == {"succeeded": 3}
 
 
-def test_the_output_of_a_task_may_be_waited_for_and_what_the_sensor_returns_be_read(story: Story) -> None:
+def test_the_output_of_a_task_may_be_waited_for_and_what_the_sensor_returns_be_read(
+    story: Story,
+) -> None:
     states = story.others.states()
-    assert (states["send"], states["ended"], states["read"]) == ("success", "success", "success")
+    assert (states["send"], states["ended"], states["read"]) == (
+        "success",
+        "success",
+        "success",
+    )
     assert story.others.stack.airflow.xcom("waits", story.others.run_id, "read") == 3

@@ -24,10 +24,15 @@ def finished(stack: Stack, count: int) -> list[Json]:
     until = time.monotonic() + 90
     while True:
         runs = stack.airflow.get(f"/dags/{LOAD}/dagRuns")["dag_runs"]
-        mine = sorted((run for run in runs if run["partition_key"] == DAY), key=lambda run: str(run["run_after"]))
+        mine = sorted(
+            (run for run in runs if run["partition_key"] == DAY),
+            key=lambda run: str(run["run_after"]),
+        )
         if len([run for run in mine if run["state"] in FINISHED]) >= count:
             return mine
-        assert time.monotonic() < until, [(run["dag_run_id"], run["state"], run["partition_key"]) for run in runs]
+        assert time.monotonic() < until, [
+            (run["dag_run_id"], run["state"], run["partition_key"]) for run in runs
+        ]
         time.sleep(0.5)
 
 
@@ -43,7 +48,9 @@ def publish(stack: Stack, tickets: pa.Table, **how: Any) -> Json:
 def of_the_day(tickets: pa.Table) -> pa.Table:
     """Let the tickets say what day it is, so that no other night has asked the same."""
     bodies = [body and f"{body} It is {DAY}." for body in tickets["body"].to_pylist()]
-    return tickets.set_column(tickets.column_names.index("body"), "body", pa.array(bodies, pa.string()))
+    return tickets.set_column(
+        tickets.column_names.index("body"), "body", pa.array(bodies, pa.string())
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +66,12 @@ def loads(stack: Stack) -> list[tuple[Json, Json]]:
     return list(zip((first, second), finished(stack, 2), strict=True))
 
 
-def test_each_publication_starts_one_load_of_its_partition(stack: Stack, loads: list[tuple[Json, Json]]) -> None:
-    assert [(run["state"], run["partition_key"]) for _, run in loads] == [("success", DAY)] * 2
+def test_each_publication_starts_one_load_of_its_partition(
+    stack: Stack, loads: list[tuple[Json, Json]]
+) -> None:
+    assert [(run["state"], run["partition_key"]) for _, run in loads] == [
+        ("success", DAY)
+    ] * 2
     for report, run in loads:
         (done,) = stack.airflow.xcom(LOAD, run["dag_run_id"], "load")
         assert (done["rows"], done["partition"], done["snapshot"]) == (
@@ -68,24 +79,34 @@ def test_each_publication_starts_one_load_of_its_partition(stack: Stack, loads: 
         )  # fmt: skip
 
 
-def test_a_day_that_has_grown_buys_the_difference(loads: list[tuple[Json, Json]]) -> None:
+def test_a_day_that_has_grown_buys_the_difference(
+    loads: list[tuple[Json, Json]],
+) -> None:
     first, second = (report for report, _ in loads)
     assert first["bought"] > 0
     assert second["reused"] >= first["requests"]
     assert 0 < second["bought"] <= second["requests"] - first["requests"]
 
 
-def test_the_event_carries_the_report(stack: Stack, loads: list[tuple[Json, Json]]) -> None:
+def test_the_event_carries_the_report(
+    stack: Stack, loads: list[tuple[Json, Json]]
+) -> None:
     for report, run in loads:
         path = f"/dags/{LOAD}/dagRuns/{run['dag_run_id']}/upstreamAssetEvents"
         (event,) = stack.airflow.get(path)["asset_events"]
-        assert event["extra"] == {name: value for name, value in report.items() if name != "run_id"}
+        assert event["extra"] == {
+            name: value for name, value in report.items() if name != "run_id"
+        }
         assert event["source_run_id"] == report["run_id"]
 
 
-def test_the_warehouse_holds_what_was_published_last(stack: Stack, loads: list[tuple[Json, Json]]) -> None:
+def test_the_warehouse_holds_what_was_published_last(
+    stack: Stack, loads: list[tuple[Json, Json]]
+) -> None:
     published = stack.lake.table(f"{TARGET}/dt={DAY}/")
-    with duckdb.connect(str(stack.home / "airflow" / "warehouse.duckdb"), read_only=True) as warehouse:
+    with duckdb.connect(
+        str(stack.home / "airflow" / "warehouse.duckdb"), read_only=True
+    ) as warehouse:
         names = ", ".join(f'"{name}"' for name in published.column_names)
         rows = warehouse.execute(
             f"SELECT {names} FROM ticket_triage WHERE dt = DATE '{DAY}' ORDER BY ticket_id"
@@ -94,9 +115,15 @@ def test_the_warehouse_holds_what_was_published_last(stack: Stack, loads: list[t
     assert rows == [tuple(row.values()) for row in expected]
 
 
-def test_the_wait_for_the_input_took_no_worker(stack: Stack, loads: list[tuple[Json, Json]]) -> None:
+def test_the_wait_for_the_input_took_no_worker(
+    stack: Stack, loads: list[tuple[Json, Json]]
+) -> None:
     for report, _ in loads:
-        (wait,) = [task for task in stack.airflow.tasks(DAG_ID, report["run_id"]) if task["task_id"] == "input"]
+        (wait,) = [
+            task
+            for task in stack.airflow.tasks(DAG_ID, report["run_id"])
+            if task["task_id"] == "input"
+        ]
         assert wait["state"] == "success"
         assert wait["pid"] is None
         assert wait["queued_when"] is None

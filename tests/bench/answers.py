@@ -8,9 +8,14 @@ from typing import Any
 
 from data import result_lines
 
-ANSWERS = [json.loads(line)["result"]["message"]["content"][0]["text"] for line in result_lines(map(str, range(512)))]
+ANSWERS = [
+    json.loads(line)["result"]["message"]["content"][0]["text"]
+    for line in result_lines(map(str, range(512)))
+]
 
 
 def ready(params: dict[str, Any]) -> str:
     """Return the answer that a request's last text picks."""
-    return ANSWERS[zlib.crc32(params["messages"][-1]["content"][-32:].encode()) % len(ANSWERS)]
+    return ANSWERS[
+        zlib.crc32(params["messages"][-1]["content"][-32:].encode()) % len(ANSWERS)
+    ]

@@ -18,7 +18,9 @@ STATUS = Path("/proc/self/status")
 
 def resident(field: str) -> float:
     """Read VmRSS or VmHWM in MB."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(field))
+    line = next(
+        line for line in STATUS.read_text().splitlines() if line.startswith(field)
+    )
     return int(line.split()[1]) * 1024 / 1e6
 
 
@@ -33,7 +35,12 @@ def main(module: str, function: str, arguments: dict[str, Any]) -> dict[str, Any
     value = call(**arguments)
     seconds, cpu = time.perf_counter() - clock, time.process_time() - busy
     peak = resident("VmHWM") - before
-    return {"seconds": round(seconds, 4), "cpu": round(cpu, 4), "peak_mb": round(peak, 1), "value": value}
+    return {
+        "seconds": round(seconds, 4),
+        "cpu": round(cpu, 4),
+        "peak_mb": round(peak, 1),
+        "value": value,
+    }
 
 
 if __name__ == "__main__":

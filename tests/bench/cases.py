@@ -20,7 +20,11 @@ from data import result_lines, write_narrow, write_tickets
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".local" / "bench" / "pycache"
-ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(CACHE)}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(CACHE),
+}
 """Modules are compiled once, not once a run."""
 
 
@@ -40,13 +44,24 @@ class Measured:
 
     def medians(self) -> dict[str, float]:
         """Return the medians."""
-        return {name: round(median(getattr(self, name)), 3) for name in ("seconds", "cpu", "peak_mb")}
+        return {
+            name: round(median(getattr(self, name)), 3)
+            for name in ("seconds", "cpu", "peak_mb")
+        }
 
 
 def run(module: str, function: str, **arguments: Any) -> dict[str, Any]:
     """Run one case."""
-    command = [sys.executable, str(HERE / "case.py"), module, function, json.dumps(arguments)]
-    told = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    command = [
+        sys.executable,
+        str(HERE / "case.py"),
+        module,
+        function,
+        json.dumps(arguments),
+    ]
+    told = subprocess.run(
+        command, capture_output=True, text=True, env=ENVIRONMENT, check=False
+    )
     if told.returncode:
         raise RuntimeError(f"{module}.{function} failed:\n{told.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
@@ -57,7 +72,11 @@ def run(module: str, function: str, **arguments: Any) -> dict[str, Any]:
 def wire(folder: Path) -> Iterator[str]:
     """Serve the wire from a folder of results."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = subprocess.Popen([sys.executable, str(HERE / "wire.py"), str(folder)], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, str(HERE / "wire.py"), str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert server.stdout is not None
         yield server.stdout.readline().strip()
@@ -70,23 +89,50 @@ def path_of_rows(
     work: Path, rows: int, repeats: int, *, sdk: bool = False, narrow: bool = False
 ) -> dict[str, dict[str, float]]:
     """Measure a dataset's way to the wire and back, as medians of so many runs of each case."""
-    source, results, root = work / f"source-{rows}-{narrow}", work / "results", work / "root"
+    source, results, root = (
+        work / f"source-{rows}-{narrow}",
+        work / "results",
+        work / "root",
+    )
     if not source.exists():
         (write_narrow if narrow else write_tickets)(source, rows)
-    found = {name: Measured() for name in ("ask", "sdk ask", "land", "sdk land", "publish")}
+    found = {
+        name: Measured() for name in ("ask", "sdk ask", "land", "sdk land", "publish")
+    }
     with wire(results) as url:
         for _ in range(repeats):
             shutil.rmtree(root, ignore_errors=True)
             root.mkdir()
-            asked = found["ask"].add(run("ours", "ask", source=str(source), root=str(root), url=url, narrow=narrow))
+            asked = found["ask"].add(
+                run(
+                    "ours",
+                    "ask",
+                    source=str(source),
+                    root=str(root),
+                    url=url,
+                    narrow=narrow,
+                )
+            )
             if sdk:
                 found["sdk ask"].add(run("sdk", "ask", source=str(source), url=url))
             answer(root, results, asked["batches"], narrow=narrow)
-            found["land"].add(run("ours", "land_all", root=str(root), url=url, shards=list(asked["batches"])))
+            found["land"].add(
+                run(
+                    "ours",
+                    "land_all",
+                    root=str(root),
+                    url=url,
+                    shards=list(asked["batches"]),
+                )
+            )
             if sdk:
                 batches = list(asked["batches"].values())
-                found["sdk land"].add(run("sdk", "land", batches=batches, url=url, folder=str(root)))
-            found["publish"].add(run("ours", "publish_rows", root=str(root), reference=asked["ref"]))
+                found["sdk land"].add(
+                    run("sdk", "land", batches=batches, url=url, folder=str(root))
+                )
+            found["publish"].add(
+                run("ours", "publish_rows", root=str(root), reference=asked["ref"])
+            )
     for folder in (source, results, root):
         shutil.rmtree(folder)
     return {name: one.medians() for name, one in found.items() if one.seconds}
@@ -95,7 +141,12 @@ def path_of_rows(
 def answer(root: Path, results: Path, batches: dict[str, str], *, narrow: bool) -> None:
     """Write the results of claimed batches, in no order."""
     for shard, batch in batches.items():
-        ids = [one.hex() for one in pq.read_table(root / f"state/claims/{shard}.parquet")["id"].to_pylist()]
+        ids = [
+            one.hex()
+            for one in pq.read_table(root / f"state/claims/{shard}.parquet")[
+                "id"
+            ].to_pylist()
+        ]
         random.Random(5).shuffle(ids)
         with (results / f"{batch}.jsonl").open("wb") as file:
             file.writelines(result_lines(ids, narrow=narrow))

@@ -34,14 +34,22 @@ FEW = 10
 
 def compare(running: Stack, folder: Path) -> dict[str, Any]:
     """Run ours, then the official one, after which the API server keeps the memory that it has taken."""
-    (rows,), (repeats,) = numbers("BENCH_DAG_ROWS", "100000"), numbers("BENCH_DAG_REPEATS", "5")
+    (rows,), (repeats,) = (
+        numbers("BENCH_DAG_ROWS", "100000"),
+        numbers("BENCH_DAG_REPEATS", "5"),
+    )
     put(running, folder, rows)
     measure(running, "official", FEW, 0)
     runs: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
     for kind in KINDS:
         for number in range(repeats):
             runs[kind].append(once(running, kind, rows, number))
-    return {"rows": rows, "repeats": repeats, "medians": {k: medians(found) for k, found in runs.items()}, "runs": runs}
+    return {
+        "rows": rows,
+        "repeats": repeats,
+        "medians": {k: medians(found) for k, found in runs.items()},
+        "runs": runs,
+    }
 
 
 def scale(running: Stack, folder: Path) -> list[dict[str, Any]]:
@@ -57,7 +65,10 @@ def once(running: Stack, kind: str, rows: int, number: int) -> dict[str, Any]:
     """Measure one run, and say what it has taken, since the next takes a while."""
     wait_idle(running)
     found = measure(running, kind, rows, number) | {"load": os.getloadavg()[0]}
-    print(f"{kind}, {rows:,} rows: {found['seconds']:.1f} s, {found['cpu']:.1f} CPU seconds", flush=True)
+    print(
+        f"{kind}, {rows:,} rows: {found['seconds']:.1f} s, {found['cpu']:.1f} CPU seconds",
+        flush=True,
+    )
     return found
 
 
@@ -81,7 +92,10 @@ def main() -> None:
         return
     measured: dict[str, Any] = json.loads(OUT.read_text()) if OUT.exists() else {}
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="nightbatch-bench-") as name, stack(Path(name)) as running:
+    with (
+        tempfile.TemporaryDirectory(prefix="nightbatch-bench-") as name,
+        stack(Path(name)) as running,
+    ):
         put(running, Path(name), FEW)
         measure(running, "ours", FEW, 0)
         for part, take in (("scale", scale), ("compared", compare)):

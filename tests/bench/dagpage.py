@@ -39,7 +39,9 @@ def _compared(compared: dict[str, Any]) -> list[str]:
     for title, (name, form) in FIGURES.items():
         ours, official = found["ours"][name], found["official"][name]
         ratio = f"{official / ours:.1f}" if ours else "–"
-        lines.append(f"| {title} | {form.format(ours)} | {form.format(official)} | {ratio} |")
+        lines.append(
+            f"| {title} | {form.format(ours)} | {form.format(official)} | {ratio} |"
+        )
     return [*lines, "", *_tasks(found)]
 
 
@@ -55,14 +57,19 @@ def _alone(size: dict[str, Any]) -> list[str]:
         "|---|---|",
     ]
     return lines + [
-        f"| {title} | {form.format(size[name])} |" for title, (name, form) in FIGURES.items() if name in size
+        f"| {title} | {form.format(size[name])} |"
+        for title, (name, form) in FIGURES.items()
+        if name in size
     ]
 
 
 def _tasks(found: dict[str, Any]) -> list[str]:
     lines = ["Seconds of each task:", "", "| DAG | task | seconds |", "|---|---|---|"]
     for kind, values in found.items():
-        lines += [f"| {kind} | {task} | {taken:.1f} |" for task, taken in values["tasks"].items()]
+        lines += [
+            f"| {kind} | {task} | {taken:.1f} |"
+            for task, taken in values["tasks"].items()
+        ]
     return lines
 
 
@@ -70,4 +77,6 @@ def write_page(measured: dict[str, Any], page: Path) -> None:
     """Put the table between the marks of a page."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{table(measured)}\n{END}{after}", encoding="utf-8")
+    page.write_text(
+        f"{before}{BEGIN}\n{table(measured)}\n{END}{after}", encoding="utf-8"
+    )

@@ -33,7 +33,12 @@ CONF = {
     "official": lambda rows, number: {
         "key": f"tickets-{rows}/part-0.parquet",
         "answers": f"answers-{rows}-{number}.parquet",
-        "ask": {"model": MODEL, "max_tokens": MAX_TOKENS, "system": SYSTEM, "schema": api_schema(SCHEMA)},
+        "ask": {
+            "model": MODEL,
+            "max_tokens": MAX_TOKENS,
+            "system": SYSTEM,
+            "schema": api_schema(SCHEMA),
+        },
     },
     "ours": lambda rows, number: {
         "source": f"s3://{BUCKET}/tickets-{rows}/",
@@ -50,11 +55,22 @@ def stack(folder: Path) -> Iterator[Stack]:
     """Run SeaweedFS, the emulator with ready answers and no wait, and Airflow with both DAGs."""
     folder.joinpath("s3").mkdir()
     with seaweed(folder / "s3") as url:
-        keys = {"aws_access_key_id": ACCESS, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
-        client = boto3.client("s3", endpoint_url=url, config=Config(s3={"addressing_style": "path"}), **keys)
+        keys = {
+            "aws_access_key_id": ACCESS,
+            "aws_secret_access_key": SECRET,
+            "region_name": "us-east-1",
+        }
+        client = boto3.client(
+            "s3",
+            endpoint_url=url,
+            config=Config(s3={"addressing_style": "path"}),
+            **keys,
+        )
         client.create_bucket(Bucket=BUCKET)
         aws = connections(s3_url=url, emulator_url="")["AIRFLOW_CONN_AWS_DEFAULT"]
-        aws = aws.replace('"local"', f'"{ACCESS}"').replace('"local-secret"', f'"{SECRET}"')
+        aws = aws.replace('"local"', f'"{ACCESS}"').replace(
+            '"local-secret"', f'"{SECRET}"'
+        )
         made = Stack(
             Settings(
                 home=folder / "home",
@@ -95,7 +111,9 @@ def measure(running: Stack, dag_id: str, rows: int, number: int) -> dict[str, An
     tasks = running.airflow.tasks(dag_id, run_id)
     if state != "success":
         failed = next((task for task in tasks if task["state"] == "failed"), None)
-        raise RuntimeError(f"{dag_id}: {running.airflow.log(failed) if failed else state}")
+        raise RuntimeError(
+            f"{dag_id}: {running.airflow.log(failed) if failed else state}"
+        )
     run = running.airflow.run(dag_id, run_id)
     return {
         "seconds": seconds(run["start_date"], run["end_date"]),
@@ -104,9 +122,14 @@ def measure(running: Stack, dag_id: str, rows: int, number: int) -> dict[str, An
         "task_mb": seen.get("task", 0) / 1e6,
         "api_server_mb": seen.get("api-server", 0) / 1e6,
         "xcom_bytes": rendered(database, run_id, "xcom", "value"),
-        "rendered_bytes": rendered(database, run_id, "rendered_task_instance_fields", "rendered_fields"),
+        "rendered_bytes": rendered(
+            database, run_id, "rendered_task_instance_fields", "rendered_fields"
+        ),
         "database_bytes": database_bytes(database) - size,
-        "tasks": [told(task, run["start_date"]) for task in sorted(tasks, key=lambda task: task["start_date"] or "~")],
+        "tasks": [
+            told(task, run["start_date"])
+            for task in sorted(tasks, key=lambda task: task["start_date"] or "~")
+        ],
     }
 
 
@@ -123,9 +146,16 @@ def wait_ended(running: Stack, dag_id: str, run_id: str) -> str:
 
 def told(task: Mapping[str, Any], since: str) -> dict[str, Any]:
     """Tell of one task when it began and how long it took."""
-    name = task["task_id"] + (f"[{task['map_index']}]" if task["map_index"] >= 0 else "")
+    name = task["task_id"] + (
+        f"[{task['map_index']}]" if task["map_index"] >= 0 else ""
+    )
     began = task["start_date"] and seconds(since, task["start_date"])
-    return {"task": name, "state": task["state"], "began": began, "seconds": task["duration"]}
+    return {
+        "task": name,
+        "state": task["state"],
+        "began": began,
+        "seconds": task["duration"],
+    }
 
 
 def seconds(start: str, end: str) -> float:
@@ -134,14 +164,19 @@ def seconds(start: str, end: str) -> float:
 
 def cpu(running: Stack) -> dict[str, float]:
     """Return the CPU seconds used so far by Airflow's processes and by the emulator, their ended children included."""
-    parts = {part: sum(map(_cpu, marked(running.home, part))) for part in (*AIRFLOW_PARTS, EMULATOR)}
+    parts = {
+        part: sum(map(_cpu, marked(running.home, part)))
+        for part in (*AIRFLOW_PARTS, EMULATOR)
+    }
     return {"airflow": sum(parts[part] for part in AIRFLOW_PARTS), **parts}
 
 
 def _cpu(process: psutil.Process) -> float:
     with suppress(psutil.NoSuchProcess):
         times = process.cpu_times()
-        return float(times.user + times.system + times.children_user + times.children_system)
+        return float(
+            times.user + times.system + times.children_user + times.children_system
+        )
     return 0.0
 
 
@@ -184,7 +219,8 @@ def database_bytes(path: Path) -> int:
     """Return the bytes of the metadata database that are in use."""
     with sqlite3.connect(path, timeout=60) as database:
         pages, free, size = (
-            database.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+            database.execute(f"pragma {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
         )
     return int((pages - free) * size)
 
@@ -192,7 +228,9 @@ def database_bytes(path: Path) -> int:
 def rendered(path: Path, run_id: str, table: str, column: str) -> int:
     """Return the bytes that a run has left in a column of the metadata database."""
     with sqlite3.connect(path, timeout=60) as database:
-        found = database.execute(f"select sum(length({column})) from {table} where run_id = ?", [run_id]).fetchone()
+        found = database.execute(
+            f"select sum(length({column})) from {table} where run_id = ?", [run_id]
+        ).fetchone()
     return int(found[0] or 0)
 
 

@@ -13,7 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-SYSTEM = "You triage support tickets. Answer with the five fields of the schema and nothing else. " * 5
+SYSTEM = (
+    "You triage support tickets. Answer with the five fields of the schema and nothing else. "
+    * 5
+)
 TEMPLATE = "Subject: {{ subject }}\n\n<message>\n{{ body }}\n</message>"
 MODEL, MAX_TOKENS = "claude-haiku-4-5", 300
 SCHEMA: dict[str, Any] = {
@@ -63,7 +66,9 @@ def write_narrow(path: Path, rows: int) -> Path:
     """Write `rows` rows of a number and a few words, and return the folder."""
 
     def made(numbers: pa.Array) -> pa.Table:
-        words = pc.binary_join_element_wise("boiler error", numbers.cast(pa.string()), " ")
+        words = pc.binary_join_element_wise(
+            "boiler error", numbers.cast(pa.string()), " "
+        )
         return pa.table({"ticket_id": numbers.cast(pa.int64()), "subject": words})
 
     return _write(path, rows, made)
@@ -72,7 +77,9 @@ def write_narrow(path: Path, rows: int) -> Path:
 def _write(path: Path, rows: int, made: Callable[[pa.Array], pa.Table]) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     schema = made(pa.array([0])).schema
-    with pq.ParquetWriter(path / "part-0.parquet", schema, compression="zstd", compression_level=1) as writer:
+    with pq.ParquetWriter(
+        path / "part-0.parquet", schema, compression="zstd", compression_level=1
+    ) as writer:
         for first in range(0, rows, GROUP):
             writer.write_table(made(pa.array(range(first, min(first + GROUP, rows)))))
     return path
@@ -83,7 +90,12 @@ def result_lines(custom_ids: Iterable[str], *, narrow: bool = False) -> Iterator
     random.seed(11)
     for custom_id in custom_ids:
         answer = {"urgency": random.randint(1, 5)} if narrow else _answer()
-        yield json.dumps(_line(custom_id, answer), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        yield (
+            json.dumps(
+                _line(custom_id, answer), ensure_ascii=False, separators=(",", ":")
+            ).encode()
+            + b"\n"
+        )
 
 
 def _answer() -> dict[str, Any]:

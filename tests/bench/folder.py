@@ -34,14 +34,22 @@ class FolderStore:
 
     def list(self, prefix: str) -> Iterator[Entry]:
         folder = self.root / prefix.rpartition("/")[0]
-        found = ((str(path.relative_to(self.root)), path) for path in folder.rglob("*") if path.is_file())
+        found = (
+            (str(path.relative_to(self.root)), path)
+            for path in folder.rglob("*")
+            if path.is_file()
+        )
         for key, path in sorted(found):
             if key.startswith(prefix) and not path.name.startswith(".making-"):
                 status = path.stat()
                 yield Entry(key, status.st_size, str(status.st_mtime_ns))
 
     def children(self, folder: str) -> Iterator[Entry]:
-        return (entry for entry in self.list(folder) if "/" not in entry.key.removeprefix(folder))
+        return (
+            entry
+            for entry in self.list(folder)
+            if "/" not in entry.key.removeprefix(folder)
+        )
 
     def create(self, key: str, body: bytes) -> bool:
         upload = self.upload(key)

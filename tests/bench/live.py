@@ -31,8 +31,16 @@ TITLE = f"One run of {SHARDS} shards on real Airflow, batches of {BATCH_SECONDS:
 
 def run() -> list[dict[str, Any]]:
     """Run the shards; return what each kind of task, and each kind of request, came to."""
-    batches = ("--seconds", str(BATCH_SECONDS / 2), "--retry-after", "10")  # of ten requests: twice as long
-    with tempfile.TemporaryDirectory() as home, Stack(Settings(home=Path(home) / "s", emulator_args=batches)) as stack:
+    batches = (
+        "--seconds",
+        str(BATCH_SECONDS / 2),
+        "--retry-after",
+        "10",
+    )  # of ten requests: twice as long
+    with (
+        tempfile.TemporaryDirectory() as home,
+        Stack(Settings(home=Path(home) / "s", emulator_args=batches)) as stack,
+    ):
         begin = time.monotonic()
         one = enrich(stack, "many", SHARDS * REQUESTS, max_batch_requests=REQUESTS)
         state = one.end(PATIENCE)
@@ -42,10 +50,25 @@ def run() -> list[dict[str, Any]]:
         return [
             row("run", "seconds", round(took)),
             *(tasks(one, name) for name in ("submit", "wait", "land")),
-            row("wait", "seconds waited, summed", round(sum(seconds(task) for task in one.tasks(".wait")))),
-            row("wait", "median seconds from a batch's end to the wait's", round(delay(one), 1)),
-            *(row("requests to the API", kind, calls(books, kind)) for kind in books["calls"]),
-            row("wait", "list requests a minute", round(calls(books, "list") / took * 60, 1)),
+            row(
+                "wait",
+                "seconds waited, summed",
+                round(sum(seconds(task) for task in one.tasks(".wait"))),
+            ),
+            row(
+                "wait",
+                "median seconds from a batch's end to the wait's",
+                round(delay(one), 1),
+            ),
+            *(
+                row("requests to the API", kind, calls(books, kind))
+                for kind in books["calls"]
+            ),
+            row(
+                "wait",
+                "list requests a minute",
+                round(calls(books, "list") / took * 60, 1),
+            ),
             row("requests", "accepted twice", books["accepted"]["twice"]),
         ]
 
@@ -54,17 +77,32 @@ def tasks(one: Run, name: str) -> dict[str, Any]:
     """Return the worker seconds of a kind of task: of those instances that ever had to do with a worker."""
     found = one.tasks(f".{name}")
     assert len(found) == SHARDS, (name, len(found))
-    return row(name, "worker seconds", round(sum(seconds(task) for task in found if on_worker(task)), 1))
+    return row(
+        name,
+        "worker seconds",
+        round(sum(seconds(task) for task in found if on_worker(task)), 1),
+    )
 
 
 def delay(one: Run) -> float:
     """Return the median of what passed between the end of a batch and the end of its wait."""
-    with anthropic.Anthropic(base_url=one.stack.emulator_url, api_key=API_KEY) as client:
-        ended = {batch.id: batch.ended_at for batch in client.messages.batches.list(limit=1000)}
+    with anthropic.Anthropic(
+        base_url=one.stack.emulator_url, api_key=API_KEY
+    ) as client:
+        ended = {
+            batch.id: batch.ended_at
+            for batch in client.messages.batches.list(limit=1000)
+        }
     found = []
     for task in one.tasks(".wait"):
-        seen = one.stack.airflow.xcom(one.dag_id, one.run_id, task["task_id"], map_index=task["map_index"])
-        found.append((datetime.fromisoformat(task["end_date"]) - ended[seen["batch"]]).total_seconds())
+        seen = one.stack.airflow.xcom(
+            one.dag_id, one.run_id, task["task_id"], map_index=task["map_index"]
+        )
+        found.append(
+            (
+                datetime.fromisoformat(task["end_date"]) - ended[seen["batch"]]
+            ).total_seconds()
+        )
     return median(found)
 
 

@@ -52,7 +52,9 @@ def stack(folder: Path, env: dict[str, str]) -> Iterator[Stack]:
     for file in (ROOT / "dags" / "enrich_parquet.py", HERE / "dags" / "chain.py"):
         (dags / file.name).symlink_to(file)
     batches = ("--seconds", "0.5", "--retry-after", "1")
-    with Stack(Settings(home=folder / "home", dags=dags, emulator_args=batches, env=env)) as running:
+    with Stack(
+        Settings(home=folder / "home", dags=dags, emulator_args=batches, env=env)
+    ) as running:
         running.airflow.wait_parsed("chain")
         yield running
 
@@ -66,7 +68,13 @@ def many(running: Stack, number: int, batches: int = BATCHES) -> dict[str, Any]:
     """Run a night of many small batches, each of which takes a while."""
     emulator = Emulator(running.emulator_url)
     emulator.faults({"where": "batch", "what": "slow", "seconds": LASTS})
-    run = enrich(running, f"many-{batches}-{number}", batches, max_batch_requests=1, poll_seconds=1)
+    run = enrich(
+        running,
+        f"many-{batches}-{number}",
+        batches,
+        max_batch_requests=1,
+        poll_seconds=1,
+    )
     result = figures(running, run.dag_id, run.run_id)
     emulator.clear_faults()
     return result
@@ -104,7 +112,9 @@ def figures(running: Stack, dag_id: str, run_id: str) -> dict[str, Any]:
     database = running.home / "airflow" / "airflow.db"
     before = cpu(running)["airflow"]
     size = database_bytes(database)
-    state = running.airflow.wait(dag_id, run_id, patience=PATIENCE, watch=lambda _: running.check())
+    state = running.airflow.wait(
+        dag_id, run_id, patience=PATIENCE, watch=lambda _: running.check()
+    )
     assert state == "success", state
     run = running.airflow.run(dag_id, run_id)
     tasks = running.airflow.tasks(dag_id, run_id)
@@ -114,7 +124,9 @@ def figures(running: Stack, dag_id: str, run_id: str) -> dict[str, Any]:
         "tasks": sum(task["state"] == "success" for task in tasks),
         "instances": len(tasks),
         "xcom_bytes": rendered(database, run_id, "xcom", "value"),
-        "rendered_bytes": rendered(database, run_id, "rendered_task_instance_fields", "rendered_fields"),
+        "rendered_bytes": rendered(
+            database, run_id, "rendered_task_instance_fields", "rendered_fields"
+        ),
         "database_bytes": database_bytes(database) - size,
     }
 
@@ -133,17 +145,27 @@ WAITS = {"many": LASTS, "few": LASTS, "changed": 1.0}
 def measure(kind: str) -> list[dict[str, Any]]:
     """Run all cases on one Airflow; the first round is not counted, since long-lived processes import once."""
     rounds: dict[str, list[dict[str, Any]]] = {case: [] for case in CASES}
-    with tempfile.TemporaryDirectory(prefix="nightbatch-bench-") as name, stack(Path(name), AIRFLOWS[kind]) as running:
+    with (
+        tempfile.TemporaryDirectory(prefix="nightbatch-bench-") as name,
+        stack(Path(name), AIRFLOWS[kind]) as running,
+    ):
         chain(running, 0)
         for number in range(REPEATS):
             for case, run in CASES.items():
                 result = run(running, number)
                 rounds[case].append(result)
-                print(f"{kind}: {NAMES[case]}: {result['seconds']:.1f} s, {result['cpu']:.1f} CPU seconds", flush=True)
+                print(
+                    f"{kind}: {NAMES[case]}: {result['seconds']:.1f} s, {result['cpu']:.1f} CPU seconds",
+                    flush=True,
+                )
     medians = {
-        case: {name: statistics.median(run[name] for run in runs) for name in runs[0]} for case, runs in rounds.items()
+        case: {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+        for case, runs in rounds.items()
     }
-    return [row(kind, case, result, medians["chain"]["seconds"]) for case, result in medians.items()]
+    return [
+        row(kind, case, result, medians["chain"]["seconds"])
+        for case, result in medians.items()
+    ]
 
 
 def middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -151,7 +173,9 @@ def middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
-def row(kind: str, case: str, result: dict[str, Any], chain_seconds: float) -> dict[str, Any]:
+def row(
+    kind: str, case: str, result: dict[str, Any], chain_seconds: float
+) -> dict[str, Any]:
     """Make one row of the table."""
     beyond = result["seconds"] - WAITS.get(case, 0.0)
     return {

@@ -11,7 +11,16 @@ from typing import Any
 import anthropic
 import numpy as np
 from anthropic.types.messages import MessageBatchIndividualResponse
-from data import MAX_TOKENS, MODEL, NARROW_SCHEMA, NARROW_TEMPLATE, SCHEMA, SYSTEM, TEMPLATE, write_tickets
+from data import (
+    MAX_TOKENS,
+    MODEL,
+    NARROW_SCHEMA,
+    NARROW_TEMPLATE,
+    SCHEMA,
+    SYSTEM,
+    TEMPLATE,
+    write_tickets,
+)
 from folder import FolderStore
 
 from nightbatch.io.anthropic_api import AnthropicBatches
@@ -30,7 +39,11 @@ ENRICHMENT = Enrichment(
     source="s3://lake/tickets/", target="s3://lake/triage/", key=["ticket_id"],
     prompt=Prompt(system=SYSTEM, user=TEMPLATE), answer_schema=SCHEMA, model=MODEL, max_tokens=MAX_TOKENS,
 )  # fmt: skip
-NARROW = replace(ENRICHMENT, prompt=Prompt(system="How urgent?", user=NARROW_TEMPLATE), answer_schema=NARROW_SCHEMA)
+NARROW = replace(
+    ENRICHMENT,
+    prompt=Prompt(system="How urgent?", user=NARROW_TEMPLATE),
+    answer_schema=NARROW_SCHEMA,
+)
 
 
 def warm() -> None:
@@ -64,7 +77,13 @@ def ref(run: Run) -> RunRef:
 
 
 def prepare_rows(source: str, root: str, *, narrow: bool = False) -> RunRef:
-    return ref(prepare(NARROW if narrow else ENRICHMENT, FolderStore(Path(source)), ledger(root).store))
+    return ref(
+        prepare(
+            NARROW if narrow else ENRICHMENT,
+            FolderStore(Path(source)),
+            ledger(root).store,
+        )
+    )
 
 
 def ask(source: str, root: str, url: str, *, narrow: bool = False) -> dict[str, Any]:
@@ -88,4 +107,8 @@ def land_all(root: str, url: str, shards: list[str]) -> int:
 def publish_rows(root: str, reference: dict[str, Any]) -> int:
     """rows ⋈ answers → partition."""
     given = RunRef.from_xcom(reference)
-    return int(publish(given, ledger(root), FolderStore(Path(root) / "target"), now, now())["rows"])
+    return int(
+        publish(given, ledger(root), FolderStore(Path(root) / "target"), now, now())[
+            "rows"
+        ]
+    )

@@ -12,9 +12,19 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 def table(measured: dict[str, Any]) -> str:
     """Write the measurements as Markdown tables."""
     lines = [f"Measured on {measured['machine']}."]
-    for name, part in (("compared", _compared), ("scale", _scale), ("history", _history), ("nights", _nights)):
+    for name, part in (
+        ("compared", _compared),
+        ("scale", _scale),
+        ("history", _history),
+        ("nights", _nights),
+    ):
         if name in measured:
-            lines += ["", *part(measured[name], f"load average then: {measured[name + '_load']:.1f}")]
+            lines += [
+                "",
+                *part(
+                    measured[name], f"load average then: {measured[name + '_load']:.1f}"
+                ),
+            ]
     return "\n".join(lines)
 
 
@@ -25,7 +35,9 @@ def _compared(compared: dict[str, Any], load: str) -> list[str]:
         *CASES,
     ]
     for title, ratio in compared["ratios"].items():
-        lines.append(f"| **{title}: ratio** | {ratio['seconds']} | {ratio['cpu']} | {ratio['peak_mb']} |")
+        lines.append(
+            f"| **{title}: ratio** | {ratio['seconds']} | {ratio['cpu']} | {ratio['peak_mb']} |"
+        )
     return [*lines, *_cases(compared["cases"])]
 
 
@@ -45,9 +57,14 @@ def _scale(sizes: list[dict[str, Any]], load: str) -> list[str]:
     ]
     for size in sizes:
         for name, found in size["cases"].items():
-            speed, seconds = size["rows"] / found["seconds"], f"{found['seconds']:.2f} | {found['cpu']:.2f}"
+            speed, seconds = (
+                size["rows"] / found["seconds"],
+                f"{found['seconds']:.2f} | {found['cpu']:.2f}",
+            )
             rows = f"{size['rows']:,}{', narrow' if size['narrow'] else ''}"
-            lines.append(f"| {rows} | {name} | {seconds} | {speed:,.0f} | {found['peak_mb']:.0f} |")
+            lines.append(
+                f"| {rows} | {name} | {seconds} | {speed:,.0f} | {found['peak_mb']:.0f} |"
+            )
     return lines
 
 
@@ -59,8 +76,12 @@ def _history(sizes: list[dict[str, Any]], load: str) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for one in sizes:
-        counts = f"{one['settled']:,} | {one['value']['asked']:,} | {one['value']['left']:,}"
-        lines.append(f"| {counts} | {one['seconds']:.2f} | {one['cpu']:.2f} | {one['peak_mb']:.0f} |")
+        counts = (
+            f"{one['settled']:,} | {one['value']['asked']:,} | {one['value']['left']:,}"
+        )
+        lines.append(
+            f"| {counts} | {one['seconds']:.2f} | {one['cpu']:.2f} | {one['peak_mb']:.0f} |"
+        )
     return lines
 
 
@@ -73,7 +94,9 @@ def write_page(measured: dict[str, Any], page: Path) -> None:
     """Put the tables between the marks of a page."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{table(measured)}\n{END}{after}", encoding="utf-8")
+    page.write_text(
+        f"{before}{BEGIN}\n{table(measured)}\n{END}{after}", encoding="utf-8"
+    )
 
 
 def figure(measured: dict[str, Any], path: Path) -> None:
@@ -87,7 +110,11 @@ def figure(measured: dict[str, Any], path: Path) -> None:
     sizes = [size for size in measured.get("scale", []) if not size["narrow"]]
     names = sorted({name for size in sizes for name in size["cases"]})
     for name in names:
-        found = [(size["rows"], size["cases"][name]) for size in sizes if name in size["cases"]]
+        found = [
+            (size["rows"], size["cases"][name])
+            for size in sizes
+            if name in size["cases"]
+        ]
         rows = [one for one, _ in found]
         style = "--x" if name.startswith("sdk") else "-o"
         time.plot(rows, [case["seconds"] for _, case in found], style, label=name)

@@ -44,7 +44,10 @@ def settle(root: str, settled: int) -> int:
     """Write indexes over so many settled ids, a hundred thousand to a shard, as `compact` writes them."""
     store = ledger(root).store
     for first in range(0, settled, VOLUME):
-        shards = [keys.shard(number) for number in range(first // SHARD + 1, (first + VOLUME) // SHARD + 1)]
+        shards = [
+            keys.shard(number)
+            for number in range(first // SHARD + 1, (first + VOLUME) // SHARD + 1)
+        ]
         for shard in shards:
             store.create(keys.landed(shard), b"covered by an index")
         tables = [
@@ -60,11 +63,17 @@ def settle(root: str, settled: int) -> int:
             for shard in shards
         ]
         key = keys.index(shards[0], shards[-1], index.name(shards))
-        with parquet.Sheet(store, key, index.INDEX, parquet.Layout(plain=True, ordered="id")) as sheet:
+        with parquet.Sheet(
+            store, key, index.INDEX, parquet.Layout(plain=True, ordered="id")
+        ) as sheet:
             merged = index.merged(tables)
             for start in range(0, merged.num_rows, BATCH_ROWS):
                 sheet.write(merged.slice(start, BATCH_ROWS))
-            sheet.close(index.to_metadata({shard: index.Whose("dag/run", "", "t", "p") for shard in shards}))
+            sheet.close(
+                index.to_metadata(
+                    {shard: index.Whose("dag/run", "", "t", "p") for shard in shards}
+                )
+            )
             sheet.commit()
     return settled
 
@@ -80,8 +89,13 @@ def ask(root: str, settled: int, asked: int) -> dict[str, Any]:
         old = ids(1 + parts % (settled // SHARD), SHARD).slice(0, SHARD // 2)
         some = pa.concat_arrays([old, ids(10**9 + first, SHARD // 2)])
         contents = pa.repeat(pa.scalar(b'"boiler error"', pa.large_binary()), SHARD)
-        rows = pa.table([some, contents, pa.repeat(pa.scalar(14, pa.int32()), SHARD)], schema=REQUESTS)
-        with parquet.Sheet(store, keys.requests(run.snapshot, parts), REQUESTS, parquet.PLAIN) as sheet:
+        rows = pa.table(
+            [some, contents, pa.repeat(pa.scalar(14, pa.int32()), SHARD)],
+            schema=REQUESTS,
+        )
+        with parquet.Sheet(
+            store, keys.requests(run.snapshot, parts), REQUESTS, parquet.PLAIN
+        ) as sheet:
             sheet.write(rows)
             sheet.close()
             sheet.commit()
@@ -114,9 +128,17 @@ def spread_nights(root: str, nights: int, rows: int) -> dict[str, Any]:
             snapshot=run.snapshot, buyer=f"bench/{night}", scope="", target=run.target, partition=f"night={night}",
             attempt=1, total=len(some), size=1, created_at=THEN, token=batch, model=run.model, question=run.question,
         )  # fmt: skip
-        state.write_claim(shard, claim, pa.table([whole.take(pa.array(some)), parts], schema=CLAIM))
-        state.write_batch(shard, Bought(batch=batch, created_at=THEN, total=len(some), how="created"))
-        land(shard, state, Ended([one.hex() for one in whole.take(pa.array(some)).to_pylist()]))  # type: ignore[arg-type]
+        state.write_claim(
+            shard, claim, pa.table([whole.take(pa.array(some)), parts], schema=CLAIM)
+        )
+        state.write_batch(
+            shard, Bought(batch=batch, created_at=THEN, total=len(some), how="created")
+        )
+        land(
+            shard,
+            state,
+            Ended([one.hex() for one in whole.take(pa.array(some)).to_pylist()]),
+        )  # type: ignore[arg-type]
     return made.to_dict()
 
 

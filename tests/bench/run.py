@@ -27,7 +27,10 @@ OUT = ROOT / ".local" / "bench" / "throughput.json"
 NIGHTS = 365
 SDK_ROWS = 100_000
 """Rows beyond which the SDK's path is not measured: it takes over a gigabyte for each batch."""
-PAIRS = {"rows to staged requests to POST": ("ask", "sdk ask"), "results to landed Parquet": ("land", "sdk land")}
+PAIRS = {
+    "rows to staged requests to POST": ("ask", "sdk ask"),
+    "results to landed Parquet": ("land", "sdk land"),
+}
 
 
 def numbers(name: str, default: str) -> list[int]:
@@ -38,9 +41,17 @@ def numbers(name: str, default: str) -> list[int]:
 def machine() -> str:
     """Name the machine."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in lines
+            if line.startswith("model name")
+        ),
+        "unknown",
+    )
+    system = f"{platform.system()} {platform.machine()}"
     return (
-        f"{model}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        f"{model}, {os.cpu_count()} CPUs, {system}, Python {platform.python_version()}"
     )
 
 
@@ -49,7 +60,10 @@ def compare(work: Path) -> dict[str, Any]:
     (rows,), (repeats,) = numbers("BENCH_ROWS", "100000"), numbers("BENCH_REPEATS", "5")
     found = path_of_rows(work, rows, repeats, sdk=True)
     ratios = {
-        title: {kind: round(found[sdk][kind] / found[ours][kind], 2) for kind in ("seconds", "cpu", "peak_mb")}
+        title: {
+            kind: round(found[sdk][kind] / found[ours][kind], 2)
+            for kind in ("seconds", "cpu", "peak_mb")
+        }
         for title, (ours, sdk) in PAIRS.items()
     }
     return {"rows": rows, "repeats": repeats, "cases": found, "ratios": ratios}
@@ -58,11 +72,20 @@ def compare(work: Path) -> dict[str, Any]:
 def scale(work: Path) -> list[dict[str, Any]]:
     """Measure seconds and memory against rows: the rows of the comparison, and narrow ones."""
     made = []
-    for name, default in (("BENCH_SCALE", "100000,1000000"), ("BENCH_NARROW", "1000000")):
+    for name, default in (
+        ("BENCH_SCALE", "100000,1000000"),
+        ("BENCH_NARROW", "1000000"),
+    ):
         narrow = name == "BENCH_NARROW"
         for rows in numbers(name, default):
             sdk = rows <= SDK_ROWS and not narrow
-            made.append({"rows": rows, "narrow": narrow, "cases": path_of_rows(work, rows, 1, sdk=sdk, narrow=narrow)})
+            made.append(
+                {
+                    "rows": rows,
+                    "narrow": narrow,
+                    "cases": path_of_rows(work, rows, 1, sdk=sdk, narrow=narrow),
+                }
+            )
             print(json.dumps(made[-1]), flush=True)
     return made
 
@@ -75,8 +98,15 @@ def past(work: Path) -> list[dict[str, Any]]:
             root = work / f"settled-{settled}"
             root.mkdir()
             run("past", "settle", root=str(root), settled=settled)
-            reference = run("past", "ask", root=str(root), settled=settled, asked=asked)["value"]
-            made.append({"settled": settled, **run("past", "difference", root=str(root), reference=reference)})
+            reference = run(
+                "past", "ask", root=str(root), settled=settled, asked=asked
+            )["value"]
+            made.append(
+                {
+                    "settled": settled,
+                    **run("past", "difference", root=str(root), reference=reference),
+                }
+            )
             print(json.dumps(made[-1]), flush=True)
             shutil.rmtree(root)
     return made
@@ -86,11 +116,17 @@ def nights(work: Path) -> dict[str, Any]:
     """Measure the publication of a partition whose answers came in 365 nights: from their files, and compacted."""
     root, (rows,) = work / "nights", numbers("BENCH_NIGHTS", "365000")
     root.mkdir()
-    reference = run("past", "spread_nights", root=str(root), nights=NIGHTS, rows=rows)["value"]
-    cases = {"publish": run("ours", "publish_rows", root=str(root), reference=reference)}
+    reference = run("past", "spread_nights", root=str(root), nights=NIGHTS, rows=rows)[
+        "value"
+    ]
+    cases = {
+        "publish": run("ours", "publish_rows", root=str(root), reference=reference)
+    }
     shutil.rmtree(root / "target")
     cases["compact"] = run("past", "compact_nights", root=str(root))
-    cases["publish, compacted"] = run("ours", "publish_rows", root=str(root), reference=reference)
+    cases["publish, compacted"] = run(
+        "ours", "publish_rows", root=str(root), reference=reference
+    )
     shutil.rmtree(root)
     return {"rows": rows, "nights": NIGHTS, "cases": cases}
 
@@ -100,9 +136,18 @@ def main() -> None:
     wanted = os.environ.get("BENCH_PARTS", "compared,scale,history,nights").split(",")
     measured: dict[str, Any] = json.loads(OUT.read_text()) if OUT.exists() else {}
     with tempfile.TemporaryDirectory(prefix="nightbatch-bench-") as folder:
-        for name, measure in (("compared", compare), ("scale", scale), ("history", past), ("nights", nights)):
+        for name, measure in (
+            ("compared", compare),
+            ("scale", scale),
+            ("history", past),
+            ("nights", nights),
+        ):
             if name in wanted:
-                measured |= {"machine": machine(), name: measure(Path(folder)), f"{name}_load": os.getloadavg()[1]}
+                measured |= {
+                    "machine": machine(),
+                    name: measure(Path(folder)),
+                    f"{name}_load": os.getloadavg()[1],
+                }
                 OUT.parent.mkdir(parents=True, exist_ok=True)
                 OUT.write_text(json.dumps(measured, indent=1))
     if not measured:

@@ -36,7 +36,9 @@ def ask(source: str, url: str) -> list[str]:
                     "model": MODEL,
                     "max_tokens": MAX_TOKENS,
                     "system": [{"type": "text", "text": SYSTEM}],
-                    "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}},
+                    "output_config": {
+                        "format": {"type": "json_schema", "schema": SCHEMA}
+                    },
                     "messages": [
                         {
                             "role": "user",
@@ -68,6 +70,10 @@ def land(batches: list[str], url: str, folder: str) -> int:
                     "output_tokens": message.usage.output_tokens,
                 }
             )
-        pq.write_table(pa.Table.from_pylist(rows), f"{folder}/sdk-{batch}.parquet", compression="zstd")
+        pq.write_table(
+            pa.Table.from_pylist(rows),
+            f"{folder}/sdk-{batch}.parquet",
+            compression="zstd",
+        )
         read += len(rows)
     return read

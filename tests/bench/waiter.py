@@ -31,9 +31,16 @@ async def main(kind: str) -> None:
         logging.getLogger(name).addHandler(requests)
     while not (line := await asyncio.to_thread(sys.stdin.readline)).strip():
         tell(requests)
-    waits = [asyncio.ensure_future(first_event(trigger(kind, batch))) for batch in json.loads(line)]
+    waits = [
+        asyncio.ensure_future(first_event(trigger(kind, batch)))
+        for batch in json.loads(line)
+    ]
     answering = asyncio.ensure_future(answer(requests, stalls))
-    print("=" + json.dumps({"fired": await asyncio.gather(*waits), "stall": stalls.longest}), flush=True)
+    print(
+        "="
+        + json.dumps({"fired": await asyncio.gather(*waits), "stall": stalls.longest}),
+        flush=True,
+    )
     answering.cancel()
     os._exit(0)  # the thread that reads stdin never ends
 
@@ -49,7 +56,11 @@ def tell(requests: Requests) -> None:
     """Tell what was used."""
     import psutil
 
-    used = {"cpu": time.process_time(), "rss": psutil.Process().memory_info().rss, "requests": requests.count}
+    used = {
+        "cpu": time.process_time(),
+        "rss": psutil.Process().memory_info().rss,
+        "requests": requests.count,
+    }
     print("=" + json.dumps(used), flush=True)
 
 

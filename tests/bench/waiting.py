@@ -27,13 +27,19 @@ from rows import busy, machine, renew, show
 from waiter import CONN, POLL
 
 TITLE = f"Waiting in one triggerer process, poll_seconds {POLL}"
-OURS = [int(one) for one in os.environ.get("BENCH_WAITING", "10,100,1000,10000").split(",")]
+OURS = [
+    int(one) for one in os.environ.get("BENCH_WAITING", "10,100,1000,10000").split(",")
+]
 SIZES = {"nightbatch": OURS, "official": [one for one in OURS if one <= 1_000]}
 SETTLE, WINDOW, SPREAD = 40, 60, 60
 """Seconds until the first look at all batches is over; that are measured; over which the batches end."""
 HOUR = 3_600.0
 LIFE, YOUNG_LIFE, YOUNG = 2 * HOUR, 30.0, 100
-ITEM = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
+ITEM = {
+    "model": "claude-haiku-4-5",
+    "max_tokens": 10,
+    "messages": [{"role": "user", "content": "Hi"}],
+}
 SERVER = (
     "import sys\n"
     "from nightbatch.emulator.embedded import running\n"
@@ -49,8 +55,16 @@ Row = dict[str, Any]
 
 def run() -> list[Row]:
     """Measure both kinds at every size that they stand, and how late they see young batches end."""
-    with server(LIFE) as clock, server(YOUNG_LIFE) as now, ThreadPoolExecutor(1) as aside:
-        children = [Child(kind, size, clock.url) for kind, sizes in SIZES.items() for size in sizes]
+    with (
+        server(LIFE) as clock,
+        server(YOUNG_LIFE) as now,
+        ThreadPoolExecutor(1) as aside,
+    ):
+        children = [
+            Child(kind, size, clock.url)
+            for kind, sizes in SIZES.items()
+            for size in sizes
+        ]
         clock.turn(-HOUR)
         young = aside.submit(measure_young, now)
         sent = clock.send(max(OURS), SPREAD)
@@ -60,7 +74,9 @@ def run() -> list[Row]:
         rows = measure(children)
         for child in children:
             child.watch()
-        clock.turn(sent[-1][1] + LIFE - (time.time() + clock.ahead) - 1)  # the oldest ends in a second
+        clock.turn(
+            sent[-1][1] + LIFE - (time.time() + clock.ahead) - 1
+        )  # the oldest ends in a second
         for row, child in zip(rows, children, strict=True):
             row.update(child.end(LIFE, clock))
         return rows + young.result()
@@ -84,13 +100,22 @@ class Clock:
         import httpx
 
         start = time.monotonic()
-        with httpx.Client(base_url=self.url, headers={"x-api-key": "any", "anthropic-version": "2023-06-01"}) as client:
+        with httpx.Client(
+            base_url=self.url,
+            headers={"x-api-key": "any", "anthropic-version": "2023-06-01"},
+        ) as client:
 
             def one(number: int) -> tuple[str, float]:
                 time.sleep(max(0.0, start + spread * number / count - time.monotonic()))
                 body = {"requests": [{"custom_id": f"r{number}", "params": ITEM}]}
-                answer = client.post("/v1/messages/batches", json=body).raise_for_status().json()
-                return answer["id"], datetime.fromisoformat(answer["created_at"]).timestamp()
+                answer = (
+                    client.post("/v1/messages/batches", json=body)
+                    .raise_for_status()
+                    .json()
+                )
+                return answer["id"], datetime.fromisoformat(
+                    answer["created_at"]
+                ).timestamp()
 
             with ThreadPoolExecutor(4) as pool:
                 return list(pool.map(one, range(count)))[::-1]
@@ -100,7 +125,9 @@ class Clock:
 def server(life: float) -> Iterator[Clock]:
     """Run an emulator of its own process, whose batches of one request live for so many seconds."""
     argv = [sys.executable, "-c", SERVER, str(life)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         yield Clock(process.stdout.readline().strip())
         process.communicate("")
@@ -147,11 +174,22 @@ class Child:
     def __init__(self, kind: str, size: int, url: str) -> None:
         self.kind, self.size = kind, size
         self.sent: Sent = []
-        connection = json.dumps({"conn_type": "anthropic", "host": url, "password": "any"})
-        env = {**os.environ, f"AIRFLOW_CONN_{CONN.upper()}": connection, "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
+        connection = json.dumps(
+            {"conn_type": "anthropic", "host": url, "password": "any"}
+        )
+        env = {
+            **os.environ,
+            f"AIRFLOW_CONN_{CONN.upper()}": connection,
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        }
         argv = [sys.executable, str(Path(__file__).with_name("waiter.py")), kind]
         self._process = subprocess.Popen(
-            argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            argv,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
 
     def begin(self, sent: Sent) -> None:
@@ -176,7 +214,10 @@ class Child:
         ends = [sent + life - clock.ahead for _, sent in self.sent]
         delays = [at - end for at, end in zip(told["fired"], ends, strict=True)]
         stall = round(told["stall"] * 1_000) or None
-        return {"median delay s": round(statistics.median(delays), 1), "longest stall ms": stall}
+        return {
+            "median delay s": round(statistics.median(delays), 1),
+            "longest stall ms": stall,
+        }
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -185,7 +226,11 @@ class Child:
 
     def _line(self) -> Any:
         assert self._process.stdout is not None
-        return next(json.loads(line[1:]) for line in self._process.stdout if line.startswith("="))
+        return next(
+            json.loads(line[1:])
+            for line in self._process.stdout
+            if line.startswith("=")
+        )
 
 
 if __name__ == "__main__":

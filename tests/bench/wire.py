@@ -23,7 +23,10 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        left, buffer = int(self.headers["content-length"]), memoryview(bytearray(1 << 20))
+        left, buffer = (
+            int(self.headers["content-length"]),
+            memoryview(bytearray(1 << 20)),
+        )
         while left:
             got = self.rfile.readinto(buffer[: min(left, len(buffer))])  # type: ignore[attr-defined]
             left -= got
@@ -34,7 +37,11 @@ class Handler(BaseHTTPRequestHandler):
         name, _, tail = self.path.removeprefix(BATCHES).strip("/").partition("/")
         results = self.server.folder / f"{name}.jsonl"
         if tail != "results":
-            count = int((self.server.folder / f"{name}.count").read_text()) if results.exists() else 0
+            count = (
+                int((self.server.folder / f"{name}.count").read_text())
+                if results.exists()
+                else 0
+            )
             self._json(batch(name, count, self.headers["host"], ended=results.exists()))
             return
         self.send_response(200)
@@ -66,10 +73,18 @@ class Server(ThreadingHTTPServer):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
 
 
-def batch(name: str, succeeded: int, host: str, *, ended: bool = False) -> dict[str, Any]:
+def batch(
+    name: str, succeeded: int, host: str, *, ended: bool = False
+) -> dict[str, Any]:
     """Tell of one batch as the API does."""
     now = datetime.now(UTC)
-    counts = {"processing": 0, "succeeded": succeeded, "errored": 0, "canceled": 0, "expired": 0}
+    counts = {
+        "processing": 0,
+        "succeeded": succeeded,
+        "errored": 0,
+        "canceled": 0,
+        "expired": 0,
+    }
     return {
         "id": name,
         "type": "message_batch",

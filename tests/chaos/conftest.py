@@ -8,4 +8,4 @@ SEED = "NIGHTBATCH_CHAOS_SEED"
 collect_ignore_glob = [] if SEED in os.environ else ["test_*.py"]
 
 if SEED in os.environ:
-    from tests.once.conftest import emulator, judged, s3_url, table, turned, undisturbed, world  # noqa: F401
+    pass

@@ -21,11 +21,21 @@ ROUNDS = 2
 @pytest.mark.parametrize("round_", range(ROUNDS))
 @pytest.mark.parametrize("point", [point for point in points() if point not in BY_HAND])
 def test_a_run_killed_at_a_point_goes_on_where_it_was(
-    world: RealWorld, judged: Judged, undisturbed: list[object], tmp_path: Path, point: str, round_: int
+    world: RealWorld,
+    judged: Judged,
+    undisturbed: list[object],
+    tmp_path: Path,
+    point: str,
+    round_: int,
 ) -> None:
     chance = random.Random(f"{os.environ[SEED]}:{point}:{round_}")
     again = chance.choice(["dag/run", "dag/another"])
     assert killed_once(world, point, tmp_path, again) == 0
     assert published(world.store(TARGET)) == undisturbed
     assert Emulator(world.emulator).books()["bought"]["twice"] == 0
-    judged(HERE, f"killed at “{point}”", "run again, it goes on from the facts", Flow(world, ASKED))
+    judged(
+        HERE,
+        f"killed at “{point}”",
+        "run again, it goes on from the facts",
+        Flow(world, ASKED),
+    )

@@ -33,7 +33,11 @@ AT_ONCE = 6
 
 @pytest.mark.parametrize("point", ORDINARY)
 def test_two_runs_of_which_one_is_killed_at_a_point_buy_once(
-    turned: Turned, judged: Judged, undisturbed: list[object], tmp_path: Path, point: str
+    turned: Turned,
+    judged: Judged,
+    undisturbed: list[object],
+    tmp_path: Path,
+    point: str,
 ) -> None:
     chance = random.Random(f"{os.environ[SEED]}:overlap:{point}")
     folder = tmp_path / "armed"
@@ -49,12 +53,21 @@ def test_two_runs_of_which_one_is_killed_at_a_point_buy_once(
     assert both_are_whole(turned, undisturbed)
     flows = [Flow(turned.world, one) for one in SHARING]
     told = "with lost and refused creates; run again, they go on"
-    judged(HERE, f"killed at “{point}” and another point while two runs overlap", told, *flows)
+    judged(
+        HERE,
+        f"killed at “{point}” and another point while two runs overlap",
+        told,
+        *flows,
+    )
 
 
 @pytest.mark.parametrize("first", range(0, len(ORDINARY), AT_ONCE))
-def test_zombies_of_every_point_change_nothing(turned: Turned, judged: Judged, tmp_path: Path, first: int) -> None:
-    points = random.Random(f"{os.environ[SEED]}:zombies").sample(ORDINARY, len(ORDINARY))[first : first + AT_ONCE]
+def test_zombies_of_every_point_change_nothing(
+    turned: Turned, judged: Judged, tmp_path: Path, first: int
+) -> None:
+    points = random.Random(f"{os.environ[SEED]}:zombies").sample(
+        ORDINARY, len(ORDINARY)
+    )[first : first + AT_ONCE]
     turned = Turned(replace(turned.world, timing=Timing()))
     turned.world.make_bucket(rows(TEXTS))
     flows = sleep_and_wake(turned, points, tmp_path)

@@ -24,9 +24,20 @@ pytestmark = pytest.mark.timeout(2 * PATIENCE_SECONDS)
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start a stack whose API holds sixty requests in its queue, for an hour each."""
-    batches = ("--seconds", str(HOUR), "--queue-limit", str(QUEUE), "--retry-after", "1")
+    batches = (
+        "--seconds",
+        str(HOUR),
+        "--queue-limit",
+        str(QUEUE),
+        "--retry-after",
+        "1",
+    )
     home = tmp_path_factory.mktemp("room") / "stack"
-    with Stack(Settings(home=home, emulator_args=batches, env={"NIGHTBATCH_POLL_HELD_SECONDS": "60"})) as running:
+    with Stack(
+        Settings(
+            home=home, emulator_args=batches, env={"NIGHTBATCH_POLL_HELD_SECONDS": "60"}
+        )
+    ) as running:
         yield running
 
 
@@ -38,7 +49,14 @@ def crowd(stack: Stack, name: str, **params: Any) -> tuple[list[Run], Any]:
     emulator = Emulator(stack.emulator_url)
     emulator.reset()
     runs = [
-        enrich(stack, f"{name}-{size}", rows, max_batch_requests=shard, poll_seconds=2, **params)
+        enrich(
+            stack,
+            f"{name}-{size}",
+            rows,
+            max_batch_requests=shard,
+            poll_seconds=2,
+            **params,
+        )
         for size, (rows, shard) in SIZES.items()
     ]
     deadline, most = time.monotonic() + PATIENCE_SECONDS, 0
@@ -46,7 +64,11 @@ def crowd(stack: Stack, name: str, **params: Any) -> tuple[list[Run], Any]:
         assert time.monotonic() < deadline, [run.states() for run in runs]
         time.sleep(2)
         states = [task["state"] for run in runs for task in run.tasks("submit")]
-        if len(states) == len(runs) and set(states) <= {"success", "deferred"} and stack.books()["queue"]["now"]:
+        if (
+            len(states) == len(runs)
+            and set(states) <= {"success", "deferred"}
+            and stack.books()["queue"]["now"]
+        ):
             most = max(most, states.count("deferred"))
             emulator.advance(3 * HOUR)
     assert most > 0, "nobody had to wait"
@@ -59,7 +81,8 @@ def check(runs: list[Run], books: Any) -> None:
     asked = sum(rows for rows, _ in SIZES.values())
     assert (books["accepted"]["requests"], books["accepted"]["twice"]) == (asked, 0)
     assert all(
-        run.report()["by_status"] == {"answered": rows} for run, (rows, _) in zip(runs, SIZES.values(), strict=True)
+        run.report()["by_status"] == {"answered": rows}
+        for run, (rows, _) in zip(runs, SIZES.values(), strict=True)
     )
     assert {task["try_number"] for run in runs for task in run.tasks("submit")} == {1}
     assert not any(on_worker(task) for run in runs for task in run.tasks("wait"))

@@ -35,11 +35,16 @@ def of(**properties: Any) -> AnswerType:
         ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, pa.int64()),
         ({"anyOf": [{"type": "integer"}, {"type": "number"}]}, pa.float64()),
         ({"anyOf": [STRING, {"type": "integer"}]}, pa.string()),
-        ({"type": "object", "properties": {"x": {"type": "integer"}}}, pa.struct([("x", pa.int64())])),
+        (
+            {"type": "object", "properties": {"x": {"type": "integer"}}},
+            pa.struct([("x", pa.int64())]),
+        ),
         ({"type": "object"}, pa.string()),
     ],
 )
-def test_each_part_of_a_schema_has_its_column_type(schema: dict[str, Any], kind: pa.DataType) -> None:
+def test_each_part_of_a_schema_has_its_column_type(
+    schema: dict[str, Any], kind: pa.DataType
+) -> None:
     assert of(a=schema).fields == [pa.field("a", kind)]
 
 
@@ -49,7 +54,10 @@ def test_without_a_schema_the_answer_is_one_text() -> None:
 
 
 def test_values_take_the_form_of_their_columns() -> None:
-    answer = of(day={"type": "string", "format": "date"}, any={"anyOf": [STRING, {"type": "integer"}]})
+    answer = of(
+        day={"type": "string", "format": "date"},
+        any={"anyOf": [STRING, {"type": "integer"}]},
+    )
     value, why = answer.read('{"day": "2026-11-21", "any": 7}')
     assert why is None
     column, unfit = answer.columns([value, None])
@@ -58,7 +66,9 @@ def test_values_take_the_form_of_their_columns() -> None:
 
 
 def test_a_value_that_does_not_fit_spoils_only_its_own_row() -> None:
-    column, unfit = of(n={"type": "integer"}).columns([{"n": 1}, {"n": 2**70}, {"n": 3}])
+    column, unfit = of(n={"type": "integer"}).columns(
+        [{"n": 1}, {"n": 2**70}, {"n": 3}]
+    )
     assert unfit == [1]
     assert column.to_pylist() == [{"n": 1}, None, {"n": 3}]
 
@@ -70,12 +80,35 @@ def test_formats_are_checked() -> None:
 
 
 def test_what_the_api_does_not_know_moves_into_the_description() -> None:
-    bounded = {"type": "integer", "minimum": 1, "maximum": 5, "description": "How urgent."}
-    sent = api_schema({"type": "object", "properties": {"n": bounded}, "required": ["n"], "title": "T"})
-    assert sent["properties"]["n"] == {"type": "integer", "description": "How urgent.\n\n{minimum: 1, maximum: 5}"}
+    bounded = {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 5,
+        "description": "How urgent.",
+    }
+    sent = api_schema(
+        {
+            "type": "object",
+            "properties": {"n": bounded},
+            "required": ["n"],
+            "title": "T",
+        }
+    )
+    assert sent["properties"]["n"] == {
+        "type": "integer",
+        "description": "How urgent.\n\n{minimum: 1, maximum: 5}",
+    }
     assert sent["additionalProperties"] is False
 
 
 def test_a_list_of_types_becomes_alternatives() -> None:
-    sent = api_schema({"type": "object", "properties": {"a": {"type": ["string", "null"], "maxLength": 3}}})
-    assert [part["type"] for part in sent["properties"]["a"]["anyOf"]] == ["string", "null"]
+    sent = api_schema(
+        {
+            "type": "object",
+            "properties": {"a": {"type": ["string", "null"], "maxLength": 3}},
+        }
+    )
+    assert [part["type"] for part in sent["properties"]["a"]["anyOf"]] == [
+        "string",
+        "null",
+    ]

@@ -20,7 +20,17 @@ ORDER = (
 """Each may import what stands before it. `land` stands before `submit`: a claim that is given up lands as lost."""
 PURE = ORDER[: ORDER.index("io")]
 APART = {"emulator", "local", "preload", "__init__", "__main__"}
-SDKS = ("airflow", "anthropic", "boto3", "botocore", "httpx", "httpx2", "pydantic", "requests", "aiohttp")
+SDKS = (
+    "airflow",
+    "anthropic",
+    "boto3",
+    "botocore",
+    "httpx",
+    "httpx2",
+    "pydantic",
+    "requests",
+    "aiohttp",
+)
 MOST_FILES = 12
 CODE = """
 import importlib, pkgutil, sys
@@ -42,7 +52,9 @@ def imports(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "nightbatch":
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nightbatch."):
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "nightbatch."
+        ):
             yield str(node.module).split(".")[1]
 
 
@@ -64,20 +76,31 @@ def test_no_import_runs_against_the_order() -> None:
 
 def test_what_decides_imports_no_sdk() -> None:
     assert find_spec("airflow") is not None
-    names = [name for name in PURE if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists()]
+    names = [
+        name
+        for name in PURE
+        if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists()
+    ]
     code = CODE.format(names=names, sdks=SDKS)
-    run = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], text=True, capture_output=True, check=True
+    )
     assert run.stdout.strip() == "[]"
 
 
 def test_no_folder_hides_its_story_behind_more_than_a_dozen_files() -> None:
     folders = {file.parent for file in PACKAGE.rglob("*.py")}
     sizes = {
-        folder.name: len([file for file in folder.glob("*.py") if file.name != "__init__.py"]) for folder in folders
+        folder.name: len(
+            [file for file in folder.glob("*.py") if file.name != "__init__.py"]
+        )
+        for folder in folders
     }
     assert {name: size for name, size in sizes.items() if size > MOST_FILES} == {}
 
 
 def test_every_folder_tells_its_story() -> None:
     for folder in {file.parent for file in PACKAGE.rglob("*.py")}:
-        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), folder.name
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), (
+            folder.name
+        )

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from nightbatch.messages.outcome import SETTLED, TABLE, UNREADABLE, Status, commonest, of_error, of_kind, of_stop
+from nightbatch.messages.outcome import (
+    SETTLED,
+    TABLE,
+    UNREADABLE,
+    Status,
+    commonest,
+    of_error,
+    of_kind,
+    of_stop,
+)
 
 STOPS = {
     "end_turn": "answered",
@@ -30,7 +39,9 @@ ERRORS = {
 
 
 def test_every_row_of_the_table_is_spoken_of_here() -> None:
-    told = {("succeeded", stop) for stop in STOPS} | {("errored", kind) for kind in ERRORS}
+    told = {("succeeded", stop) for stop in STOPS} | {
+        ("errored", kind) for kind in ERRORS
+    }
     assert set(TABLE) == told | {("canceled", ""), ("expired", "")}
 
 
@@ -77,9 +88,21 @@ def test_answers_and_refusals_are_settled_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("kind", "message", "code"),
     [
-        ("invalid_request_error", "Your credit balance is too low to access the Anthropic API.", ""),
-        ("invalid_request_error", "Please go to Plans & Billing to upgrade or purchase credits.", ""),
-        ("invalid_request_error", "You have reached your specified API usage limits.", ""),
+        (
+            "invalid_request_error",
+            "Your credit balance is too low to access the Anthropic API.",
+            "",
+        ),
+        (
+            "invalid_request_error",
+            "Please go to Plans & Billing to upgrade or purchase credits.",
+            "",
+        ),
+        (
+            "invalid_request_error",
+            "You have reached your specified API usage limits.",
+            "",
+        ),
         ("invalid_request_error", "This organization has been disabled.", ""),
         ("invalid_request_error", "Try later.", "organization_on_hold"),
         ("rate_limit_error", "Too much.", "enforced_spend_limit_reached"),
@@ -88,7 +111,9 @@ def test_answers_and_refusals_are_settled_and_nothing_else() -> None:
         ("authentication_error", "invalid x-api-key", ""),
     ],
 )
-def test_trouble_with_the_account_is_never_a_row_s_fault(kind: str, message: str, code: str) -> None:
+def test_trouble_with_the_account_is_never_a_row_s_fault(
+    kind: str, message: str, code: str
+) -> None:
     assert of_error(kind, message, code) == (Status.ERRORED, True)
 
 
@@ -97,10 +122,14 @@ def test_a_field_named_credit_score_is_no_trouble_with_the_account() -> None:
     assert of_error("invalid_request_error", message) == (Status.REJECTED, False)
 
 
-def test_the_commonest_error_is_named_by_type_and_field_without_the_api_s_words() -> None:
+def test_the_commonest_error_is_named_by_type_and_field_without_the_api_s_words() -> (
+    None
+):
     told = commonest({"a: fetch https://example.com/secret?x=1 failed": 3, "b": 2})
     assert told == "a"
-    field = commonest({"invalid_request_error: messages.0.content: PATIENT JANE DOE": 1})
+    field = commonest(
+        {"invalid_request_error: messages.0.content: PATIENT JANE DOE": 1}
+    )
     assert field == "invalid_request_error at messages.0.content"
     assert len(commonest({"x" * 5_000: 1})) < 300
     assert commonest({}) == "no reason was given"

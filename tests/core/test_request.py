@@ -20,7 +20,9 @@ from nightbatch.template.template import Template
 
 
 def shared(**more: Any) -> dict[str, Any]:
-    return shared_params(model="claude-haiku-4-5", max_tokens=9, params=more, output_format=None)
+    return shared_params(
+        model="claude-haiku-4-5", max_tokens=9, params=more, output_format=None
+    )
 
 
 def ids(rows: pa.RecordBatch, template: str = "{{ a }}", **more: Any) -> list[bytes]:
@@ -40,30 +42,53 @@ def test_the_same_question_has_the_same_name_whatever_it_is_made_of() -> None:
 
 def test_the_order_of_parameters_does_not_matter_and_their_values_do() -> None:
     assert ids(ROW, temperature=1, top_p=0.5) == ids(ROW, top_p=0.5, temperature=1)
-    assert len({*ids(ROW), *ids(ROW, temperature=1), *ids(ROW, temperature=0.5), *ids(ROW, "{{ a }}!")}) == 4
+    assert (
+        len(
+            {
+                *ids(ROW),
+                *ids(ROW, temperature=1),
+                *ids(ROW, temperature=0.5),
+                *ids(ROW, "{{ a }}!"),
+            }
+        )
+        == 4
+    )
 
 
 def test_caching_changes_the_price_and_not_the_name() -> None:
-    plain, cached = (frame(shared(), system="Be brief.", cache=cache) for cache in (False, True))
+    plain, cached = (
+        frame(shared(), system="Be brief.", cache=cache) for cache in (False, True)
+    )
     content = b'"x"'
     contents = pa.array([content], pa.large_binary())
     assert plain.request_ids(contents) == cached.request_ids(contents)
-    assert cached.params(content)["system"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+    assert cached.params(content)["system"][0]["cache_control"] == {
+        "type": "ephemeral",
+        "ttl": "1h",
+    }
 
 
 def test_what_is_sent_is_what_was_named() -> None:
     content = quoted(pa.array(["a “b” \n\x00"], pa.large_string()))[0].as_py()
     params = frame(shared(temperature=1), system="Be brief.").params(content)
     assert params["messages"] == [{"content": "a “b” \n\x00", "role": "user"}]
-    assert (params["model"], params["max_tokens"], params["temperature"]) == ("claude-haiku-4-5", 9, 1)
+    assert (params["model"], params["max_tokens"], params["temperature"]) == (
+        "claude-haiku-4-5",
+        9,
+        1,
+    )
 
 
-@pytest.mark.parametrize("contents", [[], [b'"one"'], [b'"one"', '"zwölf"'.encode(), b'""']])
+@pytest.mark.parametrize(
+    "contents", [[], [b'"one"'], [b'"one"', '"zwölf"'.encode(), b'""']]
+)
 def test_bodies_are_counted_to_the_byte(contents: list[bytes]) -> None:
     made = frame(shared())
     body = oracles.body(made, contents)
     assert made.body_size(sum(map(len, contents)), len(contents)) == len(body)
-    assert [one["params"] for one in json.loads(body)["requests"]] == [made.params(content) for content in contents]
+    assert [one["params"] for one in json.loads(body)["requests"]] == [
+        made.params(content) for content in contents
+    ]
 
 
 @pytest.mark.parametrize("name", ["messages", "model", "stream", "speed"])
@@ -74,12 +99,34 @@ def test_parameters_that_have_another_place_or_none_are_refused(name: str) -> No
 
 def test_nothing_asked_is_nothing_pending() -> None:
     assert Pending(0).left().tolist() == []
-    assert list(shards(np.empty(0, np.int32), max_requests=9, max_bytes=999, overhead=1, envelope=1)) == []
+    assert (
+        list(
+            shards(
+                np.empty(0, np.int32),
+                max_requests=9,
+                max_bytes=999,
+                overhead=1,
+                envelope=1,
+            )
+        )
+        == []
+    )
 
 
-@pytest.mark.parametrize(("requests", "size", "cuts"), [(2, 999, [2, 2, 1]), (9, 35, [2, 2, 1]), (9, 1, [1] * 5)])
-def test_shards_fit_by_count_and_by_bytes(requests: int, size: int, cuts: list[int]) -> None:
-    made = shards(np.array([10] * 5), max_requests=requests, max_bytes=size, overhead=5, envelope=4)
+@pytest.mark.parametrize(
+    ("requests", "size", "cuts"),
+    [(2, 999, [2, 2, 1]), (9, 35, [2, 2, 1]), (9, 1, [1] * 5)],
+)
+def test_shards_fit_by_count_and_by_bytes(
+    requests: int, size: int, cuts: list[int]
+) -> None:
+    made = shards(
+        np.array([10] * 5),
+        max_requests=requests,
+        max_bytes=size,
+        overhead=5,
+        envelope=4,
+    )
     assert list(map(len, made)) == cuts
 
 

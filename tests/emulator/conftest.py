@@ -27,27 +27,43 @@ class Desk:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
-        self.client = anthropic.Anthropic(base_url=emulator.url, api_key="sk-test", max_retries=0)
+        self.client = anthropic.Anthropic(
+            base_url=emulator.url, api_key="sk-test", max_retries=0
+        )
         headers = {"x-api-key": "sk-test", "anthropic-version": "2023-06-01"}
         self.http = httpx.Client(base_url=emulator.url, headers=headers, timeout=30)
 
     def params(self, text: str = "Hello", **more: Any) -> dict[str, Any]:
-        return {"model": HAIKU, "max_tokens": 300, "messages": [{"role": "user", "content": text}], **more}
+        return {
+            "model": HAIKU,
+            "max_tokens": 300,
+            "messages": [{"role": "user", "content": text}],
+            **more,
+        }
 
-    def items(self, count: int, prefix: str = "row", **more: Any) -> list[dict[str, Any]]:
+    def items(
+        self, count: int, prefix: str = "row", **more: Any
+    ) -> list[dict[str, Any]]:
         return [
-            {"custom_id": f"{prefix}-{number}", "params": self.params(f"{prefix} {number}", **more)}
+            {
+                "custom_id": f"{prefix}-{number}",
+                "params": self.params(f"{prefix} {number}", **more),
+            }
             for number in range(count)
         ]
 
     def post(self, requests: Any, **more: Any) -> httpx.Response:
-        return self.http.post("/v1/messages/batches", json={"requests": requests}, **more)
+        return self.http.post(
+            "/v1/messages/batches", json={"requests": requests}, **more
+        )
 
     def create(self, requests: Any) -> MessageBatch:
         return self.client.messages.batches.create(requests=requests)
 
     def retrieve(self, batch_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.http.get(f"/v1/messages/batches/{batch_id}").raise_for_status().json()
+        found: dict[str, Any] = (
+            self.http.get(f"/v1/messages/batches/{batch_id}").raise_for_status().json()
+        )
         return found
 
     def ended(self, batch_id: str) -> dict[str, Any]:
@@ -59,7 +75,11 @@ class Desk:
         raise TimeoutError(batch_id)
 
     def rows(self, batch_id: str) -> list[dict[str, Any]]:
-        lines = self.http.get(f"/v1/messages/batches/{batch_id}/results").raise_for_status().text.splitlines()
+        lines = (
+            self.http.get(f"/v1/messages/batches/{batch_id}/results")
+            .raise_for_status()
+            .text.splitlines()
+        )
         return [json.loads(line) for line in lines]
 
     def run(self, requests: Any) -> dict[str, Any]:
@@ -70,7 +90,9 @@ class Desk:
 
     def ask(self, text: str = "Hello", **more: Any) -> dict[str, Any]:
         """Send one request in a batch of its own and return its result."""
-        result: dict[str, Any] = self.run([{"custom_id": "only", "params": self.params(text, **more)}])["only"]
+        result: dict[str, Any] = self.run(
+            [{"custom_id": "only", "params": self.params(text, **more)}]
+        )["only"]
         return result
 
     def close(self) -> None:

@@ -28,16 +28,23 @@ class Triage(pydantic.BaseModel):
 
 
 def requests(count: int) -> list[dict[str, Any]]:
-    messages = [[{"role": "user", "content": f"request {number}"}] for number in range(count)]
+    messages = [
+        [{"role": "user", "content": f"request {number}"}] for number in range(count)
+    ]
     return [
-        {"custom_id": f"r{number}", "params": {"model": MODEL, "max_tokens": 50, "messages": message}}
+        {
+            "custom_id": f"r{number}",
+            "params": {"model": MODEL, "max_tokens": 50, "messages": message},
+        }
         for number, message in enumerate(messages)
     ]
 
 
 def context(pushed: dict[str, Any]) -> Any:
     """Return as much of a task's context as the operators look at."""
-    instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, try_number=1)
+    instance = SimpleNamespace(
+        dag_id="d", task_id="t", run_id="r", map_index=-1, try_number=1
+    )
     instance.xcom_push = lambda key, value: pushed.update({key: value})
     return {"ti": instance, "task_instance": instance}
 
@@ -52,7 +59,9 @@ def finish_deferred(operator: Any, where: Any) -> Any:
 
 
 async def first_event(trigger: Any) -> Any:
-    await asyncio.sleep(0.5)  # the batch ends meanwhile; LLMBatchTrigger polls every 30 seconds at the soonest
+    await asyncio.sleep(
+        0.5
+    )  # the batch ends meanwhile; LLMBatchTrigger polls every 30 seconds at the soonest
     async for event in trigger.run():
         return event.payload
     return None
@@ -60,23 +69,35 @@ async def first_event(trigger: Any) -> Any:
 
 def waiting_operator() -> Any:
     pushed: dict[str, Any] = {}
-    operator = AnthropicBatchOperator(task_id="waiting", requests=requests(5), poll_interval=0.05)
+    operator = AnthropicBatchOperator(
+        task_id="waiting", requests=requests(5), poll_interval=0.05
+    )
     batch_id = operator.execute(context(pushed))
-    hook = AnthropicHook()  # held: a client that is collected closes its stream under its reader
+    hook = (
+        AnthropicHook()
+    )  # held: a client that is collected closes its stream under its reader
     kinds = [result.result.type for result in hook.stream_batch_results(batch_id)]
     return {"batch_id": batch_id, "pushed": pushed, "kinds": kinds}
 
 
 def deferring_operator() -> Any:
-    operator = AnthropicBatchOperator(task_id="deferring", requests=requests(3), poll_interval=0.05, deferrable=True)
+    operator = AnthropicBatchOperator(
+        task_id="deferring", requests=requests(3), poll_interval=0.05, deferrable=True
+    )
     return {"batch_id": finish_deferred(operator, context({}))}
 
 
 def sensor() -> Any:
-    submit = AnthropicBatchOperator(task_id="submit", requests=requests(2), wait_for_completion=False)
+    submit = AnthropicBatchOperator(
+        task_id="submit", requests=requests(2), wait_for_completion=False
+    )
     batch_id = submit.execute(context({}))
-    AnthropicBatchSensor(task_id="sensor", batch_id=batch_id, poke_interval=0.05).execute(context({}))
-    deferring = AnthropicBatchSensor(task_id="deferring", batch_id=batch_id, poke_interval=0.05, deferrable=True)
+    AnthropicBatchSensor(
+        task_id="sensor", batch_id=batch_id, poke_interval=0.05
+    ).execute(context({}))
+    deferring = AnthropicBatchSensor(
+        task_id="deferring", batch_id=batch_id, poke_interval=0.05, deferrable=True
+    )
     finish_deferred(deferring, context({}))
     return {"status": AnthropicHook().get_batch(batch_id).processing_status}
 

@@ -14,8 +14,20 @@ from nightbatch.emulator.settings import Pace, Settings
 TICKET = {
     "type": "object",
     "properties": {
-        "category": {"enum": ["billing", "bug", "account", "shipping", "feature_request", "other"]},
-        "urgency": {"type": "integer", "description": "How urgent\n\n{minimum: 1, maximum: 5}"},
+        "category": {
+            "enum": [
+                "billing",
+                "bug",
+                "account",
+                "shipping",
+                "feature_request",
+                "other",
+            ]
+        },
+        "urgency": {
+            "type": "integer",
+            "description": "How urgent\n\n{minimum: 1, maximum: 5}",
+        },
         "sentiment": {"enum": ["negative", "neutral", "positive"]},
         "summary": {"type": "string"},
         "needs_human": {"type": "boolean"},
@@ -23,7 +35,9 @@ TICKET = {
     "required": ["category", "urgency", "sentiment", "summary", "needs_human"],
     "additionalProperties": False,
 }
-TICKETS = Settings(responder="nightbatch.emulator.responders.builtin:tickets", pace=Pace(0.01))
+TICKETS = Settings(
+    responder="nightbatch.emulator.responders.builtin:tickets", pace=Pace(0.01)
+)
 
 
 PATTERNS = (r"^[A-Z]{3}-\d{4}$", r"^(yes|no)$", r"^\d+\.\d{2}$")
@@ -56,10 +70,19 @@ def leaf() -> st.SearchStrategy[dict[str, Any]]:
     )  # fmt: skip
 
 
-def deeper(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+def deeper(
+    inner: st.SearchStrategy[dict[str, Any]],
+) -> st.SearchStrategy[dict[str, Any]]:
     return st.one_of(
-        st.builds(lambda items, least: {"type": "array", "items": items, "minItems": least}, inner, st.integers(0, 2)),
-        st.builds(lambda variants: {"anyOf": variants}, st.lists(inner, min_size=1, max_size=3)),
+        st.builds(
+            lambda items, least: {"type": "array", "items": items, "minItems": least},
+            inner,
+            st.integers(0, 2),
+        ),
+        st.builds(
+            lambda variants: {"anyOf": variants},
+            st.lists(inner, min_size=1, max_size=3),
+        ),
         st.builds(
             lambda fields, some: {
                 "type": "object",
@@ -74,34 +97,60 @@ def deeper(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[s
 
 
 @given(st.recursive(leaf(), deeper, max_leaves=8), st.text())
-def test_an_instance_is_valid_for_any_schema_and_depends_on_nothing_but_the_text(schema, text):
-    schema |= {"$defs": {"Shared": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}}}
+def test_an_instance_is_valid_for_any_schema_and_depends_on_nothing_but_the_text(
+    schema, text
+):
+    schema |= {
+        "$defs": {
+            "Shared": {
+                "type": "object",
+                "properties": {"x": {"type": "integer"}},
+                "required": ["x"],
+            }
+        }
+    }
     made = instance(schema, text, seed=1)
     jsonschema_rs.validator_for(schema, validate_formats=True).validate(made)
     assert made == instance(schema, text, seed=1)
 
 
 def test_an_enum_value_that_the_text_names_is_chosen():
-    schema = {"type": "object", "properties": {"colour": {"enum": ["red", "green", "blue"]}}, "required": ["colour"]}
+    schema = {
+        "type": "object",
+        "properties": {"colour": {"enum": ["red", "green", "blue"]}},
+        "required": ["colour"],
+    }
     assert instance(schema, "the sky is blue", seed=0) == {"colour": "blue"}
 
 
 def test_bounds_are_kept_though_the_sdk_has_moved_them_into_the_description(desk):
-    answers = [json.loads(said(desk.ask(f"ticket {number}", **asking(TICKET)))) for number in range(5)]
+    answers = [
+        json.loads(said(desk.ask(f"ticket {number}", **asking(TICKET))))
+        for number in range(5)
+    ]
     assert all(1 <= answer["urgency"] <= 5 for answer in answers)
 
 
 def test_different_prompts_get_different_answers_and_the_same_prompt_the_same(desk):
-    one, two, again = (said(desk.ask(text)) for text in ("about apples", "about oranges", "about apples"))
+    one, two, again = (
+        said(desk.ask(text))
+        for text in ("about apples", "about oranges", "about apples")
+    )
     assert one == again != two
     assert "apples" in one
 
 
 def test_a_forced_tool_is_called_with_an_instance_of_its_schema(desk):
     tool = {"name": "triage", "input_schema": TICKET}
-    result = desk.ask("broken", tools=[tool], tool_choice={"type": "tool", "name": "triage"})
+    result = desk.ask(
+        "broken", tools=[tool], tool_choice={"type": "tool", "name": "triage"}
+    )
     (block,) = result["message"]["content"]
-    assert (block["type"], block["name"], result["message"]["stop_reason"]) == ("tool_use", "triage", "tool_use")
+    assert (block["type"], block["name"], result["message"]["stop_reason"]) == (
+        "tool_use",
+        "triage",
+        "tool_use",
+    )
     jsonschema_rs.validator_for(TICKET).validate(block["input"])
 
 
@@ -153,7 +202,10 @@ def test_a_long_answer_is_cut_at_max_tokens(desk):
 
 def test_an_answer_ends_before_a_stop_sequence(desk):
     message = desk.ask("apples and oranges", stop_sequences=["apples"])["message"]
-    assert (message["stop_reason"], message["stop_sequence"]) == ("stop_sequence", "apples")
+    assert (message["stop_reason"], message["stop_sequence"]) == (
+        "stop_sequence",
+        "apples",
+    )
     assert "apples" not in said({"message": message})
 
 
@@ -172,14 +224,25 @@ def answer(params):
 """
 
 
-def test_a_responder_of_ones_own_may_return_text_json_a_whole_reply_or_a_failure(open_desk, monkeypatch, tmp_path):
+def test_a_responder_of_ones_own_may_return_text_json_a_whole_reply_or_a_failure(
+    open_desk, monkeypatch, tmp_path
+):
     (tmp_path / "mine.py").write_text(MINE)
     monkeypatch.syspath_prepend(tmp_path)
     with open_desk(Settings(responder="mine:answer", pace=Pace(0.01))) as desk:
-        results = {kind: desk.ask(kind) for kind in ("text", "json", "reply", "failure", "unknown")}
+        results = {
+            kind: desk.ask(kind)
+            for kind in ("text", "json", "reply", "failure", "unknown")
+        }
     assert said(results["text"]) == "plain"
     assert json.loads(said(results["json"])) == {"a": 1}
     assert results["reply"]["message"]["stop_reason"] == "pause_turn"
     assert results["reply"]["message"]["usage"]["output_tokens"] == 77
-    assert results["failure"]["error"]["error"] == {"type": "overloaded_error", "message": "Overloaded"}
-    assert "the responder failed: KeyError" in results["unknown"]["error"]["error"]["message"]
+    assert results["failure"]["error"]["error"] == {
+        "type": "overloaded_error",
+        "message": "Overloaded",
+    }
+    assert (
+        "the responder failed: KeyError"
+        in results["unknown"]["error"]["error"]["message"]
+    )

@@ -1,10 +1,17 @@
 """The books: what was bought, what was bought twice, and where."""
 
 
-def test_requests_of_the_same_content_are_found_whatever_their_custom_id_or_order_of_keys(desk):
+def test_requests_of_the_same_content_are_found_whatever_their_custom_id_or_order_of_keys(
+    desk,
+):
     params = desk.params("the same", system="s")
     shuffled = dict(reversed(params.items()))
-    one = desk.create([{"custom_id": "a", "params": params}, {"custom_id": "b", "params": desk.params("other")}])
+    one = desk.create(
+        [
+            {"custom_id": "a", "params": params},
+            {"custom_id": "b", "params": desk.params("other")},
+        ]
+    )
     two = desk.create([{"custom_id": "c", "params": shuffled}])
     for batch in (one, two):
         desk.ended(batch.id)
@@ -68,7 +75,11 @@ def test_a_cancelled_batch_bills_only_what_was_answered(desk):
     desk.emulator.advance(50)
     desk.client.messages.batches.cancel(batch.id)
     desk.emulator.advance(10)
-    messages = [row["result"]["message"] for row in desk.rows(batch.id) if row["result"]["type"] == "succeeded"]
+    messages = [
+        row["result"]["message"]
+        for row in desk.rows(batch.id)
+        if row["result"]["type"] == "succeeded"
+    ]
     output = [message["usage"]["output_tokens"] for message in messages]
     books = desk.emulator.books()
     assert len(output) == 5
@@ -109,7 +120,12 @@ def test_each_batch_has_its_line(desk):
     batch = desk.create(desk.items(3))
     desk.ended(batch.id)
     (line,) = desk.emulator.books()["by_batch"]
-    assert (line["id"], line["requests"], line["status"], line["counts"]["succeeded"]) == (batch.id, 3, "ended", 3)
+    assert (
+        line["id"],
+        line["requests"],
+        line["status"],
+        line["counts"]["succeeded"],
+    ) == (batch.id, 3, "ended", 3)
     assert line["bytes"] > 300
 
 

@@ -20,7 +20,9 @@ def read(desk, batch, fault):
     """Return what arrives of the results, with a fault, and how it ended."""
     desk.emulator.faults({"where": "results", **fault}, replace=True)
     received, ended = b"", None
-    with desk.http.stream("GET", f"/v1/messages/batches/{batch.id}/results", timeout=1) as response:
+    with desk.http.stream(
+        "GET", f"/v1/messages/batches/{batch.id}/results", timeout=1
+    ) as response:
         try:
             for chunk in response.iter_raw():
                 received += chunk
@@ -48,7 +50,9 @@ def test_a_stream_cut_mid_line_ends_cleanly_with_half_a_line(desk, batch):
 
 @pytest.mark.parametrize("close", [False, True])
 def test_a_stream_cut_at_a_lines_end_shows_no_error_at_all(desk, batch, close):
-    received, ended, headers = read(desk, batch, {"what": "cut_clean", "at": 0.7, "close": close})
+    received, ended, headers = read(
+        desk, batch, {"what": "cut_clean", "at": 0.7, "close": close}
+    )
     assert ended is None
     assert received.endswith(b"\n")
     assert ROWS / 2 < len(lines(received)) < ROWS
@@ -118,7 +122,9 @@ def test_lines_may_be_missing_and_the_counts_do_not_say_so(desk, batch):
 
 def test_a_stranger_may_stand_among_the_ids(desk, batch):
     received, _, _ = read(desk, batch, {"what": "unknown_id"})
-    strangers = [line for line in lines(received) if line["custom_id"].startswith("stranger-")]
+    strangers = [
+        line for line in lines(received) if line["custom_id"].startswith("stranger-")
+    ]
     assert len(strangers) == 1
     assert len(lines(received)) == ROWS + 1
 
@@ -130,8 +136,13 @@ def test_a_result_may_be_of_a_type_that_nobody_knows(desk, batch):
 
 def test_there_may_be_fields_that_nobody_knows(desk, batch):
     received, _, _ = read(desk, batch, {"what": "unknown_fields"})
-    assert all({"sequence", "custom_id", "result"} == set(line) for line in lines(received))
-    assert all("reasoning_units" in line["result"]["message"]["usage"] for line in lines(received))
+    assert all(
+        {"sequence", "custom_id", "result"} == set(line) for line in lines(received)
+    )
+    assert all(
+        "reasoning_units" in line["result"]["message"]["usage"]
+        for line in lines(received)
+    )
 
 
 def test_there_may_be_a_blank_line(desk, batch):
@@ -163,12 +174,18 @@ def test_the_next_download_is_whole_again(desk, batch):
     assert len(desk.rows(batch.id)) == ROWS
 
 
-@pytest.mark.parametrize("what", ["drop_before", "drop_after", "not_found", "timeout", "delay"])
+@pytest.mark.parametrize(
+    "what", ["drop_before", "drop_after", "not_found", "timeout", "delay"]
+)
 @pytest.mark.parametrize("after", [False, True])
 def test_what_can_happen_to_any_call_can_happen_to_results(desk, batch, what, after):
-    desk.emulator.faults({"where": "results", "what": what, "seconds": 2, "after": after})
+    desk.emulator.faults(
+        {"where": "results", "what": what, "seconds": 2, "after": after}
+    )
     try:
-        status = desk.http.get(f"/v1/messages/batches/{batch.id}/results", timeout=0.3).status_code
+        status = desk.http.get(
+            f"/v1/messages/batches/{batch.id}/results", timeout=0.3
+        ).status_code
     except httpx.HTTPError as error:
         status = type(error)
     assert status in {404, 504, httpx.RemoteProtocolError, httpx.ReadTimeout}

@@ -135,7 +135,10 @@ def test_the_sdk_names_the_codes(desk):
     desk.emulator.faults(CREATE | {"what": "spend_limit"})
     with pytest.raises(anthropic.RateLimitError) as raised:
         desk.create(desk.items(1))
-    assert raised.value.body["error"]["details"]["error_code"] == "enforced_spend_limit_reached"
+    assert (
+        raised.value.body["error"]["details"]["error_code"]
+        == "enforced_spend_limit_reached"
+    )
 
 
 def test_an_error_can_be_worded_and_timed(desk):
@@ -158,7 +161,9 @@ def test_a_413_may_be_json_instead(desk):
 def test_a_live_batch_may_be_not_found_for_a_while(desk):
     desk.emulator.faults({"where": "retrieve", "what": "not_found", "count": 2})
     batch = desk.create(desk.items(1))
-    found = [desk.http.get(f"/v1/messages/batches/{batch.id}").status_code for _ in range(3)]
+    found = [
+        desk.http.get(f"/v1/messages/batches/{batch.id}").status_code for _ in range(3)
+    ]
     assert found == [404, 404, 200]
 
 
@@ -173,14 +178,19 @@ def test_every_endpoint_can_fail_alone(desk, where, method, path):
     batch = desk.create(desk.items(1))
     desk.ended(batch.id)
     desk.emulator.faults({"where": where, "what": "overloaded"})
-    answer = desk.http.request(method, f"/v1/messages/batches{path.format(id=batch.id)}")
+    answer = desk.http.request(
+        method, f"/v1/messages/batches{path.format(id=batch.id)}"
+    )
     assert answer.status_code == 529
     assert desk.post(desk.items(1)).status_code == 200
 
 
 def test_counting_tokens_can_fail_too(desk):
     desk.emulator.faults({"where": "count_tokens", "what": "api_error"})
-    assert desk.http.post("/v1/messages/count_tokens", json=desk.params()).status_code == 500
+    assert (
+        desk.http.post("/v1/messages/count_tokens", json=desk.params()).status_code
+        == 500
+    )
 
 
 def test_a_fault_anywhere_strikes_everywhere(desk):
@@ -190,7 +200,9 @@ def test_a_fault_anywhere_strikes_everywhere(desk):
 
 
 def test_a_cancel_may_be_carried_out_and_its_answer_lost(desk):
-    desk.emulator.faults({"where": "batch", "what": "slow"}, {"where": "cancel", "what": "drop_after"})
+    desk.emulator.faults(
+        {"where": "batch", "what": "slow"}, {"where": "cancel", "what": "drop_after"}
+    )
     batch = desk.create(desk.items(1))
     with pytest.raises(httpx.RemoteProtocolError):
         desk.http.post(f"/v1/messages/batches/{batch.id}/cancel")

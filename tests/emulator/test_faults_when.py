@@ -11,7 +11,9 @@ LIST = {"where": "list", "what": "overloaded"}
 
 
 def struck(desk, calls=10):
-    return [desk.http.get("/v1/messages/batches").status_code == 529 for _ in range(calls)]
+    return [
+        desk.http.get("/v1/messages/batches").status_code == 529 for _ in range(calls)
+    ]
 
 
 def test_without_a_when_it_strikes_every_time(desk):
@@ -41,13 +43,20 @@ def test_by_chance_with_a_seed_that_brings_it_back(desk):
 
 def test_by_batch(desk):
     one, two = desk.create(desk.items(1)), desk.create(desk.items(1))
-    desk.emulator.faults({"where": "retrieve", "what": "overloaded", "match": {"batch": one.id}})
-    statuses = [desk.http.get(f"/v1/messages/batches/{batch.id}").status_code for batch in (one, two)]
+    desk.emulator.faults(
+        {"where": "retrieve", "what": "overloaded", "match": {"batch": one.id}}
+    )
+    statuses = [
+        desk.http.get(f"/v1/messages/batches/{batch.id}").status_code
+        for batch in (one, two)
+    ]
     assert statuses == [529, 200]
 
 
 def test_by_how_many_requests_a_batch_has(desk):
-    desk.emulator.faults({"where": "create", "what": "overloaded", "match": {"min_requests": 2}})
+    desk.emulator.faults(
+        {"where": "create", "what": "overloaded", "match": {"min_requests": 2}}
+    )
     assert [desk.post(desk.items(count)).status_code for count in (1, 2)] == [200, 529]
 
 
@@ -77,13 +86,18 @@ def test_faults_add_up_until_they_are_replaced_or_removed(desk):
 
 
 def test_several_faults_on_one_call_work_together(desk):
-    desk.emulator.faults({"where": "list", "what": "delay", "seconds": 0.2}, LIST | {"after": True})
+    desk.emulator.faults(
+        {"where": "list", "what": "delay", "seconds": 0.2}, LIST | {"after": True}
+    )
     assert struck(desk, 1) == [True]
 
 
 def test_one_fault_alone_or_a_list_is_taken_as_well(desk):
     assert len(desk.http.post("/_emulator/faults", json=LIST).json()["faults"]) == 1
-    assert len(desk.http.post("/_emulator/faults", json=[LIST, LIST]).json()["faults"]) == 3
+    assert (
+        len(desk.http.post("/_emulator/faults", json=[LIST, LIST]).json()["faults"])
+        == 3
+    )
 
 
 @pytest.mark.parametrize(("spec", "says"), [
@@ -102,8 +116,18 @@ def test_a_fault_that_makes_no_sense_is_refused_and_none_is_set(desk, spec, says
 
 def test_faults_come_from_flags_and_files_too(tmp_path):
     (tmp_path / "faults.json").write_text(json.dumps({"faults": [LIST]}))
-    flags = ["--faults", str(tmp_path / "faults.json"), "--fault", "create:drop_after:nth=1,reset=true"]
-    flags += ["--fault", '{"where":"row","what":"errored","match":{"model":"x"}}', "--fault", "any:timeout"]
+    flags = [
+        "--faults",
+        str(tmp_path / "faults.json"),
+        "--fault",
+        "create:drop_after:nth=1,reset=true",
+    ]
+    flags += [
+        "--fault",
+        '{"where":"row","what":"errored","match":{"model":"x"}}',
+        "--fault",
+        "any:timeout",
+    ]
     assert list(parse_flags(flags).faults) == [
         LIST,
         {"where": "create", "what": "drop_after", "nth": 1, "reset": True},

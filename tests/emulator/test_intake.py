@@ -16,10 +16,17 @@ def message(answer):
 
 
 def raw(desk, body):
-    return desk.http.post("/v1/messages/batches", content=body, headers={"content-type": "application/json"})
+    return desk.http.post(
+        "/v1/messages/batches",
+        content=body,
+        headers={"content-type": "application/json"},
+    )
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"requests":[{"custom_id":"a","params":{}', b"nonsense", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b'{"requests":[{"custom_id":"a","params":{}', b"nonsense", b"\xff\xfe"],
+)
 def test_what_is_no_json_is_refused(desk, body):
     assert "not valid JSON" in message(raw(desk, body))
 
@@ -54,11 +61,17 @@ def test_a_custom_id_has_one_to_64_plain_characters(desk, custom_id, says):
 
 def test_a_custom_id_must_be_unique_in_its_batch(desk):
     twins = [{"custom_id": "twin", "params": desk.params()}] * 2
-    assert message(desk.post(twins)).startswith("requests.1.custom_id: Duplicate custom_id 'twin'")
+    assert message(desk.post(twins)).startswith(
+        "requests.1.custom_id: Duplicate custom_id 'twin'"
+    )
 
 
 def test_the_same_custom_id_may_come_again_in_another_batch(desk):
-    assert desk.post(desk.items(1)).status_code == desk.post(desk.items(1)).status_code == 200
+    assert (
+        desk.post(desk.items(1)).status_code
+        == desk.post(desk.items(1)).status_code
+        == 200
+    )
 
 
 def test_a_refused_batch_leaves_nothing_behind(desk):
@@ -69,19 +82,30 @@ def test_a_refused_batch_leaves_nothing_behind(desk):
 
 
 def test_nothing_about_params_is_looked_at_when_the_batch_is_created(desk):
-    params = [{}, {"model": 1}, {"model": "nope", "stream": True}, {"messages": [], "max_tokens": -1, "x": {}}]
-    requests = [{"custom_id": f"r{number}", "params": bad} for number, bad in enumerate(params)]
+    params = [
+        {},
+        {"model": 1},
+        {"model": "nope", "stream": True},
+        {"messages": [], "max_tokens": -1, "x": {}},
+    ]
+    requests = [
+        {"custom_id": f"r{number}", "params": bad} for number, bad in enumerate(params)
+    ]
     assert desk.post(requests).status_code == 200
 
 
 def test_a_batch_of_too_many_requests_is_refused(open_desk):
     with open_desk(Settings(limits=Limits(max_requests=3))) as desk:
         assert desk.post(desk.items(3)).status_code == 200
-        assert message(desk.post(desk.items(4))).endswith("at most 3 items after validation, not 4")
+        assert message(desk.post(desk.items(4))).endswith(
+            "at most 3 items after validation, not 4"
+        )
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_is_too_large_is_refused_with_413_however_it_comes(open_desk, chunked):
+def test_a_body_that_is_too_large_is_refused_with_413_however_it_comes(
+    open_desk, chunked
+):
     with open_desk(Settings(limits=Limits(max_bytes=10_000))) as desk:
         body = json.dumps({"requests": desk.items(1, system="x" * 20_000)}).encode()
         content = iter([body[:15_000], body[15_000:]]) if chunked else body
@@ -92,7 +116,10 @@ def test_a_body_that_is_too_large_is_refused_with_413_however_it_comes(open_desk
 
 def test_a_chunked_body_is_as_good_as_one_with_a_length(desk):
     body = json.dumps({"requests": desk.items(2)}).encode()
-    assert raw(desk, iter([body[:20], body[20:]])).json()["request_counts"]["processing"] == 2
+    assert (
+        raw(desk, iter([body[:20], body[20:]])).json()["request_counts"]["processing"]
+        == 2
+    )
 
 
 def test_an_upload_that_breaks_off_creates_nothing(desk):

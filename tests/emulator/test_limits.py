@@ -20,10 +20,15 @@ def test_a_call_too_many_in_a_minute_is_refused_with_the_time_to_wait(open_desk)
 def test_every_response_says_how_much_of_the_rate_is_left(open_desk):
     with open_desk(Settings(limits=Limits(requests_per_minute=50))) as desk:
         answers = [desk.http.get("/v1/messages/batches") for _ in range(2)]
-    left = [int(answer.headers["anthropic-ratelimit-requests-remaining"]) for answer in answers]
+    left = [
+        int(answer.headers["anthropic-ratelimit-requests-remaining"])
+        for answer in answers
+    ]
     assert left == [49, 48]
     assert answers[0].headers["anthropic-ratelimit-requests-limit"] == "50"
-    assert datetime.fromisoformat(answers[0].headers["anthropic-ratelimit-requests-reset"])
+    assert datetime.fromisoformat(
+        answers[0].headers["anthropic-ratelimit-requests-reset"]
+    )
 
 
 def test_the_rate_refills_with_time(open_desk):
@@ -40,7 +45,10 @@ def test_all_batch_endpoints_share_one_rate_and_counting_tokens_has_its_own(open
         desk.post(desk.items(1))
         desk.http.get("/v1/messages/batches/msgbatch_nobody")
         assert desk.http.get("/v1/messages/batches").status_code == 429
-        assert desk.http.post("/v1/messages/count_tokens", json=desk.params()).status_code == 200
+        assert (
+            desk.http.post("/v1/messages/count_tokens", json=desk.params()).status_code
+            == 200
+        )
 
 
 def test_a_batch_that_the_queue_has_no_room_for_is_refused_until_there_is(open_desk):
@@ -57,7 +65,10 @@ def test_a_batch_that_the_queue_has_no_room_for_is_refused_until_there_is(open_d
 
 
 def test_the_sdk_sees_a_full_queue_as_a_rate_limit(open_desk):
-    with open_desk(Settings(limits=Limits(queue=1))) as desk, pytest.raises(anthropic.RateLimitError):
+    with (
+        open_desk(Settings(limits=Limits(queue=1))) as desk,
+        pytest.raises(anthropic.RateLimitError),
+    ):
         desk.create(desk.items(2))
 
 
@@ -69,9 +80,18 @@ def test_a_batch_that_takes_longer_than_a_day_expires_with_what_it_has(desk):
     desk.emulator.advance(11)
     ended = desk.retrieve(batch.id)
     assert ended["processing_status"] == "ended"
-    assert ended["request_counts"] == {"processing": 0, "succeeded": 5, "errored": 0, "canceled": 0, "expired": 5}
+    assert ended["request_counts"] == {
+        "processing": 0,
+        "succeeded": 5,
+        "errored": 0,
+        "canceled": 0,
+        "expired": 5,
+    }
     assert ended["ended_at"] == ended["expires_at"]
-    assert sorted(row["result"]["type"] for row in desk.rows(batch.id)) == ["expired"] * 5 + ["succeeded"] * 5
+    assert (
+        sorted(row["result"]["type"] for row in desk.rows(batch.id))
+        == ["expired"] * 5 + ["succeeded"] * 5
+    )
 
 
 def test_results_are_kept_for_29_days_and_the_batch_for_longer(desk):
@@ -103,4 +123,9 @@ def test_a_clock_can_be_five_minutes_off(open_desk):
 
 def test_a_batch_lasts_longer_the_more_it_holds():
     pace = Pace(seconds=1)
-    assert [round(pace.duration(count)) for count in (1, 10, 1_000, 100_000)] == [1, 2, 4, 6]
+    assert [round(pace.duration(count)) for count in (1, 10, 1_000, 100_000)] == [
+        1,
+        2,
+        4,
+        6,
+    ]

@@ -16,14 +16,19 @@ import anthropic
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SUITES = ("tests/api_resources/messages/test_batches.py", "tests/api_resources/beta/messages/test_batches.py")
+SUITES = (
+    "tests/api_resources/messages/test_batches.py",
+    "tests/api_resources/beta/messages/test_batches.py",
+)
 
 
 @pytest.fixture(scope="session")
 def sdk_source() -> Path:
     """Return the unpacked source of the locked SDK."""
     packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
-    version = next(package["version"] for package in packages if package["name"] == "anthropic")
+    version = next(
+        package["version"] for package in packages if package["name"] == "anthropic"
+    )
     source = ROOT / ".local" / f"anthropic-{version}"
     if not source.exists():
         half = ROOT / ".local" / f"anthropic-{version}.{os.getpid()}"
@@ -37,8 +42,17 @@ def sdk_source() -> Path:
 
 
 def _download(version: str, to: Path) -> None:
-    options = ["--no-deps", "--no-binary", "anthropic", "--dest", str(to), f"anthropic=={version}"]
-    subprocess.run(["uv", "tool", "run", "pip", "download", "--quiet", *options], check=True)
+    options = [
+        "--no-deps",
+        "--no-binary",
+        "anthropic",
+        "--dest",
+        str(to),
+        f"anthropic=={version}",
+    ]
+    subprocess.run(
+        ["uv", "tool", "run", "pip", "download", "--quiet", *options], check=True
+    )
 
 
 def test_the_installed_sdk_is_the_one_whose_tests_are_run(sdk_source):
@@ -46,7 +60,17 @@ def test_the_installed_sdk_is_the_one_whose_tests_are_run(sdk_source):
 
 
 def test_the_sdks_own_tests_of_both_batches_resources_pass(desk, sdk_source):
-    options = ["-q", "-o", "addopts=", "-p", "tests._alias_httpx", "-p", "no:cacheprovider", "-p", "no:timeout"]
+    options = [
+        "-q",
+        "-o",
+        "addopts=",
+        "-p",
+        "tests._alias_httpx",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:timeout",
+    ]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *SUITES],
         cwd=sdk_source,

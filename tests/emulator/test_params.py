@@ -2,19 +2,33 @@
 
 import pytest
 
-FORCED = {"tools": [{"name": "t", "input_schema": {"type": "object"}}], "tool_choice": {"type": "tool", "name": "t"}}
+FORCED = {
+    "tools": [{"name": "t", "input_schema": {"type": "object"}}],
+    "tool_choice": {"type": "tool", "name": "t"},
+}
 LONG = "word " * 900_000
 
 
 SCHEMA = {"type": "object", "properties": {}, "additionalProperties": False}
 FORM = {"format": {"type": "json_schema", "schema": SCHEMA}}
-ASKED, PREFILL = [{"role": "user", "content": "x"}], {"role": "assistant", "content": "{"}
-DOCUMENT = {"type": "document", "source": {"type": "text", "data": "x"}, "citations": {"enabled": True}}
+ASKED, PREFILL = (
+    [{"role": "user", "content": "x"}],
+    {"role": "assistant", "content": "{"},
+)
+DOCUMENT = {
+    "type": "document",
+    "source": {"type": "text", "data": "x"},
+    "citations": {"enabled": True},
+}
 CITED = {"role": "user", "content": [DOCUMENT]}
 
 
 def marked(ttl):
-    return {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": ttl}}
+    return {
+        "type": "text",
+        "text": "x",
+        "cache_control": {"type": "ephemeral", "ttl": ttl},
+    }
 
 
 BAD = [
@@ -22,51 +36,196 @@ BAD = [
     ({"model": 7}, "invalid_request_error", "model: Input should be a valid string"),
     ({"model": ...}, "invalid_request_error", "model: Field required"),
     ({"max_tokens": ...}, "invalid_request_error", "max_tokens: Field required"),
-    ({"max_tokens": 0}, "invalid_request_error", "max_tokens: Input should be greater than or equal to 1"),
-    ({"max_tokens": "9"}, "invalid_request_error", "max_tokens: Input should be a valid integer"),
-    ({"max_tokens": 64_001}, "invalid_request_error", "max_tokens: 64001 > 64000, which is the maximum allowed"),
-    ({"messages": ...}, "invalid_request_error", "messages: Field required"),
-    ({"messages": []}, "invalid_request_error", "messages: at least one message is required"),
-    ({"messages": "Hello"}, "invalid_request_error", "messages: Input should be a valid list"),
-    ({"messages": [3]}, "invalid_request_error", "messages.0: Input should be a valid dictionary"),
-    ({"messages": [{"role": "user", "content": ""}]}, "invalid_request_error", "must have non-empty content"),
-    ({"messages": [{"role": "user", "content": []}]}, "invalid_request_error", "must have non-empty content"),
-    ({"messages": [{"role": "user", "content": 3}]}, "invalid_request_error", "content: Input should be a valid list"),
-    ({"messages": [{"role": "robot", "content": "x"}]}, "invalid_request_error", "role: Input should be"),
-    ({"messages": [{"role": "user", "content": "x", "id": 1}]}, "invalid_request_error", "messages.0.id: Extra inputs"),
-    ({"messages": [{"role": "assistant", "content": "x"}]}, "invalid_request_error", "first message must use"),
-    ({"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "invalid_request_error", "content.0.type: Field"),
-    ({"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]}, "invalid_request_error", "non-empty"),
     (
-        {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "http://x"}}]}]},
+        {"max_tokens": 0},
+        "invalid_request_error",
+        "max_tokens: Input should be greater than or equal to 1",
+    ),
+    (
+        {"max_tokens": "9"},
+        "invalid_request_error",
+        "max_tokens: Input should be a valid integer",
+    ),
+    (
+        {"max_tokens": 64_001},
+        "invalid_request_error",
+        "max_tokens: 64001 > 64000, which is the maximum allowed",
+    ),
+    ({"messages": ...}, "invalid_request_error", "messages: Field required"),
+    (
+        {"messages": []},
+        "invalid_request_error",
+        "messages: at least one message is required",
+    ),
+    (
+        {"messages": "Hello"},
+        "invalid_request_error",
+        "messages: Input should be a valid list",
+    ),
+    (
+        {"messages": [3]},
+        "invalid_request_error",
+        "messages.0: Input should be a valid dictionary",
+    ),
+    (
+        {"messages": [{"role": "user", "content": ""}]},
+        "invalid_request_error",
+        "must have non-empty content",
+    ),
+    (
+        {"messages": [{"role": "user", "content": []}]},
+        "invalid_request_error",
+        "must have non-empty content",
+    ),
+    (
+        {"messages": [{"role": "user", "content": 3}]},
+        "invalid_request_error",
+        "content: Input should be a valid list",
+    ),
+    (
+        {"messages": [{"role": "robot", "content": "x"}]},
+        "invalid_request_error",
+        "role: Input should be",
+    ),
+    (
+        {"messages": [{"role": "user", "content": "x", "id": 1}]},
+        "invalid_request_error",
+        "messages.0.id: Extra inputs",
+    ),
+    (
+        {"messages": [{"role": "assistant", "content": "x"}]},
+        "invalid_request_error",
+        "first message must use",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"text": "x"}]}]},
+        "invalid_request_error",
+        "content.0.type: Field",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]},
+        "invalid_request_error",
+        "non-empty",
+    ),
+    (
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "image", "source": {"type": "url", "url": "http://x"}}
+                    ],
+                }
+            ]
+        },
         "invalid_request_error",
         "Unable to download the file",
     ),
-    ({"messages": [{"role": "user", "content": LONG}]}, "invalid_request_error", "prompt is too long"),
-    ({"output_format": {}}, "invalid_request_error", "output_format: Extra inputs are not permitted"),
-    ({"context_management": {}}, "invalid_request_error", "context_management: Extra inputs are not permitted"),
+    (
+        {"messages": [{"role": "user", "content": LONG}]},
+        "invalid_request_error",
+        "prompt is too long",
+    ),
+    (
+        {"output_format": {}},
+        "invalid_request_error",
+        "output_format: Extra inputs are not permitted",
+    ),
+    (
+        {"context_management": {}},
+        "invalid_request_error",
+        "context_management: Extra inputs are not permitted",
+    ),
     ({"stream": True}, "invalid_request_error", "stream: streaming is not supported"),
     ({"speed": "fast"}, "invalid_request_error", "speed: fast mode is not supported"),
-    ({"service_tier": "batch"}, "invalid_request_error", "service_tier: Input should be"),
-    ({"stop_sequences": [" "]}, "invalid_request_error", "each stop sequence must contain non-whitespace"),
-    ({"system": 3}, "invalid_request_error", "system: Input should be a valid string or list"),
+    (
+        {"service_tier": "batch"},
+        "invalid_request_error",
+        "service_tier: Input should be",
+    ),
+    (
+        {"stop_sequences": [" "]},
+        "invalid_request_error",
+        "each stop sequence must contain non-whitespace",
+    ),
+    (
+        {"system": 3},
+        "invalid_request_error",
+        "system: Input should be a valid string or list",
+    ),
     ({"temperature": 2}, "invalid_request_error", "temperature: range: 0..1"),
-    ({"model": "claude-sonnet-5", "temperature": 0.2}, "invalid_request_error", "not supported for this model"),
+    (
+        {"model": "claude-sonnet-5", "temperature": 0.2},
+        "invalid_request_error",
+        "not supported for this model",
+    ),
     ({"thinking": {"type": "deep"}}, "invalid_request_error", "thinking: Input tag"),
-    ({"thinking": {"type": "enabled", "budget_tokens": 9}}, "invalid_request_error", "greater than or equal to 1024"),
-    ({"thinking": {"type": "enabled", "budget_tokens": 2_000}}, "invalid_request_error", "must be greater than"),
-    ({"model": "claude-opus-5-5", "thinking": {"type": "disabled"}}, "invalid_request_error", "thinking.type.disabled"),
-    ({"model": "claude-opus-5-5", **FORCED}, "invalid_request_error", "forced tool use is not supported"),
-    ({"thinking": {"type": "adaptive"}, **FORCED}, "invalid_request_error", "Thinking may not be enabled"),
-    ({"tool_choice": {"type": "any"}}, "invalid_request_error", "only be specified while providing tools"),
-    ({**FORCED, "tool_choice": {"type": "tool", "name": "u"}}, "invalid_request_error", "Tool 'u' not found"),
+    (
+        {"thinking": {"type": "enabled", "budget_tokens": 9}},
+        "invalid_request_error",
+        "greater than or equal to 1024",
+    ),
+    (
+        {"thinking": {"type": "enabled", "budget_tokens": 2_000}},
+        "invalid_request_error",
+        "must be greater than",
+    ),
+    (
+        {"model": "claude-opus-5-5", "thinking": {"type": "disabled"}},
+        "invalid_request_error",
+        "thinking.type.disabled",
+    ),
+    (
+        {"model": "claude-opus-5-5", **FORCED},
+        "invalid_request_error",
+        "forced tool use is not supported",
+    ),
+    (
+        {"thinking": {"type": "adaptive"}, **FORCED},
+        "invalid_request_error",
+        "Thinking may not be enabled",
+    ),
+    (
+        {"tool_choice": {"type": "any"}},
+        "invalid_request_error",
+        "only be specified while providing tools",
+    ),
+    (
+        {**FORCED, "tool_choice": {"type": "tool", "name": "u"}},
+        "invalid_request_error",
+        "Tool 'u' not found",
+    ),
     ({"tools": 3}, "invalid_request_error", "tools: Input should be a valid list"),
-    ({"output_config": 3}, "invalid_request_error", "output_config: Input should be a valid dictionary"),
-    ({"output_config": {"effort": "huge"}}, "invalid_request_error", "output_config.effort"),
-    ({"output_config": {"format": {"type": "text"}}}, "invalid_request_error", "output_config.format.type"),
-    ({"output_config": {"format": {"type": "json_schema"}}}, "invalid_request_error", "schema: Field required"),
-    ({"messages": [*ASKED, PREFILL], "output_config": FORM}, "invalid_request_error", "prefilling"),
-    ({"messages": [CITED], "output_config": FORM}, "invalid_request_error", "citations are not supported"),
+    (
+        {"output_config": 3},
+        "invalid_request_error",
+        "output_config: Input should be a valid dictionary",
+    ),
+    (
+        {"output_config": {"effort": "huge"}},
+        "invalid_request_error",
+        "output_config.effort",
+    ),
+    (
+        {"output_config": {"format": {"type": "text"}}},
+        "invalid_request_error",
+        "output_config.format.type",
+    ),
+    (
+        {"output_config": {"format": {"type": "json_schema"}}},
+        "invalid_request_error",
+        "schema: Field required",
+    ),
+    (
+        {"messages": [*ASKED, PREFILL], "output_config": FORM},
+        "invalid_request_error",
+        "prefilling",
+    ),
+    (
+        {"messages": [CITED], "output_config": FORM},
+        "invalid_request_error",
+        "citations are not supported",
+    ),
     (
         {"system": [marked("2h")]},
         "invalid_request_error",
@@ -86,7 +245,10 @@ BAD = [
 
 
 def test_every_fault_in_params_becomes_an_errored_row_of_its_own(desk):
-    requests = [{"custom_id": f"bad-{n}", "params": changed(desk, change)} for n, (change, _, _) in enumerate(BAD)]
+    requests = [
+        {"custom_id": f"bad-{n}", "params": changed(desk, change)}
+        for n, (change, _, _) in enumerate(BAD)
+    ]
     results = desk.run([*requests, *desk.items(2, prefix="good")])
     assert {results[f"good-{n}"]["type"] for n in range(2)} == {"succeeded"}
     for number, (_, kind, says) in enumerate(BAD):
@@ -98,7 +260,11 @@ def test_every_fault_in_params_becomes_an_errored_row_of_its_own(desk):
 
 
 def changed(desk, change):
-    return {name: value for name, value in (desk.params() | change).items() if value is not ...}
+    return {
+        name: value
+        for name, value in (desk.params() | change).items()
+        if value is not ...
+    }
 
 
 def test_a_wrong_template_fails_every_row_and_only_at_the_end(desk):
@@ -122,10 +288,17 @@ def test_what_the_models_take_is_taken(desk, change):
 
 
 def test_long_output_needs_its_beta(desk):
-    wanted = [{"custom_id": "long", "params": desk.params(model="claude-opus-5-5", max_tokens=300_000)}]
+    wanted = [
+        {
+            "custom_id": "long",
+            "params": desk.params(model="claude-opus-5-5", max_tokens=300_000),
+        }
+    ]
     refused = desk.run(wanted)["long"]
     assert "300000 > 128000" in refused["error"]["error"]["message"]
-    batch = desk.post(wanted, headers={"anthropic-beta": "output-300k-2026-03-24"}).json()
+    batch = desk.post(
+        wanted, headers={"anthropic-beta": "output-300k-2026-03-24"}
+    ).json()
     assert desk.ended(batch["id"])["request_counts"]["succeeded"] == 1
 
 

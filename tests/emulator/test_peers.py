@@ -26,7 +26,9 @@ def came(emulator: Emulator, tmp_path_factory):
     environment = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW_CONN_ANTHROPIC_DEFAULT": json.dumps({"conn_type": "anthropic", **connection}),
+        "AIRFLOW_CONN_ANTHROPIC_DEFAULT": json.dumps(
+            {"conn_type": "anthropic", **connection}
+        ),
         "AIRFLOW_CONN_LLM": json.dumps({"conn_type": "pydanticai", **connection}),
     }
     ran = subprocess.run(

@@ -69,11 +69,18 @@ def desk_at(desk):
 def test_it_says_its_address_in_one_line_when_it_is_ready(start, desk_at):
     process = start("--port", "0")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+\n", process.first_line)
-    assert desk_at(process.first_line.strip()).http.get("/_emulator/health").json()["status"] == "ok"
+    assert (
+        desk_at(process.first_line.strip())
+        .http.get("/_emulator/health")
+        .json()["status"]
+        == "ok"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly_and_quietly_when_told_even_with_a_call_under_way(start, desk_at, number):
+def test_it_ends_cleanly_and_quietly_when_told_even_with_a_call_under_way(
+    start, desk_at, number
+):
     process = start("--fault", "list:stall")
     desk = desk_at(process.first_line.strip())
     with pytest.raises(Exception, match="timed out"):
@@ -98,8 +105,17 @@ def test_a_port_that_is_taken_is_an_error(start):
 
 
 def test_what_it_was_told_outlives_a_kill(start, desk_at, tmp_path):
-    flags = ("--state", str(tmp_path / "state"), "--seconds", "0.05", "--requests-per-minute", "100000")
-    process = start(*flags, "--fault", 'batch:slow:match={"min_requests": 3},seconds=900')
+    flags = (
+        "--state",
+        str(tmp_path / "state"),
+        "--seconds",
+        "0.05",
+        "--requests-per-minute",
+        "100000",
+    )
+    process = start(
+        *flags, "--fault", 'batch:slow:match={"min_requests": 3},seconds=900'
+    )
     desk = desk_at(process.first_line.strip())
     done = desk.create(desk.items(2))
     desk.ended(done.id)
@@ -115,9 +131,15 @@ def test_what_it_was_told_outlives_a_kill(start, desk_at, tmp_path):
     process.end(signal.SIGKILL)
 
     again = desk_at(start(*flags).first_line.strip())
-    assert [batch.id for batch in again.client.messages.batches.list()] == [running_on.id, cancelled.id, done.id]
+    assert [batch.id for batch in again.client.messages.batches.list()] == [
+        running_on.id,
+        cancelled.id,
+        done.id,
+    ]
     assert sorted(map(str, again.rows(done.id))) == rows
-    assert again.retrieve(cancelled.id)["request_counts"] == desk_counts(books, cancelled.id)
+    assert again.retrieve(cancelled.id)["request_counts"] == desk_counts(
+        books, cancelled.id
+    )
     assert again.retrieve(running_on.id)["processing_status"] == "in_progress"
     after = again.emulator.books()
     for page in ("requests", "accepted", "bought", "cost_usd", "usage"):
@@ -142,7 +164,9 @@ def test_a_kill_in_the_middle_of_the_work_loses_no_batch(start, desk_at, tmp_pat
     assert len(again.rows(batch.id)) == 5_000
 
 
-def test_a_journal_that_was_cut_in_the_middle_of_a_fact_is_read_up_to_it(desk_at, tmp_path):
+def test_a_journal_that_was_cut_in_the_middle_of_a_fact_is_read_up_to_it(
+    desk_at, tmp_path
+):
     with running(Settings(state=tmp_path)) as emulator:
         desk = desk_at(emulator.url)
         desk.ended(desk.create(desk.items(1)).id)
@@ -162,7 +186,9 @@ def test_a_turned_clock_and_a_reset_outlive_the_process_too(desk_at, tmp_path):
         emulator.advance(500)
     with running(Settings(state=tmp_path)) as emulator:
         assert emulator.books()["batches"] == {"created": 0}
-        assert desk_at(emulator.url).http.get("/_emulator/clock").json()["offset"] == 500
+        assert (
+            desk_at(emulator.url).http.get("/_emulator/clock").json()["offset"] == 500
+        )
 
 
 def test_every_setting_has_its_flag():
@@ -217,11 +243,17 @@ def test_two(message_batches_api):
 
 
 def test_the_fixtures_are_a_plugin_for_anybodys_tests(tmp_path):
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["nightbatch.emulator.fixtures"]\n')
+    (tmp_path / "conftest.py").write_text(
+        'pytest_plugins = ["nightbatch.emulator.fixtures"]\n'
+    )
     (tmp_path / "test_it.py").write_text(ANYBODYS_TESTS)
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(PLUGINS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(PLUGINS),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -238,5 +270,9 @@ def test_it_needs_neither_airflow_nor_the_rest_of_nightbatch():
         " or n.startswith('nightbatch.') and not n.startswith('nightbatch.emulator')}\n"
         "sys.exit(repr(others) if others else 0)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(PLUGINS)}, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+        check=False,
+    )
     assert ran.returncode == 0

@@ -20,16 +20,43 @@ def shape(**properties):
 NODE, DATE = {"$ref": "#/$defs/Node"}, {"type": "string", "format": "date"}
 
 REFUSED = [
-    ({"type": "object", "properties": {}}, "'additionalProperties' must be explicitly set to false"),
-    (shape() | {"additionalProperties": True}, "'additionalProperties' must be explicitly set to false"),
-    (shape(a={"type": "object", "properties": {}}), "'additionalProperties' must be explicitly set to false"),
-    (shape(a={"type": "integer", "minimum": 1}), "For 'integer' type, property 'minimum' is not supported"),
-    (shape(a={"type": "integer", "maximum": 5, "minimum": 1}), "properties maximum, minimum are not supported"),
-    (shape(a={"type": "string", "maxLength": 9}), "For 'string' type, property 'maxLength' is not supported"),
-    (shape(a={"type": "string", "format": "phone"}), "'format' value 'phone' is not supported"),
+    (
+        {"type": "object", "properties": {}},
+        "'additionalProperties' must be explicitly set to false",
+    ),
+    (
+        shape() | {"additionalProperties": True},
+        "'additionalProperties' must be explicitly set to false",
+    ),
+    (
+        shape(a={"type": "object", "properties": {}}),
+        "'additionalProperties' must be explicitly set to false",
+    ),
+    (
+        shape(a={"type": "integer", "minimum": 1}),
+        "For 'integer' type, property 'minimum' is not supported",
+    ),
+    (
+        shape(a={"type": "integer", "maximum": 5, "minimum": 1}),
+        "properties maximum, minimum are not supported",
+    ),
+    (
+        shape(a={"type": "string", "maxLength": 9}),
+        "For 'string' type, property 'maxLength' is not supported",
+    ),
+    (
+        shape(a={"type": "string", "format": "phone"}),
+        "'format' value 'phone' is not supported",
+    ),
     (shape(a={"type": "string", "pattern": "(?=x)y"}), "lookaround"),
-    (shape(a={"type": "array", "items": {"type": "string"}, "minItems": 2}), "'minItems' values other than 0 or 1"),
-    (shape(a={"type": "array", "items": {"type": "string"}, "maxItems": 2}), "property 'maxItems' is not supported"),
+    (
+        shape(a={"type": "array", "items": {"type": "string"}, "minItems": 2}),
+        "'minItems' values other than 0 or 1",
+    ),
+    (
+        shape(a={"type": "array", "items": {"type": "string"}, "maxItems": 2}),
+        "property 'maxItems' is not supported",
+    ),
     (shape(a={"oneOf": [{"type": "string"}]}), "'oneOf' is not supported"),
     (shape(a={"$ref": "https://example.com/x.json"}), "External $ref"),
     (shape(a={"$ref": "#/$defs/Nobody"}), "cannot be resolved"),
@@ -39,12 +66,19 @@ REFUSED = [
     (shape(location="bar"), "Schema must be a JSON object"),
     ({"foo": "bar"}, "Schema must have a 'type'"),
     (
-        shape(a={"$ref": "#/$defs/Node"}) | {"$defs": {"Node": shape(next={"$ref": "#/$defs/Node"})}},
+        shape(a={"$ref": "#/$defs/Node"})
+        | {"$defs": {"Node": shape(next={"$ref": "#/$defs/Node"})}},
         "Circular reference",
     ),
     (shape(a={"$ref": "#"}), "Circular reference"),
-    (shape(**{f"f{n}": {"type": "string"} for n in range(25)}) | {"required": []}, "too many optional parameters (25)"),
-    (shape(**{f"f{n}": {"type": ["string", "null"]} for n in range(17)}), "union types (17)"),
+    (
+        shape(**{f"f{n}": {"type": "string"} for n in range(25)}) | {"required": []},
+        "too many optional parameters (25)",
+    ),
+    (
+        shape(**{f"f{n}": {"type": ["string", "null"]} for n in range(17)}),
+        "union types (17)",
+    ),
 ]
 
 
@@ -82,17 +116,24 @@ class Bounded(pydantic.BaseModel):
 
 
 def test_a_bounded_model_is_refused_as_it_is_and_taken_as_the_sdk_transforms_it(desk):
-    asked = {"plain": Bounded.model_json_schema(), "transformed": transform_schema(Bounded)}
+    asked = {
+        "plain": Bounded.model_json_schema(),
+        "transformed": transform_schema(Bounded),
+    }
     results = desk.run(
         [
             {
                 "custom_id": name,
-                "params": desk.params(output_config={"format": {"type": "json_schema", "schema": schema}}),
+                "params": desk.params(
+                    output_config={"format": {"type": "json_schema", "schema": schema}}
+                ),
             }
             for name, schema in asked.items()
         ]
     )
     assert results["plain"]["error"]["error"]["type"] == "invalid_request_error"
     assert results["transformed"]["type"] == "succeeded"
-    answer = Bounded.model_validate_json(results["transformed"]["message"]["content"][0]["text"])
+    answer = Bounded.model_validate_json(
+        results["transformed"]["message"]["content"][0]["text"]
+    )
     assert len(answer.parts) >= 2

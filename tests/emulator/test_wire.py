@@ -19,8 +19,17 @@ def test_a_batch_is_created_runs_and_ends_with_counts_that_tally_only_then(desk)
     assert batch.request_counts.processing == 3
     assert batch.results_url is None
     ended = desk.ended(batch.id)
-    assert ended["request_counts"] == {"processing": 0, "succeeded": 3, "errored": 0, "canceled": 0, "expired": 0}
-    assert ended["results_url"] == f"{desk.emulator.url}/v1/messages/batches/{batch.id}/results"
+    assert ended["request_counts"] == {
+        "processing": 0,
+        "succeeded": 3,
+        "errored": 0,
+        "canceled": 0,
+        "expired": 0,
+    }
+    assert (
+        ended["results_url"]
+        == f"{desk.emulator.url}/v1/messages/batches/{batch.id}/results"
+    )
 
 
 def test_a_batch_has_every_field_and_sends_its_nulls(desk):
@@ -30,7 +39,10 @@ def test_a_batch_has_every_field_and_sends_its_nulls(desk):
         "cancel_initiated_at", "results_url",
     }  # fmt: skip
     assert wire["type"] == "message_batch"
-    assert [wire[name] for name in ("ended_at", "archived_at", "cancel_initiated_at", "results_url")] == [None] * 4
+    assert [
+        wire[name]
+        for name in ("ended_at", "archived_at", "cancel_initiated_at", "results_url")
+    ] == [None] * 4
 
 
 def test_a_batch_expires_a_day_after_its_creation(desk):
@@ -40,7 +52,12 @@ def test_a_batch_expires_a_day_after_its_creation(desk):
 
 def test_both_ways_of_authentication_are_taken(desk):
     for headers in ({"authorization": "Bearer key"}, {"x-api-key": "key"}):
-        assert anonymous(desk).get("/v1/messages/batches", headers=VERSION | headers).status_code == 200
+        assert (
+            anonymous(desk)
+            .get("/v1/messages/batches", headers=VERSION | headers)
+            .status_code
+            == 200
+        )
 
 
 def test_without_a_key_nobody_gets_in(desk):
@@ -57,18 +74,32 @@ def test_without_a_version_the_call_is_refused(desk):
 
 @pytest.mark.parametrize("version", ["2023-06-01", "2026-10-21"])
 def test_both_versions_of_the_api_are_taken(desk, version):
-    assert desk.http.get("/v1/messages/batches", headers={"anthropic-version": version}).status_code == 200
+    assert (
+        desk.http.get(
+            "/v1/messages/batches", headers={"anthropic-version": version}
+        ).status_code
+        == 200
+    )
 
 
 def test_a_version_that_is_no_date_is_refused(desk):
-    assert desk.http.get("/v1/messages/batches", headers={"anthropic-version": "latest"}).status_code == 400
+    assert (
+        desk.http.get(
+            "/v1/messages/batches", headers={"anthropic-version": "latest"}
+        ).status_code
+        == 400
+    )
 
 
 def test_a_request_id_is_on_every_response_and_in_every_error(desk):
     batch = desk.create(desk.items(1))
     desk.ended(batch.id)
     for path in ("", f"/{batch.id}", f"/{batch.id}/results", "/msgbatch_nobody"):
-        assert desk.http.get(f"/v1/messages/batches{path}").headers["request-id"].startswith("req_")
+        assert (
+            desk.http.get(f"/v1/messages/batches{path}")
+            .headers["request-id"]
+            .startswith("req_")
+        )
     error = desk.http.get("/v1/messages/batches/msgbatch_nobody")
     assert error.json()["request_id"] == error.headers["request-id"]
 
@@ -83,13 +114,17 @@ def test_the_sdk_raises_the_error_that_was_meant(desk):
 def test_a_poll_of_a_running_batch_hints_how_soon_to_ask_again(desk):
     desk.emulator.faults({"where": "batch", "what": "slow"})
     batch = desk.create(desk.items(1))
-    assert desk.http.get(f"/v1/messages/batches/{batch.id}").headers["retry-after"] == "10"
+    assert (
+        desk.http.get(f"/v1/messages/batches/{batch.id}").headers["retry-after"] == "10"
+    )
 
 
 def test_a_poll_of_an_ended_batch_gives_no_hint(desk):
     batch = desk.create(desk.items(1))
     desk.ended(batch.id)
-    assert "retry-after" not in desk.http.get(f"/v1/messages/batches/{batch.id}").headers
+    assert (
+        "retry-after" not in desk.http.get(f"/v1/messages/batches/{batch.id}").headers
+    )
 
 
 def test_results_before_the_end_are_not_found_and_not_worth_a_retry(desk):
@@ -125,13 +160,18 @@ def test_results_are_compressed_for_clients_that_accept_it_if_asked(open_desk):
     with open_desk(Settings(gzip=True, pace=Pace(0.01))) as desk:
         batch = desk.create(desk.items(20))
         desk.ended(batch.id)
-        answer = desk.http.get(f"/v1/messages/batches/{batch.id}/results", headers={"accept-encoding": "gzip"})
+        answer = desk.http.get(
+            f"/v1/messages/batches/{batch.id}/results",
+            headers={"accept-encoding": "gzip"},
+        )
         assert answer.headers["content-encoding"] == "gzip"
         assert len(answer.text.splitlines()) == 20
 
 
 def test_results_may_come_as_another_type(open_desk):
-    with open_desk(Settings(results_type="application/octet-stream", pace=Pace(0.01))) as desk:
+    with open_desk(
+        Settings(results_type="application/octet-stream", pace=Pace(0.01))
+    ) as desk:
         batch = desk.create(desk.items(1))
         desk.ended(batch.id)
         answer = desk.http.get(f"/v1/messages/batches/{batch.id}/results")
@@ -142,7 +182,11 @@ def test_batches_are_listed_newest_first(desk):
     made = [desk.create(desk.items(1)).id for _ in range(3)]
     page = desk.http.get("/v1/messages/batches").json()
     assert [batch["id"] for batch in page["data"]] == made[::-1]
-    assert (page["first_id"], page["last_id"], page["has_more"]) == (made[2], made[0], False)
+    assert (page["first_id"], page["last_id"], page["has_more"]) == (
+        made[2],
+        made[0],
+        False,
+    )
 
 
 def test_an_empty_list_has_no_ends(desk):
@@ -156,30 +200,46 @@ def test_pages_lead_to_older_batches_and_back_to_newer_ones(desk):
     first = desk.http.get(listing, params={"limit": 2}).json()
     assert [batch["id"] for batch in first["data"]] == [made[4], made[3]]
     assert first["has_more"]
-    second = desk.http.get(listing, params={"limit": 2, "after_id": first["last_id"]}).json()
+    second = desk.http.get(
+        listing, params={"limit": 2, "after_id": first["last_id"]}
+    ).json()
     assert [batch["id"] for batch in second["data"]] == [made[2], made[1]]
-    back = desk.http.get(listing, params={"limit": 1, "before_id": second["first_id"]}).json()
+    back = desk.http.get(
+        listing, params={"limit": 1, "before_id": second["first_id"]}
+    ).json()
     assert [batch["id"] for batch in back["data"]] == [made[3]]
     assert back["has_more"]
-    between = desk.http.get(listing, params={"after_id": made[4], "before_id": made[1]}).json()
+    between = desk.http.get(
+        listing, params={"after_id": made[4], "before_id": made[1]}
+    ).json()
     assert [batch["id"] for batch in between["data"]] == [made[3], made[2]]
 
 
 def test_the_sdk_walks_through_all_pages(desk):
     made = [desk.create(desk.items(1)).id for _ in range(5)]
-    assert [batch.id for batch in desk.client.messages.batches.list(limit=2)] == made[::-1]
+    assert [batch.id for batch in desk.client.messages.batches.list(limit=2)] == made[
+        ::-1
+    ]
 
 
 def test_beside_a_batch_that_nobody_knows_there_is_nothing(desk):
     desk.create(desk.items(1))
-    page = desk.http.get("/v1/messages/batches", params={"after_id": "msgbatch_nobody"}).json()
+    page = desk.http.get(
+        "/v1/messages/batches", params={"after_id": "msgbatch_nobody"}
+    ).json()
     assert page["data"] == []
     assert not page["has_more"]
 
 
-@pytest.mark.parametrize(("limit", "status"), [("1", 200), ("1000", 200), ("0", 400), ("1001", 400), ("many", 400)])
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [("1", 200), ("1000", 200), ("0", 400), ("1001", 400), ("many", 400)],
+)
 def test_a_page_has_one_to_a_thousand_batches(desk, limit, status):
-    assert desk.http.get("/v1/messages/batches", params={"limit": limit}).status_code == status
+    assert (
+        desk.http.get("/v1/messages/batches", params={"limit": limit}).status_code
+        == status
+    )
 
 
 def test_a_cancelled_batch_passes_through_canceling_and_ends_with_canceled_rows(desk):
@@ -193,14 +253,20 @@ def test_a_cancelled_batch_passes_through_canceling_and_ends_with_canceled_rows(
     counts = desk.ended(batch.id)["request_counts"]
     assert counts["succeeded"] == 5
     assert counts["canceled"] == 5
-    assert sorted(row["result"]["type"] for row in desk.rows(batch.id)) == ["canceled"] * 5 + ["succeeded"] * 5
+    assert (
+        sorted(row["result"]["type"] for row in desk.rows(batch.id))
+        == ["canceled"] * 5 + ["succeeded"] * 5
+    )
 
 
 def test_to_cancel_twice_is_to_cancel_once(desk):
     desk.emulator.faults({"where": "batch", "what": "slow"})
     batch = desk.create(desk.items(2))
     first = desk.client.messages.batches.cancel(batch.id)
-    assert desk.client.messages.batches.cancel(batch.id).cancel_initiated_at == first.cancel_initiated_at
+    assert (
+        desk.client.messages.batches.cancel(batch.id).cancel_initiated_at
+        == first.cancel_initiated_at
+    )
 
 
 @pytest.mark.parametrize("status", [200, 400, 409])
@@ -208,7 +274,10 @@ def test_cancelling_an_ended_batch_is_answered_as_the_settings_say(open_desk, st
     with open_desk(Settings(cancel_ended=status, pace=Pace(0.01))) as desk:
         batch = desk.create(desk.items(1))
         desk.ended(batch.id)
-        assert desk.http.post(f"/v1/messages/batches/{batch.id}/cancel").status_code == status
+        assert (
+            desk.http.post(f"/v1/messages/batches/{batch.id}/cancel").status_code
+            == status
+        )
 
 
 def test_an_ended_batch_can_be_deleted_and_is_gone(desk):
@@ -230,7 +299,9 @@ def test_a_running_batch_cannot_be_deleted(desk):
 
 def test_tokens_are_counted_and_grow_with_the_text(desk):
     short, long = (
-        desk.client.messages.count_tokens(model="claude-haiku-4-5", messages=[{"role": "user", "content": text}])
+        desk.client.messages.count_tokens(
+            model="claude-haiku-4-5", messages=[{"role": "user", "content": text}]
+        )
         for text in ("word", "word " * 1_000)
     )
     assert long.input_tokens > 1_000 > short.input_tokens > 0
@@ -262,9 +333,17 @@ def test_timestamps_come_in_all_the_forms_that_were_seen(open_desk, style, form)
 def test_only_the_keys_that_were_named_open_the_door_if_any_were(open_desk):
     with open_desk(Settings(api_keys=frozenset({"sk-right"}))) as desk:
         assert desk.http.get("/v1/messages/batches").status_code == 401
-        assert desk.http.get("/v1/messages/batches", headers={"x-api-key": "sk-right"}).status_code == 200
+        assert (
+            desk.http.get(
+                "/v1/messages/batches", headers={"x-api-key": "sk-right"}
+            ).status_code
+            == 200
+        )
         right = VERSION | {"authorization": "Bearer sk-right"}
-        assert anonymous(desk).get("/v1/messages/batches", headers=right).status_code == 200
+        assert (
+            anonymous(desk).get("/v1/messages/batches", headers=right).status_code
+            == 200
+        )
 
 
 def anonymous(desk):

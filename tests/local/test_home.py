@@ -12,7 +12,13 @@ import pytest
 from nightbatch.local.stack.environment import plain_env
 from nightbatch.local.stack.errors import HomeBusy, PortTaken
 from nightbatch.local.stack.home import MARK, Home
-from nightbatch.local.stack.ports import LOOPBACK, RANGE, free_port, is_free, require_free
+from nightbatch.local.stack.ports import (
+    LOOPBACK,
+    RANGE,
+    free_port,
+    is_free,
+    require_free,
+)
 from nightbatch.local.stack.processes import STACK_MARK, marked
 from nightbatch.local.stack.settings import Settings
 from nightbatch.local.stack.stack import Stack
@@ -35,14 +41,18 @@ def test_a_stale_home_is_emptied_and_its_leftovers_are_killed(tmp_path: Path) ->
     (home / MARK).touch()
     (home / "stale").touch()
     env = {**plain_env(), STACK_MARK: str(home)}
-    leftover = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=env)
+    leftover = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"], env=env
+    )
     Home(home).claim()
     leftover.wait(10)
     assert marked(home) == []
     assert [path.name for path in home.iterdir()] == [MARK]
 
 
-def test_a_stack_with_no_parts_starts_and_ends_and_frees_its_home(tmp_path: Path) -> None:
+def test_a_stack_with_no_parts_starts_and_ends_and_frees_its_home(
+    tmp_path: Path,
+) -> None:
     settings = Settings(home=tmp_path / "home", parts=())
     for _ in range(2):
         with Stack(settings) as stack:

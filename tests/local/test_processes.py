@@ -43,15 +43,26 @@ def home(tmp_path: Path) -> Iterator[Path]:
     sweep(tmp_path)
 
 
-def service(home: Path, code: str = PARENT, *, name: str = "part", patience: float = 20.0) -> Service:
-    made = Service(name, (sys.executable, "-c", code), plain_env(), home, lambda _: "up" in made.tail(), patience)
+def service(
+    home: Path, code: str = PARENT, *, name: str = "part", patience: float = 20.0
+) -> Service:
+    made = Service(
+        name,
+        (sys.executable, "-c", code),
+        plain_env(),
+        home,
+        lambda _: "up" in made.tail(),
+        patience,
+    )
     return made
 
 
 def wait_until(count: int, home: Path) -> None:
     deadline = time.monotonic() + 20
     while len(marked(home)) != count:
-        assert time.monotonic() < deadline, f"{len(marked(home))} processes instead of {count}"
+        assert time.monotonic() < deadline, (
+            f"{len(marked(home))} processes instead of {count}"
+        )
         time.sleep(0.05)
 
 
@@ -72,7 +83,9 @@ def test_a_stopped_service_takes_its_children_along(home: Path) -> None:
     assert marked(home) == []
 
 
-def test_a_killed_service_leaves_its_neighbours_alone_and_starts_again(home: Path) -> None:
+def test_a_killed_service_leaves_its_neighbours_alone_and_starts_again(
+    home: Path,
+) -> None:
     part, neighbour = service(home), service(home, name="neighbour")
     part.start()
     neighbour.start()
@@ -84,7 +97,9 @@ def test_a_killed_service_leaves_its_neighbours_alone_and_starts_again(home: Pat
     wait_until(4, home)
 
 
-def test_a_service_that_ends_while_starting_shows_the_end_of_its_log(home: Path) -> None:
+def test_a_service_that_ends_while_starting_shows_the_end_of_its_log(
+    home: Path,
+) -> None:
     part = service(home, "raise SystemExit('no such luck')")
     part.start()
     with pytest.raises(ServiceDied, match="no such luck"):
@@ -113,7 +128,9 @@ def test_an_owner_killed_without_warning_leaves_no_orphan(home: Path) -> None:
     wait_until(0, home)
 
 
-def test_only_what_bears_the_mark_of_this_home_is_swept(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_only_what_bears_the_mark_of_this_home_is_swept(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     stranger = service(elsewhere)
     stranger.start()
@@ -123,11 +140,15 @@ def test_only_what_bears_the_mark_of_this_home_is_swept(home: Path, tmp_path_fac
     stranger.kill()
 
 
-def test_the_users_own_credentials_do_not_reach_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_own_credentials_do_not_reach_the_stack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "a-real-key")
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
     monkeypatch.setenv("NO_PROXY", "intranet")
     env = plain_env()
-    assert not {"ANTHROPIC_API_KEY", "AWS_PROFILE", "AIRFLOW__CORE__EXECUTOR"} & env.keys()
+    assert (
+        not {"ANTHROPIC_API_KEY", "AWS_PROFILE", "AIRFLOW__CORE__EXECUTOR"} & env.keys()
+    )
     assert env["NO_PROXY"] == "intranet,127.0.0.1,localhost"

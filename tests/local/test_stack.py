@@ -25,7 +25,9 @@ from nightbatch.local.stack.stack import Stack
 
 @pytest.fixture(scope="module")
 def outer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(Settings(home=tmp_path_factory.mktemp("outer"), parts=(S3, EMULATOR))) as stack:
+    with Stack(
+        Settings(home=tmp_path_factory.mktemp("outer"), parts=(S3, EMULATOR))
+    ) as stack:
         yield stack
 
 
@@ -35,13 +37,17 @@ def test_a_table_put_into_the_lake_is_read_back(outer: Stack, tmp_path: Path) ->
     outer.lake.put_table("a/dt=1/part-1.parquet", night.slice(2))
     assert outer.lake.table("a/dt=1/") == night
     outer.lake.save(tmp_path)
-    assert (tmp_path / "a/dt=1/part-1.parquet").read_bytes() == outer.lake.get("a/dt=1/part-1.parquet")
+    assert (tmp_path / "a/dt=1/part-1.parquet").read_bytes() == outer.lake.get(
+        "a/dt=1/part-1.parquet"
+    )
 
 
 def test_the_lake_honours_create_only_writes(outer: Stack) -> None:
     outer.lake.put("fact", b"first")
     with pytest.raises(ClientError, match="PreconditionFailed"):
-        outer.lake.client.put_object(Bucket=BUCKET, Key="fact", Body=b"second", IfNoneMatch="*")
+        outer.lake.client.put_object(
+            Bucket=BUCKET, Key="fact", Body=b"second", IfNoneMatch="*"
+        )
 
 
 def test_two_stacks_live_side_by_side(outer: Stack, tmp_path: Path) -> None:
@@ -54,7 +60,11 @@ def test_two_stacks_live_side_by_side(outer: Stack, tmp_path: Path) -> None:
 
 def test_an_emulator_that_was_killed_remembers_its_batches(outer: Stack) -> None:
     batches = Anthropic(base_url=outer.emulator_url, api_key=API_KEY).messages.batches
-    params = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
+    params = {
+        "model": "claude-haiku-4-5",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "hello"}],
+    }
     batch = batches.create(requests=[{"custom_id": "a", "params": params}])  # type: ignore[typeddict-item]
     outer.emulator.kill()
     assert not outer.emulator.alive
@@ -63,7 +73,9 @@ def test_an_emulator_that_was_killed_remembers_its_batches(outer: Stack) -> None
     assert outer.books()["batches"]["created"] == 1
 
 
-def test_a_part_that_ended_by_itself_is_named_and_one_that_was_killed_by_the_stack_is_not(outer: Stack) -> None:
+def test_a_part_that_ended_by_itself_is_named_and_one_that_was_killed_by_the_stack_is_not(
+    outer: Stack,
+) -> None:
     outer.emulator.kill()
     outer.check()
     outer.emulator.restart()
@@ -76,7 +88,9 @@ def test_a_part_that_ended_by_itself_is_named_and_one_that_was_killed_by_the_sta
     outer.check()
 
 
-def test_whatever_would_end_waits_longer_for_the_database_than_the_api_server_holds_it(tmp_path: Path) -> None:
+def test_whatever_would_end_waits_longer_for_the_database_than_the_api_server_holds_it(
+    tmp_path: Path,
+) -> None:
     def patience(part: Service) -> int:
         with create_engine(part.env[DATABASE]).connect() as database:
             return int(database.execute(text("PRAGMA busy_timeout")).scalar_one())
@@ -89,9 +103,13 @@ def test_whatever_would_end_waits_longer_for_the_database_than_the_api_server_ho
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, sent: signal.Signals) -> None:
+def test_an_interrupted_demo_leaves_nothing_running(
+    tmp_path: Path, sent: signal.Signals
+) -> None:
     home = tmp_path / "home"
-    demo = subprocess.Popen([sys.executable, "-m", "nightbatch.local", "demo", "--home", str(home)])
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "nightbatch.local", "demo", "--home", str(home)]
+    )
     deadline = time.monotonic() + 60
     while len(marked(home)) < 3:
         assert demo.poll() is None

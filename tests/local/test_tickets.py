@@ -36,15 +36,22 @@ def test_many_tickets_have_the_same_text(nights: dict[str, pa.Table]) -> None:
     assert 0.05 < 1 - len(set(texts)) / len(texts) < 0.15
 
 
-def test_a_fifth_of_the_second_night_is_new_or_changed(nights: dict[str, pa.Table]) -> None:
+def test_a_fifth_of_the_second_night_is_new_or_changed(
+    nights: dict[str, pa.Table],
+) -> None:
     known = set(asked(nights[NIGHTS[0]]))
     fresh = [text for text in asked(nights[NIGHTS[1]]) if text not in known]
     assert len(fresh) / nights[NIGHTS[1]].num_rows == pytest.approx(0.2, abs=0.01)
 
 
-@pytest.mark.parametrize("odd", ["{{", "\0", "🏳️‍🌈", "العربية"[:2], "\u2028", '"', "\\", "\r\n", "<script>", "</p>"])
+@pytest.mark.parametrize(
+    "odd",
+    ["{{", "\0", "🏳️‍🌈", "العربية"[:2], "\u2028", '"', "\\", "\r\n", "<script>", "</p>"],
+)
 def test_odd_characters_are_there(nights: dict[str, pa.Table], odd: str) -> None:
-    bodies = nights[NIGHTS[0]]["body"].to_pylist() + nights[NIGHTS[0]]["subject"].to_pylist()
+    bodies = (
+        nights[NIGHTS[0]]["body"].to_pylist() + nights[NIGHTS[0]]["subject"].to_pylist()
+    )
     assert any(odd in body for body in bodies if body)
 
 

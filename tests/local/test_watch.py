@@ -41,7 +41,12 @@ def text(console: Console) -> str:
 
 
 def test_mapped_tasks_are_told_together_in_the_order_in_which_they_began() -> None:
-    tasks = [task("b", "running", "2"), task("b", "success", "3"), task("b", "success", "3"), task("a", "success", "1")]
+    tasks = [
+        task("b", "running", "2"),
+        task("b", "success", "3"),
+        task("b", "success", "3"),
+        task("a", "success", "1"),
+    ]
     assert summarise(tasks) == {"a": "success", "b": "2 success, 1 running"}
 
 
@@ -55,13 +60,21 @@ def test_without_a_terminal_each_change_is_one_line() -> None:
     with progress.showing():
         for state in ("running", "running", "success"):
             progress([task("prepare", state, "1")])
-    assert [line.split()[-1] for line in text(console).splitlines()] == ["running", "success"]
+    assert [line.split()[-1] for line in text(console).splitlines()] == [
+        "running",
+        "success",
+    ]
 
 
 def test_published_rows_are_printed_as_they_are() -> None:
     console = printed()
     rows = pa.table(
-        {"ticket_id": ["T-1"], "summary": ["[red]not markup[/red]"], "_status": ["answered"], "_model": ["m"]}
+        {
+            "ticket_id": ["T-1"],
+            "summary": ["[red]not markup[/red]"],
+            "_status": ["answered"],
+            "_model": ["m"],
+        }
     )
     print_rows(console, rows, title="rows")
     assert "[red]not markup[/red]" in text(console)

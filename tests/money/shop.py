@@ -35,7 +35,13 @@ SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"
 
 # The seed guide's table once more, by hand: what a token of each class costs in a batch, in US dollars a million.
 BATCH_PRICES = {
-    MODEL: {"input": "0.5", "cache_write_5m": "0.625", "cache_write_1h": "1", "cache_read": "0.05", "output": "2.5"},
+    MODEL: {
+        "input": "0.5",
+        "cache_write_5m": "0.625",
+        "cache_write_1h": "1",
+        "cache_read": "0.05",
+        "output": "2.5",
+    },
     "claude-opus-5": {
         "input": "2.5",
         "cache_write_5m": "3.125",
@@ -87,9 +93,15 @@ class Shop:
         """Open a store of the lake."""
         return MemoryStore(url, self.bucket)
 
-    def put(self, bodies: Mapping[str, str] | Sequence[str], partition: str = "") -> None:
+    def put(
+        self, bodies: Mapping[str, str] | Sequence[str], partition: str = ""
+    ) -> None:
         """Replace the source partition by one row for each text."""
-        rows = dict(bodies) if isinstance(bodies, Mapping) else {f"T-{n}": body for n, body in enumerate(bodies)}
+        rows = (
+            dict(bodies)
+            if isinstance(bodies, Mapping)
+            else {f"T-{n}": body for n, body in enumerate(bodies)}
+        )
         out = io.BytesIO()
         pq.write_table(pa.table({"id": list(rows), "body": list(rows.values())}), out)
         folder = f"{partition}/" if partition else ""
@@ -113,7 +125,12 @@ class Shop:
     def buy(self, ref: RunRef, planned: PlannedShard) -> None:
         """Take one planned from claim to landed."""
         ledger = self.ledger(ref)
-        while isinstance(outcome := Buyer(ledger, self.api, self.now, Timing()).submit(planned.shard), Later):
+        while isinstance(
+            outcome := Buyer(ledger, self.api, self.now, Timing()).submit(
+                planned.shard
+            ),
+            Later,
+        ):
             self.wait(max(1.0, (outcome.until - self.now()).total_seconds()))
         while not self.api.batch(outcome.batch).ended:
             time.sleep(0.02)
@@ -132,7 +149,9 @@ class Shop:
 
     def publish(self, ref: RunRef) -> dict[str, Any]:
         """Publish a run and return its report."""
-        return publish(ref, self.ledger(ref), self.store(ref.target), self.now, self.now())
+        return publish(
+            ref, self.ledger(ref), self.store(ref.target), self.now, self.now()
+        )
 
     def night(self, job: Enrichment, buyer: str = "dag/night-1") -> dict[str, Any]:
         """Run a job from end to end and return its report."""
@@ -143,26 +162,37 @@ class Shop:
     def published(self, target: str = TARGET) -> pa.Table:
         """Read the whole target."""
         store = self.store(target)
-        files = [entry.key for entry in store.list("") if entry.key.endswith(".parquet")]
+        files = [
+            entry.key for entry in store.list("") if entry.key.endswith(".parquet")
+        ]
         return pa.concat_tables(pq.read_table(store.open(key)) for key in files)
 
     def costs(self, state: str = locations.state_url(TARGET)) -> list[dict[str, Any]]:
         """Read the whole cost table."""
         store = self.store(state)
-        return [row for entry in store.list("costs/") for row in pq.read_table(store.open(entry.key)).to_pylist()]
+        return [
+            row
+            for entry in store.list("costs/")
+            for row in pq.read_table(store.open(entry.key)).to_pylist()
+        ]
 
 
 def books_usd(emulator: Emulator, *, us: bool = False) -> Decimal:
     """Compute what the emulator's books say was bought, from tokens by model and this file's own prices."""
     total = Decimal(0)
     for model, used in emulator.books()["usage"].items():
-        total += sum(Decimal(price) * used[f"{name}_tokens"] for name, price in BATCH_PRICES[model].items())
+        total += sum(
+            Decimal(price) * used[f"{name}_tokens"]
+            for name, price in BATCH_PRICES[model].items()
+        )
     return total * (Decimal("1.1") if us else 1) / 1_000_000
 
 
 def column_sum(table: pa.Table) -> Decimal:
     """Add up `_cost_usd`, to 10^-9 USD: a float holds no more of sums."""
-    return sum((Decimal(repr(cost)) for cost in table["_cost_usd"].to_pylist()), Decimal(0)).quantize(Decimal("1e-9"))
+    return sum(
+        (Decimal(repr(cost)) for cost in table["_cost_usd"].to_pylist()), Decimal(0)
+    ).quantize(Decimal("1e-9"))
 
 
 def texts(count: int, *, start: int = 0, night: str = "") -> list[str]:

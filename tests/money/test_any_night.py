@@ -18,7 +18,10 @@ SETTLED = ("refusal", "max_tokens", "context_window")
 
 def faults(chance: random.Random) -> list[dict[str, Any]]:
     """Let some rows be lost, billed or not, some be refused, and some streams and creates break."""
-    rows = [{"where": "row", "what": what, "probability": 0.15} for what in chance.sample(LOST + SETTLED, 2)]
+    rows = [
+        {"where": "row", "what": what, "probability": 0.15}
+        for what in chance.sample(LOST + SETTLED, 2)
+    ]
     broken = [
         {"where": "results", "what": "cut_clean", "count": 1, "at": 0.5},
         {"where": "create", "what": "rate_limit", "count": 1},
@@ -27,16 +30,23 @@ def faults(chance: random.Random) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_target_the_cost_table_and_the_books_tell_one_sum(shop: Shop, seed: int) -> None:
+def test_the_target_the_cost_table_and_the_books_tell_one_sum(
+    shop: Shop, seed: int
+) -> None:
     chance = random.Random(seed)
     prompt = Prompt(user="{{ body }}", system=SYSTEM if seed == 3 else None)
     bodies, told = texts(40), Decimal(0)
     for night in range(4):
         shop.emulator.faults(*faults(chance), replace=True)
-        bodies = [f"{body}, still" if chance.random() < 0.2 else body for body in bodies] + chance.sample(bodies, 5)
+        bodies = [
+            f"{body}, still" if chance.random() < 0.2 else body for body in bodies
+        ] + chance.sample(bodies, 5)
         partition = f"dt={chance.randrange(3)}"
         shop.put(bodies, partition)
-        ref = shop.prepare(enrichment(partition=partition, prompt=prompt, min_answered=0), f"dag/{night}")
+        ref = shop.prepare(
+            enrichment(partition=partition, prompt=prompt, min_answered=0),
+            f"dag/{night}",
+        )
         shop.waves(ref, first=0)
         told += Decimal(str(shop.publish(ref)["cost_usd"]))
     books = books_usd(shop.emulator)

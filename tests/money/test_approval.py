@@ -20,11 +20,20 @@ def ask(limit: float | None, at_most: str | None, requests: int = 3) -> Question
     )  # fmt: skip
     most = None if at_most is None else Decimal(at_most)
     expected = None if most is None else max(Decimal(0), most - 2)
-    return question(ref, Estimate(requests, 30, 20, expected, most, "known"), asked=4, notes=("a note",))
+    return question(
+        ref,
+        Estimate(requests, 30, 20, expected, most, "known"),
+        asked=4,
+        notes=("a note",),
+    )
 
 
-@pytest.mark.parametrize(("limit", "at_most"), [(None, "1000"), (10, "10"), (10, "0.5"), (None, None)])
-def test_nobody_is_asked_without_a_limit_or_below_it(limit: float | None, at_most: str | None) -> None:
+@pytest.mark.parametrize(
+    ("limit", "at_most"), [(None, "1000"), (10, "10"), (10, "0.5"), (None, None)]
+)
+def test_nobody_is_asked_without_a_limit_or_below_it(
+    limit: float | None, at_most: str | None
+) -> None:
     assert ask(limit, at_most) is None
 
 
@@ -32,10 +41,15 @@ def test_nobody_is_asked_where_nothing_is_bought() -> None:
     assert ask(0, None, requests=0) is None
 
 
-def test_a_person_is_asked_above_the_limit_and_sees_that_the_costs_are_estimates() -> None:
+def test_a_person_is_asked_above_the_limit_and_sees_that_the_costs_are_estimates() -> (
+    None
+):
     asked = ask(10, "10.01")
     assert asked is not None
-    assert asked.subject == "Buy 3 requests for an estimated 8.0100 USD, at most 10.0100 USD?"
+    assert (
+        asked.subject
+        == "Buy 3 requests for an estimated 8.0100 USD, at most 10.0100 USD?"
+    )
     assert "| estimated cost | 8.0100 USD |" in asked.body
     assert "| estimated cost, at most | 10.0100 USD |" in asked.body
     assert "The costs are estimates made before the purchase" in asked.body

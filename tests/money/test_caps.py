@@ -23,7 +23,9 @@ from nightbatch.money.prices import VARIABLE
 
 def bound(shop: Shop, **given: object) -> float:
     """Return the most that a run may cost, without buying anything."""
-    most = shop.plan(shop.prepare(enrichment(target="s3://lake/dry/", **given), "dag/dry")).estimate.at_most
+    most = shop.plan(
+        shop.prepare(enrichment(target="s3://lake/dry/", **given), "dag/dry")
+    ).estimate.at_most
     assert most is not None
     return float(most)
 
@@ -44,11 +46,15 @@ def cut_at_the_second_claim() -> Callable[[str], None]:
     return watch
 
 
-def test_a_purchase_above_the_cap_is_refused_before_anything_is_claimed(shop: Shop) -> None:
+def test_a_purchase_above_the_cap_is_refused_before_anything_is_claimed(
+    shop: Shop,
+) -> None:
     shop.put(texts(50))
     most = bound(shop)
     ref = shop.prepare(enrichment(max_cost_usd=most * 0.99))
-    with pytest.raises(CapExceeded, match=r"50 requests may cost .* above max_cost_usd"):
+    with pytest.raises(
+        CapExceeded, match=r"50 requests may cost .* above max_cost_usd"
+    ):
         shop.plan(ref)
     assert list(shop.ledger(ref).store.list("claims/")) == []
     assert shop.emulator.books()["batches"]["created"] == 0
@@ -67,7 +73,10 @@ def test_history_gives_a_better_bound_than_max_tokens(shop: Shop) -> None:
     shop.put(texts(50, start=50), "dt=2")
     cap = 2 * first["cost_usd"]
     assert cap < most
-    assert shop.night(enrichment(partition="dt=2", max_cost_usd=cap), "dag/2")["answered"] == 50
+    assert (
+        shop.night(enrichment(partition="dt=2", max_cost_usd=cap), "dag/2")["answered"]
+        == 50
+    )
 
 
 def test_what_a_run_has_spent_counts_when_lost_rows_are_asked_again(shop: Shop) -> None:
@@ -87,7 +96,9 @@ def test_a_rerun_of_the_same_run_does_not_begin_a_new_budget(shop: Shop) -> None
     shop.put(texts(50))
     cap = bound(shop, max_tokens=30)
     for _ in range(3):
-        shop.waves(shop.prepare(enrichment(max_cost_usd=cap, max_tokens=30, attempts=5)))
+        shop.waves(
+            shop.prepare(enrichment(max_cost_usd=cap, max_tokens=30, attempts=5))
+        )
     assert float(books_usd(shop.emulator)) <= cap
 
 
@@ -101,7 +112,9 @@ def test_what_is_in_flight_counts_as_the_most_that_it_may_cost(shop: Shop) -> No
         shop.plan(shop.prepare(enrichment(partition="dt=2", **rules), "dag/2"))
 
 
-def test_results_that_never_came_count_as_the_most_that_they_may_have_cost(shop: Shop) -> None:
+def test_results_that_never_came_count_as_the_most_that_they_may_have_cost(
+    shop: Shop,
+) -> None:
     shop.put(texts(50))
     ref = shop.prepare(enrichment(max_cost_usd=1.01 * bound(shop)))
     (planned,) = shop.plan(ref).shards
@@ -138,7 +151,11 @@ def test_another_targets_purchases_are_no_part_of_the_budget(shop: Shop) -> None
     shop.put(texts(40), "dt=1")
     first = shop.night(enrichment(partition="dt=1", state=state), "dag/1")
     shop.put(texts(40, start=40), "dt=2")
-    rules = {"max_monthly_cost_usd": 1.5 * first["cost_usd"], "state": state, "target": "s3://lake/other/"}
+    rules = {
+        "max_monthly_cost_usd": 1.5 * first["cost_usd"],
+        "state": state,
+        "target": "s3://lake/other/",
+    }
     assert shop.night(enrichment(partition="dt=2", **rules), "dag/2")["answered"] == 40
 
 
@@ -150,20 +167,31 @@ def test_an_unknown_price_is_refused_under_a_cap_and_says_what_to_do(
     with pytest.raises(CapExceeded, match="NIGHTBATCH_PRICES"):
         shop.plan(shop.prepare(job))
     path = tmp_path / "prices.json"
-    path.write_text(json.dumps({"models": {"claude-mythos-5-2": {"input": "10", "output": "50"}}}))
+    path.write_text(
+        json.dumps({"models": {"claude-mythos-5-2": {"input": "10", "output": "50"}}})
+    )
     monkeypatch.setenv(VARIABLE, str(path))
     assert shop.night(job)["answered"] == 3
 
 
 def test_a_target_in_another_spelling_has_the_same_budget(shop: Shop) -> None:
     shop.put(texts(40), "dt=1")
-    first = shop.night(enrichment(partition="dt=1", target="s3://lake/triage/"), "dag/1")
+    first = shop.night(
+        enrichment(partition="dt=1", target="s3://lake/triage/"), "dag/1"
+    )
     shop.put(texts(40, start=40), "dt=2")
     rules = {"max_monthly_cost_usd": 1.5 * first["cost_usd"]}
     with pytest.raises(CapExceeded, match="max_monthly_cost_usd"):
-        shop.plan(shop.prepare(enrichment(partition="dt=2", target="s3://lake/triage", **rules), "dag/2"))
+        shop.plan(
+            shop.prepare(
+                enrichment(partition="dt=2", target="s3://lake/triage", **rules),
+                "dag/2",
+            )
+        )
     with pytest.raises(SettingsError, match="target"):
-        shop.prepare(enrichment(partition="dt=2", target="s3://lake//triage/", **rules), "dag/2")
+        shop.prepare(
+            enrichment(partition="dt=2", target="s3://lake//triage/", **rules), "dag/2"
+        )
 
 
 def test_what_an_earlier_version_noted_without_a_slash_counts_too(shop: Shop) -> None:
@@ -183,20 +211,34 @@ class Absurd(AnthropicBatches):
     def results(self, batch: BatchId) -> Iterator[Iterator[bytes]]:
         with super().results(batch) as chunks:
             whole = b"".join(chunks)
-        yield iter([re.sub(rb'"output_tokens": ?\d+', b'"output_tokens":1000000000000', whole)])
+        yield iter(
+            [re.sub(rb'"output_tokens": ?\d+', b'"output_tokens":1000000000000', whole)]
+        )
 
 
-def test_after_usage_that_cannot_be_the_cost_is_unknown_and_no_cap_is_kept(shop: Shop) -> None:
-    shop.api = Absurd(anthropic.Anthropic(base_url=shop.emulator.url, api_key="sk-test"))
+def test_after_usage_that_cannot_be_the_cost_is_unknown_and_no_cap_is_kept(
+    shop: Shop,
+) -> None:
+    shop.api = Absurd(
+        anthropic.Anthropic(base_url=shop.emulator.url, api_key="sk-test")
+    )
     shop.put(texts(10), "dt=1")
     assert shop.night(enrichment(partition="dt=1"))["cost_usd"] is None
-    assert [(row["cost_usd"], row["unknown_usage"]) for row in shop.costs()] == [(None, True)]
+    assert [(row["cost_usd"], row["unknown_usage"]) for row in shop.costs()] == [
+        (None, True)
+    ]
     shop.put(texts(10, start=10), "dt=2")
     with pytest.raises(CapExceeded, match="max_monthly_cost_usd=100 cannot be kept"):
-        shop.plan(shop.prepare(enrichment(partition="dt=2", max_monthly_cost_usd=100), "dag/2"))
+        shop.plan(
+            shop.prepare(
+                enrichment(partition="dt=2", max_monthly_cost_usd=100), "dag/2"
+            )
+        )
 
 
-def test_a_canary_is_not_sent_where_the_whole_purchase_breaks_the_cap(shop: Shop) -> None:
+def test_a_canary_is_not_sent_where_the_whole_purchase_breaks_the_cap(
+    shop: Shop,
+) -> None:
     shop.put(texts(50))
     ref = shop.prepare(enrichment(canary="new", max_cost_usd=0.5 * bound(shop)))
     with pytest.raises(CapExceeded, match="50 requests may cost"):
@@ -224,7 +266,9 @@ def test_asking_anew_every_night_counts_against_the_month_each_time(shop: Shop) 
 
 def test_a_refusal_says_that_its_figures_are_estimates(shop: Shop) -> None:
     shop.put(texts(5))
-    with pytest.raises(CapExceeded, match=r"USD, as an estimate \(.* and an estimate of at most"):
+    with pytest.raises(
+        CapExceeded, match=r"USD, as an estimate \(.* and an estimate of at most"
+    ):
         shop.plan(shop.prepare(enrichment(max_cost_usd=0)))
 
 
@@ -239,9 +283,17 @@ def test_two_runs_that_plan_at_once_share_what_is_left_of_the_month(shop: Shop) 
     for night in (1, 2):
         shop.put(texts(50, start=50 * night), f"dt={night}")
     cap = 1.5 * bound(shop, partition="dt=1")
-    refs = [shop.prepare(enrichment(partition=f"dt={n}", max_monthly_cost_usd=cap), f"dag/{n}") for n in (1, 2)]
+    refs = [
+        shop.prepare(
+            enrichment(partition=f"dt={n}", max_monthly_cost_usd=cap), f"dag/{n}"
+        )
+        for n in (1, 2)
+    ]
     with ThreadPoolExecutor(2) as pool:
-        outcomes = [planning.exception() for planning in [pool.submit(shop.plan, ref) for ref in refs]]
+        outcomes = [
+            planning.exception()
+            for planning in [pool.submit(shop.plan, ref) for ref in refs]
+        ]
     assert sorted(map(type, outcomes), key=str) == [type(None), CapExceeded]
 
 

@@ -37,7 +37,9 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def lake(endpoint: str, message_batches_api: Emulator, monkeypatch: pytest.MonkeyPatch) -> S3Client:
+def lake(
+    endpoint: str, message_batches_api: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> S3Client:
     """Set the environment as a person would who has no Airflow, and put fifty rows into the lake."""
     settings = {
         "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
@@ -69,8 +71,21 @@ def keys(lake: S3Client) -> list[str]:
 
 def flags(**given: str) -> list[str]:
     """Write a command line."""
-    job = {"source": SOURCE, "target": TARGET, "prompt": PROMPT, "model": "claude-haiku-4-5", "max_tokens": "200"}
-    return ["estimate", *(part for name, value in {**job, **given}.items() for part in (f"--{name}", value))]
+    job = {
+        "source": SOURCE,
+        "target": TARGET,
+        "prompt": PROMPT,
+        "model": "claude-haiku-4-5",
+        "max_tokens": "200",
+    }
+    return [
+        "estimate",
+        *(
+            part
+            for name, value in {**job, **given}.items()
+            for part in (f"--{name}", value)
+        ),
+    ]
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -79,16 +94,24 @@ def shown(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     return {line[:20].strip(): line[20:] for line in lines}
 
 
-def test_the_table_says_what_a_run_would_buy_and_cost(lake: S3Client, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_says_what_a_run_would_buy_and_cost(
+    lake: S3Client, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(flags()) == 0
     table = shown(capsys)
-    assert (table["rows"], table["to be bought"], table["answered already"]) == ("50", "50", "0")
+    assert (table["rows"], table["to be bought"], table["answered already"]) == (
+        "50",
+        "50",
+        "0",
+    )
     assert table["expected"].endswith(" USD")
     assert "count_tokens sample of 19" in table["found by"]
     assert table["prices of"].startswith("2026-")
 
 
-def test_nothing_is_written_and_nothing_is_bought(lake: S3Client, message_batches_api: Emulator) -> None:
+def test_nothing_is_written_and_nothing_is_bought(
+    lake: S3Client, message_batches_api: Emulator
+) -> None:
     main(flags())
     assert keys(lake) == ["tickets/part-0.parquet"]
     assert message_batches_api.books()["batches"]["created"] == 0
@@ -97,7 +120,13 @@ def test_nothing_is_written_and_nothing_is_bought(lake: S3Client, message_batche
 def test_one_object_of_parameters_will_do_and_flags_override_it(
     lake: S3Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    conf = {"source": SOURCE, "prompt": PROMPT, "model": "claude-opus-5", "limit": 40, "key": ["id"]}
+    conf = {
+        "source": SOURCE,
+        "prompt": PROMPT,
+        "model": "claude-opus-5",
+        "limit": 40,
+        "key": ["id"],
+    }
     assert main(["estimate", "--conf", json.dumps(conf), "--limit", "7"]) == 0
     table = shown(capsys)
     assert (table["rows"], table["model"]) == ("7", "claude-opus-5")
@@ -129,7 +158,12 @@ def test_a_cap_that_would_refuse_is_shown_and_told_by_the_exit_code(
 
 @pytest.mark.parametrize(
     ("name", "body"),
-    [("data.parquet", b""), ("part-00000-abc.snappy.parquet", b""), ("_SUCCESS", b""), ("_SUCCESS", b'{"files": 1}')],
+    [
+        ("data.parquet", b""),
+        ("part-00000-abc.snappy.parquet", b""),
+        ("_SUCCESS", b""),
+        ("_SUCCESS", b'{"files": 1}'),
+    ],
 )
 def test_a_target_with_files_of_another_program_is_refused_as_a_run_refuses_it(
     lake: S3Client, name: str, body: bytes, capsys: pytest.CaptureFixture[str]
@@ -147,13 +181,20 @@ def test_a_target_that_nightbatch_has_published_is_estimated(
     part = f"part-00000-{'0' * 12}.parquet"
     lake.create_bucket(Bucket="shared")
     lake.put_object(Bucket="shared", Key=f"triage/{part}", Body=b"")
-    lake.put_object(Bucket="shared", Key="triage/_SUCCESS", Body=json.dumps({"files": [part], "rows": 50}).encode())
+    lake.put_object(
+        Bucket="shared",
+        Key="triage/_SUCCESS",
+        Body=json.dumps({"files": [part], "rows": 50}).encode(),
+    )
     assert main(flags(target="s3://shared/triage/")) == 0
     assert "note" not in shown(capsys)
 
 
 def test_a_target_that_may_not_be_read_is_estimated_with_a_note(
-    lake: S3Client, endpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lake: S3Client,
+    endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     lake.create_bucket(Bucket="shared")
     lake.put_object(Bucket="shared", Key="denied/_SUCCESS", Body=b"")
@@ -168,27 +209,58 @@ def test_a_target_that_may_not_be_read_is_estimated_with_a_note(
 def test_a_table_in_the_place_of_a_target_is_estimated_too(
     lake: S3Client, state: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job = {"source": SOURCE, "table": "lake.triage", "prompt": PROMPT, "model": "claude-haiku-4-5", **state}
-    assert main(["estimate", *(part for name, value in job.items() for part in (f"--{name}", value))]) == 0
+    job = {
+        "source": SOURCE,
+        "table": "lake.triage",
+        "prompt": PROMPT,
+        "model": "claude-haiku-4-5",
+        **state,
+    }
+    assert (
+        main(
+            [
+                "estimate",
+                *(part for name, value in job.items() for part in (f"--{name}", value)),
+            ]
+        )
+        == 0
+    )
     table = shown(capsys)
-    assert (table["rows"], table["to be bought"], table["answered already"]) == ("50", "50", "0")
+    assert (table["rows"], table["to be bought"], table["answered already"]) == (
+        "50",
+        "50",
+        "0",
+    )
     assert keys(lake) == ["tickets/part-0.parquet"]
     assert main(["estimate", "--conf", json.dumps(job)]) == 0
 
 
-def test_a_table_and_a_target_are_one_too_many(lake: S3Client, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_and_a_target_are_one_too_many(
+    lake: S3Client, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(flags(table="lake.triage")) == 1
     assert "table: stands in the place of target" in capsys.readouterr().err
 
 
-def test_a_state_that_is_named_is_read_without_a_target_too(lake: S3Client, capsys: pytest.CaptureFixture[str]) -> None:
-    job = {"source": SOURCE, "prompt": PROMPT, "model": "claude-haiku-4-5", "state": "s3://no-such-bucket/ledger/"}
+def test_a_state_that_is_named_is_read_without_a_target_too(
+    lake: S3Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = {
+        "source": SOURCE,
+        "prompt": PROMPT,
+        "model": "claude-haiku-4-5",
+        "state": "s3://no-such-bucket/ledger/",
+    }
     assert main(["estimate", "--conf", json.dumps(job)]) == 1
     assert "no-such-bucket" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("wrong", [{"limit": "many"}, {"prompt": "@nowhere.md"}, {"source": "tickets"}])
-def test_a_wrong_parameter_is_named(lake: S3Client, wrong: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"limit": "many"}, {"prompt": "@nowhere.md"}, {"source": "tickets"}]
+)
+def test_a_wrong_parameter_is_named(
+    lake: S3Client, wrong: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(flags(**wrong)) == 1
     assert (*wrong.values(),)[0].lstrip("@") in capsys.readouterr().err
 
@@ -198,7 +270,12 @@ def test_airflow_is_not_even_imported(lake: S3Client) -> None:
         "import sys; from nightbatch.__main__ import main; code = main(sys.argv[1:]); "
         "sys.exit(code or int('airflow' in sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code, *flags()], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags()],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -33,4 +33,6 @@ def test_the_row_of_the_cost_table_is_written_once_a_landing() -> None:
     world = World()
     put(world.store(SOURCE), "dt=1/part-0.parquet", rows(["one"]))
     Flow(world, settings()).run()
-    assert [key for key in created if key.startswith(keys.COSTS)] == [keys.cost(keys.shard(1))]
+    assert [key for key in created if key.startswith(keys.COSTS)] == [
+        keys.cost(keys.shard(1))
+    ]

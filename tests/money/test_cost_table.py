@@ -19,7 +19,9 @@ DOCUMENTED_STATE, DOCUMENTED_MONTH = "s3://lake/_nightbatch/ticket_triage/", "20
 
 def query() -> str:
     """Read the documented query."""
-    found = re.search(r"```sql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.search(
+        r"```sql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL
+    )
     assert found is not None
     return found.group(1)
 
@@ -43,11 +45,15 @@ def state(shop: Shop, tmp_path: Path) -> Path:
 
 def test_what_a_target_cost_in_a_month_by_model(shop: Shop, state: Path) -> None:
     month = min(row["month"] for row in shop.costs())
-    asked = query().replace(DOCUMENTED_STATE, f"{state}/").replace(DOCUMENTED_MONTH, month)
+    asked = (
+        query().replace(DOCUMENTED_STATE, f"{state}/").replace(DOCUMENTED_MONTH, month)
+    )
     rows = duckdb.sql(asked).fetchall()
     costs = {model: sum(r["cost_usd"] for r in shop.costs() if (r["model"], r["month"]) == (model, month))
              for model in ("claude-haiku-4-5", "claude-sonnet-5-5")}  # fmt: skip
-    assert {row[0]: (row[1], row[2]) for row in rows} == {model: (cost, 20) for model, cost in costs.items()}
+    assert {row[0]: (row[1], row[2]) for row in rows} == {
+        model: (cost, 20) for model, cost in costs.items()
+    }
 
 
 def test_all_months_and_models_together_are_the_bill(shop: Shop, state: Path) -> None:

@@ -18,7 +18,9 @@ SYSTEM = "Answer in one sentence, as a clerk of the billing desk would. " * 300
 MILLION = 1_000_000
 
 
-def estimator(model: str = "claude-haiku-4-5", *, cached: Cached | None = None) -> Estimator:
+def estimator(
+    model: str = "claude-haiku-4-5", *, cached: Cached | None = None
+) -> Estimator:
     """Make one that knows all: 100 tokens for the frame, one for four bytes, ten for an answer and at most twenty."""
     prompts, answers = Prompts(100, 0.25, 100, 0.25, "known"), Answers(10, 20, "known")
     return Estimator(DEFAULT, model, False, prompts, answers, cached or Cached())
@@ -40,12 +42,17 @@ def test_the_parts_of_an_estimate_add_up_to_the_whole() -> None:
 
 def test_long_prompts_have_their_own_price() -> None:
     made = estimator("claude-haiku-5-5").estimate(Sizes(np.array([400, 4 * 200_000])))
-    short, long = 200 * Decimal("0.05") + 10 * Decimal("0.25"), 200_100 * Decimal("0.25") + 10 * Decimal("1.25")
+    short, long = (
+        200 * Decimal("0.05") + 10 * Decimal("0.25"),
+        200_100 * Decimal("0.25") + 10 * Decimal("1.25"),
+    )
     assert made.expected == (short + long) / MILLION
 
 
 def test_a_cached_prefix_is_mostly_read_and_at_most_written() -> None:
-    made = estimator(cached=Cached(100, 0.75, "known")).estimate(Sizes(np.array([0] * 4)))
+    made = estimator(cached=Cached(100, 0.75, "known")).estimate(
+        Sizes(np.array([0] * 4))
+    )
     answers = Decimal(40) * Decimal("2.5")
     assert made.expected == (300 * Decimal("0.05") + 100 * 1 + answers) / MILLION
     assert made.at_most == (400 * 1 + 2 * answers) / MILLION
@@ -64,13 +71,18 @@ def test_without_history_max_tokens_is_the_bound() -> None:
 
 
 def test_few_answers_tell_the_mean_and_many_also_the_bound() -> None:
-    few, many = (estimate.answers(History(answers=n, output=50 * n, longest=80), 300) for n in (5, 100))
+    few, many = (
+        estimate.answers(History(answers=n, output=50 * n, longest=80), 300)
+        for n in (5, 100)
+    )
     assert (few.mean, few.most) == (50, 300)
     assert (many.mean, many.most) == (50, 80)
     assert "history of 100 answers" in many.how
 
 
-def test_prompts_are_counted_by_a_sample_where_the_api_can_be_reached(shop: Shop) -> None:
+def test_prompts_are_counted_by_a_sample_where_the_api_can_be_reached(
+    shop: Shop,
+) -> None:
     shop.put(texts(200))
     ref = shop.prepare(enrichment())
     made = shop.plan(ref).estimate
@@ -83,7 +95,10 @@ def test_prompts_are_counted_by_a_sample_where_the_api_can_be_reached(shop: Shop
 def test_prompts_are_guessed_by_length_where_it_cannot(shop: Shop) -> None:
     shop.emulator.faults({"where": "count_tokens", "what": "overloaded"})
     shop.put(texts(50))
-    assert "length, 3.5 bytes a token" in shop.plan(shop.prepare(enrichment())).estimate.how
+    assert (
+        "length, 3.5 bytes a token"
+        in shop.plan(shop.prepare(enrichment())).estimate.how
+    )
 
 
 def test_counting_is_bounded(shop: Shop) -> None:
@@ -96,7 +111,18 @@ def test_counting_is_bounded(shop: Shop) -> None:
 def _counts(calls: object, name: str) -> list[tuple[str, int]]:
     """Find the counts of one endpoint in the books' table of calls."""
     assert isinstance(calls, dict)
-    return [("", sum(calls[name].values()) if isinstance(calls[name], dict) else calls[name])] if name in calls else []
+    return (
+        [
+            (
+                "",
+                sum(calls[name].values())
+                if isinstance(calls[name], dict)
+                else calls[name],
+            )
+        ]
+        if name in calls
+        else []
+    )
 
 
 def test_nothing_is_estimated_or_counted_where_nothing_is_to_buy(shop: Shop) -> None:
@@ -108,7 +134,9 @@ def test_nothing_is_estimated_or_counted_where_nothing_is_to_buy(shop: Shop) -> 
     assert shop.emulator.books()["calls"] == before
 
 
-def test_the_second_night_is_estimated_from_the_first_within_a_few_percent(shop: Shop) -> None:
+def test_the_second_night_is_estimated_from_the_first_within_a_few_percent(
+    shop: Shop,
+) -> None:
     shop.put(texts(150), "dt=1")
     shop.night(enrichment(partition="dt=1"), "dag/1")
     before = books_usd(shop.emulator)
@@ -122,7 +150,9 @@ def test_the_second_night_is_estimated_from_the_first_within_a_few_percent(shop:
 
 def test_the_bound_holds_where_every_answer_is_cut_at_max_tokens(shop: Shop) -> None:
     shop.put(texts(80))
-    shop.waves(shop.prepare(enrichment(max_tokens=5, prompt=Prompt("{{ body }}", SYSTEM))))
+    shop.waves(
+        shop.prepare(enrichment(max_tokens=5, prompt=Prompt("{{ body }}", SYSTEM)))
+    )
     (row,) = shop.costs()
     assert row["truncated"] == 80
     assert row["cost_usd"] <= row["at_most_usd"]
@@ -134,12 +164,18 @@ def test_the_cache_is_estimated_as_it_was_before(shop: Shop) -> None:
     first = shop.night(enrichment(partition="dt=1", **job), "dag/1")
     shop.put(texts(60, start=60), "dt=2")
     plan = shop.plan(shop.prepare(enrichment(partition="dt=2", **job), "dag/2"))
-    assert f"{first['cache_hit_rate']:.0%} of them read (as before)" in plan.estimate.how
+    assert (
+        f"{first['cache_hit_rate']:.0%} of them read (as before)" in plan.estimate.how
+    )
 
 
-def test_after_a_canary_the_rest_is_estimated_from_its_answers_and_with_a_warm_cache(shop: Shop) -> None:
+def test_after_a_canary_the_rest_is_estimated_from_its_answers_and_with_a_warm_cache(
+    shop: Shop,
+) -> None:
     shop.put(texts(60))
-    ref = shop.prepare(enrichment(prompt=Prompt(user="{{ body }}", system=SYSTEM), canary="new"))
+    ref = shop.prepare(
+        enrichment(prompt=Prompt(user="{{ body }}", system=SYSTEM), canary="new")
+    )
     (planned,) = shop.plan(ref, attempt=0).shards
     shop.buy(ref, planned)
     rest = shop.plan(ref, attempt=1)

@@ -19,10 +19,16 @@ MILLION = 1_000_000
 
 def landed(model: str | None, **usage: Any) -> tuple[Decimal | None, Bill]:
     """Land one answered request with this usage; return its cost and the bill."""
-    message = {"content": [{"type": "text", "text": "yes"}], "stop_reason": "end_turn", "usage": usage}
+    message = {
+        "content": [{"type": "text", "text": "yes"}],
+        "stop_reason": "end_turn",
+        "usage": usage,
+    }
     message |= {} if model is None else {"model": model}
     line = {"custom_id": ID.hex(), "result": {"type": "succeeded", "message": message}}
-    landing = Landing(AnswerType(None), BatchId("b"), DEFAULT, Roll([ID]), "claude-haiku-4-5")
+    landing = Landing(
+        AnswerType(None), BatchId("b"), DEFAULT, Roll([ID]), "claude-haiku-4-5"
+    )
     rows = landing.add(json.dumps(line).encode() + b"\n")
     return rows.column("cost_usd")[0].as_py(), landing.bill
 
@@ -38,8 +44,15 @@ def test_all_classes_of_tokens_are_priced() -> None:
 
 
 def test_another_tier_than_batch_is_billed_in_full_and_flagged() -> None:
-    batch, _ = landed("claude-haiku-4-5", input_tokens=1_000, output_tokens=10, service_tier="batch")
-    full, bill = landed("claude-haiku-4-5", input_tokens=1_000, output_tokens=10, service_tier="standard")
+    batch, _ = landed(
+        "claude-haiku-4-5", input_tokens=1_000, output_tokens=10, service_tier="batch"
+    )
+    full, bill = landed(
+        "claude-haiku-4-5",
+        input_tokens=1_000,
+        output_tokens=10,
+        service_tier="standard",
+    )
     costs = bill.costs()
     assert batch is not None
     assert costs is not None
@@ -52,29 +65,46 @@ def test_a_long_prompt_is_priced_by_its_own_length_not_by_the_batchs() -> None:
     for tokens in (90_000, 90_000, 110_000):
         _, one = landed("claude-haiku-5-5", input_tokens=tokens, output_tokens=0)
         for terms, counts in one.sums.items():
-            bill.sums[terms] = tuple(a + b for a, b in zip(bill.sums.get(terms, (0,) * 5), counts, strict=True))
+            bill.sums[terms] = tuple(
+                a + b
+                for a, b in zip(bill.sums.get(terms, (0,) * 5), counts, strict=True)
+            )
     costs = bill.costs()
     assert costs is not None
-    assert costs.paid == (180_000 * Decimal("0.05") + 110_000 * Decimal("0.25")) / MILLION
+    assert (
+        costs.paid == (180_000 * Decimal("0.05") + 110_000 * Decimal("0.25")) / MILLION
+    )
 
 
-def test_an_answer_of_an_unknown_model_has_no_cost_and_makes_the_batchs_unknown() -> None:
+def test_an_answer_of_an_unknown_model_has_no_cost_and_makes_the_batchs_unknown() -> (
+    None
+):
     cost, bill = landed("claude-haiku-9", input_tokens=10, output_tokens=1)
     assert cost is None
     assert bill.costs() is None
 
 
 def test_an_answer_that_names_no_model_is_priced_as_the_one_that_was_asked() -> None:
-    assert landed(None, input_tokens=10)[0] == landed("claude-haiku-4-5", input_tokens=10)[0]
+    assert (
+        landed(None, input_tokens=10)[0]
+        == landed("claude-haiku-4-5", input_tokens=10)[0]
+    )
 
 
 def test_usage_that_says_little_is_read_for_what_it_says() -> None:
     assert landed("claude-haiku-4-5")[0] == 0
-    assert landed("claude-haiku-4-5", output_tokens=2, novelty=1)[0] == Decimal("0.000005")
+    assert landed("claude-haiku-4-5", output_tokens=2, novelty=1)[0] == Decimal(
+        "0.000005"
+    )
 
 
 def test_what_the_cache_saved_is_found_from_the_same_tokens_without_it() -> None:
-    _, bill = landed("claude-sonnet-5-5", input_tokens=5, cache_read_input_tokens=1_000, output_tokens=1)
+    _, bill = landed(
+        "claude-sonnet-5-5",
+        input_tokens=5,
+        cache_read_input_tokens=1_000,
+        output_tokens=1,
+    )
     costs = bill.costs()
     assert costs is not None
     assert costs.uncached - costs.paid == 1_000 * (1 - Decimal("0.05")) / MILLION

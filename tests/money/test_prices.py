@@ -19,15 +19,25 @@ from nightbatch.money.prices import DEFAULT, VARIABLE, Prices, Rates, prices
 GUIDE = {
     "claude-opus-5-5": "4 20 2 10 2.5 4 0.10",
     **dict.fromkeys(
-        ("claude-opus-5", "claude-opus-4-8", "claude-opus-4-7", "claude-opus-4-6", "claude-opus-4-5"),
+        (
+            "claude-opus-5",
+            "claude-opus-4-8",
+            "claude-opus-4-7",
+            "claude-opus-4-6",
+            "claude-opus-4-5",
+        ),
         "5 25 2.5 12.5 3.125 5 0.25",
     ),
     "claude-sonnet-5-5": "2 10 1 5 1.25 2 0.05",
     "claude-sonnet-5": "2 10 1 5 1.25 2 0.10",
-    **dict.fromkeys(("claude-sonnet-4-6", "claude-sonnet-4-5"), "3 15 1.5 7.5 1.875 3 0.15"),
+    **dict.fromkeys(
+        ("claude-sonnet-4-6", "claude-sonnet-4-5"), "3 15 1.5 7.5 1.875 3 0.15"
+    ),
     "claude-haiku-5-5": "0.10 0.50 0.05 0.25 0.0625 0.10 0.005",
     "claude-haiku-4-5": "1 5 0.5 2.5 0.625 1 0.05",
-    **dict.fromkeys(("claude-fable-5-1", "claude-mythos-5-1"), "10 50 5 25 6.25 10 0.125"),
+    **dict.fromkeys(
+        ("claude-fable-5-1", "claude-mythos-5-1"), "10 50 5 25 6.25 10 0.125"
+    ),
     **dict.fromkeys(("claude-fable-5", "claude-mythos-5"), "10 50 5 25 6.25 10 0.5"),
     "claude-fable-5-2": "8 40 4 20 5 8 0.10",
 }
@@ -43,11 +53,20 @@ MILLION = 1_000_000
 
 def printed(given: Prices, model: str, prompt: int = 0) -> list[Decimal]:
     """Put a model's rates in the order of the guide's columns."""
-    standard, batch = given.rates(model, prompt=prompt, batch=False), given.rates(model, prompt=prompt)
+    standard, batch = (
+        given.rates(model, prompt=prompt, batch=False),
+        given.rates(model, prompt=prompt),
+    )
     assert standard is not None
     assert batch is not None
     row = Rates(*(rate * MILLION for rate in batch))
-    return [standard.input * MILLION, standard.output * MILLION, row.input, row.output, *row[1:4]]
+    return [
+        standard.input * MILLION,
+        standard.output * MILLION,
+        row.input,
+        row.output,
+        *row[1:4],
+    ]
 
 
 @pytest.mark.parametrize("model", GUIDE)
@@ -69,19 +88,38 @@ def test_a_price_that_third_parties_quote_says_so() -> None:
     assert "third parties" in (DEFAULT.doubt("claude-fable-5-2") or "")
 
 
-@pytest.mark.parametrize("name", ["server_tools", "cache_minimum_tokens", "context_tokens"])
+@pytest.mark.parametrize(
+    "name", ["server_tools", "cache_minimum_tokens", "context_tokens"]
+)
 def test_tables_by_name_are_laid_over_ours_by_name(name: str) -> None:
     own: dict[str, Any] = {
-        "server_tools": {"web_search": {"usd_per_1000": "10", "source": "my contract", "as_of": "2026-12-01"}},
+        "server_tools": {
+            "web_search": {
+                "usd_per_1000": "10",
+                "source": "my contract",
+                "as_of": "2026-12-01",
+            }
+        },
         "cache_minimum_tokens": {"mine": 7},
         "context_tokens": {"mine": 7},
     }
-    assert DEFAULT.over({name: own[name]}).table[name] == {**DEFAULT.table[name], **own[name]}
+    assert DEFAULT.over({name: own[name]}).table[name] == {
+        **DEFAULT.table[name],
+        **own[name],
+    }
 
 
 def test_a_server_tool_costs_nothing_known_until_its_price_is_given() -> None:
     priced = DEFAULT.over(
-        {"server_tools": {"web_search": {"usd_per_1000": "10", "source": "my contract", "as_of": "2026-12-01"}}}
+        {
+            "server_tools": {
+                "web_search": {
+                    "usd_per_1000": "10",
+                    "source": "my contract",
+                    "as_of": "2026-12-01",
+                }
+            }
+        }
     )
     assert DEFAULT.tool_price("web_search") is None
     assert priced.tool_price("web_search") == Decimal("0.01")
@@ -89,13 +127,19 @@ def test_a_server_tool_costs_nothing_known_until_its_price_is_given() -> None:
 
 
 def test_a_prompt_above_100k_tokens_lifts_the_price_of_all_its_tokens() -> None:
-    assert printed(DEFAULT, "claude-haiku-5-5", prompt=100_001) == [Decimal(cell) for cell in LONG_HAIKU.split()]
-    assert printed(DEFAULT, "claude-haiku-5-5", prompt=100_000) == printed(DEFAULT, "claude-haiku-5-5")
+    assert printed(DEFAULT, "claude-haiku-5-5", prompt=100_001) == [
+        Decimal(cell) for cell in LONG_HAIKU.split()
+    ]
+    assert printed(DEFAULT, "claude-haiku-5-5", prompt=100_000) == printed(
+        DEFAULT, "claude-haiku-5-5"
+    )
 
 
 def test_cached_tokens_count_for_the_length_of_a_prompt() -> None:
     usage = Usage(input=1_000, cache_read=100_000, output=10)
-    expected = (1_000 * Decimal("0.25") + 100_000 * Decimal("0.025") + 10 * Decimal("1.25")) / MILLION
+    expected = (
+        1_000 * Decimal("0.25") + 100_000 * Decimal("0.025") + 10 * Decimal("1.25")
+    ) / MILLION
     assert cost(DEFAULT, "claude-haiku-5-5", usage) == expected
 
 
@@ -104,7 +148,9 @@ def test_the_guides_cache_minima_are_reproduced(least: int) -> None:
     assert {DEFAULT.cache_minimum(model) for model in MINIMA[least].split()} == {least}
 
 
-@pytest.mark.parametrize("dated", ["claude-haiku-4-5-20251001", "claude-haiku-4-5-latest"])
+@pytest.mark.parametrize(
+    "dated", ["claude-haiku-4-5-20251001", "claude-haiku-4-5-latest"]
+)
 def test_a_dated_id_has_the_price_of_its_model(dated: str) -> None:
     assert DEFAULT.rates(dated) == DEFAULT.rates("claude-haiku-4-5")
 
@@ -121,13 +167,19 @@ def test_inference_in_the_us_costs_a_tenth_more() -> None:
         "cache_read": 3_000,
         "output": 400,
     }
-    anywhere, us = (cost(DEFAULT, "claude-opus-5-5", Usage(**usage, inference_geo=geo)) for geo in ("global", "us"))
+    anywhere, us = (
+        cost(DEFAULT, "claude-opus-5-5", Usage(**usage, inference_geo=geo))
+        for geo in ("global", "us")
+    )
     assert anywhere is not None
     assert us == anywhere * Decimal("1.1")
 
 
 def test_only_the_batch_tier_has_the_batch_price() -> None:
-    batch, standard = (cost(DEFAULT, "claude-opus-5", Usage(input=7, service_tier=t)) for t in ("batch", "standard"))
+    batch, standard = (
+        cost(DEFAULT, "claude-opus-5", Usage(input=7, service_tier=t))
+        for t in ("batch", "standard")
+    )
     assert batch is not None
     assert standard == 2 * batch
 
@@ -136,13 +188,20 @@ def test_the_table_says_from_where_and_from_when_it_is_and_when_it_is_too_old() 
     assert DEFAULT.source.startswith("https://")
     taken = date.fromisoformat(DEFAULT.as_of)
     assert DEFAULT.stale(date.fromordinal(taken.toordinal() + 90)) is None
-    assert "91 days ago" in (DEFAULT.stale(date.fromordinal(taken.toordinal() + 91)) or "")
+    assert "91 days ago" in (
+        DEFAULT.stale(date.fromordinal(taken.toordinal() + 91)) or ""
+    )
 
 
-def test_a_users_file_is_laid_over_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_file_is_laid_over_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = {
         "as_of": "2026-12-24",
-        "models": {"claude-haiku-4-5": {"input": "0.8", "output": "4"}, "mine": {"input": "1", "output": "2"}},
+        "models": {
+            "claude-haiku-4-5": {"input": "0.8", "output": "4"},
+            "mine": {"input": "1", "output": "2"},
+        },
     }
     path = tmp_path / "prices.json"
     path.write_text(json.dumps(own))

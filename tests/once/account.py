@@ -14,7 +14,11 @@ from urllib.parse import urlsplit
 
 from nightbatch.emulator.embedded import Emulator
 
-HEADERS = {"x-api-key": "sk-other", "anthropic-version": "2023-06-01", "content-type": "application/json"}
+HEADERS = {
+    "x-api-key": "sk-other",
+    "anthropic-version": "2023-06-01",
+    "content-type": "application/json",
+}
 SECONDS = "0.05"
 """What a batch of one request lasts."""
 
@@ -22,8 +26,18 @@ SECONDS = "0.05"
 @contextmanager
 def serving() -> Iterator[Emulator]:
     """Run an emulator for as long as the block lasts."""
-    command = [sys.executable, "-m", "nightbatch.emulator", "--port", "0", "--seconds", SECONDS]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as server:
+    command = [
+        sys.executable,
+        "-m",
+        "nightbatch.emulator",
+        "--port",
+        "0",
+        "--seconds",
+        SECONDS,
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as server:
         try:
             assert server.stdout is not None
             yield Emulator(server.stdout.readline().strip())
@@ -40,7 +54,9 @@ def results(emulator: Emulator) -> Iterator[bytes]:
     """Read the result lines of every batch that can be read; raw, since there may be a thousand."""
     with closing(HTTPConnection(urlsplit(emulator.url).netloc)) as line:
         for batch in batches(emulator):
-            line.request("GET", f"/v1/messages/batches/{batch['id']}/results", headers=HEADERS)
+            line.request(
+                "GET", f"/v1/messages/batches/{batch['id']}/results", headers=HEADERS
+            )
             answer = line.getresponse()
             lines = answer.read().splitlines()
             yield from lines if answer.status == 200 else ()
@@ -57,12 +73,24 @@ class Stranger:
         with closing(HTTPConnection(self._place)) as line:
             for _ in range(count):
                 self.bought += 1
-                self._call(line, "POST", "", {"requests": [self._request(row) for row in range(size)]})
+                self._call(
+                    line,
+                    "POST",
+                    "",
+                    {"requests": [self._request(row) for row in range(size)]},
+                )
 
     def _request(self, row: int) -> dict[str, Any]:
         name = f"{self.name}-{self.bought}-{row}"
         message = {"role": "user", "content": name}
-        return {"custom_id": name, "params": {"model": "claude-haiku-4-5", "max_tokens": 5, "messages": [message]}}
+        return {
+            "custom_id": name,
+            "params": {
+                "model": "claude-haiku-4-5",
+                "max_tokens": 5,
+                "messages": [message],
+            },
+        }
 
     def cancel(self, batch: str) -> None:
         """Cancel a batch, whoever bought it."""
@@ -74,8 +102,15 @@ class Stranger:
         with closing(HTTPConnection(self._place)) as line:
             self._call(line, "DELETE", f"/{batch}")
 
-    def _call(self, line: HTTPConnection, method: str, path: str, body: object = None) -> None:
-        line.request(method, f"/v1/messages/batches{path}", json.dumps(body) if body else None, HEADERS)
+    def _call(
+        self, line: HTTPConnection, method: str, path: str, body: object = None
+    ) -> None:
+        line.request(
+            method,
+            f"/v1/messages/batches{path}",
+            json.dumps(body) if body else None,
+            HEADERS,
+        )
         answer = line.getresponse()
         told = answer.read()
         assert answer.status == 200, told

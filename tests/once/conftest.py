@@ -32,7 +32,9 @@ def table() -> Iterator[Table]:
 def judged(table: Table) -> Judged:
     """Return how a case is judged: nothing was bought twice and no paid answer was lost; and noted in the table."""
 
-    def judge(where: str, case: str, happens: str, *flows: Flow, twice: int = 0) -> Verdict:
+    def judge(
+        where: str, case: str, happens: str, *flows: Flow, twice: int = 0
+    ) -> Verdict:
         seen = verdict(*flows)
         table.add(where, case, happens, seen)
         assert seen == Verdict(twice, 0)

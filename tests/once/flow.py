@@ -57,7 +57,9 @@ def settings(partition: str = "dt=1", **more: Any) -> Enrichment:
 
 def rows(texts: Sequence[str]) -> pa.Table:
     """Make a source table with a text a row."""
-    return pa.table({"id": [f"row-{number}" for number in range(len(texts))], "text": list(texts)})
+    return pa.table(
+        {"id": [f"row-{number}" for number in range(len(texts))], "text": list(texts)}
+    )
 
 
 def put(store: Store, key: str, table: pa.Table) -> None:
@@ -70,7 +72,9 @@ def put(store: Store, key: str, table: pa.Table) -> None:
 def published(store: Store, partition: str = "dt=1") -> list[dict[str, Any]]:
     """Read a published partition: what a warehouse would see of it."""
     folder = f"{partition}/" if partition else ""
-    names = [entry.key for entry in store.list(folder) if entry.key.endswith(".parquet")]
+    names = [
+        entry.key for entry in store.list(folder) if entry.key.endswith(".parquet")
+    ]
     assert f"{folder}_SUCCESS" in [entry.key for entry in store.list(folder)]
     tables = [pq.read_table(pa.BufferReader(store.get(name))) for name in names]
     return pa.concat_tables(tables).select(["id", "answer", "_status"]).to_pylist()
@@ -86,12 +90,21 @@ class Flow:
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self.world.store(self.enrichment.state_url), self.world.timing.lease)
+        return Ledger(
+            self.world.store(self.enrichment.state_url), self.world.timing.lease
+        )
 
     def prepare(self) -> RunRef:
-        made = prepare(self.enrichment, self.world.store(self.enrichment.source), self.ledger.store)
-        names = {one.name for one in fields(RunRef)} & {one.name for one in fields(Enrichment)}
-        rules = {name: getattr(self.enrichment, name) for name in names - {"state", "target", "partition"}}
+        made = prepare(
+            self.enrichment, self.world.store(self.enrichment.source), self.ledger.store
+        )
+        names = {one.name for one in fields(RunRef)} & {
+            one.name for one in fields(Enrichment)
+        }
+        rules = {
+            name: getattr(self.enrichment, name)
+            for name in names - {"state", "target", "partition"}
+        }
         return RunRef(
             state=self.enrichment.state_url, target=self.enrichment.target, partition=made.partition,
             snapshot=made.snapshot, buyer=self.buyer, rows=made.rows, requests=made.requests, **rules,
@@ -108,8 +121,12 @@ class Flow:
         return outcome.batch
 
     def pause(self, later: Later) -> None:
-        while self.world.now() < later.until and not any(self.ended(batch) for batch in later.batches):
-            self.world.sleep(min(0.05, (later.until - self.world.now()).total_seconds()))
+        while self.world.now() < later.until and not any(
+            self.ended(batch) for batch in later.batches
+        ):
+            self.world.sleep(
+                min(0.05, (later.until - self.world.now()).total_seconds())
+            )
 
     def wait(self, batch: BatchId) -> None:
         while batch and not self.ended(batch):
@@ -125,12 +142,24 @@ class Flow:
         land(shard, self.ledger, self.world.api(), self.world.sleep)
 
     def publish(self, ref: RunRef) -> Report:
-        return publish(ref, self.ledger, self.world.store(self.enrichment.target), self.world.now, self.world.now())
+        return publish(
+            ref,
+            self.ledger,
+            self.world.store(self.enrichment.target),
+            self.world.now,
+            self.world.now(),
+        )
 
     def purchase(self, ref: RunRef) -> Purchase:
         world = self.world
         return Purchase(
-            ref, self.ledger, world.api(), world.now, world.timing, uploads=world.uploads, pause=world.sleep
+            ref,
+            self.ledger,
+            world.api(),
+            world.now,
+            world.timing,
+            uploads=world.uploads,
+            pause=world.sleep,
         )
 
     def steps(self) -> Iterator[Report | None]:
@@ -191,11 +220,17 @@ class RealWorld:
         return S3Store(url, client, lambda: filesystem)
 
     def now(self) -> datetime:
-        turned = float(Path(self.clock).read_text()) if self.clock and Path(self.clock).exists() else 0.0
+        turned = (
+            float(Path(self.clock).read_text())
+            if self.clock and Path(self.clock).exists()
+            else 0.0
+        )
         return datetime.fromtimestamp(time.time() + self.clock_offset + turned, UTC)
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(min(max(seconds, 0.05), 0.1))  # not less: ten that ask all the time would keep the machine busy
+        time.sleep(
+            min(max(seconds, 0.05), 0.1)
+        )  # not less: ten that ask all the time would keep the machine busy
 
     def api(self) -> Batches:
         return _api(self.emulator, self.answer_seconds)
@@ -205,7 +240,9 @@ class RealWorld:
         client, _ = _s3(self.s3)
         if any(bucket["Name"] == "lake" for bucket in client.list_buckets()["Buckets"]):
             for page in client.get_paginator("list_objects_v2").paginate(Bucket="lake"):
-                if there := [{"Key": entry["Key"]} for entry in page.get("Contents", [])]:
+                if there := [
+                    {"Key": entry["Key"]} for entry in page.get("Contents", [])
+                ]:
                     client.delete_objects(Bucket="lake", Delete={"Objects": there})
         else:
             client.create_bucket(Bucket="lake")
@@ -227,7 +264,9 @@ def _s3(endpoint: str) -> tuple[Any, Any]:
     from nightbatch.io.s3 import filesystem
 
     session = _session()
-    client: Any = session.client("s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"}))
+    client: Any = session.client(
+        "s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"})
+    )
     return client, filesystem(client, session.get_credentials())
 
 
@@ -237,4 +276,6 @@ def _api(url: str, answer_seconds: float) -> Batches:
 
     from nightbatch.io.anthropic_api import AnthropicBatches
 
-    return AnthropicBatches(anthropic.Anthropic(base_url=url, api_key="sk-test", timeout=answer_seconds))
+    return AnthropicBatches(
+        anthropic.Anthropic(base_url=url, api_key="sk-test", timeout=answer_seconds)
+    )

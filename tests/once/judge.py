@@ -30,7 +30,13 @@ BEGIN, END = "<!-- cases: begin -->", "<!-- cases: end -->"
 
 def _sold(api: MemoryBatches) -> Counter[bytes]:
     """Count how often an API in memory has answered each of our requests, whether that can still be read or not."""
-    return Counter({bytes.fromhex(name): count for name, count in api.bought().items() if len(name) == 40})
+    return Counter(
+        {
+            bytes.fromhex(name): count
+            for name, count in api.bought().items()
+            if len(name) == 40
+        }
+    )
 
 
 def _answered(lines: Iterable[bytes]) -> set[bytes]:
@@ -63,7 +69,10 @@ def verdict(*flows: Flow) -> Verdict:
     world = flows[0].world
     if isinstance(world, RealWorld):
         emulator = Emulator(world.emulator)
-        twice, bought = _twice_by_the_books(emulator), _answered(account.results(emulator))
+        twice, bought = (
+            _twice_by_the_books(emulator),
+            _answered(account.results(emulator)),
+        )
     else:
         api = world.api()
         assert isinstance(api, MemoryBatches)
@@ -77,7 +86,10 @@ def verdict(*flows: Flow) -> Verdict:
 
 def _twice_by_the_books(emulator: Emulator) -> int:
     """Count what was sold more than once, once every batch has ended."""
-    until(lambda: not emulator.books()["batches"].keys() & {"in_progress", "canceling"}, "every batch to end")
+    until(
+        lambda: not emulator.books()["batches"].keys() & {"in_progress", "canceling"},
+        "every batch to end",
+    )
     return int(emulator.books()["bought"]["twice"])
 
 
@@ -90,15 +102,29 @@ class Table:
     def add(self, where: str, case: str, happens: str, seen: Verdict) -> None:
         """Add a case; seen again, its figures add up."""
         before = self.rows.get((where, case, happens), Verdict(0, 0))
-        self.rows[where, case, happens] = Verdict(before.twice + seen.twice, before.lost + seen.lost)
+        self.rows[where, case, happens] = Verdict(
+            before.twice + seen.twice, before.lost + seen.lost
+        )
 
     def sections(self) -> dict[str, str]:
         """Return the tables as Markdown, one for each place."""
         found: dict[str, str] = {}
         for place in dict.fromkeys(where for where, _, _ in self.rows):
-            parts = [f"### {place}", "", "| case | what happens | bought twice | lost |", "|---|---|---:|---:|"]
-            cases = [(case, told, seen) for (where, case, told), seen in self.rows.items() if where == place]
-            parts += [f"| {case} | {told} | {seen.twice} | {seen.lost} |" for case, told, seen in cases]
+            parts = [
+                f"### {place}",
+                "",
+                "| case | what happens | bought twice | lost |",
+                "|---|---|---:|---:|",
+            ]
+            cases = [
+                (case, told, seen)
+                for (where, case, told), seen in self.rows.items()
+                if where == place
+            ]
+            parts += [
+                f"| {case} | {told} | {seen.twice} | {seen.lost} |"
+                for case, told, seen in cases
+            ]
             found[place] = "\n".join([*parts, ""])
         return found
 
@@ -109,7 +135,10 @@ class Table:
         file = Path(name)
         before, _, rest = file.read_text().partition(BEGIN)
         inside, _, after = rest.partition(END)
-        stand = {part.partition("\n")[0]: f"### {part.rstrip()}\n" for part in inside.split("### ")[1:]}
+        stand = {
+            part.partition("\n")[0]: f"### {part.rstrip()}\n"
+            for part in inside.split("### ")[1:]
+        }
         tables = "\n".join((stand | self.sections()).values())
         file.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}")
 

@@ -25,10 +25,16 @@ KILLED = -9
 
 
 def start(
-    world: RealWorld, enrichment: Enrichment, buyer: str, armed: Path | None = None, drowsy: Path | None = None
+    world: RealWorld,
+    enrichment: Enrichment,
+    buyer: str,
+    armed: Path | None = None,
+    drowsy: Path | None = None,
 ) -> ForkServerProcess:
     """Start a whole run; `armed`: the folder of points at which it is killed, `drowsy`: at which it falls asleep."""
-    process = _context.Process(target=_run, args=(world, enrichment, buyer, armed, drowsy), daemon=True)
+    process = _context.Process(
+        target=_run, args=(world, enrichment, buyer, armed, drowsy), daemon=True
+    )
     process.start()
     return process
 
@@ -40,12 +46,16 @@ def end(process: ForkServerProcess) -> int:
     return process.exitcode
 
 
-def run(world: RealWorld, enrichment: Enrichment, buyer: str, armed: Path | None = None) -> int:
+def run(
+    world: RealWorld, enrichment: Enrichment, buyer: str, armed: Path | None = None
+) -> int:
     """Do a whole run in a process of its own and return its exit code."""
     return end(start(world, enrichment, buyer, armed))
 
 
-def fall_asleep(world: RealWorld, enrichment: Enrichment, buyer: str, drowsy: Path) -> ForkServerProcess:
+def fall_asleep(
+    world: RealWorld, enrichment: Enrichment, buyer: str, drowsy: Path
+) -> ForkServerProcess:
     """Start a run and wait until it sleeps, at one of the points that are named by the files of a folder."""
     process = start(world, enrichment, buyer, drowsy=drowsy)
     await_sleep(process)
@@ -87,7 +97,13 @@ def sleeper(folder: Path) -> Callable[[str], None]:
     return stand_still
 
 
-def _run(world: RealWorld, enrichment: Enrichment, buyer: str, armed: Path | None, drowsy: Path | None) -> None:
+def _run(
+    world: RealWorld,
+    enrichment: Enrichment,
+    buyer: str,
+    armed: Path | None,
+    drowsy: Path | None,
+) -> None:
     os.environ["AWS_REQUEST_CHECKSUM_CALCULATION"] = "when_required"
     with ExitStack() as watchers:
         if armed is not None:

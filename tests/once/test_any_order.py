@@ -17,7 +17,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed
 from hypothesis import settings as how
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.judge import Table, Verdict, verdict
 from tests.once.memory import MemoryWorld
@@ -30,7 +36,11 @@ from nightbatch.io.memory_api import Faults
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.purchase import Landed, Sent, Waiting
 
-PARTITIONS = {"dt=1": ["a", "b", "c"], "dt=2": ["b", "c", "d", "d"], "dt=3": ["a", "d", "e"]}
+PARTITIONS = {
+    "dt=1": ["a", "b", "c"],
+    "dt=2": ["b", "c", "d", "d"],
+    "dt=3": ["a", "d", "e"],
+}
 CHAOS = os.environ.get("NIGHTBATCH_CHAOS_SEED")
 PARTITION = st.sampled_from(sorted(PARTITIONS))
 MOST_STEPS = 400
@@ -75,7 +85,10 @@ class Run:
             if not self._defers(outcome):
                 self.sent = outcome
         elif self.sent.batches and not self.is_landed:
-            awaited, failed = self.awaited or self.sent.awaited, self.failed or self.sent.failed
+            awaited, failed = (
+                self.awaited or self.sent.awaited,
+                self.failed or self.sent.failed,
+            )
             outcome = self.flow.purchase(self.ref).land(awaited, failed)
             if not self._defers(outcome):
                 self.is_landed = True
@@ -101,7 +114,13 @@ class Run:
         self.ended = True
 
     def clear(self) -> None:
-        self.sent, self.awaited, self.failed, self.is_landed, self.ended = None, "", "", False, False
+        self.sent, self.awaited, self.failed, self.is_landed, self.ended = (
+            None,
+            "",
+            "",
+            False,
+            False,
+        )
 
 
 @dataclass
@@ -133,7 +152,9 @@ class Nights(RuleBasedStateMachine):
             put(self.world.store(SOURCE), f"{partition}/part-0.parquet", rows(texts))
 
     def new(self, partition: str, offset: float = 0.0) -> Run:
-        world = MemoryWorld(self.world.timing, self.world.clock, self.world.bucket, offset)
+        world = MemoryWorld(
+            self.world.timing, self.world.clock, self.world.bucket, offset
+        )
         world.batches = self.world.batches
         asked = settings(partition, max_batch_requests=2)
         run = Run(Flow(world, asked, f"dag/{len(self.runs)}"))
@@ -155,8 +176,16 @@ class Nights(RuleBasedStateMachine):
     def crash(self, which: int, point: str) -> None:
         self.go_on_until(self.pick(which), Interruption(point, die))
 
-    @rule(which=st.integers(0, 9), partition=PARTITION, others=PARTITION, point=POINTS, sleep=SLEEPS)
-    def stand_still(self, which: int, partition: str, others: str, point: str, sleep: int) -> None:
+    @rule(
+        which=st.integers(0, 9),
+        partition=PARTITION,
+        others=PARTITION,
+        point=POINTS,
+        sleep=SLEEPS,
+    )
+    def stand_still(
+        self, which: int, partition: str, others: str, point: str, sleep: int
+    ) -> None:
         run = self.pick(which) if self.runs and which % 2 else self.new(partition)
         self.stand_still_at(run, others, point, sleep)
 
@@ -187,19 +216,34 @@ class Nights(RuleBasedStateMachine):
     def next_create(self, fault: str) -> None:
         self.world.batches.faults.creates.append(fault)
 
-    @rule(kind=st.sampled_from(["errored", "expired", "canceled"]), reads=st.integers(0, 2))
+    @rule(
+        kind=st.sampled_from(["errored", "expired", "canceled"]),
+        reads=st.integers(0, 2),
+    )
     def next_batch(self, kind: str, reads: int) -> None:
         self.world.batches.faults.rows[0] = kind
         self.world.batches.faults.reads = reads
 
-    @rule(fault=st.sampled_from(["gone", "empty", "strange"]), times=st.integers(1, 3), pages=st.integers(0, 1))
+    @rule(
+        fault=st.sampled_from(["gone", "empty", "strange"]),
+        times=st.integers(1, 3),
+        pages=st.integers(0, 1),
+    )
     def next_reading(self, fault: str, times: int, pages: int) -> None:
-        self.world.batches.faults.results, self.world.batches.faults.pages = [fault] * times, pages
+        self.world.batches.faults.results, self.world.batches.faults.pages = (
+            [fault] * times,
+            pages,
+        )
 
     @rule(size=st.integers(1, 3))
     def stranger(self, size: int) -> None:
-        params: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "theirs"}]}
-        self.world.batches.add([{"custom_id": f"theirs-{row}", "params": params} for row in range(size)])
+        params: dict[str, Any] = {
+            "model": "m",
+            "messages": [{"role": "user", "content": "theirs"}],
+        }
+        self.world.batches.add(
+            [{"custom_id": f"theirs-{row}", "params": params} for row in range(size)]
+        )
 
     @rule(seconds=st.sampled_from([30, 900, 3 * 3600, DAY]))
     def time_passes(self, seconds: int) -> None:
@@ -215,7 +259,11 @@ class Nights(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_bought_twice(self) -> None:
-        assert all(count == 1 for name, count in self.world.batches.bought().items() if len(name) == 40)
+        assert all(
+            count == 1
+            for name, count in self.world.batches.bought().items()
+            if len(name) == 40
+        )
 
     def teardown(self) -> None:
         self.world.batches.faults = Faults()
@@ -231,7 +279,9 @@ class Nights(RuleBasedStateMachine):
         assert verdict(last[0].flow) == Verdict(0, 0)
         for partition, texts in PARTITIONS.items():
             found = published(self.world.store(TARGET), partition)
-            assert [row["answer"] for row in found] == [f"about Say: {text}" for text in texts]
+            assert [row["answer"] for row in found] == [
+                f"about Say: {text}" for text in texts
+            ]
 
     def pick(self, which: int) -> Run:
         return self.runs[which % len(self.runs)]
@@ -256,16 +306,26 @@ def test_no_sequence_of_events_buys_twice_or_loses_an_answer(table: Table) -> No
     machine: Any = seed(int(CHAOS))(Nights) if CHAOS else Nights
     run_state_machine_as_test(machine, settings=given)
     told = "runs, crashes, zombies, faults, strangers and clocks in any order; at last every partition is whole"
-    table.add("In memory, by chance", f"{examples} sequences of {steps} events", told, Verdict(0, 0))
+    table.add(
+        "In memory, by chance",
+        f"{examples} sequences of {steps} events",
+        told,
+        Verdict(0, 0),
+    )
 
 
 @pytest.mark.parametrize("sleep", [0, 4_000])
-def test_a_run_that_stands_still_at_any_point_while_another_goes_on_wakes_harmless(sleep: int, table: Table) -> None:
+def test_a_run_that_stands_still_at_any_point_while_another_goes_on_wakes_harmless(
+    sleep: int, table: Table
+) -> None:
     for point in points():
         nights = Nights()
         nights.stand_still_at(nights.new("dt=1"), "dt=1", point, sleep)
         nights.teardown()
     told = "whoever comes second finds the other's facts, or its own fuse burned down"
     table.add(
-        "In memory, by chance", f"a run sleeps {sleep} s at each point while another goes on", told, Verdict(0, 0)
+        "In memory, by chance",
+        f"a run sleeps {sleep} s at each point while another goes on",
+        told,
+        Verdict(0, 0),
     )

@@ -13,7 +13,13 @@ import pytest
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.errors import AccountStopped, CapExceeded, NotSent, ShardsFailed, StoreUnavailable
+from nightbatch.errors import (
+    AccountStopped,
+    CapExceeded,
+    NotSent,
+    ShardsFailed,
+    StoreUnavailable,
+)
 from nightbatch.ids import BatchId
 from nightbatch.io.memory_api import MemoryBatches
 from nightbatch.ledger import lease
@@ -52,7 +58,11 @@ def world() -> MemoryWorld:
     """Return a world in memory with one partition, which takes three batches."""
     world = MemoryWorld()
     world.batches = Account(world.clock)
-    put(world.store(SOURCE), "dt=1/part-0.parquet", rows([f"text {number}" for number in range(ROWS)]))
+    put(
+        world.store(SOURCE),
+        "dt=1/part-0.parquet",
+        rows([f"text {number}" for number in range(ROWS)]),
+    )
     return world
 
 
@@ -96,13 +106,20 @@ def test_all_shards_are_sent_by_one_call(world: MemoryWorld) -> None:
 
 
 def test_what_is_handed_on_does_not_grow_with_the_shards(world: MemoryWorld) -> None:
-    few, many = flow(world), flow(world, "dag/many", max_batch_requests=1, prompt="Again: {{ text }}")
-    names = [sent(night.purchase(night.prepare()).submit()).awaited for night in (few, many)]
+    few, many = (
+        flow(world),
+        flow(world, "dag/many", max_batch_requests=1, prompt="Again: {{ text }}"),
+    )
+    names = [
+        sent(night.purchase(night.prepare()).submit()).awaited for night in (few, many)
+    ]
     assert [len(name) for name in names] == [16, 16]
     assert [len(few.ledger.awaited(name).own) for name in names] == [BATCHES, ROWS]
 
 
-def test_submitting_again_names_the_same_attempt_and_sends_nothing(world: MemoryWorld) -> None:
+def test_submitting_again_names_the_same_attempt_and_sends_nothing(
+    world: MemoryWorld,
+) -> None:
     night = flow(world)
     ref = night.prepare()
     first = sent(night.purchase(ref).submit())
@@ -110,7 +127,9 @@ def test_submitting_again_names_the_same_attempt_and_sends_nothing(world: Memory
     assert len(world.batches.made) == BATCHES
 
 
-def test_a_canary_is_sent_waited_for_and_landed_before_the_others(world: MemoryWorld) -> None:
+def test_a_canary_is_sent_waited_for_and_landed_before_the_others(
+    world: MemoryWorld,
+) -> None:
     night = flow(world, canary="new", max_batch_requests=3)
     ref = night.prepare()
     ahead = waiting(night.purchase(ref).submit())
@@ -129,7 +148,9 @@ def test_nothing_is_sent_where_all_has_been_answered(world: MemoryWorld) -> None
     assert len(world.batches.made) == BATCHES
 
 
-def test_what_another_run_has_in_flight_is_joined_and_not_bought(world: MemoryWorld) -> None:
+def test_what_another_run_has_in_flight_is_joined_and_not_bought(
+    world: MemoryWorld,
+) -> None:
     first, second = flow(world), flow(world, "dag/second")
     first.purchase(first.prepare()).submit()
     outcome = sent(second.purchase(second.prepare()).submit())
@@ -138,14 +159,18 @@ def test_what_another_run_has_in_flight_is_joined_and_not_bought(world: MemoryWo
     assert len(world.batches.made) == BATCHES
 
 
-def test_an_api_that_asks_to_wait_is_not_asked_for_the_other_shards(world: MemoryWorld) -> None:
+def test_an_api_that_asks_to_wait_is_not_asked_for_the_other_shards(
+    world: MemoryWorld,
+) -> None:
     night = flow(world)
     ref = night.prepare()
     world.batches.faults.creates = ["refused"]
     later = waiting(night.purchase(ref).submit()).later
     assert later is not None
     assert len(world.batches.made) == 0
-    assert len(list(night.ledger.store.list("posts/"))) == 2  # one POST, and the no to it
+    assert (
+        len(list(night.ledger.store.list("posts/"))) == 2
+    )  # one POST, and the no to it
     night.pause(later)
     assert sent(night.purchase(ref).submit()).batches == BATCHES
 
@@ -176,15 +201,22 @@ def test_a_cap_is_told_before_anything_is_claimed(world: MemoryWorld) -> None:
     assert claims(night) == []
 
 
-def test_an_account_that_takes_nothing_stops_the_run_at_once(world: MemoryWorld) -> None:
+def test_an_account_that_takes_nothing_stops_the_run_at_once(
+    world: MemoryWorld,
+) -> None:
     account(world).refuses = AccountStopped("no credit is left.")
     night = flow(world)
     with pytest.raises(AccountStopped):
         night.purchase(night.prepare()).submit()
 
 
-def test_what_was_sent_before_the_account_stopped_lands_and_then_the_run_is_red(world: MemoryWorld) -> None:
-    account(world).refuses, account(world).takes = AccountStopped("no credit is left."), 2
+def test_what_was_sent_before_the_account_stopped_lands_and_then_the_run_is_red(
+    world: MemoryWorld,
+) -> None:
+    account(world).refuses, account(world).takes = (
+        AccountStopped("no credit is left."),
+        2,
+    )
     night = flow(world)
     with pytest.raises(ShardsFailed, match="no credit"):
         night.run()
@@ -198,14 +230,19 @@ def test_what_was_sent_before_the_account_stopped_lands_and_then_the_run_is_red(
 # Landing.
 
 
-def test_what_is_lost_is_asked_again_until_the_attempts_are_spent(world: MemoryWorld) -> None:
+def test_what_is_lost_is_asked_again_until_the_attempts_are_spent(
+    world: MemoryWorld,
+) -> None:
     night = flow(world, attempts=3)
     ref = night.prepare()
     outcome: Sent | Waiting | Landed = night.purchase(ref).submit()
     awaited = sent(outcome).awaited
     for attempt in (1, 2, 3):
         assert max(number for number, _ in claims(night)) == attempt
-        world.batches.made[-1].results[0]["result"] = {"type": "errored", "error": {"error": {"type": "api_error"}}}
+        world.batches.made[-1].results[0]["result"] = {
+            "type": "errored",
+            "error": {"error": {"type": "api_error"}},
+        }
         night.wait_for(Waiting(awaited))
         outcome = night.purchase(ref).land(awaited)
         awaited = outcome.awaited if isinstance(outcome, Waiting) else awaited
@@ -213,7 +250,9 @@ def test_what_is_lost_is_asked_again_until_the_attempts_are_spent(world: MemoryW
     assert claims(night) == [(1, 2), (1, 2), (1, 2), (2, 1), (3, 1)]
 
 
-def test_landing_that_is_tried_again_goes_on_with_the_attempt_in_flight(world: MemoryWorld) -> None:
+def test_landing_that_is_tried_again_goes_on_with_the_attempt_in_flight(
+    world: MemoryWorld,
+) -> None:
     night = flow(world, attempts=3)
     ref = night.prepare()
     world.batches.faults.rows = {0: "errored"}
@@ -221,13 +260,18 @@ def test_landing_that_is_tried_again_goes_on_with_the_attempt_in_flight(world: M
     night.wait_for(Waiting(first.awaited))
     second = waiting(night.purchase(ref).land(first.awaited))
     again = waiting(night.purchase(ref).land(first.awaited))
-    assert night.ledger.awaited(again.awaited).shards == night.ledger.awaited(second.awaited).shards
+    assert (
+        night.ledger.awaited(again.awaited).shards
+        == night.ledger.awaited(second.awaited).shards
+    )
     night.wait_for(second)
     assert night.purchase(ref).land(first.awaited) == Landed(2)
     assert claims(night) == [(1, 2), (1, 2), (1, 2), (2, 1)]
 
 
-def test_landing_that_is_tried_again_after_its_attempts_are_spent_asks_nothing(world: MemoryWorld) -> None:
+def test_landing_that_is_tried_again_after_its_attempts_are_spent_asks_nothing(
+    world: MemoryWorld,
+) -> None:
     night = flow(world, attempts=2)
     ref = night.prepare()
     world.batches.faults.rows = {0: "errored"}
@@ -241,7 +285,9 @@ def test_landing_that_is_tried_again_after_its_attempts_are_spent_asks_nothing(w
     assert [attempt for attempt, _ in claims(night)] == [1, 1, 1, 2]
 
 
-def test_submitting_anew_asks_what_was_lost_for_as_many_attempts_again(world: MemoryWorld) -> None:
+def test_submitting_anew_asks_what_was_lost_for_as_many_attempts_again(
+    world: MemoryWorld,
+) -> None:
     night = flow(world, attempts=1)
     ref = night.prepare()
     world.batches.faults.rows = {0: "errored"}
@@ -256,7 +302,9 @@ def test_submitting_anew_asks_what_was_lost_for_as_many_attempts_again(world: Me
     assert statuses(world) == {"answered": ROWS}
 
 
-def test_one_bad_batch_keeps_no_other_from_landing_and_is_landed_by_the_next_try(world: MemoryWorld) -> None:
+def test_one_bad_batch_keeps_no_other_from_landing_and_is_landed_by_the_next_try(
+    world: MemoryWorld,
+) -> None:
     night = flow(world)
     ref = night.prepare()
     first = sent(night.purchase(ref).submit())
@@ -278,14 +326,19 @@ def test_a_batch_that_still_runs_is_waited_for_again(world: MemoryWorld) -> None
     assert still == Waiting(first.awaited)
 
 
-def test_a_shard_that_is_refused_in_a_later_attempt_keeps_no_other_from_landing(world: MemoryWorld) -> None:
+def test_a_shard_that_is_refused_in_a_later_attempt_keeps_no_other_from_landing(
+    world: MemoryWorld,
+) -> None:
     night = flow(world, attempts=2, max_batch_requests=1)
     ref = night.prepare()
     first = sent(night.purchase(ref).submit())
     for batch in world.batches.made[:2]:
         batch.results[0]["result"] = {"type": "expired"}
     night.wait_for(Waiting(first.awaited))
-    account(world).refuses, account(world).takes = NotSent("the API answered 413.", retryable=False), ROWS + 1
+    account(world).refuses, account(world).takes = (
+        NotSent("the API answered 413.", retryable=False),
+        ROWS + 1,
+    )
     second = waiting(night.purchase(ref).land(first.awaited))
     assert "413" in second.failed
     night.wait_for(second)
@@ -303,7 +356,9 @@ def late(night: Flow, world: MemoryWorld, ref: RunRef) -> tuple[RunRef, Purchase
     return late_ref, night.purchase(late_ref)
 
 
-def test_after_the_deadline_nothing_is_sent_and_what_was_claimed_is_given_up(world: MemoryWorld) -> None:
+def test_after_the_deadline_nothing_is_sent_and_what_was_claimed_is_given_up(
+    world: MemoryWorld,
+) -> None:
     night = flow(world)
     ref = night.prepare()
     night.plan(ref)
@@ -313,7 +368,9 @@ def test_after_the_deadline_nothing_is_sent_and_what_was_claimed_is_given_up(wor
     assert night.ledger.view().in_flight == []
 
 
-def test_after_the_deadline_the_batches_of_other_runs_are_not_waited_for(world: MemoryWorld) -> None:
+def test_after_the_deadline_the_batches_of_other_runs_are_not_waited_for(
+    world: MemoryWorld,
+) -> None:
     other, night = flow(world, "dag/other"), flow(world)
     other.purchase(other.prepare()).submit()
     ref = night.prepare()

@@ -65,17 +65,31 @@ def test_a_run_that_is_killed_at_every_point_in_turn_buys_once(
     assert published(world.store(TARGET)) == undisturbed
     assert Emulator(world.emulator).books()["bought"]["twice"] == 0
     told = "each time run again, it goes on from the facts"
-    judged(HERE, f"killed at {len(armed)} points, one after the other", told, Flow(world, ASKED))
+    judged(
+        HERE,
+        f"killed at {len(armed)} points, one after the other",
+        told,
+        Flow(world, ASKED),
+    )
 
 
 @pytest.mark.parametrize("point", NEEDS)
 def test_a_run_that_is_killed_in_the_midst_of_trouble_buys_once(
-    world: RealWorld, judged: Judged, undisturbed: list[object], tmp_path: Path, point: str
+    world: RealWorld,
+    judged: Judged,
+    undisturbed: list[object],
+    tmp_path: Path,
+    point: str,
 ) -> None:
     assert killed_once(world, point, tmp_path, "dag/another") == 0
     assert published(world.store(TARGET)) == undisturbed
     assert Emulator(world.emulator).books()["bought"]["twice"] == 0
-    judged(HERE, f"killed at “{point}”", "run again, it goes on from the facts", Flow(world, ASKED))
+    judged(
+        HERE,
+        f"killed at “{point}”",
+        "run again, it goes on from the facts",
+        Flow(world, ASKED),
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +99,10 @@ def test_a_run_that_is_killed_in_the_midst_of_trouble_buys_once(
         (LOST | {"what": "api_error", "after": True}, "500 after the create"),
         (LOST | {"what": "bad_gateway", "after": True}, "502 after the create"),
         (LOST | {"what": "timeout", "after": True}, "504 after the create"),
-        (LOST | {"what": "delay", "seconds": 2.5}, "a create that takes longer than the client waits"),
+        (
+            LOST | {"what": "delay", "seconds": 2.5},
+            "a create that takes longer than the client waits",
+        ),
         (NEVER, "the connection is cut before the create"),
         (LOST | {"what": "api_error"}, "500 instead of a create"),
         (NO, "529 instead of a create"),
@@ -115,12 +132,21 @@ def test_a_store_without_conditional_writes_is_refused_before_anything_is_bought
         with pytest.raises(StoreUnfit, match="conditional writes"):
             flow.run()
         assert emulator.books()["batches"]["created"] == 0
-        judged(HERE, "a store whose second conditional put wins", "refused at the first step", flow)
+        judged(
+            HERE,
+            "a store whose second conditional put wins",
+            "refused at the first step",
+            flow,
+        )
 
 
 @pytest.mark.parametrize("answer", ["lose", "fail"])
 def test_conditional_puts_that_answer_with_a_timeout_buy_once(
-    world: RealWorld, emulator: Emulator, judged: Judged, undisturbed: list[object], answer: str
+    world: RealWorld,
+    emulator: Emulator,
+    judged: Judged,
+    undisturbed: list[object],
+    answer: str,
 ) -> None:
     world.make_bucket(rows(TEXTS))
     with proxying(world.s3) as proxy:
@@ -130,4 +156,9 @@ def test_conditional_puts_that_answer_with_a_timeout_buy_once(
         flow.run()
         proxy.always = "pass"
         assert published(world.store(TARGET)) == undisturbed
-        judged(HERE, "every conditional put loses its answer", "what stands there is read back", flow)
+        judged(
+            HERE,
+            "every conditional put loses its answer",
+            "what stands there is read back",
+            flow,
+        )

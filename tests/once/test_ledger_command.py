@@ -36,12 +36,16 @@ def buyer(flow: Flow) -> Buyer:
     return Buyer(flow.ledger, flow.world.api(), flow.world.now, flow.world.timing)
 
 
-def test_a_ledger_that_is_not_there_is_an_error(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_ledger_that_is_not_there_is_an_error(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ledger", STATE]) == 1
     assert "there is no ledger of nightbatch below" in capsys.readouterr().err
 
 
-def test_an_empty_ledger_says_so(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_ledger_says_so(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
     flow.prepare()
     assert listed(capsys) == "0 claims: 0 landed, 0 in flight\n"
 
@@ -51,10 +55,15 @@ def test_each_standing_is_named_with_a_way_out(
 ) -> None:
     shard = flow.plan(flow.prepare())[0].shard
     assert f"{shard}  claimed: 2 requests of dag/run" in listed(capsys)
-    emulator.faults({"where": "create", "what": "overloaded", "count": 1, "retry_after": 2})
+    emulator.faults(
+        {"where": "create", "what": "overloaded", "count": 1, "retry_after": 2}
+    )
     buyer(flow).submit(shard)
     assert "then it is sent again: the API answered 529" in listed(capsys)
-    emulator.faults({"where": "create", "what": "drop_after", "count": 1}, {"where": "batch", "what": "never_ends"})
+    emulator.faults(
+        {"where": "create", "what": "drop_after", "count": 1},
+        {"where": "batch", "what": "never_ends"},
+    )
     while len(flow.ledger.posts(shard)) < 2:
         buyer(flow).submit(shard)
     assert f"{shard}  orphan" in listed(capsys)
@@ -80,7 +89,9 @@ def test_a_batch_can_be_cancelled_and_its_rows_are_asked_again(
     assert "has landed already" in capsys.readouterr().err
 
 
-def test_a_claim_that_bought_nothing_can_be_released(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_claim_that_bought_nothing_can_be_released(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
     shard = flow.plan(flow.prepare())[0].shard
     assert main(["ledger", STATE, "--release", shard]) == 0
     assert "1 landed, 0 in flight" in listed(capsys)
@@ -88,7 +99,10 @@ def test_a_claim_that_bought_nothing_can_be_released(flow: Flow, capsys: pytest.
 
 
 def test_an_orphan_can_be_released_once_no_batch_can_be_it(
-    flow: Flow, emulator: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    flow: Flow,
+    emulator: Emulator,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, seconds in {"SETTLE": "0.2", "CLOCK_SLACK": "0.3"}.items():
         monkeypatch.setenv(f"NIGHTBATCH_{name}_SECONDS", seconds)
@@ -125,10 +139,14 @@ def test_an_api_that_cannot_be_read_hides_no_claim(
     assert "401" in listed(capsys)
 
 
-def test_a_release_that_died_is_listed_and_can_be_completed(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_release_that_died_is_listed_and_can_be_completed(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
     shard = flow.plan(flow.prepare())[0].shard
     buyer_now = flow.world.now()
-    flow.ledger.write_refusal(shard, 1, Refusal(at=buyer_now, why="by hand", released=True))
+    flow.ledger.write_refusal(
+        shard, 1, Refusal(at=buyer_now, why="by hand", released=True)
+    )
     from nightbatch.ledger.facts import Post
 
     flow.ledger.write_post(shard, 1, Post(at=buyer_now, token="x"))
@@ -137,7 +155,9 @@ def test_a_release_that_died_is_listed_and_can_be_completed(flow: Flow, capsys: 
     assert "0 in flight" in listed(capsys)
 
 
-def test_a_shard_that_is_none_is_told(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shard_that_is_none_is_told(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
     flow.prepare()
     assert main(["ledger", STATE, "--release", "7"]) == 1
     assert "00000007 is not a claim of this ledger." in capsys.readouterr().err

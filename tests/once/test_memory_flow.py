@@ -12,7 +12,13 @@ from tests.once.conftest import Judged
 from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.once.memory import MemoryWorld
 
-from nightbatch.errors import ApiUnavailable, Incomplete, NotSent, ShardsFailed, StoreError
+from nightbatch.errors import (
+    ApiUnavailable,
+    Incomplete,
+    NotSent,
+    ShardsFailed,
+    StoreError,
+)
 from nightbatch.failpoints import watching
 from nightbatch.ids import BatchId
 from nightbatch.io.memory import MemoryStore
@@ -46,16 +52,25 @@ def flow(world: MemoryWorld) -> Flow:
 
 def strangers(world: MemoryWorld, batches: int = 1, size: int = 3) -> None:
     """Let somebody else of the account buy batches of this size."""
-    params = {"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "theirs"}]}
+    params = {
+        "model": "claude-haiku-4-5",
+        "messages": [{"role": "user", "content": "theirs"}],
+    }
     for batch in range(batches):
-        world.batches.add([{"custom_id": f"theirs-{batch}-{row}", "params": params} for row in range(size)])
+        world.batches.add(
+            [
+                {"custom_id": f"theirs-{batch}-{row}", "params": params}
+                for row in range(size)
+            ]
+        )
 
 
 def is_whole(world: MemoryWorld, partition: str = "dt=1") -> bool:
     """Tell whether the published partition is that of an undisturbed run."""
-    return [(row["answer"], row["_status"]) for row in published(world.store(TARGET), partition)] == [
-        (answer, "answered") for answer in ANSWERS
-    ]
+    return [
+        (row["answer"], row["_status"])
+        for row in published(world.store(TARGET), partition)
+    ] == [(answer, "answered") for answer in ANSWERS]
 
 
 def claimed(flow: Flow) -> Any:
@@ -79,27 +94,38 @@ def at(point: str, act: Callable[[], object]) -> Any:
     return watching(watch)
 
 
-def test_an_undisturbed_run_buys_each_distinct_request_once(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_an_undisturbed_run_buys_each_distinct_request_once(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     report = flow.run()
     assert (report["bought"], report["answered"], len(world.batches.made)) == (3, 4, 1)
     assert is_whole(world)
     judged(HERE, "nothing goes wrong", "each distinct request is bought once", flow)
 
 
-def test_a_second_run_buys_nothing(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_a_second_run_buys_nothing(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     flow.run()
     second = Flow(world, buyer="dag/again")
     assert second.run()["bought"] == 0
     judged(HERE, "a run is run again", "all its answers are reused", flow, second)
 
 
-def test_a_lost_answer_is_found_again_by_its_custom_ids(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_a_lost_answer_is_found_again_by_its_custom_ids(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     world.batches.faults.creates = ["lost"]
     flow.run()
     assert len(world.batches.made) == 1
     assert flow.ledger.batch(flow.ledger.view().claimed[0]).how == "adopted"  # type: ignore[union-attr]
     assert is_whole(world)
-    judged(HERE, "the answer to a create is lost", "its batch is awaited, known by its custom_ids and adopted", flow)
+    judged(
+        HERE,
+        "the answer to a create is lost",
+        "its batch is awaited, known by its custom_ids and adopted",
+        flow,
+    )
 
 
 def test_a_create_that_never_arrived_is_sent_again_only_after_the_grace(
@@ -111,25 +137,45 @@ def test_a_create_that_never_arrived_is_sent_again_only_after_the_grace(
     grace = timedelta(seconds=world.timing.settle + world.timing.clock_slack)
     assert world.batches.made[0].created_at - began >= grace
     assert is_whole(world)
-    judged(HERE, "a create is lost on its way", "no batch can be it: sent again after the grace", flow)
+    judged(
+        HERE,
+        "a create is lost on its way",
+        "no batch can be it: sent again after the grace",
+        flow,
+    )
 
 
-def test_a_sender_that_died_is_given_longer_than_one_that_told_its_end(world: MemoryWorld, flow: Flow) -> None:
+def test_a_sender_that_died_is_given_longer_than_one_that_told_its_end(
+    world: MemoryWorld, flow: Flow
+) -> None:
     shard = claimed(flow)
     began = world.now()
     with pytest.raises(ZeroDivisionError), at("post written", lambda: 1 / 0):
         buyer(flow).submit(shard)
     flow.submit(shard)
     t = world.timing
-    assert world.now() - began >= timedelta(seconds=t.fuse + t.answer + t.settle + t.clock_slack)
+    assert world.now() - began >= timedelta(
+        seconds=t.fuse + t.answer + t.settle + t.clock_slack
+    )
 
 
-def test_a_definite_no_is_sent_again_after_its_time(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_a_definite_no_is_sent_again_after_its_time(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     world.batches.faults.creates = ["refused", "refused"]
     began = world.now()
     flow.run()
-    assert timedelta(seconds=60) <= world.batches.made[0].created_at - began < timedelta(seconds=600)
-    judged(HERE, "the API says no for now (429, 529)", "sent again after its retry-after", flow)
+    assert (
+        timedelta(seconds=60)
+        <= world.batches.made[0].created_at - began
+        < timedelta(seconds=600)
+    )
+    judged(
+        HERE,
+        "the API says no for now (429, 529)",
+        "sent again after its retry-after",
+        flow,
+    )
 
 
 def test_noes_without_end_are_raised_in_the_end(world: MemoryWorld, flow: Flow) -> None:
@@ -141,7 +187,9 @@ def test_noes_without_end_are_raised_in_the_end(world: MemoryWorld, flow: Flow) 
     assert world.now() - began > timedelta(seconds=600)
 
 
-def test_strangers_of_the_same_size_are_awaited_and_left_alone(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_strangers_of_the_same_size_are_awaited_and_left_alone(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     strangers(world, 3)
     world.batches.faults.creates = ["dropped"]
     shard = claimed(flow)
@@ -149,21 +197,38 @@ def test_strangers_of_the_same_size_are_awaited_and_left_alone(world: MemoryWorl
     strangers(world, 2)
     flow.run()
     assert len(world.batches.made) == 6
-    assert max(world.batches.result_reads[batch.id] for batch in world.batches.made[:3]) == 1
+    assert (
+        max(world.batches.result_reads[batch.id] for batch in world.batches.made[:3])
+        == 1
+    )
     assert is_whole(world)
-    judged(HERE, "strangers' batches have the same size", "each is awaited, read once and left alone", flow)
+    judged(
+        HERE,
+        "strangers' batches have the same size",
+        "each is awaited, read once and left alone",
+        flow,
+    )
 
 
-def test_an_orphan_is_found_among_strangers(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_an_orphan_is_found_among_strangers(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     strangers(world, 2)
     world.batches.faults.creates = ["lost"]
     world.batches.arriving = lambda: strangers(world, 2)
     flow.run()
     assert len(world.batches.made) == 5
-    judged(HERE, "an orphan among strangers' batches of its size", "only the one with its custom_ids is adopted", flow)
+    judged(
+        HERE,
+        "an orphan among strangers' batches of its size",
+        "only the one with its custom_ids is adopted",
+        flow,
+    )
 
 
-def test_an_orphan_is_found_behind_more_than_a_page_of_batches(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_an_orphan_is_found_behind_more_than_a_page_of_batches(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     world.batches.page_size = 10
     strangers(world, 15)
     world.clock.turn(DAY)
@@ -173,7 +238,12 @@ def test_an_orphan_is_found_behind_more_than_a_page_of_batches(world: MemoryWorl
     strangers(world, 25, size=1)
     flow.run()
     assert len(world.batches.made) == 41
-    judged(HERE, "more batches than one page lists", "paged through, as far back as the claim", flow)
+    judged(
+        HERE,
+        "more batches than one page lists",
+        "paged through, as far back as the claim",
+        flow,
+    )
 
 
 @pytest.mark.parametrize("offset", [-300.0, 300.0])
@@ -185,18 +255,35 @@ def test_clocks_may_be_five_minutes_apart(
     world.batches.faults.creates = [fault]
     flow.run()
     assert is_whole(world)
-    judged(HERE, "clocks five minutes apart, either way", "the search allows for more", flow)
+    judged(
+        HERE,
+        "clocks five minutes apart, either way",
+        "the search allows for more",
+        flow,
+    )
 
 
-def test_an_orphan_that_expires_is_adopted_and_asked_again(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
-    world.batches.faults.creates, world.batches.faults.rows = ["lost"], {0: "expired", 1: "expired"}
+def test_an_orphan_that_expires_is_adopted_and_asked_again(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
+    world.batches.faults.creates, world.batches.faults.rows = (
+        ["lost"],
+        {0: "expired", 1: "expired"},
+    )
     flow.run()
     assert is_whole(world)
     assert [len(batch.requests) for batch in world.batches.made] == [3, 2]
-    judged(HERE, "an orphan ends after 24 hours by expiry", "adopted; only what expired is asked again", flow)
+    judged(
+        HERE,
+        "an orphan ends after 24 hours by expiry",
+        "adopted; only what expired is asked again",
+        flow,
+    )
 
 
-def test_two_orphans_of_one_size_are_told_apart(world: MemoryWorld, judged: Judged) -> None:
+def test_two_orphans_of_one_size_are_told_apart(
+    world: MemoryWorld, judged: Judged
+) -> None:
     flow = Flow(world, settings(max_batch_requests=1))
     world.batches.faults.creates = ["lost", "lost", "lost"]
     planned_shards = flow.plan(flow.prepare())
@@ -208,7 +295,9 @@ def test_two_orphans_of_one_size_are_told_apart(world: MemoryWorld, judged: Judg
     judged(HERE, "several orphans of the same size", "each claim adopts its own", flow)
 
 
-def test_orphans_that_ask_the_same_are_shared_out(world: MemoryWorld, judged: Judged) -> None:
+def test_orphans_that_ask_the_same_are_shared_out(
+    world: MemoryWorld, judged: Judged
+) -> None:
     flows = [Flow(world, settings(reuse=False), buyer=f"dag/{name}") for name in "ab"]
     world.batches.faults.creates = ["lost", "lost"]
     shards = [claimed(flow) for flow in flows]
@@ -218,7 +307,9 @@ def test_orphans_that_ask_the_same_are_shared_out(world: MemoryWorld, judged: Ju
     assert len(adopted) == len(world.batches.made) == 2
 
 
-def test_two_that_look_for_one_orphan_adopt_it_both(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_two_that_look_for_one_orphan_adopt_it_both(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     world.batches.faults.creates = ["lost"]
     shard = claimed(flow)
     buyer(flow).submit(shard)
@@ -231,22 +322,36 @@ def test_two_that_look_for_one_orphan_adopt_it_both(world: MemoryWorld, flow: Fl
     judged(HERE, "two runs look for one orphan", "both adopt it; the fact is one", flow)
 
 
-def test_a_zombie_that_sleeps_before_its_post_buys_nothing(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_a_zombie_that_sleeps_before_its_post_buys_nothing(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     shard, successor = claimed(flow), Flow(world, buyer="dag/successor")
     with at("post written", lambda: successor.submit(shard)):
         flow.submit(shard)
     assert len(world.batches.made) == 1
     flow.run()
-    judged(HERE, "a zombie wakes before its POST", "its fuse has burned down: its body stays without an end", flow)
+    judged(
+        HERE,
+        "a zombie wakes before its POST",
+        "its fuse has burned down: its body stays without an end",
+        flow,
+    )
 
 
-def test_a_zombie_that_sleeps_in_its_post_buys_nothing(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_a_zombie_that_sleeps_in_its_post_buys_nothing(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     shard, successor = claimed(flow), Flow(world, buyer="dag/successor")
     with at("body sent but for its end", lambda: successor.submit(shard)):
         flow.submit(shard)
     assert len(world.batches.made) == 1
     flow.run()
-    judged(HERE, "a zombie wakes in the midst of its POST", "its fuse has burned down: the end is never sent", flow)
+    judged(
+        HERE,
+        "a zombie wakes in the midst of its POST",
+        "its fuse has burned down: the end is never sent",
+        flow,
+    )
 
 
 @pytest.mark.parametrize("point", ["batch created", "owner written"])
@@ -258,10 +363,18 @@ def test_a_zombie_that_wakes_after_its_successor_adopted_changes_nothing(
         batch = flow.submit(shard)
     assert [batch] == [one.id for one in world.batches.made]
     flow.run()
-    judged(HERE, "a zombie wakes after its successor adopted", "it finds its own batch noted", flow, successor)
+    judged(
+        HERE,
+        "a zombie wakes after its successor adopted",
+        "it finds its own batch noted",
+        flow,
+        successor,
+    )
 
 
-def test_a_second_purchase_that_comes_to_light_is_told_and_kept(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_a_second_purchase_that_comes_to_light_is_told_and_kept(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     shard, successor = claimed(flow), Flow(world, buyer="dag/successor")
     acts = [lambda: successor.submit(shard)]
     world.batches.arriving = lambda: acts.pop()() and None if acts else None
@@ -275,20 +388,34 @@ def test_a_second_purchase_that_comes_to_light_is_told_and_kept(world: MemoryWor
     flow.wait(flow.submit(second))
     flow.land(second)
     told = "told in the log; the second becomes a claim of its own, and lands"
-    judged(HERE, "the API creates a batch half an hour after it was sent", told, flow, twice=3)
+    judged(
+        HERE,
+        "the API creates a batch half an hour after it was sent",
+        told,
+        flow,
+        twice=3,
+    )
 
 
-def test_what_another_run_has_in_flight_is_joined(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_what_another_run_has_in_flight_is_joined(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     claimed(flow)
     other = Flow(world, buyer="dag/other")
     assert other.run()["bought"] == 0
     assert is_whole(world)
     judged(
-        HERE, "a run dies after its claim; another has the same rows", "it joins the claim, and posts it", flow, other
+        HERE,
+        "a run dies after its claim; another has the same rows",
+        "it joins the claim, and posts it",
+        flow,
+        other,
     )
 
 
-def test_two_partitions_with_the_same_prompts_are_bought_once(world: MemoryWorld, judged: Judged) -> None:
+def test_two_partitions_with_the_same_prompts_are_bought_once(
+    world: MemoryWorld, judged: Judged
+) -> None:
     put(world.store(SOURCE), "dt=2/part-0.parquet", rows(TEXTS))
     one, two = Flow(world), Flow(world, settings("dt=2"), buyer="dag/two")
     with at("post written", lambda: two.plan(two.prepare())):
@@ -296,21 +423,42 @@ def test_two_partitions_with_the_same_prompts_are_bought_once(world: MemoryWorld
     two.run()
     assert len(world.batches.made) == 1
     assert is_whole(world, "dt=2")
-    judged(HERE, "two partitions with the same prompts at once", "the second joins the first's claim", one, two)
+    judged(
+        HERE,
+        "two partitions with the same prompts at once",
+        "the second joins the first's claim",
+        one,
+        two,
+    )
 
 
-def test_a_backfill_of_ten_buys_each_request_once(world: MemoryWorld, judged: Judged) -> None:
+def test_a_backfill_of_ten_buys_each_request_once(
+    world: MemoryWorld, judged: Judged
+) -> None:
     for day in range(2, 11):
-        put(world.store(SOURCE), f"dt={day}/part-0.parquet", rows([*TEXTS, f"only {day}"]))
-    flows = [Flow(world, settings(f"dt={day}"), buyer=f"dag/{day}") for day in range(1, 11)]
+        put(
+            world.store(SOURCE),
+            f"dt={day}/part-0.parquet",
+            rows([*TEXTS, f"only {day}"]),
+        )
+    flows = [
+        Flow(world, settings(f"dt={day}"), buyer=f"dag/{day}") for day in range(1, 11)
+    ]
     running = [flow.steps() for flow in flows]
     while running:
         running = [steps for steps in running if next(steps, "end") != "end"]
     assert world.batches.bought().total() == 3 + 9
-    judged(HERE, "a backfill of ten partitions at once", "what they share is bought by one of them", *flows)
+    judged(
+        HERE,
+        "a backfill of ten partitions at once",
+        "what they share is bought by one of them",
+        *flows,
+    )
 
 
-def test_a_batch_cancelled_in_the_console_is_asked_again(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_a_batch_cancelled_in_the_console_is_asked_again(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     batch = flow.submit(claimed(flow))
     world.batches.cancel(batch)
     flow.run()
@@ -323,7 +471,9 @@ def test_a_batch_cancelled_in_the_console_is_asked_again(world: MemoryWorld, flo
     )
 
 
-def test_a_batch_deleted_in_the_console_lands_as_missing(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_a_batch_deleted_in_the_console_lands_as_missing(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     batch = flow.submit(claimed(flow))
     world.batches.made[0].deleted = True
     flow.run()
@@ -335,7 +485,9 @@ def test_a_batch_deleted_in_the_console_lands_as_missing(world: MemoryWorld, flo
     judged(HERE, "a batch is deleted in the Console while we wait", told, flow, twice=3)
 
 
-def test_results_gone_after_29_days_are_said_to_be_gone(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_results_gone_after_29_days_are_said_to_be_gone(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     world.clock.at = datetime(2020, 1, 1, tzinfo=UTC)
     flow.submit(claimed(flow))
     world.clock.turn(30 * DAY)
@@ -357,7 +509,9 @@ def test_a_passing_404_condemns_nothing(world: MemoryWorld, flow: Flow) -> None:
     assert landed.statuses == {"answered": 3}
 
 
-def test_results_of_a_batch_that_has_not_ended_are_not_taken_for_gone(world: MemoryWorld, flow: Flow) -> None:
+def test_results_of_a_batch_that_has_not_ended_are_not_taken_for_gone(
+    world: MemoryWorld, flow: Flow
+) -> None:
     shard = claimed(flow)
     flow.submit(shard)
     with pytest.raises(Incomplete, match="not ended"):
@@ -375,10 +529,17 @@ def test_a_candidate_whose_results_are_gone_is_not_ours_in_the_end(
     world.clock.turn(40 * DAY)
     flow.run()
     assert is_whole(world)
-    judged(HERE, "a possible orphan whose results are gone", "asked after for a while, then passed over", flow)
+    judged(
+        HERE,
+        "a possible orphan whose results are gone",
+        "asked after for a while, then passed over",
+        flow,
+    )
 
 
-def test_an_orphan_whose_results_are_not_there_for_a_moment_is_no_strangers(world: MemoryWorld, flow: Flow) -> None:
+def test_an_orphan_whose_results_are_not_there_for_a_moment_is_no_strangers(
+    world: MemoryWorld, flow: Flow
+) -> None:
     world.batches.faults.creates = ["lost"]
     shard = claimed(flow)
     buyer(flow).submit(shard)
@@ -392,14 +553,18 @@ def test_an_orphan_whose_results_are_not_there_for_a_moment_is_no_strangers(worl
     assert is_whole(world)
 
 
-def test_an_orphan_is_known_in_spite_of_a_line_that_is_nobodys(world: MemoryWorld, flow: Flow) -> None:
+def test_an_orphan_is_known_in_spite_of_a_line_that_is_nobodys(
+    world: MemoryWorld, flow: Flow
+) -> None:
     world.batches.faults.creates, world.batches.faults.results = ["lost"], ["strange"]
     flow.run()
     assert len(world.batches.made) == 1
     assert is_whole(world)
 
 
-def test_a_listing_that_breaks_off_between_two_pages_hides_no_orphan(world: MemoryWorld, flow: Flow) -> None:
+def test_a_listing_that_breaks_off_between_two_pages_hides_no_orphan(
+    world: MemoryWorld, flow: Flow
+) -> None:
     world.batches.page_size = 2
     world.batches.faults.creates = ["lost"]
     shard = claimed(flow)
@@ -437,24 +602,38 @@ def test_a_batch_that_turns_up_after_its_claim_was_given_up_lands_too(
     judged(HERE, "a batch turns up after its claim was given up by hand", told, flow)
 
 
-def test_a_list_that_fails_is_asked_again(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_a_list_that_fails_is_asked_again(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     world.batches.faults.creates = ["lost"]
     shard = claimed(flow)
     buyer(flow).submit(shard)
     world.batches.faults.reads = 1
     assert isinstance(buyer(flow).submit(shard), Later)
     flow.run()
-    judged(HERE, "the API cannot be read while an orphan is looked for", "looked for again", flow)
+    judged(
+        HERE,
+        "the API cannot be read while an orphan is looked for",
+        "looked for again",
+        flow,
+    )
 
 
-def test_a_final_no_gives_the_claim_up(world: MemoryWorld, flow: Flow, judged: Judged) -> None:
+def test_a_final_no_gives_the_claim_up(
+    world: MemoryWorld, flow: Flow, judged: Judged
+) -> None:
     world.batches.faults.creates = ["too large"]
     with pytest.raises(ShardsFailed, match="413"):
         flow.run()
     assert flow.ledger.view().in_flight == []
     Flow(world, settings(max_batch_requests=2), buyer="dag/mended").run()
     assert is_whole(world)
-    judged(HERE, "the API refuses a batch for good (413)", "red; its requests are free for a run that is mended", flow)
+    judged(
+        HERE,
+        "the API refuses a batch for good (413)",
+        "red; its requests are free for a run that is mended",
+        flow,
+    )
 
 
 def test_an_odd_no_is_tried_once_more(world: MemoryWorld, flow: Flow) -> None:
@@ -476,7 +655,9 @@ def test_a_claim_whose_snapshot_is_gone_is_given_up_and_claimed_anew(
     ref = flow.prepare()
     flow.plan(ref)
     ledger = flow.ledger
-    staged = [entry.key for entry in ledger.store.list(f"snapshots/{ref.snapshot}/requests")]
+    staged = [
+        entry.key for entry in ledger.store.list(f"snapshots/{ref.snapshot}/requests")
+    ]
     ledger.store.remove(staged)
     other = Flow(world, settings(limit=4), buyer="dag/other")
     other.run()
@@ -517,7 +698,9 @@ def test_a_store_that_fails_while_the_body_is_made_delays_the_post_and_gives_not
     assert is_whole(world)
 
 
-def test_staged_requests_that_cannot_be_read_just_now_are_not_taken_for_gone(world: MemoryWorld, flow: Flow) -> None:
+def test_staged_requests_that_cannot_be_read_just_now_are_not_taken_for_gone(
+    world: MemoryWorld, flow: Flow
+) -> None:
     shard = claimed(flow)
     name = next(name for name in world.bucket.objects if "/requests-" in name)
     staged = world.bucket.objects[name]
@@ -529,7 +712,9 @@ def test_staged_requests_that_cannot_be_read_just_now_are_not_taken_for_gone(wor
     assert is_whole(world)
 
 
-def test_a_look_for_an_orphan_that_the_api_refuses_waits_as_long_as_it_asks(world: MemoryWorld, flow: Flow) -> None:
+def test_a_look_for_an_orphan_that_the_api_refuses_waits_as_long_as_it_asks(
+    world: MemoryWorld, flow: Flow
+) -> None:
     class Busy(MemoryBatches):
         def page(self, after: BatchId | None = None) -> Page:
             raise ApiUnavailable("the API answered 429.", retry_after=600)
@@ -545,18 +730,27 @@ def test_a_look_for_an_orphan_that_the_api_refuses_waits_as_long_as_it_asks(worl
 # Two that publish at once.
 
 
-def test_a_publication_that_comes_second_leaves_none_of_its_files(world: MemoryWorld, flow: Flow) -> None:
+def test_a_publication_that_comes_second_leaves_none_of_its_files(
+    world: MemoryWorld, flow: Flow
+) -> None:
     def publish_newer_rows() -> None:
         world.store(SOURCE).remove(["dt=1/part-0.parquet"])
         put(world.store(SOURCE), "dt=1/part-0.parquet", rows(["four"]))
         Flow(world, buyer="dag/newer").run()
 
-    with at("old files removed", publish_newer_rows), pytest.raises(StoreError, match="at the same time"):
+    with (
+        at("old files removed", publish_newer_rows),
+        pytest.raises(StoreError, match="at the same time"),
+    ):
         flow.run()
-    assert [row["answer"] for row in published(world.store(TARGET))] == ["about Say: four"]
+    assert [row["answer"] for row in published(world.store(TARGET))] == [
+        "about Say: four"
+    ]
 
 
-def test_two_that_publish_the_same_at_once_are_both_content(world: MemoryWorld, flow: Flow) -> None:
+def test_two_that_publish_the_same_at_once_are_both_content(
+    world: MemoryWorld, flow: Flow
+) -> None:
     with at("old files removed", Flow(world, buyer="dag/other").run):
         flow.run()
     assert is_whole(world)
@@ -565,7 +759,9 @@ def test_two_that_publish_the_same_at_once_are_both_content(world: MemoryWorld, 
 # Releasing a claim by hand.
 
 
-def test_a_claim_that_was_never_posted_can_be_released(world: MemoryWorld, flow: Flow) -> None:
+def test_a_claim_that_was_never_posted_can_be_released(
+    world: MemoryWorld, flow: Flow
+) -> None:
     shard = claimed(flow)
     release(shard, flow.ledger, world.now, "by hand")
     assert flow.submit(shard) == BatchId("")
@@ -582,14 +778,18 @@ def test_a_claim_in_doubt_cannot_be_released(world: MemoryWorld, flow: Flow) -> 
         release(shard, flow.ledger, world.now, "by hand")
 
 
-def test_a_claim_with_a_batch_cannot_be_released(world: MemoryWorld, flow: Flow) -> None:
+def test_a_claim_with_a_batch_cannot_be_released(
+    world: MemoryWorld, flow: Flow
+) -> None:
     shard = claimed(flow)
     flow.submit(shard)
     with pytest.raises(InDoubt, match="cancel"):
         release(shard, flow.ledger, world.now, "by hand")
 
 
-def test_releasing_and_posting_at_once_cannot_both_succeed(world: MemoryWorld, flow: Flow) -> None:
+def test_releasing_and_posting_at_once_cannot_both_succeed(
+    world: MemoryWorld, flow: Flow
+) -> None:
     shard = claimed(flow)
 
     def let_go() -> None:
@@ -601,7 +801,9 @@ def test_releasing_and_posting_at_once_cannot_both_succeed(world: MemoryWorld, f
     assert len(world.batches.made) == 1
 
 
-def test_a_release_that_died_half_way_is_completed_by_the_next_submit(world: MemoryWorld, flow: Flow) -> None:
+def test_a_release_that_died_half_way_is_completed_by_the_next_submit(
+    world: MemoryWorld, flow: Flow
+) -> None:
     shard = claimed(flow)
     with pytest.raises(ZeroDivisionError), at("claim given up", lambda: 1 / 0):
         release(shard, flow.ledger, world.now, "by hand")

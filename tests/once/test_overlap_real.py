@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from tests.once import processes
 from tests.once.conftest import TEXTS, Judged
-from tests.once.flow import QUICK, SOURCE, TARGET, Flow, RealWorld, published, put, rows, settings
+from tests.once.flow import (
+    QUICK,
+    SOURCE,
+    TARGET,
+    Flow,
+    RealWorld,
+    published,
+    put,
+    rows,
+    settings,
+)
 from tests.once.points import points
 from tests.once.test_kill import BY_HAND, NEEDS
 from tests.once.turned import Turned
@@ -32,33 +42,56 @@ def busy(world: RealWorld, emulator: Emulator) -> RealWorld:
     return made
 
 
-def test_runs_of_one_partition_at_once_buy_once(busy: RealWorld, judged: Judged, undisturbed: list[object]) -> None:
+def test_runs_of_one_partition_at_once_buy_once(
+    busy: RealWorld, judged: Judged, undisturbed: list[object]
+) -> None:
     asked = settings(max_batch_requests=2, attempts=1)
     running = [processes.start(busy, asked, f"dag/{number}") for number in range(3)]
     assert [processes.end(process) for process in running] == [0] * 3
     assert published(busy.store(TARGET)) == undisturbed
     assert Emulator(busy.emulator).books()["batches"]["created"] == 2
-    judged(HERE, "three runs of one partition at once", "one buys, the others join", Flow(busy, asked))
+    judged(
+        HERE,
+        "three runs of one partition at once",
+        "one buys, the others join",
+        Flow(busy, asked),
+    )
 
 
 def test_partitions_with_the_same_prompts_at_once_buy_once(
     busy: RealWorld, judged: Judged, undisturbed: list[object]
 ) -> None:
     put(busy.store(SOURCE), "dt=2/part-0.parquet", rows(TEXTS))
-    flows = [Flow(busy, settings(f"dt={day}", attempts=1), f"dag/{day}") for day in (1, 2)]
+    flows = [
+        Flow(busy, settings(f"dt={day}", attempts=1), f"dag/{day}") for day in (1, 2)
+    ]
     running = [processes.start(busy, flow.enrichment, flow.buyer) for flow in flows]
     assert [processes.end(process) for process in running] == [0, 0]
-    assert [published(busy.store(TARGET), f"dt={day}") for day in (1, 2)] == [undisturbed] * 2
+    assert [published(busy.store(TARGET), f"dt={day}") for day in (1, 2)] == [
+        undisturbed
+    ] * 2
     assert Emulator(busy.emulator).books()["batches"]["created"] == 1
-    judged(HERE, "two partitions with the same prompts at once", "the second joins the first's claim", *flows)
+    judged(
+        HERE,
+        "two partitions with the same prompts at once",
+        "the second joins the first's claim",
+        *flows,
+    )
 
 
 def test_a_backfill_of_ten_at_once_buys_each_request_once(
     busy: RealWorld, judged: Judged, undisturbed: list[object]
 ) -> None:
     for day in range(2, 11):
-        put(busy.store(SOURCE), f"dt={day}/part-0.parquet", rows([*TEXTS, f"only {day}"]))
-    flows = [Flow(busy, settings(f"dt={day}", attempts=1), f"dag/{day}") for day in range(1, 11)]
+        put(
+            busy.store(SOURCE),
+            f"dt={day}/part-0.parquet",
+            rows([*TEXTS, f"only {day}"]),
+        )
+    flows = [
+        Flow(busy, settings(f"dt={day}", attempts=1), f"dag/{day}")
+        for day in range(1, 11)
+    ]
     running = [processes.start(busy, flow.enrichment, flow.buyer) for flow in flows]
     assert [processes.end(process) for process in running] == [0] * 10
     for day in range(1, 11):
@@ -67,12 +100,20 @@ def test_a_backfill_of_ten_at_once_buys_each_request_once(
         assert {row["_status"] for row in found} == {"answered"}
         assert len(found) == len(TEXTS) + (day > 1)
     assert Emulator(busy.emulator).books()["bought"]["requests"] == 4 + 9
-    judged(HERE, "a backfill of ten partitions at once", "what they share is bought by one of them", *flows)
+    judged(
+        HERE,
+        "a backfill of ten partitions at once",
+        "what they share is bought by one of them",
+        *flows,
+    )
 
 
 def two_of_which_some_are_killed(turned: Turned, folder: Path) -> list[int | None]:
     """Run two partitions that share requests at once, with points at which whoever comes first is killed."""
-    runs = [processes.start(turned.world, one, f"dag/{one.partition}", folder) for one in SHARING]
+    runs = [
+        processes.start(turned.world, one, f"dag/{one.partition}", folder)
+        for one in SHARING
+    ]
     turned.pass_until_ended(runs)
     return [run.exitcode for run in runs]
 
@@ -97,7 +138,11 @@ def both_are_whole(turned: Turned, undisturbed: list[object]) -> bool:
 
 
 def test_runs_that_are_killed_at_every_point_while_they_overlap_buy_once(
-    turned: Turned, emulator: Emulator, judged: Judged, undisturbed: list[object], tmp_path: Path
+    turned: Turned,
+    emulator: Emulator,
+    judged: Judged,
+    undisturbed: list[object],
+    tmp_path: Path,
 ) -> None:
     folder = tmp_path / "armed"
     folder.mkdir()
@@ -113,4 +158,6 @@ def test_runs_that_are_killed_at_every_point_while_they_overlap_buy_once(
     assert both_are_whole(turned, undisturbed)
     flows = [Flow(turned.world, one) for one in SHARING]
     told = "whoever is left goes on; run again, the others do"
-    judged(HERE, f"killed at {len(ORDINARY)} points while two runs overlap", told, *flows)
+    judged(
+        HERE, f"killed at {len(ORDINARY)} points while two runs overlap", told, *flows
+    )

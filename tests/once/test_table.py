@@ -23,21 +23,35 @@ def written(file: Path, *places: str) -> str:
     return file.read_text()
 
 
-def test_a_session_writes_its_own_tables_and_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_writes_its_own_tables_and_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "cases.md"
     file.write_text(f"before\n{BEGIN}\n{END}\nafter\n")
     monkeypatch.setenv(TABLE, str(file))
     both = written(file, "Here", "There")
     assert both.startswith("before\n")
     assert both.endswith(f"{END}\nafter\n")
-    assert [line for line in both.splitlines() if line.startswith("###")] == ["### Here", "### There"]
+    assert [line for line in both.splitlines() if line.startswith("###")] == [
+        "### Here",
+        "### There",
+    ]
     assert written(file, "There") == both == written(file, "Here")
 
 
 @pytest.mark.parametrize(("run", "code"), [("mine", -9), ("another", 0)])
-def test_a_folder_named_for_a_run_arms_points_for_that_run_alone(tmp_path: Path, run: str, code: int) -> None:
+def test_a_folder_named_for_a_run_arms_points_for_that_run_alone(
+    tmp_path: Path, run: str, code: int
+) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "batch created").touch()
     reach = "from nightbatch.failpoints import reach; reach('batch created')"
-    env = os.environ | {FOLDER: f"{tmp_path}/$RUN", "RUN": run, "PYTHONPATH": str(PROJECT / "plugins")}
-    assert subprocess.run([sys.executable, "-c", reach], env=env, check=False).returncode == code
+    env = os.environ | {
+        FOLDER: f"{tmp_path}/$RUN",
+        "RUN": run,
+        "PYTHONPATH": str(PROJECT / "plugins"),
+    }
+    assert (
+        subprocess.run([sys.executable, "-c", reach], env=env, check=False).returncode
+        == code
+    )

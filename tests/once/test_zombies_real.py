@@ -33,7 +33,11 @@ CASES = {
 
 def asked(number: int) -> Enrichment:
     """Return what the zombie of this number asks: prompts of its own, into a target of its own."""
-    return settings(target=f"s3://lake/out-{number}/", prompt=f"{number}: {{{{ text }}}}", attempts=1)
+    return settings(
+        target=f"s3://lake/out-{number}/",
+        prompt=f"{number}: {{{{ text }}}}",
+        attempts=1,
+    )
 
 
 def sleep_and_wake(turned: Turned, cases: list[str], folder: Path) -> list[Flow]:
@@ -43,11 +47,16 @@ def sleep_and_wake(turned: Turned, cases: list[str], folder: Path) -> list[Flow]
         drowsy = folder / str(number)
         drowsy.mkdir()
         (drowsy / point).touch()
-        sleepers.append(processes.start(turned.world, asked(number), "dag/zombie", drowsy=drowsy))
+        sleepers.append(
+            processes.start(turned.world, asked(number), "dag/zombie", drowsy=drowsy)
+        )
     for process in sleepers:
         processes.await_sleep(process)
     turned.turn(HOUR)
-    successors = [processes.start(turned.world, asked(number), "dag/next") for number in range(len(cases))]
+    successors = [
+        processes.start(turned.world, asked(number), "dag/next")
+        for number in range(len(cases))
+    ]
     assert [processes.end(process) for process in successors] == [0] * len(cases)
     turned.turn(HOUR)
     for process in sleepers:
@@ -60,8 +69,11 @@ def sleep_and_wake(turned: Turned, cases: list[str], folder: Path) -> list[Flow]
 def whole(world: RealWorld, flow: Flow) -> bool:
     """Tell whether what a flow has published is that of an undisturbed run: its own prompts, all answered."""
     found = published(world.store(flow.enrichment.target))
-    return [row["id"] for row in found] == [f"row-{place}" for place in range(len(TEXTS))] and all(
-        row["_status"] == "answered" and row["answer"] == found[TEXTS.index(text)]["answer"]
+    return [row["id"] for row in found] == [
+        f"row-{place}" for place in range(len(TEXTS))
+    ] and all(
+        row["_status"] == "answered"
+        and row["answer"] == found[TEXTS.index(text)]["answer"]
         for row, text in zip(found, TEXTS, strict=True)
     )
 
@@ -91,4 +103,9 @@ def test_a_zombie_whose_orphan_stands_among_strangers_finds_it_adopted(
     theirs.buy(2, size=4)
     assert whole(turned.world, flows[0])
     assert emulator.books()["batches"]["created"] == 5
-    judged(HERE, "asleep at “batch created”, among strangers' batches of its size", "its successor adopts one", *flows)
+    judged(
+        HERE,
+        "asleep at “batch created”, among strangers' batches of its size",
+        "its successor adopts one",
+        *flows,
+    )

@@ -43,11 +43,15 @@ class Turned:
         fresh.rename(file)
         self.emulator.advance(seconds)
 
-    def pass_until_ended(self, processes: Sequence[ForkServerProcess], leap: float = 4_000) -> None:
+    def pass_until_ended(
+        self, processes: Sequence[ForkServerProcess], leap: float = 4_000
+    ) -> None:
         """Let time fly a hundred times as fast as it does, and leap whenever a process has ended."""
         last, running = time.monotonic() + PATIENCE, len(processes)
         while running:
-            assert time.monotonic() < last, f"in vain: {running} of {len(processes)} still run"
+            assert time.monotonic() < last, (
+                f"in vain: {running} of {len(processes)} still run"
+            )
             time.sleep(0.1)
             left = sum(process.is_alive() for process in processes)
             self.turn(leap if left < running else 10)

@@ -64,7 +64,9 @@ class Night:
         """Open a store below a URL."""
         return MemoryStore(url, self.bucket)
 
-    def put(self, name: str, table: pa.Table | list[dict[str, Any]], **how: Any) -> None:
+    def put(
+        self, name: str, table: pa.Table | list[dict[str, Any]], **how: Any
+    ) -> None:
         """Write a source file."""
         made = table if isinstance(table, pa.Table) else pa.Table.from_pylist(table)
         self.put_bytes(SOURCE + name, parquet(made, **how))
@@ -82,9 +84,15 @@ class Night:
         """Prepare, as the night is set or with changes to it."""
         settings = replace(self.settings, **changes)
         settings.check()
-        run = prepare(settings, self.store(settings.source_root), self.store(settings.state_url))
-        rules = {one.name for one in fields(RunRef)} & {one.name for one in fields(Enrichment)}
-        given = {name: getattr(settings, name) for name in rules - {"state", "partition"}}
+        run = prepare(
+            settings, self.store(settings.source_root), self.store(settings.state_url)
+        )
+        rules = {one.name for one in fields(RunRef)} & {
+            one.name for one in fields(Enrichment)
+        }
+        given = {
+            name: getattr(settings, name) for name in rules - {"state", "partition"}
+        }
         return RunRef(
             state=settings.state_url, partition=run.partition, snapshot=run.snapshot, buyer=buyer,
             rows=run.rows, requests=run.requests, **given,
@@ -122,7 +130,9 @@ class Night:
         """Publish."""
         return publish(ref, self.ledger, self.store(ref.target), now, now())
 
-    def run(self, buyer: str = "first", *, waves: int = 3, **changes: Any) -> dict[str, Any]:
+    def run(
+        self, buyer: str = "first", *, waves: int = 3, **changes: Any
+    ) -> dict[str, Any]:
         """Run the whole night and return its report."""
         ref = self.prepare(buyer, **changes)
         for attempt in range(waves + 1):
@@ -133,8 +143,14 @@ class Night:
     def table(self, partition: str = "") -> pa.Table:
         """Read what is published in a partition."""
         folder = TARGET + (f"{partition}/" if partition else "")
-        parts = [name for name in sorted(self.bucket.objects) if name.startswith(f"{folder}part-")]
-        return pa.concat_tables(pq.read_table(io.BytesIO(self.bucket.objects[name])) for name in parts)
+        parts = [
+            name
+            for name in sorted(self.bucket.objects)
+            if name.startswith(f"{folder}part-")
+        ]
+        return pa.concat_tables(
+            pq.read_table(io.BytesIO(self.bucket.objects[name])) for name in parts
+        )
 
     def facts(self, prefix: str) -> list[str]:
         """List the ledger's keys below a prefix."""
@@ -155,12 +171,16 @@ def message_batches_settings() -> Settings:
 @pytest.fixture
 def night(message_batches_api: Emulator) -> Iterator[Night]:  # noqa: F811
     """Return a night with ten tickets and one text column asked for, and no canary."""
-    client = anthropic.Anthropic(base_url=message_batches_api.url, api_key="sk-test", max_retries=0)
+    client = anthropic.Anthropic(
+        base_url=message_batches_api.url, api_key="sk-test", max_retries=0
+    )
     settings = Enrichment(
         source=SOURCE, target=TARGET, key=["id"], prompt="Say something of: {{ body }}", model="claude-haiku-4-5",
         max_tokens=200, canary="never",
     )  # fmt: skip
-    made = Night(message_batches_api, AnthropicBatches(client), MemoryBucket(), settings)
+    made = Night(
+        message_batches_api, AnthropicBatches(client), MemoryBucket(), settings
+    )
     made.put("a.parquet", tickets(10))
     yield made
     client.close()
@@ -169,7 +189,10 @@ def night(message_batches_api: Emulator) -> Iterator[Night]:  # noqa: F811
 def tickets(count: int) -> list[dict[str, Any]]:
     """Make tickets, each with a body of its own."""
     topics = itertools.cycle(["invoice", "parcel", "password", "crash", "refund"])
-    return [{"id": number, "body": f"ticket {number} about my {next(topics)}"} for number in range(count)]
+    return [
+        {"id": number, "body": f"ticket {number} about my {next(topics)}"}
+        for number in range(count)
+    ]
 
 
 @pytest.fixture

@@ -10,7 +10,12 @@ from nightbatch.columnar.parquet import table
 from nightbatch.errors import CanaryRejected
 from nightbatch.ledger.keys import landed
 
-REJECTED = {"where": "row", "what": "errored", "type": "invalid_request_error", "message": "temperature: too hot"}
+REJECTED = {
+    "where": "row",
+    "what": "errored",
+    "type": "invalid_request_error",
+    "message": "temperature: too hot",
+}
 
 
 def test_a_new_question_sends_three_rows_first(night: Any) -> None:
@@ -23,7 +28,9 @@ def test_a_new_question_sends_three_rows_first(night: Any) -> None:
 
 
 def test_the_canary_takes_short_and_long_rows(night: Any) -> None:
-    night.put("a.parquet", [{"id": n, "body": "word " * (20 * n + 1)} for n in range(16)])
+    night.put(
+        "a.parquet", [{"id": n, "body": "word " * (20 * n + 1)} for n in range(16)]
+    )
     shard = night.plan(night.prepare(canary="new"), 0).shards[0].shard
     night.buy(shard)
     night.land(shard)
@@ -33,7 +40,9 @@ def test_the_canary_takes_short_and_long_rows(night: Any) -> None:
 
 def test_a_question_that_was_answered_before_needs_no_canary(night: Any) -> None:
     night.run(canary="new")
-    night.put("b.parquet", [{"id": 100 + n, "body": f"new ticket {n}"} for n in range(10)])
+    night.put(
+        "b.parquet", [{"id": 100 + n, "body": f"new ticket {n}"} for n in range(10)]
+    )
     ref = night.prepare("second", canary="new")
     assert night.plan(ref, 0).shards == []
     assert [planned.requests for planned in night.plan(ref, 1).shards] == [10]
@@ -47,19 +56,37 @@ def test_a_question_that_was_answered_before_needs_no_canary(night: Any) -> None
         {"model": "claude-haiku-5-5"},
         {"max_tokens": 99},
         {"params": {"temperature": 0.5}},
-        {"answer_schema": {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}},
+        {
+            "answer_schema": {
+                "type": "object",
+                "properties": {"a": {"type": "string"}},
+                "required": ["a"],
+            }
+        },
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_another_question_needs_one(night: Any, change: dict[str, Any]) -> None:
     night.run(canary="new")
-    assert len(night.plan(night.prepare("second", canary="new", **change), 0).shards) == 1
+    assert (
+        len(night.plan(night.prepare("second", canary="new", **change), 0).shards) == 1
+    )
 
 
 def test_always_means_once_in_each_run(night: Any) -> None:
     night.run(canary="always")
-    assert night.plan(night.prepare(canary="always", prompt="Again: {{ body }}"), 0).shards == []
-    assert len(night.plan(night.prepare("second", canary="always", prompt="Again: {{ body }}"), 0).shards) == 1
+    assert (
+        night.plan(night.prepare(canary="always", prompt="Again: {{ body }}"), 0).shards
+        == []
+    )
+    assert (
+        len(
+            night.plan(
+                night.prepare("second", canary="always", prompt="Again: {{ body }}"), 0
+            ).shards
+        )
+        == 1
+    )
 
 
 def test_never_means_never(night: Any) -> None:
@@ -74,7 +101,10 @@ def test_three_rows_need_no_canary(night: Any) -> None:
 
 def test_a_rejected_canary_stops_the_run_with_the_api_s_words(night: Any) -> None:
     night.emulator.faults(REJECTED)
-    with pytest.raises(CanaryRejected, match=r"all 3 requests .* at temperature; .*landed/\d+\.parquet\. Fix"):
+    with pytest.raises(
+        CanaryRejected,
+        match=r"all 3 requests .* at temperature; .*landed/\d+\.parquet\. Fix",
+    ):
         night.run(canary="new")
     assert night.emulator.books()["accepted"]["requests"] == 3
 
@@ -88,7 +118,9 @@ def test_a_rejected_canary_stays_red_until_the_request_changes(night: Any) -> No
         with pytest.raises(CanaryRejected):
             night.land(shard)
     night.emulator.clear_faults()
-    assert night.run("second", canary="new", prompt="Mended: {{ body }}")["answered"] == 10
+    assert (
+        night.run("second", canary="new", prompt="Mended: {{ body }}")["answered"] == 10
+    )
 
 
 def test_a_lost_canary_holds_nothing_up(night: Any) -> None:

@@ -24,17 +24,30 @@ from nightbatch.io.s3 import S3Store, filesystem
 ROWS = 1_200
 SCHEMA = {
     "type": "object",
-    "properties": {"mood": {"type": "string"}, "score": {"type": "integer", "minimum": 0}},
+    "properties": {
+        "mood": {"type": "string"},
+        "score": {"type": "integer", "minimum": 0},
+    },
     "required": ["mood", "score"],
 }
 FAULTS = [
     {"where": "row", "what": "errored", "type": "api_error", "probability": 0.08},
     {"where": "row", "what": "expired", "probability": 0.08},
-    {"where": "row", "what": "errored", "type": "overloaded_error", "probability": 0.05},
+    {
+        "where": "row",
+        "what": "errored",
+        "type": "overloaded_error",
+        "probability": 0.05,
+    },
     {"where": "row", "what": "invalid_json", "probability": 0.04},
     {"where": "row", "what": "refusal", "probability": 0.03},
     {"where": "row", "what": "max_tokens", "probability": 0.03},
-    {"where": "row", "what": "errored", "type": "invalid_request_error", "probability": 0.02},
+    {
+        "where": "row",
+        "what": "errored",
+        "type": "invalid_request_error",
+        "probability": 0.02,
+    },
     {"where": "row", "what": "unknown_stop", "probability": 0.01},
     {"where": "results", "what": "reset", "probability": 0.4},
     {"where": "results", "what": "cut_mid_line", "probability": 0.3},
@@ -95,7 +108,9 @@ def retried(land: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def rows() -> list[dict[str, Any]]:
     """Make rows, with duplicates and some that cannot be asked."""
-    made: list[dict[str, Any]] = [{"id": n, "body": f"ticket {n % (ROWS - 100)} is late"} for n in range(ROWS)]
+    made: list[dict[str, Any]] = [
+        {"id": n, "body": f"ticket {n % (ROWS - 100)} is late"} for n in range(ROWS)
+    ]
     for empty in (17, 400):
         made[empty]["body"] = " "
     made[900]["body"] = "x" * 400_000
@@ -105,13 +120,23 @@ def rows() -> list[dict[str, Any]]:
 @pytest.fixture
 def outcome(night: Any, s3: Any, to_parquet: Any) -> Any:
     """Run the night with all faults set, over real S3."""
-    credentials = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret").get_credentials()
+    credentials = boto3.Session(
+        aws_access_key_id="key", aws_secret_access_key="secret"
+    ).get_credentials()
     night.store = lambda url: S3Store(url, s3, lambda: filesystem(s3, credentials))
     table = pa.Table.from_pylist(rows())
-    s3.put_object(Bucket="lake", Key="tickets/a.parquet", Body=to_parquet(table.slice(0, 700)))
-    s3.put_object(Bucket="lake", Key="tickets/b.parquet", Body=to_parquet(table.slice(700)))
-    with running(Settings(faults=tuple(FAULTS), seed=7, pace=Pace(seconds=0.02))) as emulator:
-        client = anthropic.Anthropic(base_url=emulator.url, api_key="sk-test", max_retries=0)
+    s3.put_object(
+        Bucket="lake", Key="tickets/a.parquet", Body=to_parquet(table.slice(0, 700))
+    )
+    s3.put_object(
+        Bucket="lake", Key="tickets/b.parquet", Body=to_parquet(table.slice(700))
+    )
+    with running(
+        Settings(faults=tuple(FAULTS), seed=7, pace=Pace(seconds=0.02))
+    ) as emulator:
+        client = anthropic.Anthropic(
+            base_url=emulator.url, api_key="sk-test", max_retries=0
+        )
         night.api, night.emulator = Patient(AnthropicBatches(client)), emulator
         night.land = retried(night.land)
         report = night.run(
@@ -125,16 +150,29 @@ def outcome(night: Any, s3: Any, to_parquet: Any) -> Any:
 def published(s3: Any) -> list[dict[str, Any]]:
     """Read the partition."""
 
-    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="lake", Prefix="triage/part-")["Contents"]]
-    bodies = [s3.get_object(Bucket="lake", Key=key)["Body"].read() for key in sorted(keys)]
-    return [row for body in bodies for row in pq.read_table(io.BytesIO(body)).to_pylist()]
+    keys = [
+        entry["Key"]
+        for entry in s3.list_objects_v2(Bucket="lake", Prefix="triage/part-")[
+            "Contents"
+        ]
+    ]
+    bodies = [
+        s3.get_object(Bucket="lake", Key=key)["Body"].read() for key in sorted(keys)
+    ]
+    return [
+        row for body in bodies for row in pq.read_table(io.BytesIO(body)).to_pylist()
+    ]
 
 
 def test_every_row_comes_out_once_with_a_status_and_a_reason(outcome: Any) -> None:
     report, out, books = outcome
     assert [row["id"] for row in out] == list(range(ROWS))
     assert all(row["_error"] for row in out if row["_status"] != "answered")
-    assert all(row["mood"] is not None and row["_error"] is None for row in out if row["_status"] == "answered")
+    assert all(
+        row["mood"] is not None and row["_error"] is None
+        for row in out
+        if row["_status"] == "answered"
+    )
     assert all(row["mood"] is None for row in out if row["_status"] != "answered")
 
     by_status = Counter(row["_status"] for row in out)
@@ -149,5 +187,7 @@ def test_every_row_comes_out_once_with_a_status_and_a_reason(outcome: Any) -> No
 
     assert report["bought"] == report["requests"]
     assert report["batches"] == len(books["by_batch"])
-    assert sum(row["_cost_usd"] for row in out) == pytest.approx(report["cost_usd"], abs=1e-6)
+    assert sum(row["_cost_usd"] for row in out) == pytest.approx(
+        report["cost_usd"], abs=1e-6
+    )
     assert report["cost_usd"] <= books["cost_usd"] + 1e-6

@@ -45,7 +45,9 @@ anything = st.recursive(
     | st.floats()
     | words
     | st.sampled_from(["end_turn", "succeeded", "text"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3)
+    ),
     max_leaves=6,
 )
 answers = st.fixed_dictionaries(
@@ -53,8 +55,12 @@ answers = st.fixed_dictionaries(
     optional={
         "mood": words | st.none() | anything,
         "score": st.integers() | st.floats() | anything,
-        "when": st.sampled_from(["2026-11-21T10:00:00Z", "9999-12-31T23:59:60Z", "0000-01-01T00:00:00Z"]) | words,
-        "tags": st.lists(st.integers() | st.floats(allow_nan=False), max_size=3) | anything,
+        "when": st.sampled_from(
+            ["2026-11-21T10:00:00Z", "9999-12-31T23:59:60Z", "0000-01-01T00:00:00Z"]
+        )
+        | words,
+        "tags": st.lists(st.integers() | st.floats(allow_nan=False), max_size=3)
+        | anything,
     },
 )
 texts = st.builds(json.dumps, answers) | words
@@ -65,20 +71,34 @@ blocks = st.lists(
     max_size=3,
 )
 messages = st.fixed_dictionaries(
-    {"content": blocks, "stop_reason": st.sampled_from(["end_turn", "refusal", "max_tokens", "tool_use", "new"])},
+    {
+        "content": blocks,
+        "stop_reason": st.sampled_from(
+            ["end_turn", "refusal", "max_tokens", "tool_use", "new"]
+        ),
+    },
     optional={
-        "usage": st.dictionaries(st.sampled_from(["input_tokens", "output_tokens", "cache_creation", "x"]), anything),
+        "usage": st.dictionaries(
+            st.sampled_from(["input_tokens", "output_tokens", "cache_creation", "x"]),
+            anything,
+        ),
         "model": st.sampled_from(["claude-haiku-4-5", "claude-next"]) | anything,
     },
 )
 results = (
-    st.fixed_dictionaries({"type": st.just("succeeded"), "message": messages | anything})
+    st.fixed_dictionaries(
+        {"type": st.just("succeeded"), "message": messages | anything}
+    )
     | st.fixed_dictionaries({"type": st.just("errored"), "error": anything})
-    | st.fixed_dictionaries({"type": st.sampled_from(["expired", "canceled", "deferred"])})
+    | st.fixed_dictionaries(
+        {"type": st.sampled_from(["expired", "canceled", "deferred"])}
+    )
     | anything
 )
 lines = st.builds(
-    lambda number, result: json.dumps({"custom_id": IDS[number].hex(), "result": result}).encode(),
+    lambda number, result: json.dumps(
+        {"custom_id": IDS[number].hex(), "result": result}
+    ).encode(),
     st.integers(0, 5),
     results,
 ) | st.binary(max_size=40)
@@ -86,7 +106,9 @@ lines = st.builds(
 
 @QUIET
 @given(st.lists(lines, max_size=12), st.sampled_from([MOOD, AnswerType()]))
-def test_any_lines_land_each_request_once(given_lines: list[bytes], answer: AnswerType) -> None:
+def test_any_lines_land_each_request_once(
+    given_lines: list[bytes], answer: AnswerType
+) -> None:
     landing = Landing(answer, BatchId("msgbatch_1"), DEFAULT, Roll(IDS))
     tables = [landing.add(b"\n".join(given_lines)), landing.missing("not told")]
     rows = pa.Table.from_batches(tables).to_pylist()
@@ -114,7 +136,9 @@ scalars = st.sampled_from(
         (pa.list_(pa.string()), st.lists(st.none() | st.text(max_size=3), max_size=3)),
         (
             pa.struct([("a", pa.int64()), ("b", pa.list_(pa.float32()))]),
-            st.fixed_dictionaries({"a": st.none() | st.integers(-9, 9), "b": st.just([0.5])}),
+            st.fixed_dictionaries(
+                {"a": st.none() | st.integers(-9, 9), "b": st.just([0.5])}
+            ),
         ),
         (pa.dictionary(pa.int32(), pa.string()), st.sampled_from(["x", "y"])),
     ]
@@ -131,14 +155,31 @@ def columns(draw: Any) -> tuple[pa.Array, int]:
 
 @QUIET
 @given(
-    columns(), st.sampled_from(["{{ c }}", "{% if c %}{{ c }}{% endif %}", "{{ image(c) }}", "fixed {{ c | length }}"])
+    columns(),
+    st.sampled_from(
+        [
+            "{{ c }}",
+            "{% if c %}{{ c }}{% endif %}",
+            "{{ image(c) }}",
+            "fixed {{ c | length }}",
+        ]
+    ),
 )
-def test_any_column_is_staged_row_by_row_or_refused_in_our_words(column: tuple[pa.Array, int], prompt: str) -> None:
+def test_any_column_is_staged_row_by_row_or_refused_in_our_words(
+    column: tuple[pa.Array, int], prompt: str
+) -> None:
     bucket, out = MemoryBucket(), io.BytesIO()
-    pq.write_table(pa.table({"n": pa.array(range(column[1]), pa.int64()), "c": column[0]}), out)
+    pq.write_table(
+        pa.table({"n": pa.array(range(column[1]), pa.int64()), "c": column[0]}), out
+    )
     bucket.objects["s3://lake/in/a.parquet"] = out.getvalue()
     settings = Enrichment(
-        source="s3://lake/in/", target="s3://lake/out/", key=["n"], keep=["c"], prompt=prompt, model="claude-haiku-4-5"
+        source="s3://lake/in/",
+        target="s3://lake/out/",
+        key=["n"],
+        keep=["c"],
+        prompt=prompt,
+        model="claude-haiku-4-5",
     )
     state = MemoryStore(settings.state_url, bucket)
     try:
@@ -149,24 +190,37 @@ def test_any_column_is_staged_row_by_row_or_refused_in_our_words(column: tuple[p
     rows = parquet.table(state, f"snapshots/{run.snapshot}/rows-00000.parquet")
     assert rows["n"].to_pylist() == list(range(column[1]))
     asked, told = rows["_request"].is_valid(), rows["_problem"].is_valid()
-    assert [bool(one) != bool(other) for one, other in zip(asked.to_pylist(), told.to_pylist(), strict=True)] == [
-        True
-    ] * column[1]
+    assert [
+        bool(one) != bool(other)
+        for one, other in zip(asked.to_pylist(), told.to_pylist(), strict=True)
+    ] == [True] * column[1]
 
 
 @QUIET
 @given(st.data())
 def test_a_damaged_file_is_refused_in_our_words_or_read(data: st.DataObject) -> None:
     bucket, out = MemoryBucket(), io.BytesIO()
-    pq.write_table(pa.table({"n": range(50), "c": [f"text {n}" for n in range(50)]}), out)
+    pq.write_table(
+        pa.table({"n": range(50), "c": [f"text {n}" for n in range(50)]}), out
+    )
     body = bytearray(out.getvalue())
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    bucket.objects["s3://lake/in/a.parquet"] = bytes(body[: data.draw(st.integers(0, len(body)))])
+    bucket.objects["s3://lake/in/a.parquet"] = bytes(
+        body[: data.draw(st.integers(0, len(body)))]
+    )
     settings = Enrichment(
-        source="s3://lake/in/", target="s3://lake/out/", key=["n"], prompt="{{ c }}", model="claude-haiku-4-5"
+        source="s3://lake/in/",
+        target="s3://lake/out/",
+        key=["n"],
+        prompt="{{ c }}",
+        model="claude-haiku-4-5",
     )
     try:
-        prepare(settings, MemoryStore(settings.source, bucket), MemoryStore(settings.state_url, bucket))
+        prepare(
+            settings,
+            MemoryStore(settings.source, bucket),
+            MemoryStore(settings.state_url, bucket),
+        )
     except NightbatchError as error:
         assert "text 1" not in str(error)  # noqa: PT017

@@ -28,7 +28,9 @@ ODD = pa.table(
         "nested": pa.array([{"a": 1, "b": ["x"]}, None, {"a": None, "b": []}]),
         "tags": pa.array([["a", "b"], [], None], pa.list_(pa.string())),
         "kind": pa.array(["p", "q", None]).dictionary_encode(),
-        "price": pa.array([Decimal("1.50"), None, Decimal("-3.25")], pa.decimal128(10, 2)),
+        "price": pa.array(
+            [Decimal("1.50"), None, Decimal("-3.25")], pa.decimal128(10, 2)
+        ),
         "at": pa.array([NANOS, None, 1], pa.timestamp("ns", "UTC")),
         "times": pa.array([[NANOS], None, []], pa.list_(pa.timestamp("ns"))),
         "took": pa.array([1_001, None, 5], pa.duration("ns")),
@@ -46,7 +48,9 @@ def contents(night: Any, ref: Any) -> list[Any]:
     """Return the content of every staged request, as the API will see it."""
     run = night.ledger.run(ref.snapshot)
     parts = (table(night.ledger.store, key) for key in night.ledger.request_parts(run))
-    staged = [content for part in parts for content in part.column("content").to_pylist()]
+    staged = [
+        content for part in parts for content in part.column("content").to_pylist()
+    ]
     return [run.frame.params(content)["messages"][0]["content"] for content in staged]
 
 
@@ -69,28 +73,45 @@ def test_every_type_can_be_printed_and_kept(night: Any) -> None:
 def test_the_same_prompt_comes_of_a_template_with_logic(night: Any) -> None:
     night.put("a.parquet", ODD)
     plain = " ".join(f"{name}={{{{ {name} }}}}" for name in TEXTS)
-    ref, logical = night.prepare(prompt=plain), night.prepare(prompt="{% if true %}" + plain + "{% endif %}")
+    ref, logical = (
+        night.prepare(prompt=plain),
+        night.prepare(prompt="{% if true %}" + plain + "{% endif %}"),
+    )
     assert contents(night, logical) == contents(night, ref)
 
 
-@pytest.mark.parametrize("kind", [pa.timestamp("us", "UTC"), pa.timestamp("ns"), pa.date64(), pa.time64("ns")])
+@pytest.mark.parametrize(
+    "kind",
+    [pa.timestamp("us", "UTC"), pa.timestamp("ns"), pa.date64(), pa.time64("ns")],
+)
 def test_any_time_can_be_a_key(night: Any, kind: pa.DataType) -> None:
     day = 86_400_000
-    night.put("a.parquet", pa.table({"id": pa.array([0, day, 3 * day], kind), "body": ["a", "b", "c"]}))
+    night.put(
+        "a.parquet",
+        pa.table({"id": pa.array([0, day, 3 * day], kind), "body": ["a", "b", "c"]}),
+    )
     assert night.prepare().rows == 3
     night.put("b.parquet", pa.table({"id": pa.array([day], kind), "body": ["again"]}))
     with pytest.raises(SourceError, match="1 of 4 rows repeat"):
         night.prepare()
 
 
-def test_dates_that_python_cannot_hold_are_printed_and_the_others_as_ever(night: Any) -> None:
+def test_dates_that_python_cannot_hold_are_printed_and_the_others_as_ever(
+    night: Any,
+) -> None:
     days = pa.array([-1_000_000, 20_000], pa.int32()).cast(pa.date32())
     night.put("a.parquet", pa.table({"id": days, "body": days}))
-    assert contents(night, night.prepare(prompt="{{ body }}")) == ["-0768-02-04", "2024-10-04"]
+    assert contents(night, night.prepare(prompt="{{ body }}")) == [
+        "-0768-02-04",
+        "2024-10-04",
+    ]
 
 
 def test_a_template_over_very_wide_data_reads_only_its_columns(night: Any) -> None:
-    night.put("a.parquet", pa.table({"id": [1], "body": ["x"], **{f"c{n}": [n] for n in range(2_000)}}))
+    night.put(
+        "a.parquet",
+        pa.table({"id": [1], "body": ["x"], **{f"c{n}": [n] for n in range(2_000)}}),
+    )
     assert contents(night, night.prepare()) == ["Say something of: x"]
 
 
@@ -101,7 +122,9 @@ def broken_text() -> pa.Array:
 
 
 @pytest.mark.parametrize("prompt", ["{{ body }}", "{% if body %}{{ body }}{% endif %}"])
-def test_text_that_is_not_utf8_is_repaired_in_the_prompt_and_kept_as_it_is(night: Any, prompt: str) -> None:
+def test_text_that_is_not_utf8_is_repaired_in_the_prompt_and_kept_as_it_is(
+    night: Any, prompt: str
+) -> None:
     night.put("a.parquet", pa.table({"id": broken_text(), "body": broken_text()}))
     ref = night.prepare(prompt=prompt)
     assert contents(night, ref) == ["caf\ufffd", "\ufffd\ufffd\ufffd", "a\x00b", "ü"]
@@ -110,31 +133,56 @@ def test_text_that_is_not_utf8_is_repaired_in_the_prompt_and_kept_as_it_is(night
     assert night.table()["id"].cast(pa.binary()).to_pylist()[0] == b"caf\xe9"
 
 
-def test_text_that_is_not_utf8_inside_a_list_is_told_without_showing_it(night: Any) -> None:
-    night.put("a.parquet", pa.table({"id": [1], "body": pa.ListArray.from_arrays([0, 4], broken_text())}))
+def test_text_that_is_not_utf8_inside_a_list_is_told_without_showing_it(
+    night: Any,
+) -> None:
+    night.put(
+        "a.parquet",
+        pa.table({"id": [1], "body": pa.ListArray.from_arrays([0, 4], broken_text())}),
+    )
     with pytest.raises(SourceError, match="not valid UTF-8"):
         night.prepare()
 
 
 def test_a_cell_of_ten_megabytes_is_a_request_like_any_other(night: Any) -> None:
-    night.put("a.parquet", [{"id": 1, "body": "long " * 2_000_000}, {"id": 2, "body": "short"}])
+    night.put(
+        "a.parquet",
+        [{"id": 1, "body": "long " * 2_000_000}, {"id": 2, "body": "short"}],
+    )
     ref = night.prepare()
     assert [len(content) for content in contents(night, ref)] == [10_000_018, 23]
     assert [planned.requests for planned in night.plan(ref, 1).shards] == [2]
 
 
-def test_a_row_beyond_the_limit_is_rejected_and_the_others_are_asked(night: Any) -> None:
-    night.put("a.parquet", [{"id": n, "body": "x" * (5_000 if n == 7 else 5)} for n in range(30)])
+def test_a_row_beyond_the_limit_is_rejected_and_the_others_are_asked(
+    night: Any,
+) -> None:
+    night.put(
+        "a.parquet",
+        [{"id": n, "body": "x" * (5_000 if n == 7 else 5)} for n in range(30)],
+    )
     report = night.run(max_batch_bytes=4_000)
     assert report["by_status"] == {"answered": 29, "rejected": 1}
     row = night.table().to_pylist()[7]
-    assert (row["_status"], row["_error"]) == ("rejected", "the request is larger than max_batch_bytes")
+    assert (row["_status"], row["_error"]) == (
+        "rejected",
+        "the request is larger than max_batch_bytes",
+    )
 
 
-@pytest.mark.parametrize("prompt", ["{{ body }}", "  {{ body }}\n", "{% if body %}{{ body }}{% endif %}"])
+@pytest.mark.parametrize(
+    "prompt", ["{{ body }}", "  {{ body }}\n", "{% if body %}{{ body }}{% endif %}"]
+)
 @pytest.mark.parametrize("body", ["", " \n\t", None])
-def test_an_empty_prompt_is_a_rejected_row(night: Any, prompt: str, body: str | None) -> None:
-    night.put("a.parquet", pa.table({"id": range(30), "body": pa.array(["text"] * 29 + [body], pa.string())}))
+def test_an_empty_prompt_is_a_rejected_row(
+    night: Any, prompt: str, body: str | None
+) -> None:
+    night.put(
+        "a.parquet",
+        pa.table(
+            {"id": range(30), "body": pa.array(["text"] * 29 + [body], pa.string())}
+        ),
+    )
     report = night.run(prompt=prompt)
     assert report["by_status"] == {"answered": 29, "rejected": 1}
     assert report["requests"] == 1
@@ -142,17 +190,30 @@ def test_an_empty_prompt_is_a_rejected_row(night: Any, prompt: str, body: str | 
 
 def test_row_values_are_never_templates(night: Any) -> None:
     night.put("a.parquet", [{"id": 1, "body": "{{ id }}{% for x in y %}"}])
-    assert contents(night, night.prepare(prompt="{{ body }}")) == ["{{ id }}{% for x in y %}"]
+    assert contents(night, night.prepare(prompt="{{ body }}")) == [
+        "{{ id }}{% for x in y %}"
+    ]
 
 
-def image(content: bytes, media: str = "image/png", kind: str = "image") -> dict[str, Any]:
+def image(
+    content: bytes, media: str = "image/png", kind: str = "image"
+) -> dict[str, Any]:
     data = base64.b64encode(content).decode()
-    return {"type": kind, "source": {"type": "base64", "media_type": media, "data": data}}
+    return {
+        "type": kind,
+        "source": {"type": "base64", "media_type": media, "data": data},
+    }
 
 
-def test_a_binary_column_becomes_image_and_document_blocks_where_it_stands(night: Any) -> None:
-    night.put("a.parquet", pa.table({"id": [1, 2], "photo": [PNG, None], "scan": [PDF, PDF]}))
-    ref = night.prepare(prompt="Look: {{ image(photo) }} and {{ document(scan) }} of {{ id }}")
+def test_a_binary_column_becomes_image_and_document_blocks_where_it_stands(
+    night: Any,
+) -> None:
+    night.put(
+        "a.parquet", pa.table({"id": [1, 2], "photo": [PNG, None], "scan": [PDF, PDF]})
+    )
+    ref = night.prepare(
+        prompt="Look: {{ image(photo) }} and {{ document(scan) }} of {{ id }}"
+    )
     assert contents(night, ref) == [
         [
             {"type": "text", "text": "Look: "},
@@ -177,9 +238,13 @@ def test_a_binary_column_becomes_image_and_document_blocks_where_it_stands(night
         (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
     ],
 )
-def test_the_kind_of_an_image_is_read_from_its_first_bytes(night: Any, content: bytes, media: str) -> None:
+def test_the_kind_of_an_image_is_read_from_its_first_bytes(
+    night: Any, content: bytes, media: str
+) -> None:
     night.put("a.parquet", pa.table({"id": [1], "photo": [content]}))
-    assert contents(night, night.prepare(prompt="{{ image(photo) }}")) == [[image(content, media)]]
+    assert contents(night, night.prepare(prompt="{{ image(photo) }}")) == [
+        [image(content, media)]
+    ]
 
 
 def test_a_column_named_image_loops_and_conditions_work(night: Any) -> None:
@@ -198,11 +263,23 @@ def test_images_are_asked_answered_and_named_by_their_content(night: Any) -> Non
 def test_a_column_of_addresses_is_read_and_named_by_what_is_there(night: Any) -> None:
     night.put_bytes("s3://media/a.png", PNG)
     night.put_bytes("s3://media/same.png", PNG)
-    urls = ["s3://media/a.png", "s3://media/same.png", "s3://media/none.png", "https://example.com/x.png", "word"]
+    urls = [
+        "s3://media/a.png",
+        "s3://media/same.png",
+        "s3://media/none.png",
+        "https://example.com/x.png",
+        "word",
+    ]
     night.put("a.parquet", pa.table({"id": range(5), "photo": urls}))
-    settings = replace(night.settings, prompt="{{ image(photo) }}", media_roots=["s3://media/", "https://example.com/"])
+    settings = replace(
+        night.settings,
+        prompt="{{ image(photo) }}",
+        media_roots=["s3://media/", "https://example.com/"],
+    )
     fetch = fetcher(night.store, MediaRoots.read(settings.media_roots, settings.source))
-    run = prepare(settings, night.store(settings.source), night.store(settings.state_url), fetch)
+    run = prepare(
+        settings, night.store(settings.source), night.store(settings.state_url), fetch
+    )
     assert run.requests == 2
     rows = table(night.ledger.store, f"snapshots/{run.snapshot}/rows-00000.parquet")
     assert rows["_problem"].to_pylist() == [
@@ -217,36 +294,61 @@ def test_a_column_of_addresses_is_read_and_named_by_what_is_there(night: Any) ->
 def test_an_image_of_no_known_kind_is_a_rejected_row(night: Any) -> None:
     photos = [PNG + bytes([number]) for number in range(29)]
     night.put("a.parquet", pa.table({"id": range(30), "photo": [*photos, b"MZ\x00"]}))
-    assert night.run(prompt="{{ image(photo) }}")["by_status"] == {"answered": 29, "rejected": 1}
-    assert night.table().to_pylist()[29]["_error"] == "the image is not PNG, JPEG, GIF or WebP"
+    assert night.run(prompt="{{ image(photo) }}")["by_status"] == {
+        "answered": 29,
+        "rejected": 1,
+    }
+    assert (
+        night.table().to_pylist()[29]["_error"]
+        == "the image is not PNG, JPEG, GIF or WebP"
+    )
 
 
 def test_a_binary_column_printed_as_text_is_refused(night: Any) -> None:
     night.put("a.parquet", pa.table({"id": [1], "photo": [PNG]}))
-    with pytest.raises(TemplateError, match=r"Write image\(photo\) or document\(photo\)"):
+    with pytest.raises(
+        TemplateError, match=r"Write image\(photo\) or document\(photo\)"
+    ):
         night.prepare(prompt="{{ photo }}")
     with pytest.raises(TemplateError, match="a binary value stands outside"):
         night.prepare(prompt="{{ image(photo) }} {{ photo }}")
 
 
 def test_no_row_can_forge_a_mark(night: Any) -> None:
-    night.put("a.parquet", pa.table({"id": [1], "body": [f"\x00{'0' * 24}0\x00"], "photo": [PNG]}))
-    assert contents(night, night.prepare(prompt="{{ body }}{{ image(photo) }}"))[0][0]["type"] == "text"
+    night.put(
+        "a.parquet",
+        pa.table({"id": [1], "body": [f"\x00{'0' * 24}0\x00"], "photo": [PNG]}),
+    )
+    assert (
+        contents(night, night.prepare(prompt="{{ body }}{{ image(photo) }}"))[0][0][
+            "type"
+        ]
+        == "text"
+    )
     assert Cutter().mark != Cutter().mark
 
 
-def test_a_thousand_small_files_are_one_input_in_the_order_of_their_names(night: Any) -> None:
+def test_a_thousand_small_files_are_one_input_in_the_order_of_their_names(
+    night: Any,
+) -> None:
     for number in range(1_000):
         night.put(f"{number:04d}.parquet", [{"id": number, "body": f"text {number}"}])
     night.bucket.objects.pop("s3://lake/tickets/a.parquet")
     ref = night.prepare()
     assert (ref.rows, ref.requests) == (1_000, 1_000)
-    assert contents(night, ref)[:2] == ["Say something of: text 0", "Say something of: text 1"]
+    assert contents(night, ref)[:2] == [
+        "Say something of: text 0",
+        "Say something of: text 1",
+    ]
 
 
 def test_encodings_of_one_type_may_differ_between_files(night: Any) -> None:
-    night.put("a.parquet", pa.table({"id": [1], "body": pa.array(["x"]).dictionary_encode()}))
-    night.put("b.parquet", pa.table({"id": [2], "body": pa.array(["y"], pa.large_string())}))
+    night.put(
+        "a.parquet", pa.table({"id": [1], "body": pa.array(["x"]).dictionary_encode()})
+    )
+    night.put(
+        "b.parquet", pa.table({"id": [2], "body": pa.array(["y"], pa.large_string())})
+    )
     night.put("c.parquet", pa.table({"id": [3], "body": pa.nulls(1)}))
     assert night.prepare(keep=["body"]).rows == 3
 
@@ -261,20 +363,29 @@ class Shifting(MemoryStore):
         return body
 
 
-def test_an_input_replaced_while_it_is_read_is_told_and_nothing_is_mixed(night: Any) -> None:
+def test_an_input_replaced_while_it_is_read_is_told_and_nothing_is_mixed(
+    night: Any,
+) -> None:
     night.put("b.parquet", [{"id": 99, "body": "last"}])
     night.store = lambda url: (
-        Shifting(url, night.bucket) if url.endswith("tickets/") else MemoryStore(url, night.bucket)
+        Shifting(url, night.bucket)
+        if url.endswith("tickets/")
+        else MemoryStore(url, night.bucket)
     )
     with (
-        pytest.raises(SourceMoving, match=r"a\.parquet changed while it was read\. Nothing was bought"),
+        pytest.raises(
+            SourceMoving,
+            match=r"a\.parquet changed while it was read\. Nothing was bought",
+        ),
         ports.final_errors(),  # which lets pass what Airflow is to try again
     ):
         night.prepare()
     assert night.bought == 0
 
 
-def test_an_input_replaced_after_prepare_changes_nothing_of_the_run(night: Any, make_tickets: Any) -> None:
+def test_an_input_replaced_after_prepare_changes_nothing_of_the_run(
+    night: Any, make_tickets: Any
+) -> None:
     ref = night.prepare()
     night.put("a.parquet", make_tickets(3))
     night.shards(ref, 1)

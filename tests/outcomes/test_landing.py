@@ -23,14 +23,19 @@ def bought(night: Any, **changes: Any) -> Any:
     return shard
 
 
-@pytest.mark.parametrize("what", ["garbled", "missing", "reset", "cut_mid_line", "cut_clean", "short", "api_error"])
+@pytest.mark.parametrize(
+    "what",
+    ["garbled", "missing", "reset", "cut_mid_line", "cut_clean", "short", "api_error"],
+)
 def test_a_stream_that_fails_once_is_read_again(night: Any, what: str) -> None:
     shard = bought(night)
     night.emulator.faults(results(what, nth=1))
     assert night.land(shard).statuses == {"answered": 10}
 
 
-@pytest.mark.parametrize("what", ["duplicated", "unknown_id", "blank", "unknown_fields"])
+@pytest.mark.parametrize(
+    "what", ["duplicated", "unknown_id", "blank", "unknown_fields"]
+)
 def test_lines_that_only_add_do_no_harm(night: Any, what: str) -> None:
     shard = bought(night)
     night.emulator.faults(results(what))
@@ -39,14 +44,18 @@ def test_lines_that_only_add_do_no_harm(night: Any, what: str) -> None:
 
 def test_lines_that_were_passed_over_are_counted(night: Any) -> None:
     shard = bought(night)
-    night.emulator.faults(results("duplicated", lines=3), results("unknown_id", lines=2))
+    night.emulator.faults(
+        results("duplicated", lines=3), results("unknown_id", lines=2)
+    )
     fact = night.land(shard)
     assert fact.odd["unknown"] == 2
     assert fact.odd["repeated"] >= 3
 
 
 @pytest.mark.parametrize("what", ["garbled", "missing"])
-def test_a_line_that_never_comes_is_lost_after_some_readings(night: Any, what: str) -> None:
+def test_a_line_that_never_comes_is_lost_after_some_readings(
+    night: Any, what: str
+) -> None:
     shard = bought(night)
     night.emulator.faults(results(what, lines=2))
     assert night.land(shard).statuses == {"answered": 8, "missing": 2}
@@ -55,7 +64,12 @@ def test_a_line_that_never_comes_is_lost_after_some_readings(night: Any, what: s
 
 def test_each_reading_of_a_breaking_stream_adds_to_those_before(night: Any) -> None:
     shard = bought(night)
-    night.emulator.faults(*(results("missing", lines=4, nth=number, seed=number) for number in range(1, 7)))
+    night.emulator.faults(
+        *(
+            results("missing", lines=4, nth=number, seed=number)
+            for number in range(1, 7)
+        )
+    )
     assert night.land(shard).statuses == {"answered": 10}
 
 
@@ -65,8 +79,12 @@ def test_a_result_of_the_future_is_lost_and_the_others_land(night: Any) -> None:
     assert night.land(shard).statuses == {"answered": 8, "errored": 2}
 
 
-@pytest.mark.parametrize("what", ["drop_before", "api_error", "overloaded", "unavailable"])
-def test_results_that_cannot_be_read_at_all_are_not_given_up(night: Any, what: str) -> None:
+@pytest.mark.parametrize(
+    "what", ["drop_before", "api_error", "overloaded", "unavailable"]
+)
+def test_results_that_cannot_be_read_at_all_are_not_given_up(
+    night: Any, what: str
+) -> None:
     shard = bought(night)
     night.emulator.faults(results(what))
     with pytest.raises(ApiUnavailable):
@@ -79,7 +97,9 @@ def test_results_that_cannot_be_read_at_all_are_not_given_up(night: Any, what: s
 class Api:
     """An API whose batch has ended, and whose results come as a test says."""
 
-    def __init__(self, api: Any, body: bytes | Exception, batch: Batch | Exception | None = None) -> None:
+    def __init__(
+        self, api: Any, body: bytes | Exception, batch: Batch | Exception | None = None
+    ) -> None:
         self.api, self.body, self.ended, self.readings = api, body, batch, 0
 
     def batch(self, name: Any) -> Batch:
@@ -104,7 +124,9 @@ class Api:
         return None
 
 
-def test_an_empty_stream_for_many_paid_rows_is_no_loss(night: Any, make_tickets: Any) -> None:
+def test_an_empty_stream_for_many_paid_rows_is_no_loss(
+    night: Any, make_tickets: Any
+) -> None:
     night.put("a.parquet", make_tickets(landing.FEW + 1))
     shard = bought(night)
     night.api = Api(night.api, b"")
@@ -122,7 +144,11 @@ def test_an_empty_stream_for_a_few_rows_is_a_loss(night: Any) -> None:
 def test_a_batch_that_still_runs_is_not_landed(night: Any) -> None:
     shard = bought(night)
     running = night.api.batch(night.ledger.batch(shard).batch)
-    night.api = Api(night.api, BatchGone("not yet"), Batch(running.id, running.created_at, ended=False))
+    night.api = Api(
+        night.api,
+        BatchGone("not yet"),
+        Batch(running.id, running.created_at, ended=False),
+    )
     with pytest.raises(Incomplete, match="has not ended"):
         night.land(shard)
 
@@ -133,7 +159,9 @@ def test_a_deleted_batch_is_lost_with_its_reason(night: Any) -> None:
     night.api._client.messages.batches.delete(batch)
     fact = night.land(shard)
     assert fact.statuses == {"missing": 10}
-    assert list(fact.errors) == [f"batch {batch} was deleted before its results were read"]
+    assert list(fact.errors) == [
+        f"batch {batch} was deleted before its results were read"
+    ]
 
 
 def test_a_batch_that_is_gone_for_a_moment_is_not_lost(night: Any) -> None:
@@ -152,7 +180,9 @@ def test_a_batch_that_is_listed_is_not_gone(night: Any) -> None:
 def test_results_that_are_no_longer_kept_are_lost(night: Any) -> None:
     shard = bought(night)
     found = night.api.batch(night.ledger.batch(shard).batch)
-    old = Batch(found.id, found.created_at - landing.KEPT * 2, ended=True, counts=found.counts)
+    old = Batch(
+        found.id, found.created_at - landing.KEPT * 2, ended=True, counts=found.counts
+    )
     night.api = Api(night.api, BatchGone("gone"), old)
     fact = night.land(shard)
     assert fact.statuses == {"missing": 10}
@@ -175,7 +205,10 @@ def test_landing_twice_equals_landing_once(night: Any) -> None:
 def test_rows_that_failed_for_the_account_stay_pending(night: Any) -> None:
     night.emulator.faults({"where": "batch", "what": "credit_out", "after": 0.4})
     shard = bought(night)
-    with pytest.raises(AccountStopped, match=r"the account is at fault .*Fix the account, then run again"):
+    with pytest.raises(
+        AccountStopped,
+        match=r"the account is at fault .*Fix the account, then run again",
+    ):
         night.land(shard)
     fact = night.land(shard)
     assert set(fact.statuses) == {"answered", "errored"}
@@ -186,7 +219,9 @@ def test_rows_that_failed_for_the_account_stay_pending(night: Any) -> None:
     assert report["reused"] == fact.statuses["answered"]
 
 
-@pytest.mark.parametrize("what", ["credit", "usage_limit", "spend_limit", "billing", "permission", "on_hold"])
+@pytest.mark.parametrize(
+    "what", ["credit", "usage_limit", "spend_limit", "billing", "permission", "on_hold"]
+)
 def test_an_account_that_cannot_buy_burns_no_attempt(night: Any, what: str) -> None:
     night.emulator.faults({"where": "create", "what": what})
     ref = night.prepare(attempts=1)
@@ -199,9 +234,15 @@ def test_an_account_that_cannot_buy_burns_no_attempt(night: Any, what: str) -> N
     assert night.land(shard).statuses == {"answered": 10}
 
 
-@pytest.mark.parametrize("what", ["ramp_limit", "queue_full", "rate_limit", "overloaded"])
-def test_a_limit_that_passes_is_waited_for_and_burns_no_attempt(night: Any, what: str) -> None:
-    night.emulator.faults({"where": "create", "what": what, "count": 2, "retry_after": 0.1})
+@pytest.mark.parametrize(
+    "what", ["ramp_limit", "queue_full", "rate_limit", "overloaded"]
+)
+def test_a_limit_that_passes_is_waited_for_and_burns_no_attempt(
+    night: Any, what: str
+) -> None:
+    night.emulator.faults(
+        {"where": "create", "what": what, "count": 2, "retry_after": 0.1}
+    )
     shard = bought(night, attempts=1)
     assert night.land(shard).statuses == {"answered": 10}
     assert night.emulator.books()["accepted"]["twice"] == 0

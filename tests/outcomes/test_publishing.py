@@ -49,11 +49,17 @@ def test_every_column_has_its_type_also_when_all_null(night: Any) -> None:
     schema = night.table().schema
     assert {name: schema.field(name).type for name in OURS} == OURS
     assert night.table()["_error"].null_count == 10
-    assert [schema.field(name).type for name in ("mood", "score")] == [pa.string(), pa.int64()]
+    assert [schema.field(name).type for name in ("mood", "score")] == [
+        pa.string(),
+        pa.int64(),
+    ]
 
 
 def test_an_empty_partition_is_published_empty_and_typed(night: Any) -> None:
-    night.put("a.parquet", pa.table({"id": pa.array([], pa.int64()), "body": pa.array([], pa.string())}))
+    night.put(
+        "a.parquet",
+        pa.table({"id": pa.array([], pa.int64()), "body": pa.array([], pa.string())}),
+    )
     report = night.run(answer_schema=SCHEMA)
     assert (report["rows"], report["requests"], report["cost_usd"]) == (0, 0, 0)
     assert night.table().num_rows == 0
@@ -72,13 +78,18 @@ def test_success_tells_counts_cost_columns_and_files(night: Any) -> None:
     }
     assert len(told["schema_hash"]) == 16
     assert list(told["columns"])[:2] == ["id", "answer"]
-    assert [TARGET + name for name in told["files"]] == [n for n in night.bucket.objects if n.startswith(f"{TARGET}p")]
+    assert [TARGET + name for name in told["files"]] == [
+        n for n in night.bucket.objects if n.startswith(f"{TARGET}p")
+    ]
 
 
 def test_too_few_answers_publish_nothing_and_say_how_many_of_what(night: Any) -> None:
-    night.emulator.faults({"where": "row", "what": "expired", "match": {"text": "invoice"}})
+    night.emulator.faults(
+        {"where": "row", "what": "expired", "match": {"text": "invoice"}}
+    )
     message = (
-        r"8 of 10 rows were answered, below min_answered=0\.95: 8 answered, 2 expired\. The commonest error: expired;"
+        r"8 of 10 rows were answered, below min_answered=0\.95: 8 answered, 2 expired\. "
+        r"The commonest error: expired;"
     )
     with pytest.raises(RunFailed, match=message):
         night.run()
@@ -87,15 +98,26 @@ def test_too_few_answers_publish_nothing_and_say_how_many_of_what(night: Any) ->
     assert night.run("second")["bought"] == 2
 
 
-def test_the_api_s_words_for_the_commonest_error_are_told_and_no_row(night: Any) -> None:
-    told = {"where": "row", "what": "errored", "type": "invalid_request_error", "message": "temperature: too hot"}
+def test_the_api_s_words_for_the_commonest_error_are_told_and_no_row(
+    night: Any,
+) -> None:
+    told = {
+        "where": "row",
+        "what": "errored",
+        "type": "invalid_request_error",
+        "message": "temperature: too hot",
+    }
     night.emulator.faults(told)
-    with pytest.raises(RunFailed, match=r"commonest error: invalid_request_error at temperature; ") as raised:
+    with pytest.raises(
+        RunFailed, match=r"commonest error: invalid_request_error at temperature; "
+    ) as raised:
         night.run()
     assert "ticket" not in str(raised.value)
 
 
-def test_a_run_in_which_nothing_was_answered_is_red_whatever_is_asked(night: Any) -> None:
+def test_a_run_in_which_nothing_was_answered_is_red_whatever_is_asked(
+    night: Any,
+) -> None:
     night.emulator.faults({"where": "row", "what": "refusal"})
     with pytest.raises(RunFailed, match="0 of 10 rows were answered"):
         night.run(min_answered=0)
@@ -103,19 +125,33 @@ def test_a_run_in_which_nothing_was_answered_is_red_whatever_is_asked(night: Any
 
 def test_a_rerun_with_nothing_new_leaves_the_partition_untouched(night: Any) -> None:
     night.run()
-    before = {name: body for name, body in night.bucket.objects.items() if name.startswith(TARGET)}
+    before = {
+        name: body
+        for name, body in night.bucket.objects.items()
+        if name.startswith(TARGET)
+    }
     report = night.run("second")
-    after = {name: body for name, body in night.bucket.objects.items() if name.startswith(TARGET)}
+    after = {
+        name: body
+        for name, body in night.bucket.objects.items()
+        if name.startswith(TARGET)
+    }
     assert after == before
     assert (report["bought"], report["reused"]) == (0, 10)
 
 
-def test_a_rerun_with_something_new_leaves_no_stale_file(night: Any, make_tickets: Any) -> None:
+def test_a_rerun_with_something_new_leaves_no_stale_file(
+    night: Any, make_tickets: Any
+) -> None:
     night.run()
     first = success(night)["files"]
     night.put("a.parquet", make_tickets(11))
     night.run("second")
-    parts = [name.removeprefix(TARGET) for name in night.bucket.objects if name.startswith(f"{TARGET}part-")]
+    parts = [
+        name.removeprefix(TARGET)
+        for name in night.bucket.objects
+        if name.startswith(f"{TARGET}part-")
+    ]
     assert parts == success(night)["files"]
     assert parts != first
     assert night.table().num_rows == 11
@@ -143,7 +179,9 @@ class Dying(MemoryStore):
             super().remove([key])
 
 
-def test_dying_at_any_moment_leaves_no_success_beside_half_the_files(night: Any, make_tickets: Any) -> None:
+def test_dying_at_any_moment_leaves_no_success_beside_half_the_files(
+    night: Any, make_tickets: Any
+) -> None:
     night.run()
     night.put("a.parquet", make_tickets(12))
     ref = night.prepare("second")
@@ -153,7 +191,9 @@ def test_dying_at_any_moment_leaves_no_success_beside_half_the_files(night: Any,
         night.bucket.objects = dict(objects)
         left = [lives]
         night.store = lambda url, left=left: (
-            Dying(url, night.bucket, left) if url == TARGET else MemoryStore(url, night.bucket)
+            Dying(url, night.bucket, left)
+            if url == TARGET
+            else MemoryStore(url, night.bucket)
         )
         try:
             night.publish(ref)
@@ -161,7 +201,9 @@ def test_dying_at_any_moment_leaves_no_success_beside_half_the_files(night: Any,
         except KeyboardInterrupt:
             names = [name for name in night.bucket.objects if name.startswith(TARGET)]
             if f"{TARGET}_SUCCESS" in names:
-                assert {TARGET + name for name in success(night)["files"]} == set(names) - {f"{TARGET}_SUCCESS"}
+                assert {TARGET + name for name in success(night)["files"]} == set(
+                    names
+                ) - {f"{TARGET}_SUCCESS"}
     assert lives == 4
     assert night.table().num_rows == 12
 
@@ -195,8 +237,15 @@ def test_files_that_are_not_published_are_given_up(night: Any) -> None:
 
 
 def test_changes_of_columns_are_named() -> None:
-    before, after = {"id": "int64", "a": "string", "b": "int64"}, {"id": "int64", "b": "double", "c": "bool"}
-    assert changes(before, after) == ["c is new (bool)", "a is gone (was string)", "b is double, was int64"]
+    before, after = (
+        {"id": "int64", "a": "string", "b": "int64"},
+        {"id": "int64", "b": "double", "c": "bool"},
+    )
+    assert changes(before, after) == [
+        "c is new (bool)",
+        "a is gone (was string)",
+        "b is double, was int64",
+    ]
 
 
 @pytest.fixture
@@ -206,7 +255,10 @@ def evolved(night: Any, tmp_path: Path) -> tuple[dict[str, Any], Path]:
     night.put("dt=1/a.parquet", rows)
     night.put("dt=2/a.parquet", rows)
     night.run("first", partition="dt=1", keep=["note"], answer_schema=SCHEMA)
-    more = {**SCHEMA, "properties": {**SCHEMA["properties"], "urgent": {"type": "boolean"}}}  # type: ignore[dict-item]
+    more = {
+        **SCHEMA,
+        "properties": {**SCHEMA["properties"], "urgent": {"type": "boolean"}},
+    }  # type: ignore[dict-item]
     report = night.run("second", partition="dt=2", answer_schema=more)
     for name, body in night.bucket.objects.items():
         if name.startswith(TARGET):
@@ -217,7 +269,10 @@ def evolved(night: Any, tmp_path: Path) -> tuple[dict[str, Any], Path]:
 
 
 def test_a_new_answer_field_and_a_dropped_column_are_named(evolved: Any) -> None:
-    assert evolved[0]["schema_changes"] == ["urgent is new (bool)", "note is gone (was string)"]
+    assert evolved[0]["schema_changes"] == [
+        "urgent is new (bool)",
+        "note is gone (was string)",
+    ]
 
 
 def test_duckdb_reads_old_and_new_partitions_together(evolved: Any) -> None:
@@ -232,7 +287,11 @@ def test_pyarrow_reads_old_and_new_partitions_together(evolved: Any) -> None:
     paths = sorted(str(path) for path in evolved[1].rglob("*.parquet"))
     schema = pa.unify_schemas([pq.read_schema(path) for path in paths])
     table = ds.dataset(paths, schema=schema).to_table()
-    assert (table.num_rows, table["note"].null_count, table.schema.field("urgent").type) == (6, 3, pa.bool_())
+    assert (
+        table.num_rows,
+        table["note"].null_count,
+        table.schema.field("urgent").type,
+    ) == (6, 3, pa.bool_())
 
 
 def test_pandas_reads_old_and_new_partitions_together(evolved: Any) -> None:
@@ -242,15 +301,25 @@ def test_pandas_reads_old_and_new_partitions_together(evolved: Any) -> None:
 
 
 def test_a_rejected_row_has_its_reason_in_the_partition(night: Any) -> None:
-    night.put("a.parquet", [{"id": n, "body": "" if n == 3 else f"text {n}"} for n in range(30)])
+    night.put(
+        "a.parquet",
+        [{"id": n, "body": "" if n == 3 else f"text {n}"} for n in range(30)],
+    )
     report = night.run(prompt="{{ body }}")
     row = night.table().to_pylist()[3]
-    assert (row["_status"], row["_error"]) == ("rejected", "the prompt is empty after rendering")
+    assert (row["_status"], row["_error"]) == (
+        "rejected",
+        "the prompt is empty after rendering",
+    )
     assert row["_cost_usd"] == 0
     assert report["by_status"] == {"answered": 29, "rejected": 1}
 
 
 def test_files_are_plain_parquet(night: Any) -> None:
     night.run()
-    body = next(body for name, body in night.bucket.objects.items() if name.startswith(f"{TARGET}part-"))
+    body = next(
+        body
+        for name, body in night.bucket.objects.items()
+        if name.startswith(f"{TARGET}part-")
+    )
     assert pq.ParquetFile(io.BytesIO(body)).metadata.num_rows == 10

@@ -29,6 +29,8 @@ def stranger() -> Iterator[hosts.Host]:
 def api(host: hosts.Host) -> Iterator[AnthropicBatches]:
     """Return the port to the host, over an SDK client with its own retries and redirects."""
     http_client = anthropic.DefaultHttpxClient(verify=False)  # no certificates to load
-    client = anthropic.Anthropic(api_key=hosts.KEY, base_url=host.url, http_client=http_client)
+    client = anthropic.Anthropic(
+        api_key=hosts.KEY, base_url=host.url, http_client=http_client
+    )
     yield AnthropicBatches(client)
     client.close()

@@ -43,7 +43,11 @@ class Host:
 
     def says(self, line: str, body: Any, status: int = 200, **headers: str) -> None:
         """Answer a method and path with JSON."""
-        self.replies[line] = Reply(status, json.dumps(body).encode(), {"content-type": "application/json", **headers})
+        self.replies[line] = Reply(
+            status,
+            json.dumps(body).encode(),
+            {"content-type": "application/json", **headers},
+        )
 
     @property
     def lines(self) -> list[str]:
@@ -53,7 +57,9 @@ class Host:
     @property
     def sent(self) -> str:
         """Everything that was sent to this host."""
-        return "\n".join(f"{call.line}\n{call.headers}\n{call.body.decode()}" for call in self.calls)
+        return "\n".join(
+            f"{call.line}\n{call.headers}\n{call.body.decode()}" for call in self.calls
+        )
 
 
 @contextmanager

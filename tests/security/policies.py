@@ -31,7 +31,9 @@ class Policy(Gate):
     @property
     def actions(self) -> set[str]:
         """Return every action that the policy allows somewhere."""
-        return {action for statement in self.statements for action in statement["Action"]}
+        return {
+            action for statement in self.statements for action in statement["Action"]
+        }
 
     def permits(self, method: str, path: str) -> bool:
         """Tell whether a call to the S3 server is allowed, and remember it."""
@@ -40,12 +42,17 @@ class Policy(Gate):
         if allowed:
             self.allowed.add(action)
         else:
-            self.refused.add((action, resource if prefix is None else f"{resource}?prefix={prefix}"))
+            self.refused.add(
+                (action, resource if prefix is None else f"{resource}?prefix={prefix}")
+            )
         return allowed
 
     def shows_absence(self) -> bool:
         """Tell whether listing is allowed without a prefix: S3 says "denied" for an absent key otherwise."""
-        return any(LIST in statement["Action"] and "Condition" not in statement for statement in self.statements)
+        return any(
+            LIST in statement["Action"] and "Condition" not in statement
+            for statement in self.statements
+        )
 
     def _allows(self, action: str, resource: str, prefix: str | None) -> bool:
         return any(
@@ -60,7 +67,9 @@ def _holds(condition: dict[str, Any] | None, prefix: str | None) -> bool:
     if condition is None:
         return True
     patterns: list[str] = condition["StringLike"]["s3:prefix"]
-    return prefix is not None and any(fnmatchcase(prefix, pattern) for pattern in patterns)
+    return prefix is not None and any(
+        fnmatchcase(prefix, pattern) for pattern in patterns
+    )
 
 
 def action_of(method: str, path: str) -> tuple[str, str, str | None]:
@@ -70,7 +79,11 @@ def action_of(method: str, path: str) -> tuple[str, str, str | None]:
     bucket, _, key = unquote(url.path).lstrip("/").partition("/")
     if not key:
         known = method == "GET" and "list-type" in query
-        return LIST if known else f"{method} of a bucket", f"arn:aws:s3:::{bucket}", query.get("prefix", [""])[0]
+        return (
+            LIST if known else f"{method} of a bucket",
+            f"arn:aws:s3:::{bucket}",
+            query.get("prefix", [""])[0],
+        )
     if method == "DELETE":
         action = "s3:AbortMultipartUpload" if "uploadId" in query else "s3:DeleteObject"
     else:

@@ -14,7 +14,14 @@ from typing import Any
 import anthropic
 import pytest
 
-from nightbatch.errors import AccountStopped, ApiError, ApiUnavailable, BatchGone, MaybeSent, NotSent
+from nightbatch.errors import (
+    AccountStopped,
+    ApiError,
+    ApiUnavailable,
+    BatchGone,
+    MaybeSent,
+    NotSent,
+)
 from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.io.anthropic_async import AsyncAnthropicBatches
@@ -50,10 +57,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.server.calls.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        self.server.calls.append(
+            (self.path, {name.lower(): value for name, value in self.headers.items()})
+        )
         status, headers, body = self.server.answer(self.path)
         self.send_response(status)
-        for name, value in {"content-type": "application/json", **headers, "content-length": str(len(body))}.items():
+        for name, value in {
+            "content-type": "application/json",
+            **headers,
+            "content-length": str(len(body)),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -85,7 +98,9 @@ def batches(host: Host) -> AnthropicBatches:
 
 def body() -> Body:
     """Make a body that holds a prompt."""
-    content = json.dumps({"requests": [{"custom_id": "a", "params": {"messages": PROMPT}}]}).encode()
+    content = json.dumps(
+        {"requests": [{"custom_id": "a", "params": {"messages": PROMPT}}]}
+    ).encode()
     return Body(len(content), iter([content]))
 
 
@@ -93,9 +108,13 @@ def as_json(value: Any) -> Answer:
     return 200, {}, json.dumps(value).encode()
 
 
-def test_results_are_read_from_the_connections_own_host_whatever_the_batch_names() -> None:
+def test_results_are_read_from_the_connections_own_host_whatever_the_batch_names() -> (
+    None
+):
     with hosting(lambda _: (200, {}, b"stolen")) as other:
-        answers = {"/v1/messages/batches/msgbatch_1/results": (200, {}, b'{"custom_id":"a"}\n')}
+        answers = {
+            "/v1/messages/batches/msgbatch_1/results": (200, {}, b'{"custom_id":"a"}\n')
+        }
         named = as_json(BATCH | {"results_url": f"{other.url}/stolen"})
         with hosting(lambda path: answers.get(path, named)) as host:
             with batches(host).results(BatchId("msgbatch_1")) as chunks:
@@ -107,7 +126,9 @@ def test_results_are_read_from_the_connections_own_host_whatever_the_batch_names
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_no_call_follows_a_redirect(status: int) -> None:
     with hosting(lambda _: as_json({"input_tokens": 1})) as other:
-        with hosting(lambda _: (status, {"location": f"{other.url}/elsewhere"}, b"")) as host:
+        with hosting(
+            lambda _: (status, {"location": f"{other.url}/elsewhere"}, b"")
+        ) as host:
             api = batches(host)
             calls: list[Callable[[], Any]] = [
                 lambda: api.count_tokens({"messages": PROMPT}),
@@ -128,7 +149,9 @@ def test_no_call_follows_a_redirect(status: int) -> None:
 
 async def read_async(host: Host) -> Any:
     """Read a batch as the triggerer does."""
-    client = AsyncAnthropicBatches(anthropic.AsyncAnthropic(base_url=host.url, api_key=KEY))
+    client = AsyncAnthropicBatches(
+        anthropic.AsyncAnthropic(base_url=host.url, api_key=KEY)
+    )
     try:
         return await client.batch(BatchId("msgbatch_1"))
     finally:
@@ -143,7 +166,10 @@ def test_a_redirected_create_has_bought_nothing_and_is_not_sent_again() -> None:
         assert len(host.calls) == 1
 
 
-@pytest.mark.parametrize("batch", ["../v1/models", "msgbatch_1?x", "a b", "", "x" * 200, "msgbatch_1/../../x"])
+@pytest.mark.parametrize(
+    "batch",
+    ["../v1/models", "msgbatch_1?x", "a b", "", "x" * 200, "msgbatch_1/../../x"],
+)
 def test_an_id_that_is_none_gets_into_no_url(batch: str) -> None:
     with hosting(lambda _: as_json(BATCH)) as host:
         api = batches(host)
@@ -164,13 +190,19 @@ def test_an_answer_with_an_id_that_is_none_cannot_be_read(batch: Any) -> None:
             asyncio.run(read_async(host))
 
 
-@pytest.mark.parametrize("value", ["text", [1], 7, None, {"data": "x"}, {"data": [None]}])
+@pytest.mark.parametrize(
+    "value", ["text", [1], 7, None, {"data": "x"}, {"data": [None]}]
+)
 def test_an_answer_of_another_form_is_an_api_that_cannot_be_read(value: Any) -> None:
     with hosting(lambda _: as_json(value)) as host:
         api = batches(host)
         with pytest.raises(MaybeSent):
             api.create(body())
-        for call in (api.page, lambda: api.batch(BatchId("msgbatch_1")), lambda: api.count_tokens({})):
+        for call in (
+            api.page,
+            lambda: api.batch(BatchId("msgbatch_1")),
+            lambda: api.count_tokens({}),
+        ):
             with pytest.raises(ApiUnavailable):
                 call()
 
@@ -179,12 +211,21 @@ SPOKEN = f'bad value "{PROMPT}"\n[2026-11-27] fake log line \x1b[31mred'
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 413, 429, 500, 529])
-def test_what_the_api_says_is_named_by_type_status_and_request_id_alone(status: int) -> None:
-    error = {"type": "error", "error": {"type": "invalid_request_error", "message": SPOKEN}}
+def test_what_the_api_says_is_named_by_type_status_and_request_id_alone(
+    status: int,
+) -> None:
+    error = {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": SPOKEN},
+    }
     headers = {"request-id": "req_1"}
     with hosting(lambda _: (status, headers, json.dumps(error).encode())) as host:
         api = batches(host)
-        for call in (lambda: api.create(body()), api.page, lambda: api.count_tokens({})):
+        for call in (
+            lambda: api.create(body()),
+            api.page,
+            lambda: api.count_tokens({}),
+        ):
             with pytest.raises(ApiError) as raised:
                 call()
             message = str(raised.value)
@@ -195,25 +236,34 @@ def test_what_the_api_says_is_named_by_type_status_and_request_id_alone(status: 
 
 def test_types_codes_and_ids_that_are_none_are_not_repeated() -> None:
     error = {"type": PROMPT, "message": SPOKEN, "details": {"error_code": PROMPT}}
-    with hosting(lambda _: (400, {"request-id": PROMPT}, json.dumps({"error": error}).encode())) as host:
+    with hosting(
+        lambda _: (400, {"request-id": PROMPT}, json.dumps({"error": error}).encode())
+    ) as host:
         with pytest.raises(ApiError) as raised:
             batches(host).create(body())
         assert "JANE" not in str(raised.value)
 
 
 def test_the_field_that_an_error_names_is_kept() -> None:
-    assert safe_words.summary("invalid_request_error", f"requests.0.params.max_tokens: {PROMPT}") == (
-        "invalid_request_error at requests.0.params.max_tokens"
-    )
+    assert safe_words.summary(
+        "invalid_request_error", f"requests.0.params.max_tokens: {PROMPT}"
+    ) == ("invalid_request_error at requests.0.params.max_tokens")
 
 
-def test_at_debug_no_library_logs_a_prompt_or_a_key(caplog: pytest.LogCaptureFixture) -> None:
+def test_at_debug_no_library_logs_a_prompt_or_a_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.DEBUG)
     for name in ("anthropic", "httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.DEBUG)
     with hosting(lambda _: as_json({"input_tokens": 3})) as host:
         api = batches(host)
-        assert api.count_tokens({"model": "m", "messages": [{"role": "user", "content": PROMPT}]}) == 3
+        assert (
+            api.count_tokens(
+                {"model": "m", "messages": [{"role": "user", "content": PROMPT}]}
+            )
+            == 3
+        )
         with pytest.raises(MaybeSent):
             api.create(body())
     text = "\n".join([caplog.text, *(str(record.args) for record in caplog.records)])
@@ -228,7 +278,11 @@ def _saying(status: int, error: dict[str, Any]) -> Callable[[str], Answer]:
 @pytest.mark.parametrize("code", sorted(account.ERROR_CODES))
 def test_both_readers_of_errors_agree_that_a_code_is_the_accounts(code: str) -> None:
     assert of_error("rate_limit_error", "", code)[1]
-    error = {"type": "rate_limit_error", "message": "no", "details": {"error_code": code}}
+    error = {
+        "type": "rate_limit_error",
+        "message": "no",
+        "details": {"error_code": code},
+    }
     for status in (400, 429):
         with hosting(_saying(status, error)) as host, pytest.raises(AccountStopped):
             batches(host).create(body())
@@ -245,5 +299,7 @@ def test_both_readers_of_errors_agree_on_words(words: str) -> None:
 
 
 def test_a_ramp_limit_is_waited_out() -> None:
-    assert not account.answer_blames_account(429, "rate_limit_error", "slow down", "ramp_limit_exceeded")
+    assert not account.answer_blames_account(
+        429, "rate_limit_error", "slow down", "ramp_limit_exceeded"
+    )
     assert not of_error("rate_limit_error", "slow down", "ramp_limit_exceeded")[1]

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from tests.security.hosts import BATCH, Host, batch
 
-from nightbatch.errors import AccountStopped, ApiError, ApiUnavailable, MaybeSent, NotSent
+from nightbatch.errors import (
+    AccountStopped,
+    ApiError,
+    ApiUnavailable,
+    MaybeSent,
+    NotSent,
+)
 from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.land.judge import judge
@@ -22,12 +28,16 @@ from nightbatch.messages.safe_words import field, printable, shown
 from nightbatch.ports import Body
 
 PATIENT = "PATIENT JANE DOE HIV+"
-HOSTILE = f'bad value "{PATIENT}"\n2026-11-27 ERROR forged line \x1b[31mred\x1b[0m \x07\u202e'
+HOSTILE = (
+    f'bad value "{PATIENT}"\n2026-11-27 ERROR forged line \x1b[31mred\x1b[0m \x07\u202e'
+)
 CREATE = "POST /v1/messages/batches"
 RETRIEVE = f"GET /v1/messages/batches/{BATCH}"
 
 
-def failing(host: Host, line: str, status: int, inner: dict[str, Any], **headers: str) -> None:
+def failing(
+    host: Host, line: str, status: int, inner: dict[str, Any], **headers: str
+) -> None:
     """Let the host answer with an error."""
     host.says(line, {"type": "error", "error": inner}, status, **headers)
 
@@ -42,8 +52,12 @@ def created(api: AnthropicBatches) -> Exception:
 # Exceptions.
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 413, 418, 429, 500, 503, 529])
-def test_an_exception_holds_none_of_the_api_s_words(api: AnthropicBatches, host: Host, status: int) -> None:
+@pytest.mark.parametrize(
+    "status", [400, 401, 402, 403, 404, 409, 413, 418, 429, 500, 503, 529]
+)
+def test_an_exception_holds_none_of_the_api_s_words(
+    api: AnthropicBatches, host: Host, status: int
+) -> None:
     inner = {"type": HOSTILE, "message": HOSTILE, "details": {"error_code": HOSTILE}}
     failing(host, CREATE, status, inner, **{"request-id": PATIENT})
     failing(host, RETRIEVE, status, inner, **{"request-id": PATIENT})
@@ -55,9 +69,15 @@ def test_an_exception_holds_none_of_the_api_s_words(api: AnthropicBatches, host:
         assert f"the API answered {status} error" in str(error)
 
 
-def test_an_exception_names_type_status_code_field_and_request_id(api: AnthropicBatches, host: Host) -> None:
+def test_an_exception_names_type_status_code_field_and_request_id(
+    api: AnthropicBatches, host: Host
+) -> None:
     message = f"requests.0.params.max_tokens: {HOSTILE}"
-    inner = {"type": "invalid_request_error", "message": message, "details": {"error_code": "out_of_range"}}
+    inner = {
+        "type": "invalid_request_error",
+        "message": message,
+        "details": {"error_code": "out_of_range"},
+    }
     failing(host, CREATE, 400, inner, **{"request-id": "req_01AB"})
     says = "400 invalid_request_error at requests.0.params.max_tokens, out_of_range, request-id req_01AB."
     assert str(created(api)) == f"the API answered {says}"
@@ -89,10 +109,13 @@ def landed(*results: dict[str, Any]) -> Landing:
     from nightbatch.columnar.custom_ids import custom_ids
     from nightbatch.money.prices import prices
 
-    raw = pa.array([number.to_bytes(20, "big") for number in range(len(results))], pa.binary(20))
+    raw = pa.array(
+        [number.to_bytes(20, "big") for number in range(len(results))], pa.binary(20)
+    )
     landing = Landing(AnswerType(None), BatchId(BATCH), prices(), Roll(raw))
     lines = [
-        {"custom_id": name, "result": result} for name, result in zip(custom_ids(raw).to_pylist(), results, strict=True)
+        {"custom_id": name, "result": result}
+        for name, result in zip(custom_ids(raw).to_pylist(), results, strict=True)
     ]
     landing.add(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     return landing
@@ -100,11 +123,16 @@ def landed(*results: dict[str, Any]) -> Landing:
 
 def errored(kind: str, message: str, **more: Any) -> dict[str, Any]:
     """Return an errored result."""
-    return {"type": "errored", "error": {"type": "error", "error": {"type": kind, "message": message, **more}}}
+    return {
+        "type": "errored",
+        "error": {"type": "error", "error": {"type": kind, "message": message, **more}},
+    }
 
 
 def test_a_row_s_error_keeps_the_words_without_control_characters() -> None:
-    (line,) = decode(json.dumps({"custom_id": "a", "result": errored("api_error", HOSTILE)}).encode())
+    (line,) = decode(
+        json.dumps({"custom_id": "a", "result": errored("api_error", HOSTILE)}).encode()
+    )
     assert line is not None
     error = judge(line.result, AnswerType(None)).error or ""
     assert PATIENT in error
@@ -129,13 +157,21 @@ def test_what_is_counted_of_a_shard_s_errors_holds_no_words() -> None:
 
 
 def test_the_commonest_error_is_counted_by_type_and_field() -> None:
-    errors = {"api_error: Jane": 2, "api_error: John": 2, "invalid_request_error: model: x": 3, "expired": 1}
+    errors = {
+        "api_error: Jane": 2,
+        "api_error: John": 2,
+        "invalid_request_error: model: x": 3,
+        "expired": 1,
+    }
     assert commonest(errors) == "api_error"
     assert commonest({}) == "no reason was given"
 
 
 def test_an_error_of_ours_is_shown_as_it_is_but_cut() -> None:
-    assert shown("not in the results of batch msgbatch_1.") == "not in the results of batch msgbatch_1"
+    assert (
+        shown("not in the results of batch msgbatch_1.")
+        == "not in the results of batch msgbatch_1"
+    )
     assert len(shown("x" * 5_000)) == 200
 
 
@@ -157,7 +193,10 @@ STATUS = {"authentication_error": 401, "billing_error": 402, "permission_error":
 @pytest.mark.parametrize(
     ("kind", "code", "message"),
     [
-        *(("invalid_request_error", code, "Try later.") for code in sorted(account.ERROR_CODES)),
+        *(
+            ("invalid_request_error", code, "Try later.")
+            for code in sorted(account.ERROR_CODES)
+        ),
         *((kind, "", "No.") for kind in TYPES),
         *(("invalid_request_error", "", words) for words in WORDS),
     ],
@@ -165,7 +204,11 @@ STATUS = {"authentication_error": 401, "billing_error": 402, "permission_error":
 def test_a_call_and_a_row_agree_on_what_is_the_account_s_fault(
     api: AnthropicBatches, host: Host, kind: str, code: str, message: str
 ) -> None:
-    inner = {"type": kind, "message": message, "details": {"error_code": code} if code else None}
+    inner = {
+        "type": kind,
+        "message": message,
+        "details": {"error_code": code} if code else None,
+    }
     failing(host, CREATE, STATUS.get(kind, 400), inner)
     failing(host, RETRIEVE, STATUS.get(kind, 400), inner)
     assert isinstance(created(api), AccountStopped)
@@ -174,8 +217,14 @@ def test_a_call_and_a_row_agree_on_what_is_the_account_s_fault(
     assert of_error(kind, message, code)[1]
 
 
-def test_a_code_that_is_not_known_is_the_account_s_on_a_create_only(api: AnthropicBatches, host: Host) -> None:
-    inner = {"type": "invalid_request_error", "message": "No.", "details": {"error_code": "new_policy"}}
+def test_a_code_that_is_not_known_is_the_account_s_on_a_create_only(
+    api: AnthropicBatches, host: Host
+) -> None:
+    inner = {
+        "type": "invalid_request_error",
+        "message": "No.",
+        "details": {"error_code": "new_policy"},
+    }
     failing(host, CREATE, 400, inner)
     failing(host, RETRIEVE, 400, inner)
     assert "new_policy" in str(created(api))
@@ -188,10 +237,22 @@ def test_a_code_that_is_not_known_is_the_account_s_on_a_create_only(api: Anthrop
 @pytest.mark.parametrize(
     ("inner", "headers"),
     [
-        ({"message": "Slow.", "details": {"error_code": "ramp_limit_exceeded"}}, {"retry-after": "5"}),
+        (
+            {"message": "Slow.", "details": {"error_code": "ramp_limit_exceeded"}},
+            {"retry-after": "5"},
+        ),
         ({"message": "Slow.", "details": {"error_code": "ramp_limit_exceeded"}}, {}),
-        ({"message": "Slow.", "details": {"error_code": "new_limit"}}, {"retry-after": "5"}),
-        ({"message": "requests.0.custom_id: no", "details": {"error_code": "bad_field"}}, {}),
+        (
+            {"message": "Slow.", "details": {"error_code": "new_limit"}},
+            {"retry-after": "5"},
+        ),
+        (
+            {
+                "message": "requests.0.custom_id: no",
+                "details": {"error_code": "bad_field"},
+            },
+            {},
+        ),
     ],
 )
 def test_a_code_that_asks_to_come_back_or_names_a_field_is_not_the_account_s(
@@ -204,26 +265,43 @@ def test_a_code_that_asks_to_come_back_or_names_a_field_is_not_the_account_s(
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 504])
-def test_an_account_s_code_does_not_make_a_maybe_a_definite_no(api: AnthropicBatches, host: Host, status: int) -> None:
-    inner = {"type": "billing_error", "message": "credit balance", "details": {"error_code": "organization_on_hold"}}
+def test_an_account_s_code_does_not_make_a_maybe_a_definite_no(
+    api: AnthropicBatches, host: Host, status: int
+) -> None:
+    inner = {
+        "type": "billing_error",
+        "message": "credit balance",
+        "details": {"error_code": "organization_on_hold"},
+    }
     failing(host, CREATE, status, inner)
     assert isinstance(created(api), MaybeSent)
 
 
-def test_a_field_that_quotes_a_row_about_billing_stops_no_run(api: AnthropicBatches, host: Host) -> None:
+def test_a_field_that_quotes_a_row_about_billing_stops_no_run(
+    api: AnthropicBatches, host: Host
+) -> None:
     message = "messages.0.content: 'my billing question'"
     assert of_error("invalid_request_error", message) == ("rejected", False)
 
 
-def test_a_full_queue_is_recognised_by_words_that_are_not_shown(api: AnthropicBatches, host: Host) -> None:
-    failing(host, CREATE, 429, {"type": "rate_limit_error", "message": f"the queue is full of {PATIENT}"})
+def test_a_full_queue_is_recognised_by_words_that_are_not_shown(
+    api: AnthropicBatches, host: Host
+) -> None:
+    failing(
+        host,
+        CREATE,
+        429,
+        {"type": "rate_limit_error", "message": f"the queue is full of {PATIENT}"},
+    )
     error = created(api)
     assert isinstance(error, NotSent)
     assert error.full
     assert PATIENT not in str(error)
 
 
-def test_a_batch_whose_counts_have_odd_names_is_unreadable(api: AnthropicBatches, host: Host) -> None:
+def test_a_batch_whose_counts_have_odd_names_is_unreadable(
+    api: AnthropicBatches, host: Host
+) -> None:
     host.says(CREATE, batch(request_counts={PATIENT: 1}))
     error = created(api)
     assert isinstance(error, MaybeSent)

@@ -32,18 +32,27 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(300_000)
 Counts = Callable[[dict[str, Any]], int]
 
 
-def offer(rows: pa.Table, template: str, counts: Counts | None = None, **more: Any) -> Offer:
+def offer(
+    rows: pa.Table, template: str, counts: Counts | None = None, **more: Any
+) -> Offer:
     """Ask what a run over these rows would cost; nothing is bought."""
     bucket = MemoryBucket()
     job = Enrichment(
-        source="s3://lake/rows/", target="s3://lake/out/", prompt=Prompt(template), model=MODEL, max_tokens=10, **more
+        source="s3://lake/rows/",
+        target="s3://lake/out/",
+        prompt=Prompt(template),
+        model=MODEL,
+        max_tokens=10,
+        **more,
     )
     out = io.BytesIO()
     pq.write_table(rows, out)
     MemoryStore(job.source, bucket).create("part-0.parquet", out.getvalue())
     state = MemoryStore(job.state_url, bucket)
     run = prepare(job, MemoryStore(job.source, bucket), state)
-    return quote(reference(job, run, "test"), Ledger(state), lambda: datetime.now(UTC), counts)
+    return quote(
+        reference(job, run, "test"), Ledger(state), lambda: datetime.now(UTC), counts
+    )
 
 
 def at_most(given: Offer) -> Decimal:
@@ -56,11 +65,15 @@ def unreachable(_: dict[str, Any]) -> int:
 
 
 def addresses(count: int, suffix: str) -> pa.Table:
-    return pa.table({"at": [f"https://files.example/{number}.{suffix}" for number in range(count)]})
+    return pa.table(
+        {"at": [f"https://files.example/{number}.{suffix}" for number in range(count)]}
+    )
 
 
 @pytest.mark.parametrize("counts", [None, unreachable, lambda _: 180_050])
-def test_a_document_by_address_may_fill_the_models_context_window(counts: Counts | None) -> None:
+def test_a_document_by_address_may_fill_the_models_context_window(
+    counts: Counts | None,
+) -> None:
     found = offer(addresses(1_000, "pdf"), "Sum up: {{ document(at) }}", counts)
     assert at_most(found) >= 1_000 * 180_000 * INPUT
     assert at_most(found) == 1_000 * (200_000 * INPUT + 10 * OUTPUT)
@@ -77,17 +90,28 @@ def test_an_image_in_a_column_counts_as_an_image_not_as_its_base64() -> None:
 
 
 def test_a_document_in_a_column_may_fill_the_context_window_too() -> None:
-    most = at_most(offer(pa.table({"scan": [b"%PDF-1.7 one small page"]}), "{{ document(scan) }}"))
+    most = at_most(
+        offer(pa.table({"scan": [b"%PDF-1.7 one small page"]}), "{{ document(scan) }}")
+    )
     assert most == 200_000 * INPUT + 10 * OUTPUT
 
 
 def test_rows_without_their_image_cost_only_their_text() -> None:
-    most = at_most(offer(pa.table({"at": pa.array([None], pa.string())}), "What is it? {{ image(at) }}"))
+    most = at_most(
+        offer(
+            pa.table({"at": pa.array([None], pa.string())}),
+            "What is it? {{ image(at) }}",
+        )
+    )
     assert most < 100 * INPUT + 10 * OUTPUT
 
 
 def test_counted_images_are_expected_as_they_were_counted() -> None:
-    found = offer(addresses(50, "png"), "{{ image(at) }}", lambda params: 1_500 if len(str(params)) > 150 else 10)
+    found = offer(
+        addresses(50, "png"),
+        "{{ image(at) }}",
+        lambda params: 1_500 if len(str(params)) > 150 else 10,
+    )
     assert found.estimate.input_tokens == pytest.approx(50 * 1_500, rel=0.05)
     assert at_most(found) > 50 * IMAGE_TOKENS * INPUT
 
@@ -99,8 +123,13 @@ def dense(params: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("first", [0, 3_000, 8_200, 8_980])
-def test_rows_that_nobody_counted_may_be_denser_than_those_that_were(first: int) -> None:
-    texts = [("Z" if first <= number < first + 800 else "a") * 400 + str(number) for number in range(9_000)]
+def test_rows_that_nobody_counted_may_be_denser_than_those_that_were(
+    first: int,
+) -> None:
+    texts = [
+        ("Z" if first <= number < first + 800 else "a") * 400 + str(number)
+        for number in range(9_000)
+    ]
     found = offer(pa.table({"text": texts}), "{{ text }}", dense)
     real = sum(dense({"messages": [{"content": text}]}) for text in texts)
     assert at_most(found) >= real * INPUT
@@ -119,7 +148,9 @@ def test_the_sample_is_spread_over_all_requests() -> None:
     assert set(places) == {0, 1, 2, 3}
 
 
-REQUESTS = st.lists(st.tuples(st.integers(3, 5_000), st.floats(2, 9)), min_size=1, max_size=40)
+REQUESTS = st.lists(
+    st.tuples(st.integers(3, 5_000), st.floats(2, 9)), min_size=1, max_size=40
+)
 
 
 @settings(deadline=None)
@@ -130,13 +161,17 @@ def test_the_bound_holds_whichever_requests_were_counted(
     tokens = [frame + int(size / density) for size, density in requests]
     counted = data.draw(st.sets(st.sampled_from(range(len(requests))), max_size=19))
     samples = [Sample(requests[place][0], 0, tokens[place]) for place in counted]
-    prompts = prompt_tokens.counted(frame, samples, 200_000, complete=len(counted) == len(requests))
+    prompts = prompt_tokens.counted(
+        frame, samples, 200_000, complete=len(counted) == len(requests)
+    )
     most = prompts.most(Sizes(np.array([size for size, _ in requests])), 200_000)
     assert (most >= np.array(tokens)).all()
 
 
 def test_where_all_requests_were_counted_the_bound_is_near_the_count() -> None:
-    found = offer(pa.table({"text": ["b" * 4_000] * 1 + ["c" * 4_000]}), "{{ text }}", dense)
+    found = offer(
+        pa.table({"text": ["b" * 4_000] * 1 + ["c" * 4_000]}), "{{ text }}", dense
+    )
     assert at_most(found) < (2 * 520 * INPUT + 2 * 10 * OUTPUT) * Decimal("1.2")
 
 
@@ -150,4 +185,7 @@ def test_what_tools_that_are_billed_by_use_will_cost_is_not_known_beforehand() -
 
 def test_tools_of_the_authors_own_cost_their_tokens() -> None:
     own = {"name": "look_up", "input_schema": {"type": "object"}}
-    assert at_most(offer(pa.table({"text": ["a"]}), "{{ text }}", params={"tools": [own]})) > 0
+    assert (
+        at_most(offer(pa.table({"text": ["a"]}), "{{ text }}", params={"tools": [own]}))
+        > 0
+    )

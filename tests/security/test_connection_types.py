@@ -30,8 +30,14 @@ DEPLOYMENT = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "ours"}
 @pytest.fixture(autouse=True)
 def connections(monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
     """Make connections of other types, which hold passwords."""
-    monkeypatch.setenv("AIRFLOW_CONN_PG", json.dumps({"conn_type": "postgres", "password": "PG-PASSWORD"}))
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_PROD", json.dumps({"conn_type": "aws", "password": "AWS-SECRET"}))
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_PG",
+        json.dumps({"conn_type": "postgres", "password": "PG-PASSWORD"}),
+    )
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_PROD",
+        json.dumps({"conn_type": "aws", "password": "AWS-SECRET"}),
+    )
     far = {"conn_type": "anthropic", "host": "http://gateway:8080", "password": KEY}
     monkeypatch.setenv("AIRFLOW_CONN_FAR", json.dumps(far))
     for name, value in {
@@ -42,14 +48,18 @@ def connections(monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
 
 
 @pytest.mark.parametrize("conn_id", ["nope", "pg", "aws_prod", "far"])
-def test_a_wait_fails_at_once_for_a_connection_that_cannot_be_right(conn_id: str) -> None:
+def test_a_wait_fails_at_once_for_a_connection_that_cannot_be_right(
+    conn_id: str,
+) -> None:
     with pytest.raises(SettingsError) as raised:
         asyncio.run(Connection(conn_id, Pace()).open())
     assert "PASSWORD" not in str(raised.value)
     assert KEY not in str(raised.value)
 
 
-def test_a_wait_for_an_input_fails_for_good_for_a_connection_that_cannot_be_right() -> None:
+def test_a_wait_for_an_input_fails_for_good_for_a_connection_that_cannot_be_right() -> (
+    None
+):
     given = {
         "partition": "dt={partition_key}", "key": "2026-01-01", "source": "s3://lake/tickets/", "wait_for": "any",
         "conn": "pg", "hours": "1", "poll": "0.05", "still": "0", "run_name": "scheduled__2026-11-22T00:00:00+00:00",
@@ -65,7 +75,9 @@ def test_a_wait_for_an_input_fails_for_good_for_a_connection_that_cannot_be_righ
 
 
 @pytest.mark.parametrize("conn_id", ["nope", "pg"])
-def test_a_command_never_falls_back_to_its_own_credentials(host: Host, conn_id: str) -> None:
+def test_a_command_never_falls_back_to_its_own_credentials(
+    host: Host, conn_id: str
+) -> None:
     given = argparse.Namespace(aws_conn=conn_id, anthropic_conn=conn_id)
     with pytest.raises(SettingsError, match="aws_conn_id"):
         _ports.store("s3://lake/x/", given)
@@ -78,7 +90,9 @@ def test_a_command_never_falls_back_to_its_own_credentials(host: Host, conn_id: 
 def test_a_warehouse_or_a_catalog_of_another_type_is_refused(conn_id: str) -> None:
     with pytest.raises(SettingsError, match=conn_id):
         warehouses.hook(conn_id)
-    ref: Any = argparse.Namespace(iceberg_conn_id=conn_id, aws_conn_id="aws_prod", table="a.b")
+    ref: Any = argparse.Namespace(
+        iceberg_conn_id=conn_id, aws_conn_id="aws_prod", table="a.b"
+    )
     with pytest.raises(SettingsError, match="iceberg_conn_id"):
         iceberg.table(ref)
 
@@ -90,14 +104,18 @@ def test_a_command_encrypts_what_it_writes_and_refuses_arguments_that_it_cannot_
     monkeypatch.setenv("NIGHTBATCH_S3_EXTRA_ARGS", json.dumps(DEPLOYMENT))
     assert _ports.store("s3://lake/x/", given).extra == DEPLOYMENT
     monkeypatch.setenv("NIGHTBATCH_S3_EXTRA_ARGS", "{kms")
-    with pytest.raises(SettingsError, match="NIGHTBATCH_S3_EXTRA_ARGS: must be a JSON object"):
+    with pytest.raises(
+        SettingsError, match="NIGHTBATCH_S3_EXTRA_ARGS: must be a JSON object"
+    ):
         _ports.store("s3://lake/x/", given)
 
 
 # Logs and traces.
 
 
-def test_at_debug_a_store_logs_no_body_and_no_secret(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+def test_at_debug_a_store_logs_no_body_and_no_secret(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
     host.otherwise = Reply(200)
     caplog.set_level(logging.DEBUG)
     for name in ("boto3", "botocore", "s3transfer", "urllib3"):
@@ -108,7 +126,11 @@ def test_at_debug_a_store_logs_no_body_and_no_secret(host: Host, caplog: pytest.
     records = "\n".join([caplog.text, *(str(record.args) for record in caplog.records)])
     assert PROMPT not in records
     assert "AWS-SECRET" not in records
-    assert not [record for record in caplog.records if record.levelno < logging.INFO and "boto" in record.name]
+    assert not [
+        record
+        for record in caplog.records
+        if record.levelno < logging.INFO and "boto" in record.name
+    ]
 
 
 def test_a_logger_that_says_less_than_info_is_not_made_to_say_more() -> None:
@@ -125,7 +147,9 @@ def test_a_logger_that_says_less_than_info_is_not_made_to_say_more() -> None:
 
 
 @pytest.mark.parametrize("kind", [anthropic.Anthropic, anthropic.AsyncAnthropic])
-def test_the_environment_cannot_turn_content_on_in_traces(monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+def test_the_environment_cannot_turn_content_on_in_traces(
+    monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
     monkeypatch.setenv("ANTHROPIC_OPEN_TELEMETRY_TRACES_CONTENT_MODE", "content")
     client = kind(api_key=KEY)
     assert client.open_telemetry["traces"]["content_mode"] == "content"

@@ -20,13 +20,21 @@ def allowed(name: str) -> set[str]:
     """Read which actions a policy allows."""
     policy = json.loads((DOCS / "iam" / f"{name}.json").read_text())
     assert policy["Version"] == "2012-10-17"
-    assert all(statement["Effect"] == "Allow" and statement["Resource"] != ["*"] for statement in policy["Statement"])
-    return {action for statement in policy["Statement"] for action in statement["Action"]}
+    assert all(
+        statement["Effect"] == "Allow" and statement["Resource"] != ["*"]
+        for statement in policy["Statement"]
+    )
+    return {
+        action for statement in policy["Statement"] for action in statement["Action"]
+    }
 
 
 @pytest.mark.parametrize("name", ["worker", "reader", "author"])
 def test_a_policy_allows_no_more_than_s3_and_its_key(name: str) -> None:
-    assert all(action.startswith(("s3:", "kms:")) and "*" not in action for action in allowed(name))
+    assert all(
+        action.startswith(("s3:", "kms:")) and "*" not in action
+        for action in allowed(name)
+    )
 
 
 def test_only_the_worker_may_write() -> None:
@@ -40,13 +48,17 @@ def test_each_test_that_the_model_of_trust_names_is_there() -> None:
     paths = re.findall(r"`(tests/[\w/]+\.py)`", text)
     assert names
     assert paths
-    assert [name for name in names if not (Path(__file__).parent / name).is_file()] == []
+    assert [
+        name for name in names if not (Path(__file__).parent / name).is_file()
+    ] == []
     assert [path for path in paths if not (DOCS.parent / path).is_file()] == []
 
 
 def test_each_test_of_security_stands_in_the_model_of_trust() -> None:
     text = (DOCS / "security.md").read_text()
-    names = {path.name for path in Path(__file__).parent.glob("test_*.py")} - {Path(__file__).name}
+    names = {path.name for path in Path(__file__).parent.glob("test_*.py")} - {
+        Path(__file__).name
+    }
     assert {name for name in names if f"`{name}`" not in text} == set()
 
 

@@ -40,7 +40,11 @@ def port_of(emulator: Emulator) -> int:
 
 
 def send(
-    emulator: Emulator, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    emulator: Emulator,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
 ) -> tuple[int, Any]:
     """Send exactly these headers, none added but Host where there is none; return the status and the JSON answered."""
     port = port_of(emulator)
@@ -64,9 +68,19 @@ def offset(emulator: Emulator) -> float:
 
 
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
-@pytest.mark.parametrize("path", ["/_emulator/reset", "/_emulator/clock", "/_emulator/faults", "/v1/messages/batches"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_emulator/reset",
+        "/_emulator/clock",
+        "/_emulator/faults",
+        "/v1/messages/batches",
+    ],
+)
 @pytest.mark.parametrize("kind", ["text/plain", "application/json"])
-def test_a_page_of_another_origin_changes_nothing(emulator: Emulator, origin: str, path: str, kind: str) -> None:
+def test_a_page_of_another_origin_changes_nothing(
+    emulator: Emulator, origin: str, path: str, kind: str
+) -> None:
     before = offset(emulator)
     headers = {"origin": origin, "content-type": kind, **KEYS}
     status, answer = send(emulator, "POST", path, headers, b'{"advance": 60}')
@@ -77,16 +91,31 @@ def test_a_page_of_another_origin_changes_nothing(emulator: Emulator, origin: st
 
 
 @pytest.mark.parametrize("host", FOREIGN_HOSTS)
-@pytest.mark.parametrize("path", ["/_emulator/books", "/_emulator/clock", "/v1/messages/batches"])
-def test_a_name_that_leads_here_but_is_not_its_own_reads_nothing(emulator: Emulator, host: str, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/_emulator/books", "/_emulator/clock", "/v1/messages/batches"]
+)
+def test_a_name_that_leads_here_but_is_not_its_own_reads_nothing(
+    emulator: Emulator, host: str, path: str
+) -> None:
     status, answer = send(emulator, "GET", path, {"host": host, **KEYS})
     assert status == 403
     assert "--allow-host" in answer["error"]["message"]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
-@pytest.mark.parametrize("path", ["/_emulator/reset", "/_emulator/clock", "/_emulator/faults"])
-def test_a_control_takes_no_body_that_a_form_could_send(emulator: Emulator, kind: str, path: str) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+    ],
+)
+@pytest.mark.parametrize(
+    "path", ["/_emulator/reset", "/_emulator/clock", "/_emulator/faults"]
+)
+def test_a_control_takes_no_body_that_a_form_could_send(
+    emulator: Emulator, kind: str, path: str
+) -> None:
     status, answer = send(emulator, "POST", path, {"content-type": kind}, b"{}")
     assert status == 403
     assert "application/json" in answer["error"]["message"]
@@ -96,11 +125,20 @@ def test_a_body_without_a_type_is_refused(emulator: Emulator) -> None:
     assert send(emulator, "POST", "/_emulator/clock", {}, b'{"advance": 60}')[0] == 403
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}"])
-def test_loopbacks_names_with_its_own_port_are_served(emulator: Emulator, host: str) -> None:
-    assert send(emulator, "GET", "/v1/messages/batches", {"host": host, **KEYS})[0] == 200
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}"]
+)
+def test_loopbacks_names_with_its_own_port_are_served(
+    emulator: Emulator, host: str
+) -> None:
+    assert (
+        send(emulator, "GET", "/v1/messages/batches", {"host": host, **KEYS})[0] == 200
+    )
     own_page = {"host": host, "origin": f"http://{host}", **JSON}
-    assert send(emulator, "POST", "/_emulator/clock", own_page, b'{"advance": 0}')[0] == 200
+    assert (
+        send(emulator, "POST", "/_emulator/clock", own_page, b'{"advance": 0}')[0]
+        == 200
+    )
 
 
 def test_a_reset_without_a_body_needs_no_type(emulator: Emulator) -> None:
@@ -119,14 +157,23 @@ def test_a_reset_without_a_body_needs_no_type(emulator: Emulator) -> None:
         ("localhost", "localhost:1", 200),
     ],
 )
-def test_a_name_that_was_allowed_is_served(allowed: str, host: str, status: int) -> None:
+def test_a_name_that_was_allowed_is_served(
+    allowed: str, host: str, status: int
+) -> None:
     with running(parse_flags(["--allow-host", allowed])) as emulator:
-        assert send(emulator, "GET", "/v1/messages/batches", {"host": host, **KEYS})[0] == status
+        assert (
+            send(emulator, "GET", "/v1/messages/batches", {"host": host, **KEYS})[0]
+            == status
+        )
 
 
 def test_the_official_client_and_the_handle_are_served(emulator: Emulator) -> None:
     batches = Anthropic(base_url=emulator.url, api_key="sk-test").messages.batches
-    params: Any = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
+    params: Any = {
+        "model": "claude-haiku-4-5",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "hello"}],
+    }
     batch = batches.create(requests=[{"custom_id": "a", "params": params}])
     emulator.advance(60)
     assert batches.retrieve(batch.id).id == batch.id

@@ -25,7 +25,12 @@ def expanding(short: int, long: int, text: str = LONG, **layout: Any) -> bytes:
     codes = pa.array([0] * short + [1] * long, pa.int32())
     texts = pa.DictionaryArray.from_arrays(codes, pa.array(["a", text]))
     out = io.BytesIO()
-    pq.write_table(pa.table({"id": range(len(codes)), "text": texts}), out, store_schema=False, **layout)
+    pq.write_table(
+        pa.table({"id": range(len(codes)), "text": texts}),
+        out,
+        store_schema=False,
+        **layout,
+    )
     return out.getvalue()
 
 
@@ -34,7 +39,10 @@ def batches(body: bytes, schema: pa.Schema = SCHEMA) -> list[tuple[int, int]]:
     store = MemoryStore("s3://lake/in/", MemoryBucket())
     store.create("a.parquet", body)
     (entry,) = store.list("")
-    return [(batch.num_rows, batch.nbytes) for batch in read(Source(store, [entry], schema), None)]
+    return [
+        (batch.num_rows, batch.nbytes)
+        for batch in read(Source(store, [entry], schema), None)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,9 @@ def batches(body: bytes, schema: pa.Schema = SCHEMA) -> list[tuple[int, int]]:
         (64, 10_000, {"use_dictionary": False}),
     ],
 )
-def test_rows_are_read_by_what_they_take_in_memory(short: int, long: int, layout: dict[str, Any]) -> None:
+def test_rows_are_read_by_what_they_take_in_memory(
+    short: int, long: int, layout: dict[str, Any]
+) -> None:
     body = expanding(short, long, compression="zstd", **layout)
     assert len(body) < MEGABYTE
     read_batches = batches(body)
@@ -59,7 +69,12 @@ def test_texts_inside_lists_are_bounded_too() -> None:
     rows = pa.array([["a"]] * 200 + [[LONG] * 10] * 1_000)
     out = io.BytesIO()
     pq.write_table(pa.table({"id": range(len(rows)), "text": rows}), out)
-    sizes = [size for _, size in batches(out.getvalue(), pa.schema([("id", pa.int64()), ("text", rows.type)]))]
+    sizes = [
+        size
+        for _, size in batches(
+            out.getvalue(), pa.schema([("id", pa.int64()), ("text", rows.type)])
+        )
+    ]
     assert max(sizes) <= max(BATCH_BYTES, parquet.STEP_ROWS * 10 * len(LONG) + MEGABYTE)
 
 
@@ -70,7 +85,12 @@ def test_one_huge_row_is_read_by_itself() -> None:
 
 
 def test_short_rows_are_read_many_at_a_time() -> None:
-    assert [rows for rows, _ in batches(expanding(3 * BATCH_ROWS, 0))] == [0, BATCH_ROWS, BATCH_ROWS, BATCH_ROWS]
+    assert [rows for rows, _ in batches(expanding(3 * BATCH_ROWS, 0))] == [
+        0,
+        BATCH_ROWS,
+        BATCH_ROWS,
+        BATCH_ROWS,
+    ]
 
 
 def test_rows_of_our_own_files_are_not_joined_across_row_groups() -> None:
@@ -79,11 +99,19 @@ def test_rows_of_our_own_files_are_not_joined_across_row_groups() -> None:
         for number in range(50):
             short = number < 40
             rows = 1_000 if short else 800
-            sheet.write(pa.table({"id": range(rows), "text": ["a" if short else LONG] * rows}, schema=SCHEMA))
+            sheet.write(
+                pa.table(
+                    {"id": range(rows), "text": ["a" if short else LONG] * rows},
+                    schema=SCHEMA,
+                )
+            )
             sheet._write_group()
         sheet.close()
         sheet.commit()
-    sizes = [(batch.num_rows, batch.nbytes) for batch in parquet.batches(store, "a.parquet", None, 32_768)]
+    sizes = [
+        (batch.num_rows, batch.nbytes)
+        for batch in parquet.batches(store, "a.parquet", None, 32_768)
+    ]
     assert sum(rows for rows, _ in sizes) == 48_000
     assert max(size for _, size in sizes) < 1.1 * parquet.GROUP_BYTES
 
@@ -109,7 +137,13 @@ print(ref.rows, (peak() - before) // 1024)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_preparing_half_a_gigabyte_out_of_a_small_file_takes_little_memory() -> None:
-    done = subprocess.run([sys.executable, "-c", PREPARE], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARE],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     rows, megabytes = map(int, done.stdout.split())
     assert rows == 25_200
     assert megabytes < 400

@@ -45,12 +45,18 @@ def bucket(server: str) -> Iterator[Any]:
     """Make the bucket of the policies, with versions and one source partition; empty afterwards."""
     owner = client(server)
     owner.create_bucket(Bucket="lake")
-    owner.put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
+    owner.put_bucket_versioning(
+        Bucket="lake", VersioningConfiguration={"Status": "Enabled"}
+    )
     put(store(server, PLACES["source"]), PART, rows(["one", "two"]))
     yield owner
     for upload in owner.list_multipart_uploads(Bucket="lake").get("Uploads", []):
-        owner.abort_multipart_upload(Bucket="lake", Key=upload["Key"], UploadId=upload["UploadId"])
-    boto3.resource("s3", endpoint_url=server, **ACCESS).Bucket("lake").object_versions.delete()
+        owner.abort_multipart_upload(
+            Bucket="lake", Key=upload["Key"], UploadId=upload["UploadId"]
+        )
+    boto3.resource("s3", endpoint_url=server, **ACCESS).Bucket(
+        "lake"
+    ).object_versions.delete()
     owner.delete_bucket(Bucket="lake")
 
 
@@ -61,7 +67,9 @@ ACCESS: dict[str, Any] = {
 
 def client(url: str) -> Any:
     """Return a client of an S3 server."""
-    return boto3.client("s3", endpoint_url=url, config=Config(s3={"addressing_style": "path"}), **ACCESS)
+    return boto3.client(
+        "s3", endpoint_url=url, config=Config(s3={"addressing_style": "path"}), **ACCESS
+    )
 
 
 def store(server: str, url: str) -> S3Store:
@@ -116,7 +124,11 @@ def old_versions(owner: Any) -> dict[str, list[str]]:
 def rules_for(key: str, action: str) -> list[str]:
     """Name the lifecycle rules that do something to a key."""
     rules = read("lifecycle")["Rules"]
-    return [rule["ID"] for rule in rules if action in rule and key.startswith(rule["Filter"]["Prefix"])]
+    return [
+        rule["ID"]
+        for rule in rules
+        if action in rule and key.startswith(rule["Filter"]["Prefix"])
+    ]
 
 
 def test_a_worker_runs_twice_and_expires_within_its_policy(server: str) -> None:
@@ -126,11 +138,15 @@ def test_a_worker_runs_twice_and_expires_within_its_policy(server: str) -> None:
         assert len(published(world.store(PLACES["target"]))) == 2
         assert forget(flow, store(world.server, flow.enrichment.state_url)).snapshots
     assert policy.allowed == {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", LIST}
-    assert policy.refused <= {("s3:GetObject", "arn:aws:s3:::lake/_nightbatch/state.json")}
+    assert policy.refused <= {
+        ("s3:GetObject", "arn:aws:s3:::lake/_nightbatch/state.json")
+    }
 
 
 @pytest.mark.parametrize("ending", ["commit", "abort"])
-def test_a_worker_writes_and_gives_up_large_objects_within_its_policy(server: str, ending: str) -> None:
+def test_a_worker_writes_and_gives_up_large_objects_within_its_policy(
+    server: str, ending: str
+) -> None:
     with enforcing(server, "worker") as (policy, world):
         upload = world.store(PLACES["target"]).upload("dt=1/large.parquet")
         upload.write(bytes(PART_BYTES))
@@ -147,7 +163,9 @@ def test_a_worker_reads_and_writes_nowhere_else(server: str) -> None:
             world.store("s3://lake/finance/").get("2026.parquet")
 
 
-def test_without_listing_a_first_run_cannot_tell_absent_from_denied(server: str) -> None:
+def test_without_listing_a_first_run_cannot_tell_absent_from_denied(
+    server: str,
+) -> None:
     with enforcing(server, "worker") as (policy, world):
         for statement in policy.statements:
             if LIST in statement["Action"]:
@@ -161,7 +179,9 @@ def test_a_reader_loads_within_its_policy_and_sees_no_state(server: str) -> None
     with enforcing(server, "reader") as (policy, world):
         target = world.store(PLACES["target"])
         marker = read_marker(target, "dt=1")
-        assert sum(pq.read_table(target.open(file)).num_rows for file in marker.files) == 2
+        assert (
+            sum(pq.read_table(target.open(file)).num_rows for file in marker.files) == 2
+        )
         with pytest.raises(Republished, match="not published"):
             read_marker(target, "dt=2")
         assert policy.refused == set()
@@ -175,14 +195,21 @@ def test_a_reader_loads_within_its_policy_and_sees_no_state(server: str) -> None
 
 
 @pytest.mark.parametrize("ran_before", [False, True])
-def test_an_author_estimates_and_looks_at_the_ledger_within_the_policy(server: str, ran_before: bool) -> None:
+def test_an_author_estimates_and_looks_at_the_ledger_within_the_policy(
+    server: str, ran_before: bool
+) -> None:
     if ran_before:
         run(S3World(server=server))
     with enforcing(server, "author") as (policy, world):
         job = with_state(settings(**PLACES), world.store)
         check_target(job, world.store)
         below = world.store(job.state_url)
-        assert prepare(job, world.store(job.source), Overlay(job.state_url, below)).requests == 2
+        assert (
+            prepare(
+                job, world.store(job.source), Overlay(job.state_url, below)
+            ).requests
+            == 2
+        )
         assert len(Ledger(below).view().landed) == int(ran_before)
         with pytest.raises(StoreDenied):
             below.create("claims/00000009.parquet", b"")
@@ -198,24 +225,37 @@ def test_expire_leaves_old_versions_and_unfinished_uploads_which_the_lifecycle_r
     state = store(server, flow.enrichment.state_url)
     gone = [entry.key for entry in state.list("snapshots/")]
     for place in (state, store(server, PLACES["target"])):
-        place.upload("dt=1/large.parquet").write(bytes(PART_BYTES))  # whoever writes is killed here
+        place.upload("dt=1/large.parquet").write(
+            bytes(PART_BYTES)
+        )  # whoever writes is killed here
     forget(flow, state)
     assert list(state.list("snapshots/")) == []
     versions = old_versions(bucket)
     assert {state.root + key for key in gone} <= versions.keys()
     rows_key = next(key for key in versions if "/rows-" in key)
-    body = bucket.get_object(Bucket="lake", Key=rows_key, VersionId=versions[rows_key][0])["Body"].read()
+    body = bucket.get_object(
+        Bucket="lake", Key=rows_key, VersionId=versions[rows_key][0]
+    )["Body"].read()
     assert "one" in str(pq.read_table(pa.BufferReader(body)).to_pylist())
     assert all(rules_for(key, "NoncurrentVersionExpiration") for key in versions)
-    uploads = [upload["Key"] for upload in bucket.list_multipart_uploads(Bucket="lake")["Uploads"]]
+    uploads = [
+        upload["Key"]
+        for upload in bucket.list_multipart_uploads(Bucket="lake")["Uploads"]
+    ]
     assert len(uploads) == 2
     assert all(rules_for(key, "AbortIncompleteMultipartUpload") for key in uploads)
 
 
-def test_publishing_anew_leaves_old_versions_which_the_lifecycle_rules_remove(server: str, bucket: Any) -> None:
+def test_publishing_anew_leaves_old_versions_which_the_lifecycle_rules_remove(
+    server: str, bucket: Any
+) -> None:
     world = S3World(server=server)
     run(world, "dag/first")
-    put(world.store(PLACES["source"]), "dt=1/part-1.parquet", rows(["one", "two", "three"]))
+    put(
+        world.store(PLACES["source"]),
+        "dt=1/part-1.parquet",
+        rows(["one", "two", "three"]),
+    )
     store(server, PLACES["source"]).remove([PART])
     run(world, "dag/again")
     versions = [key for key in old_versions(bucket) if not key.startswith("tickets/")]
@@ -224,6 +264,10 @@ def test_publishing_anew_leaves_old_versions_which_the_lifecycle_rules_remove(se
 
 
 def test_a_store_takes_the_lifecycle_rules(bucket: Any) -> None:
-    bucket.put_bucket_lifecycle_configuration(Bucket="lake", LifecycleConfiguration=read("lifecycle"))
+    bucket.put_bucket_lifecycle_configuration(
+        Bucket="lake", LifecycleConfiguration=read("lifecycle")
+    )
     rules = bucket.get_bucket_lifecycle_configuration(Bucket="lake")["Rules"]
-    assert [rule["ID"] for rule in rules] == [rule["ID"] for rule in read("lifecycle")["Rules"]]
+    assert [rule["ID"] for rule in rules] == [
+        rule["ID"] for rule in read("lifecycle")["Rules"]
+    ]

@@ -33,15 +33,33 @@ def mode(path: Path) -> int:
 
 def test_what_an_emulator_keeps_is_no_other_users_to_read(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    command = [sys.executable, "-m", "nightbatch.emulator", "--state", str(state), "--seconds", "0.01"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=plain_env() | path()) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "nightbatch.emulator",
+        "--state",
+        str(state),
+        "--seconds",
+        "0.01",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=plain_env() | path()
+    ) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
-        params: Any = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
+        params: Any = {
+            "model": "claude-haiku-4-5",
+            "max_tokens": 10,
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
         body = {"requests": [{"custom_id": "a", "params": params}]}
-        httpx.post(f"{url}/v1/messages/batches", json=body, headers=KEYS).raise_for_status()
+        httpx.post(
+            f"{url}/v1/messages/batches", json=body, headers=KEYS
+        ).raise_for_status()
         listeners = [
-            connection for connection in psutil.Process(process.pid).net_connections() if connection.status == "LISTEN"
+            connection
+            for connection in psutil.Process(process.pid).net_connections()
+            if connection.status == "LISTEN"
         ]
         process.terminate()
     assert {listener.laddr.ip for listener in listeners} == {"127.0.0.1"}
@@ -54,7 +72,9 @@ def path() -> dict[str, str]:
     return {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
 
 
-def test_passwords_are_never_readable_by_others_while_they_are_written(tmp_path: Path) -> None:
+def test_passwords_are_never_readable_by_others_while_they_are_written(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "passwords.json"
     file.touch(mode=0o644)
     new_passwords(file)
@@ -62,7 +82,9 @@ def test_passwords_are_never_readable_by_others_while_they_are_written(tmp_path:
 
 
 @pytest.mark.parametrize("entry", ["thesis.txt", ".git", "home.db"])
-def test_a_folder_that_is_no_stacks_is_never_emptied(tmp_path: Path, entry: str, capsys: Any) -> None:
+def test_a_folder_that_is_no_stacks_is_never_emptied(
+    tmp_path: Path, entry: str, capsys: Any
+) -> None:
     home = tmp_path / "documents"
     home.mkdir()
     (home / entry).write_text("mine")
@@ -84,7 +106,9 @@ def test_a_foreign_folder_gets_no_lock_beside_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("entries", [[], ["thesis.txt"], [MARK]])
-def test_a_link_is_refused_wherever_it_leads(tmp_path: Path, entries: list[str]) -> None:
+def test_a_link_is_refused_wherever_it_leads(
+    tmp_path: Path, entries: list[str]
+) -> None:
     home = tmp_path / "documents"
     home.mkdir()
     for entry in entries:
@@ -105,8 +129,12 @@ def test_a_mark_that_is_a_link_marks_nothing(tmp_path: Path) -> None:
         Home(home).claim()
 
 
-@pytest.mark.parametrize("home", [Path("/"), Path.home(), Path.home().parent, PROJECT, PROJECT.parent])
-def test_no_folder_that_holds_the_project_or_the_users_own_files_is_taken(home: Path) -> None:
+@pytest.mark.parametrize(
+    "home", [Path("/"), Path.home(), Path.home().parent, PROJECT, PROJECT.parent]
+)
+def test_no_folder_that_holds_the_project_or_the_users_own_files_is_taken(
+    home: Path,
+) -> None:
     with pytest.raises(HomeForeign, match="is or holds"):
         Home(home).claim()
 
@@ -117,10 +145,14 @@ def test_a_file_is_no_home(tmp_path: Path) -> None:
         Home(tmp_path / "file").claim()
 
 
-def test_a_stack_of_real_parts_leaves_private_files_and_listens_on_loopback_only(tmp_path: Path) -> None:
+def test_a_stack_of_real_parts_leaves_private_files_and_listens_on_loopback_only(
+    tmp_path: Path,
+) -> None:
     before = os.umask(0o022)  # as most shells have it
     try:
-        with Stack(StackSettings(home=tmp_path / "home", parts=(S3, EMULATOR))) as stack:
+        with Stack(
+            StackSettings(home=tmp_path / "home", parts=(S3, EMULATOR))
+        ) as stack:
             new_passwords(stack.home / "passwords.json")
             stack.lake.put("a/b/part-0.parquet", b"rows")
             stack.lake.save(stack.home / "lake")

@@ -38,7 +38,10 @@ def stream(*parts: bytes | Iterator[bytes]) -> Iterator[bytes]:
 def lines(*parts: bytes | Iterator[bytes]) -> list[bytes]:
     """Read a stream in blocks; return its lines but for what was kept of those that are too long."""
     whole = b"".join(read_results.blocks(stream(*parts)))
-    return [b"too long" if line.endswith(read_results.TOO_LONG) else line for line in whole.split(b"\n")]
+    return [
+        b"too long" if line.endswith(read_results.TOO_LONG) else line
+        for line in whole.split(b"\n")
+    ]
 
 
 @pytest.mark.parametrize("megabytes", [34, 60])
@@ -54,7 +57,13 @@ def test_a_long_last_line_without_an_end_is_passed_over() -> None:
 
 
 def test_two_long_lines_are_two() -> None:
-    assert lines(long_line(34), b"\n", b"a\n", long_line(34), b"\nb\n") == [b"too long", b"a", b"too long", b"b", b""]
+    assert lines(long_line(34), b"\n", b"a\n", long_line(34), b"\nb\n") == [
+        b"too long",
+        b"a",
+        b"too long",
+        b"b",
+        b"",
+    ]
 
 
 def test_a_line_of_the_most_bytes_is_given_out_whole() -> None:
@@ -99,9 +108,15 @@ class LongLines(MemoryBatches):
                 yield line
 
 
-def test_all_other_lines_of_a_batch_land_and_the_long_one_is_counted_as_garbled() -> None:
+def test_all_other_lines_of_a_batch_land_and_the_long_one_is_counted_as_garbled() -> (
+    None
+):
     world = MemoryWorld()
-    put(world.store(SOURCE), "dt=1/part-0.parquet", rows([f"text {number}" for number in range(20)]))
+    put(
+        world.store(SOURCE),
+        "dt=1/part-0.parquet",
+        rows([f"text {number}" for number in range(20)]),
+    )
     world.batches = LongLines(world, {7})
     flow = Flow(world, settings(attempts=1))
     report = flow.run()
@@ -114,7 +129,11 @@ def test_all_other_lines_of_a_batch_land_and_the_long_one_is_counted_as_garbled(
 
 def test_what_a_long_line_held_is_asked_again() -> None:
     world = MemoryWorld()
-    put(world.store(SOURCE), "dt=1/part-0.parquet", rows([f"text {number}" for number in range(5)]))
+    put(
+        world.store(SOURCE),
+        "dt=1/part-0.parquet",
+        rows([f"text {number}" for number in range(5)]),
+    )
     world.batches = LongLines(world, {3})
     flow = Flow(world, settings(attempts=2))
     assert flow.run()["by_status"] == {"answered": 5}

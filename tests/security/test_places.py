@@ -67,7 +67,9 @@ def bought(world: MemoryWorld) -> int:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["source", "target", "state"])
-def test_a_place_that_could_be_read_in_two_ways_is_refused_by_name(name: str, url: Any) -> None:
+def test_a_place_that_could_be_read_in_two_ways_is_refused_by_name(
+    name: str, url: Any
+) -> None:
     if name == "state" and not url:
         return
     with pytest.raises(SettingsError, match=f"^{name}: "):
@@ -76,18 +78,30 @@ def test_a_place_that_could_be_read_in_two_ways_is_refused_by_name(name: str, ur
 
 def test_a_place_with_and_without_its_last_slash_is_the_same() -> None:
     assert parse("s3://lake/tickets", "source") == parse("s3://lake/tickets/", "source")
-    assert settings(target="s3://lake/out").place == settings(target="s3://lake/out/").place
-    assert settings(target="s3://lake/out").state_url == settings(target="s3://lake/out/").state_url
+    assert (
+        settings(target="s3://lake/out").place
+        == settings(target="s3://lake/out/").place
+    )
+    assert (
+        settings(target="s3://lake/out").state_url
+        == settings(target="s3://lake/out/").state_url
+    )
 
 
-@pytest.mark.parametrize("partition", ["dt=1/../2", "dt=1//x", "./dt=1", "dt=1?x", "dt=1#x", "dt=\n1", "_nightbatch/x"])
+@pytest.mark.parametrize(
+    "partition",
+    ["dt=1/../2", "dt=1//x", "./dt=1", "dt=1?x", "dt=1#x", "dt=\n1", "_nightbatch/x"],
+)
 def test_a_partition_that_is_no_plain_path_is_refused(partition: str) -> None:
     with pytest.raises(SettingsError, match=r"^partition: "):
         settings(partition).check()
 
 
 def test_a_time_in_a_partition_is_plain() -> None:
-    assert partition_path("/dt=2026-11-21 00:00:00/hour=1/") == "dt=2026-11-21 00:00:00/hour=1"
+    assert (
+        partition_path("/dt=2026-11-21 00:00:00/hour=1/")
+        == "dt=2026-11-21 00:00:00/hour=1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +124,9 @@ def test_places_that_lie_in_each_other_are_refused(changes: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("outer_first", [True, False])
-def test_a_target_below_anothers_works_whichever_came_first(world: MemoryWorld, name: str, outer_first: bool) -> None:
+def test_a_target_below_anothers_works_whichever_came_first(
+    world: MemoryWorld, name: str, outer_first: bool
+) -> None:
     order = ["s3://lake/insurance/", f"s3://lake/insurance/{name}/"]
     for target in order if outer_first else order[::-1]:
         assert ask(world, target).run()["answered"] == 2
@@ -121,7 +137,9 @@ def test_a_target_below_anothers_works_whichever_came_first(world: MemoryWorld, 
 
 
 @pytest.mark.parametrize("name", NAMES[:-1])
-def test_an_old_state_in_another_goes_on_and_expiring_the_outer_leaves_it(world: MemoryWorld, name: str) -> None:
+def test_an_old_state_in_another_goes_on_and_expiring_the_outer_leaves_it(
+    world: MemoryWorld, name: str
+) -> None:
     outer, inner = "s3://lake/insurance/", f"s3://lake/insurance/{name}/"
     Flow(world, settings(target=inner, state=locations.nested_state_url(inner))).run()
     assert ask(world, inner).enrichment.state_url == locations.nested_state_url(inner)
@@ -139,15 +157,25 @@ def test_an_old_state_in_another_goes_on_and_expiring_the_outer_leaves_it(world:
 
 def test_a_state_in_another_is_refused(world: MemoryWorld) -> None:
     ask(world, "s3://lake/a/", state="s3://lake/state/").run()
-    with pytest.raises(SettingsError, match=r"state: s3://lake/state/inner/ lies in s3://lake/state/"):
+    with pytest.raises(
+        SettingsError, match=r"state: s3://lake/state/inner/ lies in s3://lake/state/"
+    ):
         ask(world, "s3://lake/b/", state="s3://lake/state/inner/")
 
 
 @pytest.mark.parametrize(
     "foreign",
-    ["part-00000-abc.snappy.parquet", "part-00001.parquet", "data.parquet", "0.PQ", "_SUCCESS"],
+    [
+        "part-00000-abc.snappy.parquet",
+        "part-00001.parquet",
+        "data.parquet",
+        "0.PQ",
+        "_SUCCESS",
+    ],
 )
-def test_a_folder_with_other_data_is_refused_before_anything_is_bought(world: MemoryWorld, foreign: str) -> None:
+def test_a_folder_with_other_data_is_refused_before_anything_is_bought(
+    world: MemoryWorld, foreign: str
+) -> None:
     world.store("s3://lake/hr/").create(f"dt=1/{foreign}", b"")
     with pytest.raises(TargetError, match=f"{foreign}"):
         ask(world, "s3://lake/hr/")
@@ -157,8 +185,13 @@ def test_a_folder_with_other_data_is_refused_before_anything_is_bought(world: Me
     assert world.store("s3://lake/hr/").get(f"dt=1/{foreign}") == b""
 
 
-@pytest.mark.parametrize("foreign", ["part-time/2026/q.parquet", "part-00001/x.parquet", "README.md", "part-notes.txt"])
-def test_publishing_removes_nothing_that_it_did_not_write(world: MemoryWorld, foreign: str) -> None:
+@pytest.mark.parametrize(
+    "foreign",
+    ["part-time/2026/q.parquet", "part-00001/x.parquet", "README.md", "part-notes.txt"],
+)
+def test_publishing_removes_nothing_that_it_did_not_write(
+    world: MemoryWorld, foreign: str
+) -> None:
     source = world.store("s3://lake/people/")
     put(source, "part-0.parquet", rows(TEXTS))
     world.store("s3://lake/hr/").create(foreign, b"theirs")
@@ -168,12 +201,18 @@ def test_publishing_removes_nothing_that_it_did_not_write(world: MemoryWorld, fo
     put(source, "part-0.parquet", rows(["three"]))
     replace(flow, buyer="dag/again").run()
     assert world.store("s3://lake/hr/").get(foreign) == b"theirs"
-    parts = [entry.key for entry in world.store("s3://lake/hr/").children("") if keys.is_part(entry.key)]
+    parts = [
+        entry.key
+        for entry in world.store("s3://lake/hr/").children("")
+        if keys.is_part(entry.key)
+    ]
     assert len(parts) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"[]", b'{"files": 1}', b"7"])
-def test_another_partitions_foreign_marker_is_passed_over(world: MemoryWorld, body: bytes) -> None:
+def test_another_partitions_foreign_marker_is_passed_over(
+    world: MemoryWorld, body: bytes
+) -> None:
     world.store("s3://lake/out/").create("dt=0/_SUCCESS", body)
     assert ask(world, "s3://lake/out/").run()["answered"] == 2
     with pytest.raises(TargetError, match="not one that nightbatch wrote"):
@@ -189,7 +228,9 @@ def test_expire_refuses_what_is_no_state(world: MemoryWorld) -> None:
     assert store.get("snapshots/db-2026-01/dump.bin") == b"theirs"
 
 
-def test_a_partition_that_became_empty_is_red_unless_that_is_allowed(world: MemoryWorld) -> None:
+def test_a_partition_that_became_empty_is_red_unless_that_is_allowed(
+    world: MemoryWorld,
+) -> None:
     ask(world, "s3://lake/out/").run()
     put(world.store(SOURCE), "dt=2/part-0.parquet", rows([]))
     with pytest.raises(RunFailed, match="allow_empty"):
@@ -211,5 +252,10 @@ def test_one_definition_of_a_data_file_serves_all(key: str, counts: bool) -> Non
 def test_a_table_needs_a_state_outside_the_source() -> None:
     with pytest.raises(SettingsError, match="lie inside each other"):
         Enrichment(
-            source=SOURCE, prompt="x", model="m", table="lake.t", state="s3://lake/in/state/", max_tokens=1
+            source=SOURCE,
+            prompt="x",
+            model="m",
+            table="lake.t",
+            state="s3://lake/in/state/",
+            max_tokens=1,
         ).check()

@@ -53,25 +53,40 @@ def context(params: dict[str, Any], *declared: str) -> dict[str, Any]:
     """Make what a task knows of its run: the conf laid over what the DAG declares."""
     names = ("partition", *declared)
     dag = SimpleNamespace(params=dict.fromkeys(names))
-    return {"params": dict.fromkeys(names) | params, "dag": dag, "dag_run": None, "partition_key": "2026-11-21"}
+    return {
+        "params": dict.fromkeys(names) | params,
+        "dag": dag,
+        "dag_run": None,
+        "partition_key": "2026-11-21",
+    }
 
 
 @pytest.fixture(autouse=True)
 def no_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin without a policy."""
-    for name in ("NIGHTBATCH_ROOTS", "NIGHTBATCH_CONNECTIONS", "NIGHTBATCH_MAX_COST_USD", "NIGHTBATCH_S3_EXTRA_ARGS"):
+    for name in (
+        "NIGHTBATCH_ROOTS",
+        "NIGHTBATCH_CONNECTIONS",
+        "NIGHTBATCH_MAX_COST_USD",
+        "NIGHTBATCH_S3_EXTRA_ARGS",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize("name", OVERRIDES)
 def test_a_run_changes_nothing_that_the_dag_does_not_declare(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name}: the DAG does not let a run change it"):
+    with pytest.raises(
+        SettingsError, match=f"{name}: the DAG does not let a run change it"
+    ):
         resolve(AUTHORED, context({name: OVERRIDES[name]}))
 
 
 def test_a_run_may_choose_what_the_dag_declares() -> None:
     assert resolve(AUTHORED, context({"partition": "dt=2"})).partition == "dt=2"
-    assert resolve(AUTHORED, context({"model": "claude-opus-5-5"}, "model")).model == "claude-opus-5-5"
+    assert (
+        resolve(AUTHORED, context({"model": "claude-opus-5-5"}, "model")).model
+        == "claude-opus-5-5"
+    )
 
 
 def test_a_param_of_the_authors_own_is_none_of_ours() -> None:
@@ -91,13 +106,18 @@ def test_a_param_of_the_authors_own_is_none_of_ours() -> None:
         ("media_roots", ["s3://lake/scans/"], ["s3://lake/scans/"]),
     ],
 )  # fmt: skip
-def test_a_declared_limit_is_only_made_stricter(name: str, value: Any, expected: Any) -> None:
+def test_a_declared_limit_is_only_made_stricter(
+    name: str, value: Any, expected: Any
+) -> None:
     assert getattr(resolve(AUTHORED, context({name: value}, name)), name) == expected
 
 
 def test_a_declared_cap_that_is_no_number_is_refused() -> None:
     for value in ("100", True, float("nan"), float("inf"), -1):
-        changed = resolve(replace(AUTHORED, max_cost_usd=None), context({"max_cost_usd": value}, "max_cost_usd"))
+        changed = resolve(
+            replace(AUTHORED, max_cost_usd=None),
+            context({"max_cost_usd": value}, "max_cost_usd"),
+        )
         if value != float("inf"):
             with pytest.raises(SettingsError, match="max_cost_usd"):
                 changed.check()
@@ -112,7 +132,9 @@ def test_a_declared_cap_that_is_no_number_is_refused() -> None:
         ("checks", {"unique": "warn"}),
     ],
 )
-def test_what_only_the_author_sets_is_refused_although_declared(name: str, value: Any) -> None:
+def test_what_only_the_author_sets_is_refused_although_declared(
+    name: str, value: Any
+) -> None:
     with pytest.raises(SettingsError, match=f"{name}: only the author"):
         resolve(AUTHORED, context({name: value}, name))
 
@@ -127,26 +149,45 @@ def test_what_only_the_author_sets_is_refused_although_declared(name: str, value
         (["https://example.com/a/"], ["https://example.org/a/"], False),
     ],
 )  # fmt: skip
-def test_a_run_only_narrows_where_images_may_lie(own: list[str] | None, chosen: list[str], allowed: bool) -> None:
+def test_a_run_only_narrows_where_images_may_lie(
+    own: list[str] | None, chosen: list[str], allowed: bool
+) -> None:
     author = replace(AUTHORED, media_roots=own)
     if allowed:
-        assert resolve(author, context({"media_roots": chosen}, "media_roots")).media_roots == chosen
+        assert (
+            resolve(author, context({"media_roots": chosen}, "media_roots")).media_roots
+            == chosen
+        )
     else:
         with pytest.raises(SettingsError, match="media_roots: a run may only choose"):
             resolve(author, context({"media_roots": chosen}, "media_roots"))
 
 
 def test_a_form_sets_what_it_declares_but_for_what_only_an_author_may() -> None:
-    form = {"source": "s3://lake/a/", "target": "s3://lake/b/", "prompt": "x", "model": "m", "partition": "dt=1"}
+    form = {
+        "source": "s3://lake/a/",
+        "target": "s3://lake/b/",
+        "prompt": "x",
+        "model": "m",
+        "partition": "dt=1",
+    }
     assert resolve(None, context(form, *form)).target == "s3://lake/b/"
     for name in ("approvers", "allow_params"):
         with pytest.raises(SettingsError, match=f"{name}: only an Enrichment"):
             resolve(None, context(form | {name: ["x"]}, *form, name))
-    with pytest.raises(SettingsError, match=r"unknown parameter 'soruce'\. Known: model, partition, prompt,"):
+    with pytest.raises(
+        SettingsError,
+        match=r"unknown parameter 'soruce'\. Known: model, partition, prompt,",
+    ):
         resolve(None, context(form | {"soruce": "x"}, *form))
-    with pytest.raises(SettingsError, match="table: the DAG does not let a run change it"):
+    with pytest.raises(
+        SettingsError, match="table: the DAG does not let a run change it"
+    ):
         resolve(None, context(form | {"table": "a.b"}, *form))
-    assert resolve(None, context(form | {"region": "eu"}, *form, "region")).target == "s3://lake/b/"
+    assert (
+        resolve(None, context(form | {"region": "eu"}, *form, "region")).target
+        == "s3://lake/b/"
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,29 +227,63 @@ def test_no_run_costs_more_than_the_deployment_allows(
     monkeypatch: pytest.MonkeyPatch, own: float | None, expected: float
 ) -> None:
     monkeypatch.setenv("NIGHTBATCH_MAX_COST_USD", "2")
-    assert resolve(replace(AUTHORED, max_cost_usd=own), context({})).max_cost_usd == expected
-    form = {"source": "s3://lake/a/", "target": "s3://lake/b/", "prompt": "x", "model": "m", "max_cost_usd": own}
+    assert (
+        resolve(replace(AUTHORED, max_cost_usd=own), context({})).max_cost_usd
+        == expected
+    )
+    form = {
+        "source": "s3://lake/a/",
+        "target": "s3://lake/b/",
+        "prompt": "x",
+        "model": "m",
+        "max_cost_usd": own,
+    }
     assert resolve(None, context(form, *form)).max_cost_usd == expected
 
 
 @pytest.mark.parametrize("amount", ["much", "-1", "nan", "inf"])
-def test_a_policy_that_cannot_be_read_stops_every_run(monkeypatch: pytest.MonkeyPatch, amount: str) -> None:
+def test_a_policy_that_cannot_be_read_stops_every_run(
+    monkeypatch: pytest.MonkeyPatch, amount: str
+) -> None:
     monkeypatch.setenv("NIGHTBATCH_MAX_COST_USD", amount)
     with pytest.raises(SettingsError, match="NIGHTBATCH_MAX_COST_USD"):
         resolve(AUTHORED, context({}))
-    for name, text in (("ROOTS", "lake/"), ("ROOTS", " , "), ("ROOTS", "https://x"), ("CONNECTIONS", ",")):
+    for name, text in (
+        ("ROOTS", "lake/"),
+        ("ROOTS", " , "),
+        ("ROOTS", "https://x"),
+        ("CONNECTIONS", ","),
+    ):
         with pytest.raises(SettingsError, match=f"NIGHTBATCH_{name}"):
             Policy.read({f"NIGHTBATCH_{name}": text})
 
 
 def test_an_empty_variable_is_no_limit() -> None:
     assert (
-        Policy.read({"NIGHTBATCH_ROOTS": " ", "NIGHTBATCH_CONNECTIONS": "", "NIGHTBATCH_MAX_COST_USD": ""}) == Policy()
+        Policy.read(
+            {
+                "NIGHTBATCH_ROOTS": " ",
+                "NIGHTBATCH_CONNECTIONS": "",
+                "NIGHTBATCH_MAX_COST_USD": "",
+            }
+        )
+        == Policy()
     )
 
 
-def test_a_run_prepared_before_a_cap_was_set_is_held_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    ref = RunRef("s3://lake/st/", "s3://lake/t/", "", Snapshot("0" * 16), "d/r", 1, 1, max_cost_usd=None)
+def test_a_run_prepared_before_a_cap_was_set_is_held_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ref = RunRef(
+        "s3://lake/st/",
+        "s3://lake/t/",
+        "",
+        Snapshot("0" * 16),
+        "d/r",
+        1,
+        1,
+        max_cost_usd=None,
+    )
     assert received(ref.to_dict()).max_cost_usd is None
     monkeypatch.setenv("NIGHTBATCH_MAX_COST_USD", "2")
     assert received(ref.to_dict()).max_cost_usd == 2
@@ -241,60 +316,107 @@ def test_without_roots_images_lie_where_they_may() -> None:
     assert Policy().narrowed(AUTHORED) is AUTHORED
 
 
-def test_the_command_line_opens_nothing_outside_the_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_opens_nothing_outside_the_roots(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("NIGHTBATCH_ROOTS", "s3://lake/tickets/")
     with pytest.raises(SettingsError, match="NIGHTBATCH_ROOTS"):
         _ports.store("s3://lake/triage/", Namespace(aws_conn=None))
 
 
-def test_every_file_of_a_table_lies_below_the_roots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", "login": "a", "password": "b"}))
+def test_every_file_of_a_table_lies_below_the_roots(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_DEFAULT",
+        json.dumps({"conn_type": "aws", "login": "a", "password": "b"}),
+    )
     monkeypatch.setenv("NIGHTBATCH_ROOTS", "s3://lake/warehouse/")
-    files = iceberg_files.StoreIO(iceberg_files.properties(lambda url: ports.store(url, "aws_default")))
-    assert files.new_input("s3://lake/warehouse/ns/triage/metadata/0.json").location.endswith("/metadata/0.json")
-    for location in ("s3://lake/warehouse2/ns/0.json", "s3://lake/0.json", "s3://finance/warehouse/0.json"):
+    files = iceberg_files.StoreIO(
+        iceberg_files.properties(lambda url: ports.store(url, "aws_default"))
+    )
+    assert files.new_input(
+        "s3://lake/warehouse/ns/triage/metadata/0.json"
+    ).location.endswith("/metadata/0.json")
+    for location in (
+        "s3://lake/warehouse2/ns/0.json",
+        "s3://lake/0.json",
+        "s3://finance/warehouse/0.json",
+    ):
         with pytest.raises(SettingsError, match="NIGHTBATCH_ROOTS"):
             files.new_output(location)
 
 
-def test_the_roots_hold_wherever_a_store_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", "login": "a", "password": "b"}))
+def test_the_roots_hold_wherever_a_store_is_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_DEFAULT",
+        json.dumps({"conn_type": "aws", "login": "a", "password": "b"}),
+    )
     monkeypatch.setenv("NIGHTBATCH_ROOTS", "s3://lake/tickets/")
-    assert ports.store("s3://lake/tickets/dt=1/", "aws_default").url == "s3://lake/tickets/dt=1/"
+    assert (
+        ports.store("s3://lake/tickets/dt=1/", "aws_default").url
+        == "s3://lake/tickets/dt=1/"
+    )
     with pytest.raises(SettingsError, match="NIGHTBATCH_ROOTS"):
         ports.store("s3://lake/ticketsecrets/", "aws_default")
 
 
 @pytest.mark.parametrize("conn_id", ["", "nope", "pg", "anthropic_default"])
-def test_a_store_needs_an_aws_connection_that_exists(monkeypatch: pytest.MonkeyPatch, conn_id: str) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_PG", json.dumps({"conn_type": "postgres", "password": "PG-PASSWORD"}))
-    monkeypatch.setenv("AIRFLOW_CONN_ANTHROPIC_DEFAULT", json.dumps({"conn_type": "anthropic", "password": "KEY"}))
+def test_a_store_needs_an_aws_connection_that_exists(
+    monkeypatch: pytest.MonkeyPatch, conn_id: str
+) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_PG",
+        json.dumps({"conn_type": "postgres", "password": "PG-PASSWORD"}),
+    )
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_ANTHROPIC_DEFAULT",
+        json.dumps({"conn_type": "anthropic", "password": "KEY"}),
+    )
     with pytest.raises(SettingsError, match=r"^aws_conn_id: ") as raised:
         ports.store("s3://lake/x/", conn_id)
     assert "PASSWORD" not in str(raised.value)
 
 
 @pytest.mark.parametrize("conn_id", ["", "nope", "pg", "aws_prod"])
-def test_no_password_of_another_kind_is_sent_as_a_key(monkeypatch: pytest.MonkeyPatch, conn_id: str) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_PG", json.dumps({"conn_type": "postgres", "password": "PG-PASSWORD"}))
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_PROD", json.dumps({"conn_type": "aws", "password": "AWS-SECRET"}))
+def test_no_password_of_another_kind_is_sent_as_a_key(
+    monkeypatch: pytest.MonkeyPatch, conn_id: str
+) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_PG",
+        json.dumps({"conn_type": "postgres", "password": "PG-PASSWORD"}),
+    )
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_PROD",
+        json.dumps({"conn_type": "aws", "password": "AWS-SECRET"}),
+    )
     for open_api in (ports.batches, lambda one: _client(one, None)):
         with pytest.raises(SettingsError, match=r"^anthropic_conn_id: "):
             open_api(conn_id)
 
 
-def test_a_warehouse_connection_is_bound_by_the_policy_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warehouse_connection_is_bound_by_the_policy_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("NIGHTBATCH_CONNECTIONS", "aws_default")
     with pytest.raises(SettingsError, match="NIGHTBATCH_CONNECTIONS"):
         hook("warehouse_default")
 
 
-def test_no_connection_drops_the_encryption_of_a_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_connection_drops_the_encryption_of_a_deployment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     sealed = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "ours"}
-    weaker = {"service_config": {"s3": {"extra_args": {"ServerSideEncryption": "AES256"}}}}
+    weaker = {
+        "service_config": {"s3": {"extra_args": {"ServerSideEncryption": "AES256"}}}
+    }
     connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": weaker}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    assert ports.store("s3://lake/x/", "aws_default").extra == {"ServerSideEncryption": "AES256"}
+    assert ports.store("s3://lake/x/", "aws_default").extra == {
+        "ServerSideEncryption": "AES256"
+    }
     monkeypatch.setenv("NIGHTBATCH_S3_EXTRA_ARGS", json.dumps(sealed))
     assert ports.store("s3://lake/x/", "aws_default").extra == sealed
     for text in ("{", "[]", "7"):
@@ -312,8 +434,12 @@ def test_no_connection_drops_the_encryption_of_a_deployment(monkeypatch: pytest.
         {"something_new": 1},
     ],
 )  # fmt: skip
-def test_parameters_that_cost_or_reach_out_are_refused_unless_the_author_allows_them(params: dict[str, Any]) -> None:
-    asked = replace(AUTHORED, checks={}, params=params, max_cost_usd=None, max_monthly_cost_usd=None)
+def test_parameters_that_cost_or_reach_out_are_refused_unless_the_author_allows_them(
+    params: dict[str, Any],
+) -> None:
+    asked = replace(
+        AUTHORED, checks={}, params=params, max_cost_usd=None, max_monthly_cost_usd=None
+    )
     with pytest.raises(SettingsError, match="allow_params") as raised:
         asked.check()
     names = str(raised.value).removeprefix("params: ").partition(" may ")[0].split(", ")
@@ -324,19 +450,27 @@ def test_parameters_that_cost_or_reach_out_are_refused_unless_the_author_allows_
 
 def test_parameters_that_cost_tokens_alone_pass() -> None:
     tool = {"name": "note", "input_schema": {"type": "object"}}
-    params = {"thinking": {"type": "enabled"}, "stop_sequences": ["x"], "tools": [tool, {**tool, "type": "custom"}]}
+    params = {
+        "thinking": {"type": "enabled"},
+        "stop_sequences": ["x"],
+        "tools": [tool, {**tool, "type": "custom"}],
+    }
     replace(AUTHORED, checks={}, params=params).check()
 
 
 def test_only_the_approvers_are_assigned() -> None:
-    with DAG("triage", params={"partition": Param(None, type=["null", "string"])}) as dag:
+    with DAG(
+        "triage", params={"partition": Param(None, type=["null", "string"])}
+    ) as dag:
         enrich(AUTHORED)
     approve = dag.get_task("approve")
     assert isinstance(approve, ApproveOperator)
     assert approve.assigned_users == [{"id": "finance", "name": "finance"}]
 
 
-def approving(starter: str | None, *approvers: str) -> tuple[ApproveOperator, dict[str, Any]]:
+def approving(
+    starter: str | None, *approvers: str
+) -> tuple[ApproveOperator, dict[str, Any]]:
     """Make the task, and what it knows of a run that this person started."""
     with DAG("triage"):
         approve = ApproveOperator(task_id="approve", run="", approvers=approvers)
@@ -371,15 +505,21 @@ def test_another_approver_or_anybody_where_none_is_named_may(
     starter: str | None, approvers: tuple[str, ...], person: str
 ) -> None:
     approve, run = approving(starter, *approvers)
-    assert approve.execute_complete(cast("Context", run), answer("Approve", person))["chosen_options"] == ["Approve"]
+    assert approve.execute_complete(cast("Context", run), answer("Approve", person))[
+        "chosen_options"
+    ] == ["Approve"]
 
 
 def shown_rows(body: str) -> list[list[str]]:
     """Return the cells of the form's table as a reader sees them; nothing on the form may be more than text."""
-    tokens = MarkdownIt("commonmark").enable("table").enable("strikethrough").parse(body)
+    tokens = (
+        MarkdownIt("commonmark").enable("table").enable("strikethrough").parse(body)
+    )
     children = [child.type for token in tokens for child in token.children or []]
     assert set(children) <= {"text", "code_inline"}
-    assert not {"heading_open", "html_block", "list_item_open", "hr"} & {token.type for token in tokens}
+    assert not {"heading_open", "html_block", "list_item_open", "hr"} & {
+        token.type for token in tokens
+    }
     cells = [
         "".join(child.content for child in token.children or [])
         for before, token in pairwise(tokens)
@@ -402,8 +542,19 @@ def shown_rows(body: str) -> list[list[str]]:
     ],
 )
 def test_no_name_draws_a_figure_of_its_own_on_the_form(partition: str) -> None:
-    ref = RunRef("s3://lake/st/", "s3://lake/t/", partition, Snapshot("0" * 16), "d/r", 1, 1, approve_above_usd=0)
-    asked = question(ref, Estimate(requests=1, at_most=None), asked=1, notes=(partition,))
+    ref = RunRef(
+        "s3://lake/st/",
+        "s3://lake/t/",
+        partition,
+        Snapshot("0" * 16),
+        "d/r",
+        1,
+        1,
+        approve_above_usd=0,
+    )
+    asked = question(
+        ref, Estimate(requests=1, at_most=None), asked=1, notes=(partition,)
+    )
     assert asked is not None
     lines = asked.body.splitlines()
     assert len([line for line in lines if line.startswith("|")]) == 12

@@ -57,7 +57,9 @@ def test_a_marker_of_ours_is_read_with_its_types() -> None:
 
 
 @pytest.mark.parametrize("content", FOREIGN)
-def test_json_that_is_no_marker_of_the_folder_is_foreign(world: MemoryWorld, content: dict[str, Any]) -> None:
+def test_json_that_is_no_marker_of_the_folder_is_foreign(
+    world: MemoryWorld, content: dict[str, Any]
+) -> None:
     store = world.store(TARGET)
     store.create("dt=1/_SUCCESS", json.dumps(content).encode())
     assert marker.read(store, "dt=1/") is None
@@ -68,7 +70,9 @@ def test_json_that_is_no_marker_of_the_folder_is_foreign(world: MemoryWorld, con
     assert fill(world, "dt=2", ["three"]).run()["answered"] == 1
 
 
-def test_publish_refuses_a_foreign_folder_before_it_uploads_anything(world: MemoryWorld) -> None:
+def test_publish_refuses_a_foreign_folder_before_it_uploads_anything(
+    world: MemoryWorld,
+) -> None:
     flow = Flow(world)
     ref = flow.prepare()
     world.store(TARGET).create("dt=1/theirs.parquet", b"theirs")
@@ -77,7 +81,9 @@ def test_publish_refuses_a_foreign_folder_before_it_uploads_anything(world: Memo
 
 
 @pytest.mark.parametrize("partition", ["../hr", "dt=1//x", "dt=1?x"])
-def test_a_partition_to_load_is_a_plain_path(world: MemoryWorld, partition: str) -> None:
+def test_a_partition_to_load_is_a_plain_path(
+    world: MemoryWorld, partition: str
+) -> None:
     with pytest.raises(SettingsError, match=r"^partition: "):
         load(world.store(TARGET), partition, Loading("triage"), None)  # type: ignore[arg-type]
 
@@ -85,16 +91,25 @@ def test_a_partition_to_load_is_a_plain_path(world: MemoryWorld, partition: str)
 @pytest.mark.parametrize("url", ["s3://lake/", "s3://lake/out?x", "s3://lake//out/"])
 def test_a_target_to_load_and_a_source_to_wait_for_have_one_spelling(url: str) -> None:
     operator = LoadOperator(
-        task_id="load", target=url, into=Loading("triage"), partition="dt=1", conn_id="warehouse_default"
+        task_id="load",
+        target=url,
+        into=Loading("triage"),
+        partition="dt=1",
+        conn_id="warehouse_default",
     )
-    with pytest.raises(Exception, match=r"target: .*such as s3://|target: .*folder names"):
+    with pytest.raises(
+        Exception, match=r"target: .*such as s3://|target: .*folder names"
+    ):
         operator.execute({"params": {"partition": "dt=1"}})  # type: ignore[typeddict-item]
     with pytest.raises(SettingsError, match=r"^source: "):
         InputSensor(task_id="input", enrichment=settings(source=url))
 
 
 def test_a_source_to_wait_for_is_told_in_its_one_spelling() -> None:
-    assert InputSensor(task_id="input", enrichment=settings(source="s3://lake/in")).source == "s3://lake/in/"
+    assert (
+        InputSensor(task_id="input", enrichment=settings(source="s3://lake/in")).source
+        == "s3://lake/in/"
+    )
 
 
 def test_a_command_names_the_state_that_it_cannot_take() -> None:
@@ -114,7 +129,9 @@ def test_what_an_unfinished_write_leaves_is_no_input(key: str, is_input: bool) -
     assert arrived([(key, now)], "any", now) is is_input
 
 
-def test_an_empty_partition_in_a_folder_of_its_own_is_compared_with_the_one_before(world: MemoryWorld) -> None:
+def test_an_empty_partition_in_a_folder_of_its_own_is_compared_with_the_one_before(
+    world: MemoryWorld,
+) -> None:
     fill(world, "dt=3/hour=23", ["three"]).run()
     with pytest.raises(RunFailed, match="allow_empty"):
         fill(world, "dt=4/hour=00", []).run()
@@ -124,12 +141,18 @@ def test_an_empty_partition_in_a_folder_of_its_own_is_compared_with_the_one_befo
 
 def test_columns_are_compared_across_folders_as_well(world: MemoryWorld) -> None:
     fill(world, "dt=3/hour=23", ["three"]).run()
-    put(world.store(SOURCE), "dt=4/hour=00/part-0.parquet", rows(["four"]).append_column("note", rows(["x"])["text"]))
+    put(
+        world.store(SOURCE),
+        "dt=4/hour=00/part-0.parquet",
+        rows(["four"]).append_column("note", rows(["x"])["text"]),
+    )
     report = Flow(world, settings("dt=4/hour=00", keep=["note"])).run()
     assert report["schema_changes"] == ["note is new (string)"]
 
 
-def test_a_partition_that_was_published_with_rows_is_not_replaced_by_none(world: MemoryWorld) -> None:
+def test_a_partition_that_was_published_with_rows_is_not_replaced_by_none(
+    world: MemoryWorld,
+) -> None:
     Flow(world).run()
     source = world.store(SOURCE)
     source.remove(["dt=1/part-0.parquet"])
@@ -147,7 +170,8 @@ class Commits:
 
     def summaries(self) -> list[dict[str, str]]:
         return [
-            {"nightbatch.partition": partition, REPORT: json.dumps({"rows": count})} for partition, count in self.rows
+            {"nightbatch.partition": partition, REPORT: json.dumps({"rows": count})}
+            for partition, count in self.rows
         ]
 
 
@@ -161,5 +185,7 @@ class Commits:
         ([("dt=2", 9)], 0),
     ],
 )
-def test_a_table_tells_how_many_rows_a_partition_had(commits: list[tuple[str, int]], rows_before: int) -> None:
+def test_a_table_tells_how_many_rows_a_partition_had(
+    commits: list[tuple[str, int]], rows_before: int
+) -> None:
     assert Catalogued(Commits(*commits), "dt=1").rows_before() == rows_before  # type: ignore[arg-type]

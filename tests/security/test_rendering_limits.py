@@ -18,9 +18,18 @@ from nightbatch.template.rendering import TEMPLATE_BYTES
 from nightbatch.template.template import Template
 
 PROMPTS = Path(__file__).parents[2] / "include" / "prompts"
-DEMOS = [Prompt.parse(path.read_text(encoding="utf-8")).user for path in sorted(PROMPTS.iterdir())]
-ROWS = pa.record_batch({"s": ["abc" * 100, "x"], "items": [["a", "b"], ["c"]], "n": [3, 4]})
-DOUBLING = "{% set v0 = s %}" + "".join(f"{{% set v{n + 1} = v{n} ~ v{n} %}}" for n in range(40)) + "{{ v40 }}"
+DEMOS = [
+    Prompt.parse(path.read_text(encoding="utf-8")).user
+    for path in sorted(PROMPTS.iterdir())
+]
+ROWS = pa.record_batch(
+    {"s": ["abc" * 100, "x"], "items": [["a", "b"], ["c"]], "n": [3, 4]}
+)
+DOUBLING = (
+    "{% set v0 = s %}"
+    + "".join(f"{{% set v{n + 1} = v{n} ~ v{n} %}}" for n in range(40))
+    + "{{ v40 }}"
+)
 BOMBS = {
     "doubling": DOUBLING,
     "doubling in a loop": "{% set ns = namespace(x=s) %}"
@@ -39,9 +48,16 @@ PLACE = pa.struct([("photo", pa.large_binary()), ("name", pa.string())])
 PHOTOS = pa.record_batch(
     {
         "p": pa.array([PNG, None, b"", PNG, PNG + b"2"], pa.binary()),
-        "ps": pa.array([[PNG, None, b"", PNG], [], None, [b"a"], [PNG] * 3], pa.list_(pa.binary())),
-        "place": pa.array([{"photo": PNG, "name": "x"}, None, {}, {"photo": b""}, {"photo": PNG}], PLACE),
-        "kind": pa.array([b"a", b"b", b"a", None, b""], pa.binary()).dictionary_encode(),
+        "ps": pa.array(
+            [[PNG, None, b"", PNG], [], None, [b"a"], [PNG] * 3], pa.list_(pa.binary())
+        ),
+        "place": pa.array(
+            [{"photo": PNG, "name": "x"}, None, {}, {"photo": b""}, {"photo": PNG}],
+            PLACE,
+        ),
+        "kind": pa.array(
+            [b"a", b"b", b"a", None, b""], pa.binary()
+        ).dictionary_encode(),
         "fixed": pa.array([b"abc", None, b"abc", b"def", b"ghi"], pa.binary(3)),
         "url": ["s3://a/b.png", None, "", "word", "https://a/b.png"],
         "s": ["abc", "\x000\x00", "", None, "é"],
@@ -51,7 +67,9 @@ PHOTOS = pa.record_batch(
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_template_that_grows_without_end_is_an_error_of_the_template(name: str) -> None:
+def test_a_template_that_grows_without_end_is_an_error_of_the_template(
+    name: str,
+) -> None:
     template = limited(Template(BOMBS[name]))
     assert isinstance(template, LimitedTemplate)
     began = time.monotonic()
@@ -87,7 +105,9 @@ PRINTED_WITH_MEDIA = [
 
 
 @pytest.mark.parametrize("text", PRINTED_WITH_MEDIA)
-def test_a_template_with_images_gives_the_same_under_limits_for_each_row(text: str) -> None:
+def test_a_template_with_images_gives_the_same_under_limits_for_each_row(
+    text: str,
+) -> None:
     template = Template(text)
     under_limits = limited(template)
     assert isinstance(under_limits, LimitedTemplate)
@@ -105,7 +125,9 @@ def outcome(template: Template, rows: pa.RecordBatch) -> list[list[str | Piece]]
 
 
 def test_an_image_that_is_repeated_is_held_once() -> None:
-    (parts,) = LimitedTemplate("{% for i in range(900) %}{{ image(p) }}{% endfor %}").cut(PHOTOS.slice(4))
+    (parts,) = LimitedTemplate(
+        "{% for i in range(900) %}{{ image(p) }}{% endfor %}"
+    ).cut(PHOTOS.slice(4))
     assert parts == [Piece("image", PNG + b"2")] * 900
     assert len(set(map(id, parts))) == 1
 
@@ -127,7 +149,9 @@ def test_an_image_that_is_printed_without_end_is_cut_where_there_are_too_many() 
         "{% set a = s * 10000 %}{% for i in range(1000) %}{{ image(a) }}{% endfor %}",
     ],
 )  # fmt: skip
-def test_a_template_with_images_that_grows_without_end_is_an_error_of_the_template(text: str) -> None:
+def test_a_template_with_images_that_grows_without_end_is_an_error_of_the_template(
+    text: str,
+) -> None:
     rows = pa.record_batch({"s": ["abc" * 100], "p": [PNG * 100]})
     began = time.monotonic()
     with pytest.raises(TemplateError, match="prompt: "):
@@ -136,22 +160,30 @@ def test_a_template_with_images_that_grows_without_end_is_an_error_of_the_templa
 
 
 def test_what_no_request_can_hold_does_not_come_back_from_the_process() -> None:
-    template = LimitedTemplate("{{ image(p) }}{% for i in range(10) %}{{ s * 100000 }}{% endfor %}")
+    template = LimitedTemplate(
+        "{{ image(p) }}{% for i in range(10) %}{{ s * 100000 }}{% endfor %}"
+    )
     with pytest.raises(TemplateError, match="rendered to more than 256 MB"):
         template.cut(pa.record_batch({"s": ["abc" * 100], "p": [PNG]}))
 
 
 def test_rows_of_any_size_are_rendered_and_counted() -> None:
     large = bytes(5 * 1024 * 1024)
-    rows = pa.record_batch({"p": [large] * 12 + [large * 40, large], "n": [1] * 13 + [0]})
+    rows = pa.record_batch(
+        {"p": [large] * 12 + [large * 40, large], "n": [1] * 13 + [0]}
+    )
     template = LimitedTemplate("{% set t = 1 / n %}{{ image(p) }}")
-    assert [parts == [Piece("image", large)] for parts in template.cut(rows.slice(0, 13))] == [True] * 12 + [False]
+    assert [
+        parts == [Piece("image", large)] for parts in template.cut(rows.slice(0, 13))
+    ] == [True] * 12 + [False]
     with pytest.raises(TemplateError, match="in row 14 of the partition"):
         template.cut(rows.slice(13))
 
 
 def test_a_template_without_columns_prints_one_text_a_row() -> None:
-    assert limited(Template("{% set a = 'b' ~ 'c' %}{{ a }}")).render(ROWS).to_pylist() == ["bc", "bc"]
+    assert limited(Template("{% set a = 'b' ~ 'c' %}{{ a }}")).render(
+        ROWS
+    ).to_pylist() == ["bc", "bc"]
 
 
 def test_an_error_of_a_row_is_told_as_without_limits() -> None:
@@ -224,8 +256,12 @@ def test_what_a_template_prints_many_times_is_rendered_under_limits() -> None:
         assert isinstance(limited(Template(text)), LimitedTemplate)
 
 
-@pytest.mark.parametrize("braces", ["{{", "{%", "{{{%", "{", "{{ '", "{{ s ", "{#", "{{ s }", "{# #}"])
-def test_the_longest_template_of_unclosed_braces_is_judged_in_one_pass(braces: str) -> None:
+@pytest.mark.parametrize(
+    "braces", ["{{", "{%", "{{{%", "{", "{{ '", "{{ s ", "{#", "{{ s }", "{# #}"]
+)
+def test_the_longest_template_of_unclosed_braces_is_judged_in_one_pass(
+    braces: str,
+) -> None:
     text = braces * (TEMPLATE_BYTES // len(braces))
     assert limited(Template(text)).text == text
 
@@ -244,4 +280,6 @@ def test_the_longest_markup_is_judged_in_one_pass(opening: str, repeated: str) -
 
 def test_unclosed_braces_hide_no_markup_after_them() -> None:
     for before in ("{{ s ", "{% if ", "{{{", "{%{%"):
-        assert isinstance(limited(Template(before + "{% set t = s ~ s %}{{ t }}")), LimitedTemplate)
+        assert isinstance(
+            limited(Template(before + "{% set t = s ~ s %}{{ t }}")), LimitedTemplate
+        )

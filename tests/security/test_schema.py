@@ -60,16 +60,27 @@ def shapes(url: str) -> dict[str, dict[str, Any]]:
     return {
         "property": {**PLAIN, "properties": {"a": ref}},
         "unused $defs": {**PLAIN, "$defs": {"X": ref}},
-        "nested in $defs": {**PLAIN, "$defs": {"X": {"type": "object", "properties": {"b": ref}}}},
+        "nested in $defs": {
+            **PLAIN,
+            "$defs": {"X": {"type": "object", "properties": {"b": ref}}},
+        },
         "definitions": {**PLAIN, "definitions": {"X": ref}},
-        "both": {**PLAIN, "$defs": {"Y": {"type": "string"}}, "definitions": {"X": {"allOf": [ref]}}},
+        "both": {
+            **PLAIN,
+            "$defs": {"Y": {"type": "string"}},
+            "definitions": {"X": {"allOf": [ref]}},
+        },
         "items": {**PLAIN, "properties": {"a": {"type": "array", "items": ref}}},
         "anyOf": {**PLAIN, "properties": {"a": {"anyOf": [{"type": "null"}, ref]}}},
         "unknown keyword": {**PLAIN, "if": ref},
         "$dynamicRef": {**PLAIN, "$defs": {"X": {"$dynamicRef": url}}},
         "$recursiveRef": {**PLAIN, "$defs": {"X": {"$recursiveRef": url}}},
         "with a fragment": {**PLAIN, "$defs": {"X": {"$ref": url + "#/$defs/Y"}}},
-        "relative to $id": {**PLAIN, "$id": url, "$defs": {"X": {"$ref": "other.json"}}},
+        "relative to $id": {
+            **PLAIN,
+            "$id": url,
+            "$defs": {"X": {"$ref": "other.json"}},
+        },
         "nested $id": {**PLAIN, "$defs": {"X": {"$id": url, "$ref": "#/y"}}},
         "below a definition": {
             **PLAIN,
@@ -81,9 +92,16 @@ def shapes(url: str) -> dict[str, dict[str, Any]]:
             "properties": {"a": {"$ref": "#/$defs/X~1Y"}},
             "$defs": {"X~1Y": {"type": "string"}, "X": {"Y": {"const": ref}}},
         },
-        "an anchor": {**PLAIN, "properties": {"a": {"$ref": "#n"}}, "$defs": {"X": {"$anchor": "n", "not": ref}}},
+        "an anchor": {
+            **PLAIN,
+            "properties": {"a": {"$ref": "#n"}},
+            "$defs": {"X": {"$anchor": "n", "not": ref}},
+        },
         "a property called enum": {"type": "object", "properties": {"enum": ref}},
-        "contentSchema": {**PLAIN, "properties": {"a": {"type": "string", "contentSchema": ref}}},
+        "contentSchema": {
+            **PLAIN,
+            "properties": {"a": {"type": "string", "contentSchema": ref}},
+        },
         "number": {**PLAIN, "$defs": {"X": {"$ref": 7}}},
     }
 
@@ -96,8 +114,15 @@ def test_a_reference_to_elsewhere_is_refused_and_nothing_is_fetched(
     there = tmp_path / "there.json"
     there.write_text('{"type":"string"}')
     errors = []
-    for url in (trap.url, trap.url + "2") if scheme == "http" else (there.as_uri(), (tmp_path / "absent").as_uri()):
-        with pytest.raises(AnswerTypeError, match=r"^answer_schema.*must name a definition of this schema") as raised:
+    for url in (
+        (trap.url, trap.url + "2")
+        if scheme == "http"
+        else (there.as_uri(), (tmp_path / "absent").as_uri())
+    ):
+        with pytest.raises(
+            AnswerTypeError,
+            match=r"^answer_schema.*must name a definition of this schema",
+        ) as raised:
             AnswerType(shapes(url)[shape]).check()
         errors.append(str(raised.value))
     assert errors[0] == errors[1], "nothing can be learned of what is there"
@@ -132,7 +157,11 @@ def test_what_is_data_or_a_name_is_left_as_it_is(trap: Trap) -> None:
 
 def test_own_definitions_serve_under_either_name() -> None:
     for place in ("$defs", "definitions"):
-        schema = {**PLAIN, "properties": {"a": {"$ref": f"#/{place}/Name"}}, place: {"Name": {"type": "string"}}}
+        schema = {
+            **PLAIN,
+            "properties": {"a": {"$ref": f"#/{place}/Name"}},
+            place: {"Name": {"type": "string"}},
+        }
         answer = AnswerType(schema)
         answer.check()
         assert answer.read('{"a":7}')[1] is not None
@@ -144,15 +173,25 @@ def doubling(levels: int, names: tuple[str, str] = ("x", "y")) -> dict[str, Any]
     defs: dict[str, Any] = {"L0": {"type": "string"}}
     for level in range(1, levels + 1):
         below = {"$ref": f"#/$defs/L{level - 1}"}
-        defs[f"L{level}"] = {"type": "object", "properties": dict.fromkeys(names, below), "required": list(names)}
+        defs[f"L{level}"] = {
+            "type": "object",
+            "properties": dict.fromkeys(names, below),
+            "required": list(names),
+        }
     return {**PLAIN, "properties": {"a": {"$ref": f"#/$defs/L{levels}"}}, "$defs": defs}
 
 
-@pytest.mark.parametrize("names", [("x", "y"), ("default", "enum"), ("$defs", "required")])
+@pytest.mark.parametrize(
+    "names", [("x", "y"), ("default", "enum"), ("$defs", "required")]
+)
 @pytest.mark.parametrize("levels", [17, 60, 500])
-def test_a_schema_that_doubles_is_refused_at_once(levels: int, names: tuple[str, str]) -> None:
+def test_a_schema_that_doubles_is_refused_at_once(
+    levels: int, names: tuple[str, str]
+) -> None:
     began = time.process_time()
-    with pytest.raises(AnswerTypeError, match=r"parts once references are followed|levels deep"):
+    with pytest.raises(
+        AnswerTypeError, match=r"parts once references are followed|levels deep"
+    ):
         AnswerType(doubling(levels, names)).check()
     assert time.process_time() - began < 0.5
 
@@ -171,7 +210,9 @@ def test_a_schema_that_is_too_deep_is_refused(levels: int) -> None:
 
 
 @pytest.mark.parametrize(("definitions", "levels"), [(20, 20), (10, 50), (60, 60)])
-def test_a_schema_that_is_deep_by_its_references_is_refused(definitions: int, levels: int) -> None:
+def test_a_schema_that_is_deep_by_its_references_is_refused(
+    definitions: int, levels: int
+) -> None:
     defs: dict[str, Any] = {"L0": {"type": "string"}}
     for number in range(1, definitions + 1):
         schema: dict[str, Any] = {"$ref": f"#/$defs/L{number - 1}"}
@@ -179,7 +220,13 @@ def test_a_schema_that_is_deep_by_its_references_is_refused(definitions: int, le
             schema = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
         defs[f"L{number}"] = schema
     with pytest.raises(AnswerTypeError, match="levels deep"):
-        AnswerType({**PLAIN, "properties": {"a": {"$ref": f"#/$defs/L{definitions}"}}, "$defs": defs}).check()
+        AnswerType(
+            {
+                **PLAIN,
+                "properties": {"a": {"$ref": f"#/$defs/L{definitions}"}},
+                "$defs": defs,
+            }
+        ).check()
 
 
 @pytest.mark.parametrize("name", ["x", "default", "enum"])
@@ -188,7 +235,9 @@ def test_a_schema_that_contains_itself_is_refused(name: str, is_used: bool) -> N
     itself = {"$ref": "#/$defs/X"}
     schema = {**PLAIN, "$defs": {"X": {"type": "object", "properties": {name: itself}}}}
     with pytest.raises(AnswerTypeError, match="contains itself"):
-        AnswerType({**schema, "properties": {"a": itself}} if is_used else schema).check()
+        AnswerType(
+            {**schema, "properties": {"a": itself}} if is_used else schema
+        ).check()
 
 
 KEYWORDS = [
@@ -196,15 +245,26 @@ KEYWORDS = [
     "const", "default", "minItems", "format", "minimum", "pattern", "additionalProperties", "$id", "examples", "title",
 ]  # fmt: skip
 PARTS = st.recursive(
-    st.sampled_from([None, True, 1, -1.5, 10**30, "string", "object", "array", "#/$defs/a", "^("]),
+    st.sampled_from(
+        [None, True, 1, -1.5, 10**30, "string", "object", "array", "#/$defs/a", "^("]
+    ),
     lambda parts: st.one_of(
-        st.lists(parts, max_size=3), st.dictionaries(st.sampled_from([*KEYWORDS, "a"]), parts, max_size=4)
+        st.lists(parts, max_size=3),
+        st.dictionaries(st.sampled_from([*KEYWORDS, "a"]), parts, max_size=4),
     ),
     max_leaves=12,
 )
 
 
-@given(schema=st.dictionaries(st.sampled_from(KEYWORDS), PARTS, max_size=4), definitions=PARTS, part=PARTS)
-def test_whatever_is_no_schema_is_refused_in_our_own_words(schema: dict[str, Any], definitions: Any, part: Any) -> None:
+@given(
+    schema=st.dictionaries(st.sampled_from(KEYWORDS), PARTS, max_size=4),
+    definitions=PARTS,
+    part=PARTS,
+)
+def test_whatever_is_no_schema_is_refused_in_our_own_words(
+    schema: dict[str, Any], definitions: Any, part: Any
+) -> None:
     with suppress(AnswerTypeError):
-        AnswerType({**PLAIN, "properties": {"a": part}, "$defs": definitions, **schema}).check()
+        AnswerType(
+            {**PLAIN, "properties": {"a": part}, "$defs": definitions, **schema}
+        ).check()

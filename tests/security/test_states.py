@@ -51,15 +51,22 @@ def test_a_new_state_around_another_is_refused(world: MemoryWorld) -> None:
         run(world, target="s3://lake/b/", state=OUTER)
 
 
-def test_another_programs_file_of_the_mark_s_name_is_no_state(world: MemoryWorld) -> None:
+def test_another_programs_file_of_the_mark_s_name_is_no_state(
+    world: MemoryWorld,
+) -> None:
     world.store(OUTER).create(keys.MARK, THEIRS)
     world.store(INNER).create(f"below/{keys.MARK}", THEIRS)
     assert run(world, state=INNER)["answered"] == 2
 
 
-def test_a_state_is_not_put_where_another_program_has_a_file_of_the_mark_s_name(world: MemoryWorld) -> None:
+def test_a_state_is_not_put_where_another_program_has_a_file_of_the_mark_s_name(
+    world: MemoryWorld,
+) -> None:
     world.store(OUTER).create(keys.MARK, THEIRS)
-    with pytest.raises(SettingsError, match=r"^state: s3://lake/state/state\.json was not written by nightbatch"):
+    with pytest.raises(
+        SettingsError,
+        match=r"^state: s3://lake/state/state\.json was not written by nightbatch",
+    ):
         run(world, state=OUTER)
     assert world.store(OUTER).get(keys.MARK) == THEIRS
 
@@ -86,13 +93,18 @@ def test_a_marked_state_is_there_before_anything_is_bought(world: MemoryWorld) -
 
 
 def test_the_folder_of_all_states_is_none_itself() -> None:
-    with pytest.raises(SettingsError, match=r"^state: s3://lake/_nightbatch/ holds the states of all targets"):
+    with pytest.raises(
+        SettingsError,
+        match=r"^state: s3://lake/_nightbatch/ holds the states of all targets",
+    ):
         settings(state="s3://lake/_nightbatch").check()
     settings(state="s3://lake/_nightbatch/out/").check()
 
 
 @pytest.mark.parametrize("key", ["owners/state.json", "seen/state.json"])
-def test_the_mark_of_a_state_that_version_0_1_put_into_another_is_no_fact_of_the_outer(key: str) -> None:
+def test_the_mark_of_a_state_that_version_0_1_put_into_another_is_no_fact_of_the_outer(
+    key: str,
+) -> None:
     assert not keys.is_fact(key)
 
 
@@ -101,7 +113,9 @@ def noted_as(ref: RunRef, target: str) -> RunRef:
     return replace(ref, target=target)
 
 
-def test_what_version_0_1_bought_counts_against_the_caps_of_the_same_target(world: MemoryWorld) -> None:
+def test_what_version_0_1_bought_counts_against_the_caps_of_the_same_target(
+    world: MemoryWorld,
+) -> None:
     flow = Flow(world, settings(max_monthly_cost_usd=1.0))
     for planned in flow.plan(noted_as(flow.prepare(), "s3://lake/out")):
         flow.wait(flow.submit(planned.shard))
@@ -112,7 +126,9 @@ def test_what_version_0_1_bought_counts_against_the_caps_of_the_same_target(worl
         later.plan(later.prepare())
 
 
-def test_what_version_0_1_bought_for_a_partition_is_in_the_report_of_it(world: MemoryWorld) -> None:
+def test_what_version_0_1_bought_for_a_partition_is_in_the_report_of_it(
+    world: MemoryWorld,
+) -> None:
     flow = Flow(world)
     ref = flow.prepare()
     for planned in flow.plan(noted_as(ref, "s3://lake/out")):

@@ -15,7 +15,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "plugins" / "nightbatch"
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())[
+    "project"
+]
 EDGES = {"local", "emulator"}
 """Folders whose imports need more than `dependencies`: the emulator's extra, and what only a checkout has."""
 
@@ -56,15 +58,24 @@ def kinds_of_secrets(text: str) -> list[str]:
 def tracked_files() -> list[Path]:
     """List the files of the repository, and those about to be added to it."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+    names = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    return [
+        ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()
+    ]
 
 
 def test_no_file_of_the_repository_holds_a_key() -> None:
     files = tracked_files()
     assert ROOT / "pyproject.toml" in files
-    secrets = {path: kinds_of_secrets(path.read_bytes().decode("utf-8", "replace")) for path in files}
-    assert {str(path.relative_to(ROOT)): kinds for path, kinds in secrets.items() if kinds} == {}
+    secrets = {
+        path: kinds_of_secrets(path.read_bytes().decode("utf-8", "replace"))
+        for path in files
+    }
+    assert {
+        str(path.relative_to(ROOT)): kinds for path, kinds in secrets.items() if kinds
+    } == {}
 
 
 @pytest.mark.parametrize("kind", SECRETS)
@@ -91,9 +102,19 @@ def name_of(requirement: str) -> str:
 
 
 def test_what_the_package_imports_is_declared() -> None:
-    extras = [requirement for extra in PROJECT["optional-dependencies"].values() for requirement in extra]
-    declared = {name_of(requirement) for requirement in [*PROJECT["dependencies"], *extras]}
-    declared |= {"mypy-boto3-s3", "psycopg2", "psycopg"}  # for types only; whichever of the two a hook connects with
+    extras = [
+        requirement
+        for extra in PROJECT["optional-dependencies"].values()
+        for requirement in extra
+    ]
+    declared = {
+        name_of(requirement) for requirement in [*PROJECT["dependencies"], *extras]
+    }
+    declared |= {
+        "mypy-boto3-s3",
+        "psycopg2",
+        "psycopg",
+    }  # for types only; whichever of the two a hook connects with
     distributions = packages_distributions()
     missing = dict[str, str]()
     for path in PACKAGE.rglob("*.py"):
@@ -114,15 +135,25 @@ def test_a_client_whose_raw_calls_are_used_has_an_upper_bound(name: str) -> None
 
 def test_the_installer_is_pinned_and_hashed() -> None:
     text = (ROOT / ".ci" / "uv.txt").read_text()
-    requirements = [line for line in text.splitlines() if line and not line.startswith(("#", " "))]
+    requirements = [
+        line for line in text.splitlines() if line and not line.startswith(("#", " "))
+    ]
     assert [name_of(line) for line in requirements] == ["uv"]
     assert re.fullmatch(r"uv==[\d.]+ \\", requirements[0])
     assert text.count("--hash=sha256:") > 1
-    assert "--require-hashes --only-binary :all: --requirement .ci/uv.txt" in (ROOT / "Makefile").read_text()
+    assert (
+        "--require-hashes --only-binary :all: --requirement .ci/uv.txt"
+        in (ROOT / "Makefile").read_text()
+    )
 
 
 def test_every_locked_file_has_a_hash() -> None:
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
-    files = [file for package in lock["package"] for file in [*package.get("wheels", []), package.get("sdist")] if file]
+    files = [
+        file
+        for package in lock["package"]
+        for file in [*package.get("wheels", []), package.get("sdist")]
+        if file
+    ]
     assert len(files) > len(lock["package"])
     assert all(file["hash"].startswith("sha256:") for file in files)

@@ -32,7 +32,10 @@ ROW = pa.record_batch(
         "day": [DAY],
         "time": pa.array([dt.time(3, 4)], pa.time64("us")),
         "naive": [dt.datetime(2026, 11, 21, 3, 4)],
-        "aware": pa.array([dt.datetime(2026, 11, 21, 3, 4, tzinfo=BERLIN)], pa.timestamp("us", "Europe/Berlin")),
+        "aware": pa.array(
+            [dt.datetime(2026, 11, 21, 3, 4, tzinfo=BERLIN)],
+            pa.timestamp("us", "Europe/Berlin"),
+        ),
         "took": pa.array([dt.timedelta(1, 5)], pa.duration("us")),
         "tags": [[CANARY, "b"]],
         "days": [[DAY, DAY]],
@@ -86,8 +89,12 @@ def test_what_prompts_use_of_a_value_goes_on_working(template: str, text: str) -
         "day.resolution", "raw.decode()", "day.strftime(n)", "body.pop(body)",
     ],
 )  # fmt: skip
-def test_what_leaks_changes_or_differs_each_time_is_refused_without_a_value(call: str) -> None:
-    with pytest.raises(TemplateError, match=r"prompt: .*, in row 1 of the partition") as caught:
+def test_what_leaks_changes_or_differs_each_time_is_refused_without_a_value(
+    call: str,
+) -> None:
+    with pytest.raises(
+        TemplateError, match=r"prompt: .*, in row 1 of the partition"
+    ) as caught:
         rendered("{{ " + call + " }}")
     assert CANARY not in "".join(traceback.format_exception(caught.value))
 
@@ -105,7 +112,20 @@ USES = [
     "{{ dict(a=C).pop(body) }}", "{% for a, b, c in C %}{{ a }}{% endfor %}", "{{ namespace(C) }}", "{{ -C }}",
     "{{ body % C }}", "{{ C.decode(body) }}", "{{ C.get(body)[body] }}", "{{ C|attr(body) }}", "{% set C.a = body %}",
 ]  # fmt: skip
-FILTERS = ["int", "sort", "join", "tojson", "format", "round", "float", "items", "batch", "indent", "sum", "groupby"]
+FILTERS = [
+    "int",
+    "sort",
+    "join",
+    "tojson",
+    "format",
+    "round",
+    "float",
+    "items",
+    "batch",
+    "indent",
+    "sum",
+    "groupby",
+]
 
 
 def failure(template: str) -> TemplateError | None:
@@ -130,12 +150,17 @@ def test_an_error_names_the_row_of_the_partition_the_line_and_the_filter() -> No
     template = Template("{# a #}\n{{ body | int }}")
     template.render(pa.record_batch({"body": bodies[:5]}))
     rows = pa.record_batch({"body": bodies[5:]})
-    with pytest.raises(TemplateError, match="InvalidOperation of filter 'int' at line 2 of the template, in row 10 of"):
+    with pytest.raises(
+        TemplateError,
+        match="InvalidOperation of filter 'int' at line 2 of the template, in row 10 of",
+    ):
         template.render(rows)
 
 
 def test_ordinary_templates_have_fuel_enough() -> None:
-    items = [{"name": f"item {number}", "price": number / 2} for number in range(10_000)]
+    items = [
+        {"name": f"item {number}", "price": number / 2} for number in range(10_000)
+    ]
     rows = pa.record_batch({"items": [items]})
     line = "- {{ i.name|upper }}: {% if i.price > 9 %}{{ i.price }}{% endif %} {{ loop.index }}\n"
     template = "{% for i in items %}" + line + "{% endfor %}"
@@ -147,18 +172,23 @@ def test_loops_within_loops_run_out_of_fuel_also_where_a_row_has_images() -> Non
         "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}{{ image(raw) }}"
     )
     with pytest.raises(
-        TemplateError, match="it takes more than 10,000,000 steps at line 1 of the template, in row 1 of"
+        TemplateError,
+        match="it takes more than 10,000,000 steps at line 1 of the template, in row 1 of",
     ):
         template.cut(ROW)
 
 
 def test_a_row_keeps_at_most_one_image_more_than_it_may_have() -> None:
-    (parts,) = Template("{% for i in range(5000) %}{{ image(raw) }}{% endfor %}").cut(ROW)
+    (parts,) = Template("{% for i in range(5000) %}{{ image(raw) }}{% endfor %}").cut(
+        ROW
+    )
     assert len(parts) == MOST_PIECES + 1
 
 
 def test_a_template_has_a_length() -> None:
-    with pytest.raises(TemplateError, match=r"has 1,000,001 bytes; at most 1,000,000 are allowed"):
+    with pytest.raises(
+        TemplateError, match=r"has 1,000,001 bytes; at most 1,000,000 are allowed"
+    ):
         _ = Template("x" * (TEMPLATE_BYTES + 1)).columns
 
 

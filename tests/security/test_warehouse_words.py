@@ -44,7 +44,11 @@ def raising(house: PostgresWarehouse, body: str) -> None:
     function = f"CREATE OR REPLACE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$"
     with house.transaction():
         house.run(Statement(function))
-        house.run(Statement("CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION guard()"))
+        house.run(
+            Statement(
+                "CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION guard()"
+            )
+        )
 
 
 def refused(house: Any, sql: str) -> str:
@@ -58,30 +62,48 @@ def refused(house: Any, sql: str) -> str:
 INSERT = f"INSERT INTO guarded VALUES (1, '{SECRET}')"
 
 
-@pytest.mark.parametrize("code", ["ZZ001", "P0001", "22000", "23505", "42501", "40001", "08006", "JANE1"])
-def test_what_a_trigger_raises_is_not_shown_whatever_its_code(house: PostgresWarehouse, code: str) -> None:
-    raising(house, f"RAISE EXCEPTION 'bad row %', NEW USING ERRCODE = '{code}', COLUMN = NEW.name;")
+@pytest.mark.parametrize(
+    "code", ["ZZ001", "P0001", "22000", "23505", "42501", "40001", "08006", "JANE1"]
+)
+def test_what_a_trigger_raises_is_not_shown_whatever_its_code(
+    house: PostgresWarehouse, code: str
+) -> None:
+    raising(
+        house,
+        f"RAISE EXCEPTION 'bad row %', NEW USING ERRCODE = '{code}', COLUMN = NEW.name;",
+    )
     assert code in refused(house, INSERT)
 
 
-def test_what_a_statement_within_a_trigger_says_is_not_shown(house: PostgresWarehouse) -> None:
+def test_what_a_statement_within_a_trigger_says_is_not_shown(
+    house: PostgresWarehouse,
+) -> None:
     raising(house, "EXECUTE format('SELECT %I', NEW.name); RETURN NEW;")
     assert "42703" in refused(house, INSERT)
 
 
 def test_a_constraint_is_named_and_its_row_is_not(house: PostgresWarehouse) -> None:
-    assert "constraint 'short'" in refused(house, f"INSERT INTO guarded VALUES (1, repeat('{SECRET}', 10))")
+    assert "constraint 'short'" in refused(
+        house, f"INSERT INTO guarded VALUES (1, repeat('{SECRET}', 10))"
+    )
 
 
 def test_a_value_of_another_type_is_not_shown(house: PostgresWarehouse) -> None:
     assert "22P02" in refused(
-        house, f"INSERT INTO guarded SELECT ('{SECRET}' || id)::integer FROM generate_series(1, 2) id"
+        house,
+        f"INSERT INTO guarded SELECT ('{SECRET}' || id)::integer FROM generate_series(1, 2) id",
     )
 
 
-def test_what_is_wrong_with_a_name_or_the_server_is_shown(house: PostgresWarehouse) -> None:
-    assert 'relation "nowhere" does not exist' in refused(house, "SELECT 1 FROM nowhere")
-    assert "25" in refused(house, "SET TRANSACTION READ ONLY; INSERT INTO guarded VALUES (1, 'a')")
+def test_what_is_wrong_with_a_name_or_the_server_is_shown(
+    house: PostgresWarehouse,
+) -> None:
+    assert 'relation "nowhere" does not exist' in refused(
+        house, "SELECT 1 FROM nowhere"
+    )
+    assert "25" in refused(
+        house, "SET TRANSACTION READ ONLY; INSERT INTO guarded VALUES (1, 'a')"
+    )
 
 
 def test_duckdb_s_words_are_shown_only_where_they_name_objects() -> None:
@@ -109,7 +131,9 @@ def test_a_commit_of_duckdb_quotes_no_row() -> None:
                 house.run(Statement(f"INSERT INTO t VALUES ('{SECRET}')"))
                 other.execute(f"INSERT INTO t VALUES ('{SECRET}')")
 
-        with pytest.raises(WarehouseRefused, match=r"^DuckDB: TransactionException\. ") as raised:
+        with pytest.raises(
+            WarehouseRefused, match=r"^DuckDB: TransactionException\. "
+        ) as raised:
             conflict()
         assert SECRET not in str(raised.value)
         assert raised.value.__suppress_context__
@@ -131,8 +155,14 @@ def test_a_catalog_s_words_are_not_shown() -> None:
 
     catalog: Any = Refusing()
     table = IcebergTable(catalog, "lake.triage", lambda url: None)  # type: ignore[arg-type, return-value]
-    calls = [table.summaries, lambda: table.open(pa.schema([]), ""), lambda: table.replace("", [], {}, pa.schema([]))]
+    calls = [
+        table.summaries,
+        lambda: table.open(pa.schema([]), ""),
+        lambda: table.replace("", [], {}, pa.schema([])),
+    ]
     for call in calls:
-        with pytest.raises(WarehouseRefused, match=r"lake\.triage: the catalog refused: ServerError") as raised:
+        with pytest.raises(
+            WarehouseRefused, match=r"lake\.triage: the catalog refused: ServerError"
+        ) as raised:
             call()
         assert SECRET not in "".join(traceback.format_exception(raised.value))

@@ -29,11 +29,19 @@ USAGES = st.builds(
     st.tuples(USES, USES, st.integers(0, 1)),
 )
 USED = st.lists(
-    st.none() | st.tuples(st.sampled_from(["claude-haiku-4-5", "claude-haiku-5-5", "who"]), USAGES), max_size=8
+    st.none()
+    | st.tuples(
+        st.sampled_from(["claude-haiku-4-5", "claude-haiku-5-5", "who"]), USAGES
+    ),
+    max_size=8,
 )
-SEARCH = {"web_search": {"usd_per_1000": "10", "source": "a contract", "as_of": "2026-12-01"}}
+SEARCH = {
+    "web_search": {"usd_per_1000": "10", "source": "a contract", "as_of": "2026-12-01"}
+}
 SEARCHES = DEFAULT.over({"server_tools": SEARCH})
-FINE = DEFAULT.over({"models": {"claude-haiku-4-5": {"input": "0.0000001", "output": "0.0000003"}}})
+FINE = DEFAULT.over(
+    {"models": {"claude-haiku-4-5": {"input": "0.0000001", "output": "0.0000003"}}}
+)
 
 
 def alone(prices: Prices, used: list[tuple[str, Usage] | None]) -> list[Decimal | None]:
@@ -42,14 +50,24 @@ def alone(prices: Prices, used: list[tuple[str, Usage] | None]) -> list[Decimal 
 
 @settings(deadline=None)
 @given(USED, st.sampled_from([DEFAULT, FINE, SEARCHES]))
-def test_rows_cost_together_what_they_cost_alone(used: list[tuple[str, Usage] | None], prices: Prices) -> None:
+def test_rows_cost_together_what_they_cost_alone(
+    used: list[tuple[str, Usage] | None], prices: Prices
+) -> None:
     bill = Bill(prices)
-    counts = np.array([one[1].classes if one else (0,) * 5 for one in used], np.int64).reshape(-1, 5)
+    counts = np.array(
+        [one[1].classes if one else (0,) * 5 for one in used], np.int64
+    ).reshape(-1, 5)
     models, tiers, regions = (
         pa.array([one and get(one) for one in used], pa.string())
-        for get in (lambda one: one[0], lambda one: one[1].service_tier, lambda one: one[1].inference_geo)
+        for get in (
+            lambda one: one[0],
+            lambda one: one[1].service_tier,
+            lambda one: one[1].inference_geo,
+        )
     )
-    tools = np.array([one[1].tools if one else (0,) * 3 for one in used], np.int64).reshape(-1, 3)
+    tools = np.array(
+        [one[1].tools if one else (0,) * 3 for one in used], np.int64
+    ).reshape(-1, 3)
     cost, unknown = charged(prices, bill, Used(models, tiers, regions, counts, tools))
     assert decimals(COST, cost, unknown).to_pylist() == [
         None if one is None else one.quantize(PICO) for one in alone(prices, used)
@@ -58,16 +76,23 @@ def test_rows_cost_together_what_they_cost_alone(used: list[tuple[str, Usage] | 
     assert bill.answers == len(billed)
     assert bill.full_price == sum(usage.service_tier != "batch" for _, usage in billed)
     assert list(bill.tools.values()) == [
-        sum(u) for u in zip(*(usage.tools for _, usage in billed), strict=True) if any(u)
+        sum(u)
+        for u in zip(*(usage.tools for _, usage in billed), strict=True)
+        if any(u)
     ]
     assert bill.longest == max((usage.output for _, usage in billed), default=0)
-    assert sum(map(sum, bill.sums.values())) == sum(sum(usage.classes) for _, usage in billed)
+    assert sum(map(sum, bill.sums.values())) == sum(
+        sum(usage.classes) for _, usage in billed
+    )
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-(10**17), 10**17), st.booleans()), max_size=8))
 def test_decimals_are_what_arrow_makes_of_them(rows: list[tuple[int, bool]]) -> None:
-    whole, null = np.array([one for one, _ in rows], np.int64), np.array([gone for _, gone in rows], bool)
+    whole, null = (
+        np.array([one for one, _ in rows], np.int64),
+        np.array([gone for _, gone in rows], bool),
+    )
     made = decimals(COST, whole, null)
     made.validate(full=True)
     assert made.to_pylist() == [None if gone else one * PICO for one, gone in rows]

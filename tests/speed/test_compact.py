@@ -13,14 +13,21 @@ from nightbatch.ledger import keys
 from nightbatch.ledger.history import compact, history
 from nightbatch.ledger.ledger import Ledger
 
-NIGHTS = [["one", "two", "three"], ["two", "four"], ["one", "five", "two"], ["six", "three", "five"]]
+NIGHTS = [
+    ["one", "two", "three"],
+    ["two", "four"],
+    ["one", "five", "two"],
+    ["six", "three", "five"],
+]
 
 
 def ledger_of(world: MemoryWorld) -> Ledger:
     return Flow(world).ledger
 
 
-def run_nights(world: MemoryWorld, between: Callable[[Ledger], Any], *, reuse: bool = True) -> list[Any]:
+def run_nights(
+    world: MemoryWorld, between: Callable[[Ledger], Any], *, reuse: bool = True
+) -> list[Any]:
     """Run all nights, doing something to the state after each; return what each has published and reported."""
     seen = []
     for night, texts in enumerate(NIGHTS):
@@ -39,7 +46,9 @@ def compact_all(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("reuse", [True, False])
-def test_nights_buy_and_publish_the_same_whether_the_state_is_compacted_or_not(reuse: bool) -> None:
+def test_nights_buy_and_publish_the_same_whether_the_state_is_compacted_or_not(
+    reuse: bool,
+) -> None:
     plain = run_nights(MemoryWorld(), lambda _: None, reuse=reuse)
     assert run_nights(MemoryWorld(), compact_all, reuse=reuse) == plain
 
@@ -49,7 +58,9 @@ def test_a_compaction_that_was_cut_short_is_no_hindrance() -> None:
         made = compact(ledger.store, ledger.view().landed, most_rows=2)
         ledger.store.remove(made[1:])
 
-    assert run_nights(MemoryWorld(), cut_short) == run_nights(MemoryWorld(), lambda _: None)
+    assert run_nights(MemoryWorld(), cut_short) == run_nights(
+        MemoryWorld(), lambda _: None
+    )
 
 
 def test_two_compactions_at_once_are_no_hindrance() -> None:
@@ -89,7 +100,10 @@ def test_an_index_says_what_the_shards_say() -> None:
     single = said()
     compact_all(ledger)
     assert said() == single
-    heads = [row["id"] for row in next(iter(history(ledger.store, landed).entries(landed))).to_pylist()]
+    heads = [
+        row["id"]
+        for row in next(iter(history(ledger.store, landed).entries(landed))).to_pylist()
+    ]
     assert heads == sorted(heads)
 
 
@@ -98,5 +112,9 @@ def test_a_shard_that_is_gone_is_read_no_more_though_an_index_covers_it() -> Non
     run_nights(world, compact_all)
     ledger = ledger_of(world)
     kept = ledger.view().landed[1:]
-    numbers = {row["shard"] for table in history(ledger.store, kept).entries(kept) for row in table.to_pylist()}
+    numbers = {
+        row["shard"]
+        for table in history(ledger.store, kept).entries(kept)
+        for row in table.to_pylist()
+    }
     assert numbers == {int(shard) for shard in kept}

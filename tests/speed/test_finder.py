@@ -12,17 +12,23 @@ from nightbatch.columnar.id_rounds import ROUND, Round
 from nightbatch.plan.pending import Pending
 
 # Few heads and few tails, so that repeats, and different ids of one head, are common.
-ID = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(lambda two: bytes([two[0]]) * 8 + bytes([two[1]]) * 12)
+ID = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(
+    lambda two: bytes([two[0]]) * 8 + bytes([two[1]]) * 12
+)
 IDS = st.lists(ID, max_size=12)
 KIND = pa.binary(20)
 
 
 @settings(deadline=None)
 @given(st.lists(ID, max_size=8, unique=True), IDS)
-def test_what_is_found_is_what_is_in_both(sought: list[bytes], given_ids: list[bytes]) -> None:
+def test_what_is_found_is_what_is_in_both(
+    sought: list[bytes], given_ids: list[bytes]
+) -> None:
     rows, positions = Finder(pa.array(sought, KIND)).find(pa.array(given_ids, KIND))
     found = sorted(zip(rows.tolist(), positions.tolist(), strict=True))
-    assert found == [(row, sought.index(one)) for row, one in enumerate(given_ids) if one in sought]
+    assert found == [
+        (row, sought.index(one)) for row, one in enumerate(given_ids) if one in sought
+    ]
 
 
 @settings(deadline=None)
@@ -30,7 +36,10 @@ def test_what_is_found_is_what_is_in_both(sought: list[bytes], given_ids: list[b
 def test_repeats_are_all_but_the_first(ids: list[bytes], start: int) -> None:
     ids = ids[start:]
     expected = [at for at, one in enumerate(ids) if one in ids[:at]]
-    assert sorted(repeats(pa.array([b"x" * 20] * start + ids, KIND).slice(start)).tolist()) == expected
+    assert (
+        sorted(repeats(pa.array([b"x" * 20] * start + ids, KIND).slice(start)).tolist())
+        == expected
+    )
 
 
 @settings(deadline=None)
@@ -41,21 +50,35 @@ def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_
     known, joined = Pending(len(asked)), set()
     for span in spans(len(asked), most):
         places = np.flatnonzero(span.holds(heads(words(pa.array(asked, KIND)))))
-        some = Round.of(places, pa.array([asked[place] for place in places], KIND), span)
+        some = Round.of(
+            places, pa.array([asked[place] for place in places], KIND), span
+        )
         known.ask(some)
         known.settle(some, [pa.array(ids, KIND) for ids in settled])
-        joined |= {number for number, ids in enumerate(flying) if known.fly(some, pa.array(ids, KIND))}
+        joined |= {
+            number
+            for number, ids in enumerate(flying)
+            if known.fly(some, pa.array(ids, KIND))
+        }
     done = {one for ids in settled for one in ids}
     open_now = [one for one in dict.fromkeys(asked) if one not in done]
-    assert joined == {number for number, ids in enumerate(flying) if set(ids) & set(open_now)}
+    assert joined == {
+        number for number, ids in enumerate(flying) if set(ids) & set(open_now)
+    }
     sent = {one for ids in flying for one in ids}
-    assert [asked[number] for number in known.left()] == [one for one in open_now if one not in sent]
+    assert [asked[number] for number in known.left()] == [
+        one for one in open_now if one not in sent
+    ]
     assert int(known.asked.sum()) == len(set(asked))
     assert known.left().tolist() == sorted(known.left().tolist())
 
 
 def test_what_is_left_is_numbered_on_through_all_stretches() -> None:
-    known, settled, flying = Pending(2 * ROUND + 3), [0, ROUND], [ROUND - 1, 2 * ROUND + 1]
+    known, settled, flying = (
+        Pending(2 * ROUND + 3),
+        [0, ROUND],
+        [ROUND - 1, 2 * ROUND + 1],
+    )
     known.asked[:] = True
     known.settled[settled], known.flying[flying] = True, True
     expected = np.delete(np.arange(2 * ROUND + 3, dtype=np.int32), settled + flying)
@@ -66,8 +89,16 @@ def test_what_is_left_is_numbered_on_through_all_stretches() -> None:
 def test_spans_part_all_ids_and_are_in_their_order(ids: list[bytes], most: int) -> None:
     found = heads(words(pa.array(ids, KIND)))
     holders = [
-        [number for number, span in enumerate(spans(len(ids), most)) if span.holds(found)[at]] for at in range(len(ids))
+        [
+            number
+            for number, span in enumerate(spans(len(ids), most))
+            if span.holds(found)[at]
+        ]
+        for at in range(len(ids))
     ]
     assert all(len(one) == 1 for one in holders)
     assert [one for _, one in sorted(zip(ids, holders, strict=True))] == sorted(holders)
-    assert all(spans(len(ids), most)[one[0]].meets(name, name) for name, one in zip(ids, holders, strict=True))
+    assert all(
+        spans(len(ids), most)[one[0]].meets(name, name)
+        for name, one in zip(ids, holders, strict=True)
+    )

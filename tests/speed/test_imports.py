@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ["pyarrow", "numpy", "boto3", "anthropic", "minijinja", "jsonschema_rs", "pandas"]
+HEAVY = [
+    "pyarrow",
+    "numpy",
+    "boto3",
+    "anthropic",
+    "minijinja",
+    "jsonschema_rs",
+    "pandas",
+]
 FEW = 150
 """Modules that all DAG files together may add to Airflow's and pydantic's own; they are about 75."""
 LIST = f"""
@@ -44,7 +52,9 @@ def python(code: str, *arguments: str) -> list[str]:
     """Run code in an interpreter of its own; return the words of the last line that it prints."""
     environment = {"PYTHONPATH": str(ROOT / "plugins"), "PATH": "/usr/bin:/bin"}
     command = [sys.executable, "-c", code, *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    ran = subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=True
+    )
     return (ran.stdout.splitlines() or [""])[-1].split()
 
 

@@ -41,14 +41,18 @@ def test_ahead_stops_when_its_reader_stops() -> None:
 
 
 def test_beside_calls_in_order_in_one_other_thread() -> None:
-    called = list(beside(lambda n: (n * n, threading.current_thread().name), iter(range(20))))
+    called = list(
+        beside(lambda n: (n * n, threading.current_thread().name), iter(range(20)))
+    )
     assert [square for square, _ in called] == [n * n for n in range(20)]
     assert len({name for _, name in called}) == 1
     assert threading.current_thread().name not in {name for _, name in called}
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 5])
-def test_beside_passes_an_error_of_the_items_on_after_the_calls_before_it(before: int) -> None:
+def test_beside_passes_an_error_of_the_items_on_after_the_calls_before_it(
+    before: int,
+) -> None:
     def broken() -> Iterator[int]:
         yield from range(before)
         raise ValueError("broken")
@@ -102,7 +106,9 @@ def test_behind_does_nothing_after_a_call_that_raised() -> None:
     assert done == []
 
 
-def test_behind_lets_the_blocks_own_error_through_once_the_running_call_is_over() -> None:
+def test_behind_lets_the_blocks_own_error_through_once_the_running_call_is_over() -> (
+    None
+):
     done: list[int] = []
 
     def work() -> None:

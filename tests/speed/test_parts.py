@@ -12,7 +12,13 @@ from nightbatch.io.memory import MemoryBucket, MemoryStore, MemoryUpload
 from nightbatch.prepare.prepare import PART_ROWS, prepare
 from nightbatch.spec.enrichment import Enrichment
 
-JOB = Enrichment(source="s3://lake/in/", target="s3://lake/out/", key=["n"], prompt="{{ n }}", model="claude-haiku-4-5")
+JOB = Enrichment(
+    source="s3://lake/in/",
+    target="s3://lake/out/",
+    key=["n"],
+    prompt="{{ n }}",
+    model="claude-haiku-4-5",
+)
 PARTS = 5
 
 

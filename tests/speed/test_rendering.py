@@ -23,7 +23,10 @@ CELLS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
     "text": (pa.string(), TEXT),
     "count": (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
     "share": (pa.float64(), st.floats()),
-    "shares": (pa.list_(pa.float32()), st.lists(st.floats(allow_nan=False, width=32), max_size=3)),
+    "shares": (
+        pa.list_(pa.float32()),
+        st.lists(st.floats(allow_nan=False, width=32), max_size=3),
+    ),
     "price": (pa.decimal128(12, 3), st.decimals(-1000, 1000, places=3)),
     "day": (pa.date32(), st.dates()),
     "place": (
@@ -33,23 +36,36 @@ CELLS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
     "flag": (pa.bool_(), st.booleans()),
     "when": (
         pa.timestamp("us", "UTC"),
-        st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)),
+        st.datetimes(
+            datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)
+        ),
     ),
     "tags": (pa.list_(pa.string()), st.lists(TEXT, max_size=3)),
 }
 SCHEMA = pa.schema([pa.field(name, kind) for name, (kind, _) in CELLS.items()])
-ROW = st.fixed_dictionaries({name: st.none() | cells for name, (_, cells) in CELLS.items()})
+ROW = st.fixed_dictionaries(
+    {name: st.none() | cells for name, (_, cells) in CELLS.items()}
+)
 ROWS = st.lists(ROW, min_size=1, max_size=5)
-LITERAL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}"), max_size=20)
+LITERAL = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="{}"), max_size=20
+)
 FRAME = frame({"model": "m", "max_tokens": 9}, system="Be brief.", cache=True)
 
 
 @settings(deadline=None)
-@given(ROWS, st.lists(st.sampled_from(sorted(CELLS)), max_size=4), st.lists(LITERAL, min_size=5, max_size=5))
+@given(
+    ROWS,
+    st.lists(st.sampled_from(sorted(CELLS)), max_size=4),
+    st.lists(LITERAL, min_size=5, max_size=5),
+)
 def test_a_template_of_plain_substitutions_renders_as_its_compiled_form(
     rows: list[dict[str, Any]], names: list[str], literals: list[str]
 ) -> None:
-    plain = literals[0] + "".join(f"{{{{ {name} }}}}{text}" for name, text in zip(names, literals[1:], strict=False))
+    plain = literals[0] + "".join(
+        f"{{{{ {name} }}}}{text}"
+        for name, text in zip(names, literals[1:], strict=False)
+    )
     compiled = plain + "{% if true %}{% endif %}"
     batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
     assert Template(plain).render(batch) == Template(compiled).render(batch)
@@ -57,23 +73,34 @@ def test_a_template_of_plain_substitutions_renders_as_its_compiled_form(
 
 @settings(deadline=None)
 @given(st.lists(TEXT, max_size=6))
-def test_a_body_built_in_columns_equals_one_built_item_by_item(prompts: list[str]) -> None:
+def test_a_body_built_in_columns_equals_one_built_item_by_item(
+    prompts: list[str],
+) -> None:
     column = quoted(pa.array(prompts, pa.large_string()))
     contents = column.to_pylist()
     assert contents == [msgspec.json.encode(prompt) for prompt in prompts]
     ids = FRAME.request_ids(column)
     assert ids == [oracles.request_id(FRAME, content) for content in contents]
-    joined = FRAME.items(pa.array(ids, pa.binary(20)), pa.array(contents, pa.large_binary()))
-    assert joined.tobytes() == b"".join(b"," + oracles.item(FRAME, i, c) for i, c in zip(ids, contents, strict=True))
+    joined = FRAME.items(
+        pa.array(ids, pa.binary(20)), pa.array(contents, pa.large_binary())
+    )
+    assert joined.tobytes() == b"".join(
+        b"," + oracles.item(FRAME, i, c) for i, c in zip(ids, contents, strict=True)
+    )
 
 
-def test_every_character_is_escaped_as_msgspec_does_and_in_a_slice_as_in_the_whole() -> None:
+def test_every_character_is_escaped_as_msgspec_does_and_in_a_slice_as_in_the_whole() -> (
+    None
+):
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     texts = [*every, "".join(every), "", '\\"\n' * 9]
     column = pa.array(texts, pa.large_string())
     assert quoted(column).to_pylist() == [msgspec.json.encode(text) for text in texts]
     assert quoted(column.slice(7, 40)).equals(quoted(column).slice(7, 40))
-    assert FRAME.request_ids(quoted(column).slice(7, 40)) == FRAME.request_ids(quoted(column))[7:47]
+    assert (
+        FRAME.request_ids(quoted(column).slice(7, 40))
+        == FRAME.request_ids(quoted(column))[7:47]
+    )
     assert quoted(column.slice(0, 0)).to_pylist() == []
 
 
@@ -81,10 +108,16 @@ def test_items_of_a_slice_are_the_slices_own() -> None:
     contents = [b'"a"', b'"b"', b'"c"', b'"d"']
     ids = FRAME.request_ids(pa.array(contents, pa.large_binary()))
     batch = pa.RecordBatch.from_arrays(
-        [pa.array(ids, pa.binary(20)), pa.array(contents, pa.large_binary())], names=["id", "content"]
+        [pa.array(ids, pa.binary(20)), pa.array(contents, pa.large_binary())],
+        names=["id", "content"],
     ).slice(1, 2)
-    expected = b"".join(b"," + oracles.item(FRAME, i, c) for i, c in zip(ids[1:3], contents[1:3], strict=True))
-    assert FRAME.items(batch.column("id"), batch.column("content")).tobytes() == expected
+    expected = b"".join(
+        b"," + oracles.item(FRAME, i, c)
+        for i, c in zip(ids[1:3], contents[1:3], strict=True)
+    )
+    assert (
+        FRAME.items(batch.column("id"), batch.column("content")).tobytes() == expected
+    )
 
 
 def test_ids_print_as_hex_and_null_stays_null() -> None:

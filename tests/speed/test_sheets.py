@@ -29,14 +29,20 @@ def written(rows: int, group: int) -> MemoryStore:
     with parquet.Sheet(made, "a.parquet", SCHEMA) as sheet:
         for start in range(0, rows, group):
             numbers = range(start, min(start + group, rows))
-            sheet.write(pa.table({"n": numbers, "word": [str(n) for n in numbers]}, schema=SCHEMA))
+            sheet.write(
+                pa.table(
+                    {"n": numbers, "word": [str(n) for n in numbers]}, schema=SCHEMA
+                )
+            )
             sheet._write_group()
         sheet.close()
         sheet.commit()
     return made
 
 
-def test_a_file_that_is_forgotten_leaves_nothing_and_its_writer_goes_in_silence() -> None:
+def test_a_file_that_is_forgotten_leaves_nothing_and_its_writer_goes_in_silence() -> (
+    None
+):
     made = store()
     with parquet.Sheet(made, "a.parquet", SCHEMA) as sheet:
         sheet.write(pa.table({"n": [1], "word": ["a"]}, schema=SCHEMA))
@@ -50,12 +56,18 @@ def test_a_file_that_is_forgotten_leaves_nothing_and_its_writer_goes_in_silence(
 @given(st.integers(1, 7), st.sets(st.integers(0, 39), min_size=1))
 def test_rows_are_found_at_their_places(group: int, wanted: set[int]) -> None:
     numbers = np.array(sorted(wanted))
-    table, places = parquet.Groups(written(40, group), ["word"]).rows("a.parquet", numbers)
-    assert table.take(pa.array(places)).column("word").to_pylist() == [str(n) for n in sorted(wanted)]
+    table, places = parquet.Groups(written(40, group), ["word"]).rows(
+        "a.parquet", numbers
+    )
+    assert table.take(pa.array(places)).column("word").to_pylist() == [
+        str(n) for n in sorted(wanted)
+    ]
 
 
 def test_only_wanted_rows_are_kept() -> None:
-    table, places = parquet.Groups(written(40, 10), ["n"]).rows("a.parquet", np.array([24, 3, 20]))
+    table, places = parquet.Groups(written(40, 10), ["n"]).rows(
+        "a.parquet", np.array([24, 3, 20])
+    )
     assert sorted(table.column("n").to_pylist()) == [3, 20, 24]
     assert table.take(pa.array(places)).column("n").to_pylist() == [24, 3, 20]
 
@@ -68,7 +80,13 @@ def test_a_group_that_two_reads_share_is_read_once() -> None:
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.lists(st.lists(st.sampled_from(["claude-haiku-4-5", "claude-sonnet-4-5", "", None]), min_size=1), min_size=1),
+    st.lists(
+        st.lists(
+            st.sampled_from(["claude-haiku-4-5", "claude-sonnet-4-5", "", None]),
+            min_size=1,
+        ),
+        min_size=1,
+    ),
     st.booleans(),
     st.randoms(use_true_random=False),
 )
@@ -85,9 +103,13 @@ def test_repeating_words_of_many_groups_are_read_as_what_they_are(
         sheet.commit()
     words = list(chain.from_iterable(groups))
     wanted = random.sample(range(len(words)), random.randint(1, len(words)))
-    table, places = parquet.Groups(made, ["word"], ["word"]).rows("a.parquet", np.array(wanted))
+    table, places = parquet.Groups(made, ["word"], ["word"]).rows(
+        "a.parquet", np.array(wanted)
+    )
     assert pa.types.is_dictionary(table.schema.field("word").type)
-    read = table.combine_chunks().take(pa.array(places)).column("word").cast(pa.string())
+    read = (
+        table.combine_chunks().take(pa.array(places)).column("word").cast(pa.string())
+    )
     assert read.to_pylist() == [words[number] for number in wanted]
 
 
@@ -119,12 +141,22 @@ def test_a_sheet_that_is_not_committed_leaves_nothing() -> None:
 
 def test_groups_of_an_ordered_column_are_passed_over_by_its_bounds() -> None:
     made, schema = store(), pa.schema([pa.field("id", ID)])
-    with parquet.Sheet(made, "ids.parquet", schema, parquet.Layout(plain=True, ordered="id")) as sheet:
+    with parquet.Sheet(
+        made, "ids.parquet", schema, parquet.Layout(plain=True, ordered="id")
+    ) as sheet:
         for head in (0, 100, 200):
-            sheet.write(pa.table({"id": pa.array([bytes([head + n]) * 20 for n in range(3)], ID)}, schema=schema))
+            sheet.write(
+                pa.table(
+                    {"id": pa.array([bytes([head + n]) * 20 for n in range(3)], ID)},
+                    schema=schema,
+                )
+            )
             sheet._write_group()
         sheet.close()
         sheet.commit()
     span = Span(101 << 56, 150 << 56)
-    read = [table.column("id").to_pylist() for table in parquet.groups(made, "ids.parquet", "id", span.meets)]
+    read = [
+        table.column("id").to_pylist()
+        for table in parquet.groups(made, "ids.parquet", "id", span.meets)
+    ]
     assert read == [[bytes([100 + n]) * 20 for n in range(3)]]

@@ -31,12 +31,19 @@ def asked() -> Round:
 
 
 def told(*entries: Entry) -> pa.Table:
-    return pa.table([list(column) for column in zip(*entries, strict=True)] or [[]] * len(INDEX), INDEX)
+    return pa.table(
+        [list(column) for column in zip(*entries, strict=True)] or [[]] * len(INDEX),
+        INDEX,
+    )
 
 
 @given(st.lists(ENTRIES, max_size=4))
-@example([[(IDS[0], 1, 5, True)], [(IDS[0], 10_737, 0, False), (IDS[1], 3, 100_000, False)]])
-def test_of_all_rows_the_newest_that_settled_speaks_and_else_the_newest(tables: list[list[Entry]]) -> None:
+@example(
+    [[(IDS[0], 1, 5, True)], [(IDS[0], 10_737, 0, False), (IDS[1], 3, 100_000, False)]]
+)
+def test_of_all_rows_the_newest_that_settled_speaks_and_else_the_newest(
+    tables: list[list[Entry]],
+) -> None:
     speakers, best = Speakers(REQUESTS), dict[bytes, tuple[bool, int, int]]()
     speakers.hear(asked(), [told(*entries) for entries in tables])
     for name, shard, row, settled in chain.from_iterable(tables):
@@ -44,7 +51,8 @@ def test_of_all_rows_the_newest_that_settled_speaks_and_else_the_newest(tables: 
     expected = [best.get(name, NOBODY)[1:] for name in IDS[:REQUESTS]]
     shards, rows = speakers.of(slice(None))
     assert [
-        (shard, row if shard >= 0 else -1) for shard, row in zip(shards.tolist(), rows.tolist(), strict=True)
+        (shard, row if shard >= 0 else -1)
+        for shard, row in zip(shards.tolist(), rows.tolist(), strict=True)
     ] == expected
     assert speakers.counts() == Counter(shards.tolist())
 

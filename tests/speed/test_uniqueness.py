@@ -30,9 +30,13 @@ def check(batches: list[pa.RecordBatch], columns: list[str]) -> str | None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.text("ab", max_size=2)), max_size=12))
-def test_repeats_are_counted_over_batches_and_columns(keys: list[tuple[int, str]]) -> None:
+def test_repeats_are_counted_over_batches_and_columns(
+    keys: list[tuple[int, str]],
+) -> None:
     schema = pa.schema([("a", pa.int64()), ("b", pa.string())])
-    batches = [pa.RecordBatch.from_pylist([{"a": a, "b": b}], schema=schema) for a, b in keys]
+    batches = [
+        pa.RecordBatch.from_pylist([{"a": a, "b": b}], schema=schema) for a, b in keys
+    ]
     told = check(batches, ["a", "b"])
     repeats = len(keys) - len(set(keys))
     assert (told is not None) == bool(repeats)
@@ -41,27 +45,44 @@ def test_repeats_are_counted_over_batches_and_columns(keys: list[tuple[int, str]
 
 
 @settings(deadline=None)
-@given(st.lists(st.lists(st.integers(-3, 9) | st.none(), max_size=6)), st.sampled_from([pa.int64(), pa.string()]))
+@given(
+    st.lists(st.lists(st.integers(-3, 9) | st.none(), max_size=6)),
+    st.sampled_from([pa.int64(), pa.string()]),
+)
 def test_repeats_of_one_column_are_counted_whether_keys_rise_or_not(
     keys: list[list[int | None]], kind: pa.DataType
 ) -> None:
-    batches = [pa.record_batch({"a": pa.array(some, pa.int64()).cast(kind)}) for some in keys]
+    batches = [
+        pa.record_batch({"a": pa.array(some, pa.int64()).cast(kind)}) for some in keys
+    ]
     told, flat = check(batches, ["a"]), [key for some in keys for key in some]
     repeats, nulls = len(flat) - len(set(flat)), flat.count(None)
-    expected = f"{nulls} of {len(flat)} rows have a null" if nulls else f"{repeats} of {len(flat)} rows repeat"
-    assert told is None if nulls + repeats == 0 else told is not None and expected in told
+    expected = (
+        f"{nulls} of {len(flat)} rows have a null"
+        if nulls
+        else f"{repeats} of {len(flat)} rows repeat"
+    )
+    assert (
+        told is None if nulls + repeats == 0 else told is not None and expected in told
+    )
 
 
 def test_keys_that_rise_take_no_memory() -> None:
     found = KeyCheck(["a"])
     for start in range(0, 1000, 100):
-        found.add(pa.record_batch({"a": [f"{number:04}" for number in range(start, start + 100)]}))
+        found.add(
+            pa.record_batch(
+                {"a": [f"{number:04}" for number in range(start, start + 100)]}
+            )
+        )
     found.check(list)
     assert not found._hashes
 
 
 def test_rising_keys_need_no_python_value() -> None:
-    unreadable = pa.array([b"\xff", b"\xfe\x01", b"\xff\xff"], pa.binary()).view(pa.string())
+    unreadable = pa.array([b"\xff", b"\xfe\x01", b"\xff\xff"], pa.binary()).view(
+        pa.string()
+    )
     instants = pa.array([1, 2, 2**60 + 1], pa.timestamp("ns"))
     assert check([pa.record_batch({"a": unreadable.slice(1)})], ["a"]) is None
     assert check([pa.record_batch({"a": instants})], ["a"]) is None

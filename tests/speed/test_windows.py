@@ -25,23 +25,38 @@ REPEATING = [f"text {number % 5}" for number in range(12)]
 def cut(state: Store, ref: RunRef, size: int) -> RunRef:
     """Make parts of so many rows of a snapshot's one part, as if it had been staged so."""
     run = Run.from_json(state.get(keys.run(ref.snapshot)))
-    whole = {name: state.get(key(run.snapshot, 0)) for name, key in (("rows", keys.rows), ("asks", keys.requests))}
+    whole = {
+        name: state.get(key(run.snapshot, 0))
+        for name, key in (("rows", keys.rows), ("asks", keys.requests))
+    }
     table, asks = (pq.read_table(io.BytesIO(whole[name])) for name in ("rows", "asks"))
-    state.remove([keys.rows(run.snapshot, 0), keys.requests(run.snapshot, 0), keys.run(run.snapshot)])
+    state.remove(
+        [
+            keys.rows(run.snapshot, 0),
+            keys.requests(run.snapshot, 0),
+            keys.run(run.snapshot),
+        ]
+    )
     parts = requests = 0
     for start in range(0, table.num_rows, size):
         piece = table.slice(start, size)
         wanted = pc.unique(piece.column("_request"))
         numbers = pc.index_in(piece.column("_request"), value_set=wanted)
-        piece = piece.set_column(piece.schema.get_field_index("_request"), "_request", numbers)
+        piece = piece.set_column(
+            piece.schema.get_field_index("_request"), "_request", numbers
+        )
         for key, part in ((keys.rows, piece), (keys.requests, asks.take(wanted))):
             put(state, key(run.snapshot, parts), part)
         parts, requests = parts + 1, requests + len(wanted)
-    state.create(keys.run(run.snapshot), replace(run, parts=parts, requests=requests).to_json())
+    state.create(
+        keys.run(run.snapshot), replace(run, parts=parts, requests=requests).to_json()
+    )
     return replace(ref, requests=requests)
 
 
-def night(world: MemoryWorld, texts: list[str], size: int | None, number: int = 1) -> tuple[pa.Table, dict[str, Any]]:
+def night(
+    world: MemoryWorld, texts: list[str], size: int | None, number: int = 1
+) -> tuple[pa.Table, dict[str, Any]]:
     """Run one night over `dt=1`, in parts of so many rows; return the partition and its report."""
     put(world.store(SOURCE), f"dt=1/part-{number}.parquet", rows(texts))
     flow = Flow(world, settings(max_batch_requests=4), f"dag/{number}")
@@ -50,10 +65,16 @@ def night(world: MemoryWorld, texts: list[str], size: int | None, number: int = 
     for planned in flow.plan(ref):
         flow.wait(flow.submit(planned.shard))
         flow.land(planned.shard)
-    report = {name: value for name, value in flow.publish(ref).items() if name != "seconds"}
+    report = {
+        name: value for name, value in flow.publish(ref).items() if name != "seconds"
+    }
     target = world.store(TARGET)
-    files = [entry.key for entry in target.list("dt=1/") if entry.key.endswith(".parquet")]
-    return pa.concat_tables(pq.read_table(io.BytesIO(target.get(name))) for name in sorted(files)), report
+    files = [
+        entry.key for entry in target.list("dt=1/") if entry.key.endswith(".parquet")
+    ]
+    return pa.concat_tables(
+        pq.read_table(io.BytesIO(target.get(name))) for name in sorted(files)
+    ), report
 
 
 @pytest.mark.parametrize("texts", [DISTINCT, REPEATING])
@@ -68,14 +89,18 @@ def test_windows_publish_what_one_window_does(texts: list[str], size: int) -> No
 
 
 @pytest.mark.parametrize("size", [None, 2])
-def test_what_was_paid_for_rows_that_are_gone_stays_in_the_partitions_sum(size: int | None) -> None:
+def test_what_was_paid_for_rows_that_are_gone_stays_in_the_partitions_sum(
+    size: int | None,
+) -> None:
     world = MemoryWorld()
     first, _ = night(world, DISTINCT, size)
     paid = sum(first["_cost_usd"].to_pylist())
     world.store(SOURCE).remove(["dt=1/part-1.parquet"])
     second, report = night(world, ["another", *DISTINCT[:5]], size, number=2)
     assert report["bought"] == 1
-    assert sum(second["_cost_usd"].to_pylist()) == pytest.approx(paid + paid / len(DISTINCT))
+    assert sum(second["_cost_usd"].to_pylist()) == pytest.approx(
+        paid + paid / len(DISTINCT)
+    )
 
 
 def test_an_empty_partition_is_one_file_without_rows() -> None:

@@ -30,12 +30,19 @@ def handed_on(rows: int, prompt: str = "About {{ body }}") -> list[int]:
     """Return the bytes of what `prepare` and `plan` return for so many rows."""
     bucket = MemoryBucket()
     out = io.BytesIO()
-    pq.write_table(pa.table({"id": range(rows), "body": [f"ticket {n}" for n in range(rows)]}), out)
+    pq.write_table(
+        pa.table({"id": range(rows), "body": [f"ticket {n}" for n in range(rows)]}), out
+    )
     MemoryStore(JOB.source, bucket).create("part-0.parquet", out.getvalue())
     job, state = JOB.override({"prompt": prompt}), MemoryStore(JOB.state_url, bucket)
-    ref = reference(job, prepare(job, MemoryStore(JOB.source, bucket), state), "dag/run")
+    ref = reference(
+        job, prepare(job, MemoryStore(JOB.source, bucket), state), "dag/run"
+    )
     made = plan(ref, 1, Ledger(state), lambda: datetime.now(UTC))
-    return [len(json.dumps(told)) for told in (ref.to_dict(), [asdict(planned) for planned in made.shards])]
+    return [
+        len(json.dumps(told))
+        for told in (ref.to_dict(), [asdict(planned) for planned in made.shards])
+    ]
 
 
 def test_a_thousand_times_the_rows_hand_on_as_many_bytes() -> None:
@@ -43,7 +50,9 @@ def test_a_thousand_times_the_rows_hand_on_as_many_bytes() -> None:
 
 
 def test_a_longer_prompt_hands_on_as_many_bytes() -> None:
-    assert handed_on(20, "About {{ body }}" * 500) == pytest.approx(handed_on(20), abs=SPARE)
+    assert handed_on(20, "About {{ body }}" * 500) == pytest.approx(
+        handed_on(20), abs=SPARE
+    )
 
 
 def test_it_is_less_than_two_kilobytes() -> None:

@@ -25,11 +25,15 @@ Open = Callable[[str], Store]
 def opener(endpoint: str) -> Open:
     """Return how to open a store at an S3 server; a client is dear to make, and may be shared by threads."""
     session = boto3.Session(ACCESS, SECRET, region_name="us-east-1")
-    config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1, "mode": "standard"})
+    config = Config(
+        s3={"addressing_style": "path"}, retries={"max_attempts": 1, "mode": "standard"}
+    )
     client: Any = session.client("s3", endpoint_url=endpoint, config=config)
     if not client.list_buckets()["Buckets"]:
         client.create_bucket(Bucket="suite")
-    return lambda url: S3Store(url, client, lambda: filesystem(client, session.get_credentials()))
+    return lambda url: S3Store(
+        url, client, lambda: filesystem(client, session.get_credentials())
+    )
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +70,9 @@ def open_store(request: pytest.FixtureRequest) -> Open:
     if request.param == "memory":
         bucket = MemoryBucket()
         return lambda url: MemoryStore(url.replace("suite", root), bucket)
-    made: Open = request.getfixturevalue({"moto": "open_moto", "seaweedfs": "open_seaweed"}[request.param])
+    made: Open = request.getfixturevalue(
+        {"moto": "open_moto", "seaweedfs": "open_seaweed"}[request.param]
+    )
     return lambda url: made(url.replace("suite/", f"suite/{root}/"))
 
 

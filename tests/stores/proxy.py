@@ -10,7 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 HOP = {"connection", "transfer-encoding", "keep-alive"}
-FAILURES = {"busy": (409, "ConditionalRequestConflict"), "unfit": (501, "NotImplemented"), "slow": (503, "SlowDown")}
+FAILURES = {
+    "busy": (409, "ConditionalRequestConflict"),
+    "unfit": (501, "NotImplemented"),
+    "slow": (503, "SlowDown"),
+}
 
 
 class Proxy(ThreadingHTTPServer):
@@ -53,7 +57,9 @@ class Gate:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # or each answer, sent as two packets, would take 40 ms
+    disable_nagle_algorithm = (
+        True  # or each answer, sent as two packets, would take 40 ms
+    )
     server: Proxy
 
     def log_message(self, *_: object) -> None:
@@ -62,7 +68,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         writes = self.command in {"PUT", "POST"} and "if-none-match" in self.headers
-        action = (self.server.plan.pop(0) if self.server.plan else self.server.always) if writes else "pass"
+        action = (
+            (self.server.plan.pop(0) if self.server.plan else self.server.always)
+            if writes
+            else "pass"
+        )
         if writes:
             self.server.seen.append(action)
         if not self.server.gate.permits(self.command, self.path):
@@ -76,9 +86,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, body: bytes, action: str) -> None:
         upstream = urlsplit(self.server.upstream)
-        connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=30)
+        connection = http.client.HTTPConnection(
+            upstream.hostname or "", upstream.port, timeout=30
+        )
         left_out = {"if-none-match"} if action == "strip" else set()
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
+        headers = {
+            name: value
+            for name, value in self.headers.items()
+            if name.lower() not in left_out
+        }
         connection.request(self.command, self.path, body or None, headers)
         answer = connection.getresponse()
         content = answer.read()
@@ -95,13 +111,19 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in answer.getheaders():
                 if name.lower() not in HOP | {"content-length"}:
                     self.send_header(name, value)
-            length = answer.getheader("content-length") if self.command == "HEAD" else str(len(content))
+            length = (
+                answer.getheader("content-length")
+                if self.command == "HEAD"
+                else str(len(content))
+            )
             self.send_header("content-length", length or "0")
             self.end_headers()
             self.wfile.write(content)
 
     def _refuse(self, status: int, code: str) -> None:
-        content = f"<Error><Code>{code}</Code><Message>refused</Message></Error>".encode()
+        content = (
+            f"<Error><Code>{code}</Code><Message>refused</Message></Error>".encode()
+        )
         self.send_response_only(status)
         self.send_header("content-type", "application/xml")
         self.send_header("content-length", str(len(content)))

@@ -25,7 +25,11 @@ def seaweed(folder: Path) -> Iterator[str]:
     config = folder / "s3.json"
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     keys = [{"accessKey": ACCESS, "secretKey": SECRET}]
-    config.write_text(json.dumps({"identities": [{"name": "admin", "credentials": keys, "actions": actions}]}))
+    config.write_text(
+        json.dumps(
+            {"identities": [{"name": "admin", "credentials": keys, "actions": actions}]}
+        )
+    )
     data = folder / "data"
     data.mkdir()
     names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
@@ -40,7 +44,9 @@ def seaweed(folder: Path) -> Iterator[str]:
     ]  # fmt: skip
     log = (folder / "weed.log").open("wb")
     env = {**os.environ, "GOMEMLIMIT": "300MiB"}
-    server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=env)
+    server = subprocess.Popen(
+        command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=env
+    )
     try:
         _wait(f"http://127.0.0.1:{ports['s3.port']}", server, folder / "weed.log")
         yield f"http://127.0.0.1:{ports['s3.port']}"

@@ -51,7 +51,9 @@ def test_an_absent_object_is_told_as_absent(store: Store) -> None:
         store.open("nothing").read()
 
 
-def test_the_size_of_an_object_is_known_without_reading_it(store: S3Store | MemoryStore) -> None:
+def test_the_size_of_an_object_is_known_without_reading_it(
+    store: S3Store | MemoryStore,
+) -> None:
     for name, body in (("empty", b""), ("byte", b"x"), ("large", b"x" * PART)):
         store.create(name, body)
         assert store.size(name) == len(body)
@@ -62,7 +64,11 @@ def test_the_size_of_an_object_is_known_without_reading_it(store: S3Store | Memo
 def test_of_sixteen_that_create_one_key_at_once_one_wins(open_store: Open) -> None:
     stores = [open_store("s3://suite/state/") for _ in range(16)]
     with ThreadPoolExecutor(16) as pool:
-        won = list(pool.map(lambda pair: pair[1].create("raced", b"%d" % pair[0]), enumerate(stores)))
+        won = list(
+            pool.map(
+                lambda pair: pair[1].create("raced", b"%d" % pair[0]), enumerate(stores)
+            )
+        )
     assert won.count(True) == 1
     assert stores[0].get("raced") == b"%d" % won.index(True)
 
@@ -72,21 +78,36 @@ def test_a_listing_is_in_the_order_of_keys_and_below_its_root(open_store: Open) 
     other.create("claims/0", b"other")
     for name in ("claims/3", "claims/1", "posts/1", "claims/2"):
         store.create(name, b"x" * 3)
-    assert [entry.key for entry in store.list("claims/")] == ["claims/1", "claims/2", "claims/3"]
+    assert [entry.key for entry in store.list("claims/")] == [
+        "claims/1",
+        "claims/2",
+        "claims/3",
+    ]
     assert {entry.size for entry in store.list("")} == {3}
 
 
 def test_a_listing_goes_beyond_a_thousand(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: store.create(f"many/{number:04d}", b""), range(1_002)))
-    assert [entry.key for entry in store.list("many/")] == [f"many/{number:04d}" for number in range(1_002)]
+        list(
+            pool.map(
+                lambda number: store.create(f"many/{number:04d}", b""), range(1_002)
+            )
+        )
+    assert [entry.key for entry in store.list("many/")] == [
+        f"many/{number:04d}" for number in range(1_002)
+    ]
 
 
 @pytest.mark.parametrize("folder", ["", "dt=1/"])
-def test_the_children_of_a_folder_are_what_stands_directly_in_it(store: Store, folder: str) -> None:
+def test_the_children_of_a_folder_are_what_stands_directly_in_it(
+    store: Store, folder: str
+) -> None:
     for name in ("part-1", "part-time/2026/q", "a/x", "b"):
         store.create(folder + name, b"x")
-    assert [entry.key for entry in store.children(folder)] == [f"{folder}b", f"{folder}part-1"]
+    assert [entry.key for entry in store.children(folder)] == [
+        f"{folder}b",
+        f"{folder}part-1",
+    ]
 
 
 def test_the_etag_tells_contents_apart(store: Store) -> None:
@@ -104,7 +125,9 @@ def test_removing_what_is_not_there_is_no_error(store: Store) -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 4])
-def test_an_upload_is_seen_once_committed_and_never_before(store: Store, parts: int) -> None:
+def test_an_upload_is_seen_once_committed_and_never_before(
+    store: Store, parts: int
+) -> None:
     upload = store.upload("large")
     for _ in range(parts):
         upload.write(b"x" * PART)
@@ -114,7 +137,9 @@ def test_an_upload_is_seen_once_committed_and_never_before(store: Store, parts: 
 
 
 @pytest.mark.parametrize("parts", [1, 4])
-def test_of_two_uploads_to_one_key_the_first_committed_stays(store: Store, parts: int) -> None:
+def test_of_two_uploads_to_one_key_the_first_committed_stays(
+    store: Store, parts: int
+) -> None:
     first, second = store.upload("large"), store.upload("large")
     for upload, letter in ((first, b"1"), (second, b"2")):
         for _ in range(parts):
@@ -201,7 +226,10 @@ def test_how_a_post_ended_is_read_with_it(store: Store) -> None:
     assert ledger.write_refusal(shard, 1, Refusal(at=NOW, why="no"))
     assert not ledger.write_refusal(shard, 1, Refusal(at=NOW, why="another no"))
     ledger.write_maybe(shard, 2, Maybe(at=NOW, why="lost"))
-    known = [(one.number, one.refusal and one.refusal.why, one.maybe and one.maybe.why) for one in ledger.posts(shard)]
+    known = [
+        (one.number, one.refusal and one.refusal.why, one.maybe and one.maybe.why)
+        for one in ledger.posts(shard)
+    ]
     assert known == [(1, "no", None), (2, None, "lost"), (10, None, None)]
 
 
@@ -224,7 +252,9 @@ def test_a_claim_without_a_batch_says_so(store: Store) -> None:
     assert ledger.landed(keys.shard(1)) is None
 
 
-def test_a_second_purchase_is_claimed_once_however_often_it_is_found(store: Store) -> None:
+def test_a_second_purchase_is_claimed_once_however_often_it_is_found(
+    store: Store,
+) -> None:
     ledger = Ledger(store)
     ledger.write_claim(keys.shard(1), claim(), REQUESTS)
     second = ledger.write_second(claim(), REQUESTS, TWO)
@@ -239,7 +269,11 @@ def test_what_was_seen_of_a_stranger_is_remembered(store: Store) -> None:
     assert ledger.seen(ONE) is None
     ledger.write_seen(ONE, Seen(["ab" * 20]))
     assert ledger.seen(ONE) == Seen(["ab" * 20])
-    assert ledger.first_gone(TWO, Gone(NOW)) == ledger.first_gone(TWO, Gone(NOW + timedelta(1))) == Gone(NOW)
+    assert (
+        ledger.first_gone(TWO, Gone(NOW))
+        == ledger.first_gone(TWO, Gone(NOW + timedelta(1)))
+        == Gone(NOW)
+    )
     assert ledger.seen(TWO) is None
 
 

@@ -31,7 +31,9 @@ class Account:
 
     conn, ceiling, pace = CONN, CEILING, PACE
 
-    def __init__(self, emulator: Emulator, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, emulator: Emulator, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         self.emulator, self._client, self._monkeypatch = emulator, client, monkeypatch
         self.connect(emulator.url)
 
@@ -42,8 +44,14 @@ class Account:
 
     def send(self, requests: int = 1) -> str:
         """Send a batch, and return its id."""
-        params: Any = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
-        items: Any = [{"custom_id": f"r{number}", "params": params} for number in range(requests)]
+        params: Any = {
+            "model": "claude-haiku-4-5",
+            "max_tokens": 10,
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
+        items: Any = [
+            {"custom_id": f"r{number}", "params": params} for number in range(requests)
+        ]
         answer = self._client.post("/v1/messages/batches", json={"requests": items})
         return str(answer.raise_for_status().json()["id"])
 
@@ -59,9 +67,13 @@ class Account:
         """Make a poller of its own in the running loop."""
         return Poller(Connection(CONN, PACE), PACE)
 
-    async def waits(self, poller: Poller, batches: list[str]) -> list[asyncio.Task[Batch]]:
+    async def waits(
+        self, poller: Poller, batches: list[str]
+    ) -> list[asyncio.Task[Batch]]:
         """Begin to wait for batches, and let the poller look at them once."""
-        waits = [asyncio.ensure_future(poller.wait(batch, CEILING)) for batch in batches]
+        waits = [
+            asyncio.ensure_future(poller.wait(batch, CEILING)) for batch in batches
+        ]
         before = await asyncio.to_thread(self.calls, "list")
         while await asyncio.to_thread(self.calls, "list") == before:
             await asyncio.sleep(0.02)
@@ -71,7 +83,9 @@ class Account:
         """Let all batches end, without blocking the loop that waits for them."""
         await asyncio.to_thread(self.end_all)
 
-    def play(self, scenario: Callable[[], Awaitable[Any]], *, debug: bool = False) -> Any:
+    def play(
+        self, scenario: Callable[[], Awaitable[Any]], *, debug: bool = False
+    ) -> Any:
         """Run a scenario in a loop of its own."""
 
         async def timed() -> Any:
@@ -86,16 +100,22 @@ class Account:
 def waiting_server() -> Iterator[Emulator]:
     """Run one emulator for all tests of waiting."""
     limits = Limits(requests_per_minute=1_000_000, queue=10_000_000)
-    with running(Settings(pace=Speed(seconds=HOUR, retry_after=1), limits=limits)) as emulator:
+    with running(
+        Settings(pace=Speed(seconds=HOUR, retry_after=1), limits=limits)
+    ) as emulator:
         yield emulator
 
 
 @pytest.fixture
-def account(waiting_server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+def account(
+    waiting_server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Account]:
     """Return a fresh account."""
     waiting_server.reset()
     headers = {"x-api-key": "sk-test", "anthropic-version": "2026-10-21"}
-    with httpx.Client(base_url=waiting_server.url, headers=headers, timeout=60) as client:
+    with httpx.Client(
+        base_url=waiting_server.url, headers=headers, timeout=60
+    ) as client:
         yield Account(waiting_server, client, monkeypatch)
 
 

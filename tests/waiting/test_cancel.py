@@ -25,7 +25,9 @@ def world() -> MemoryWorld:
 
 
 def run(world: MemoryWorld, partition: str) -> Flow:
-    return Flow(world, settings(partition, max_batch_requests=2), buyer=f"dag/{partition}")
+    return Flow(
+        world, settings(partition, max_batch_requests=2), buyer=f"dag/{partition}"
+    )
 
 
 def test_all_batches_of_a_run_are_cancelled_and_no_others(world: MemoryWorld) -> None:
@@ -39,12 +41,16 @@ def test_all_batches_of_a_run_are_cancelled_and_no_others(world: MemoryWorld) ->
     assert ended == [True, True, False, False]
 
 
-def test_cancelling_a_run_that_has_nothing_in_flight_does_nothing(world: MemoryWorld) -> None:
+def test_cancelling_a_run_that_has_nothing_in_flight_does_nothing(
+    world: MemoryWorld,
+) -> None:
     assert list(cancel("dag/unknown", run(world, "dt=1").ledger, world.batches)) == []
 
 
 @pytest.fixture
-def real(waiting_server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealWorld]:
+def real(
+    waiting_server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RealWorld]:
     """Return a bucket on a real S3 server, an account whose batches last an hour, and the environment of a person."""
     waiting_server.reset()
     with serving() as url:
@@ -60,13 +66,17 @@ def real(waiting_server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         yield world
 
 
-def test_one_command_cancels_a_whole_run(real: RealWorld, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_command_cancels_a_whole_run(
+    real: RealWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
     flow = Flow(real, settings(max_batch_requests=2))
     for planned in flow.plan(flow.prepare()):
         flow.submit(planned.shard)
     assert main(["cancel", flow.enrichment.state_url, "--run", "dag/run"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert [line.split("batch ")[-1].split(maxsplit=1)[1] for line in told[:3]] == ["is being cancelled"] * 3
+    assert [line.split("batch ")[-1].split(maxsplit=1)[1] for line in told[:3]] == [
+        "is being cancelled"
+    ] * 3
     assert told[3] == "3 shards of dag/run in flight"
     assert Emulator(real.emulator).books()["batches"]["canceling"] == 3
     assert main(["cancel", flow.enrichment.state_url, "--run", "dag/nobody"]) == 1

@@ -20,9 +20,15 @@ from nightbatch.submit.submit import Buyer, Late, Submitted
 
 def late_night(world: MemoryWorld, min_answered: float) -> tuple[Flow, RunRef]:
     """Land one shard of two requests in time, one cut in half by the deadline, and give up one that was never sent."""
-    put(world.store(SOURCE), "dt=1/part-0.parquet", rows([f"text {number}" for number in range(6)]))
+    put(
+        world.store(SOURCE),
+        "dt=1/part-0.parquet",
+        rows([f"text {number}" for number in range(6)]),
+    )
     flow = Flow(world, settings(max_batch_requests=2, min_answered=min_answered))
-    ref = replace(flow.prepare(), deadline=(world.now() + timedelta(hours=2)).isoformat())
+    ref = replace(
+        flow.prepare(), deadline=(world.now() + timedelta(hours=2)).isoformat()
+    )
     first, second, third = (planned.shard for planned in flow.plan(ref))
     flow.wait(flow.submit(first))
     flow.land(first)
@@ -31,7 +37,9 @@ def late_night(world: MemoryWorld, min_answered: float) -> tuple[Flow, RunRef]:
     while not ref.late(world.now()):
         world.sleep(600)
     flow.land(second)
-    buyer = Buyer(flow.ledger, world.api(), world.now, world.timing, late=Late(owned=True))
+    buyer = Buyer(
+        flow.ledger, world.api(), world.now, world.timing, late=Late(owned=True)
+    )
     assert buyer.submit(third) == Submitted(BatchId(""))
     assert flow.plan(ref, 2) == []
     return flow, ref

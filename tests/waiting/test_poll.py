@@ -55,12 +55,18 @@ def test_the_largest_batch_is_given_ten_seconds_even_when_young() -> None:
 
 
 def test_the_older_a_batch_the_rarer_the_looks_until_the_ceiling() -> None:
-    assert [pause(batch(age=age)) for age in (60, 300, 3_600)] == pytest.approx([6, 30, 60])
+    assert [pause(batch(age=age)) for age in (60, 300, 3_600)] == pytest.approx(
+        [6, 30, 60]
+    )
 
 
 @pytest.mark.parametrize("ceiling", [0.05, 5.0, 60.0, 3_600.0])
-def test_no_look_is_later_than_poll_seconds_whatever_the_api_hints(ceiling: float) -> None:
-    assert pause(batch(age=80_000, total=100_000), hint=7_200, ceiling=ceiling) == ceiling
+def test_no_look_is_later_than_poll_seconds_whatever_the_api_hints(
+    ceiling: float,
+) -> None:
+    assert (
+        pause(batch(age=80_000, total=100_000), hint=7_200, ceiling=ceiling) == ceiling
+    )
 
 
 def test_a_hint_of_the_api_puts_a_look_off() -> None:
@@ -118,7 +124,11 @@ def test_a_pause_that_is_none_is_refused(given: float) -> None:
 
 
 def test_no_pause_is_longer_than_a_day() -> None:
-    assert [longest(given) for given in (0.05, float("inf"), 1e300)] == [0.05, 86_400, 86_400]
+    assert [longest(given) for given in (0.05, float("inf"), 1e300)] == [
+        0.05,
+        86_400,
+        86_400,
+    ]
 
 
 def test_an_api_that_is_down_for_days_is_asked_once_a_minute() -> None:
@@ -126,7 +136,12 @@ def test_an_api_that_is_down_for_days_is_asked_once_a_minute() -> None:
 
 
 def test_failures_double_the_pause_up_to_a_minute() -> None:
-    assert [backoff(failures, None, PACE) for failures in (1, 2, 3, 10)] == [2, 4, 8, 60]
+    assert [backoff(failures, None, PACE) for failures in (1, 2, 3, 10)] == [
+        2,
+        4,
+        8,
+        60,
+    ]
 
 
 def test_what_a_429_asks_for_is_granted() -> None:

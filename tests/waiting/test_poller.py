@@ -74,7 +74,9 @@ def test_two_waits_for_one_batch_both_end(account: Any) -> None:
     assert account.play(scenario) == 1
 
 
-def test_batches_behind_many_newer_ones_are_read_by_themselves_and_the_list_is_not_read_for_them(account: Any) -> None:
+def test_batches_behind_many_newer_ones_are_read_by_themselves_and_the_list_is_not_read_for_them(
+    account: Any,
+) -> None:
     old = account.send()
     for _ in range(25):
         account.send()
@@ -91,7 +93,9 @@ def test_batches_behind_many_newer_ones_are_read_by_themselves_and_the_list_is_n
     assert retrieves >= 2
 
 
-def test_a_few_waits_among_many_batches_of_others_take_few_requests(account: Any) -> None:
+def test_a_few_waits_among_many_batches_of_others_take_few_requests(
+    account: Any,
+) -> None:
     batches = [account.send() for _ in range(60)]
 
     async def scenario() -> int:
@@ -119,10 +123,16 @@ def test_more_pages_are_read_while_awaited_batches_are_older(account: Any) -> No
     assert retrieves <= 3
 
 
-@pytest.mark.parametrize("what", ["overloaded", "status", "bad_gateway", "rate_limit", "drop_before"])
-def test_failures_of_the_api_are_outlived(account: Any, what: str, messages: Messages) -> None:
+@pytest.mark.parametrize(
+    "what", ["overloaded", "status", "bad_gateway", "rate_limit", "drop_before"]
+)
+def test_failures_of_the_api_are_outlived(
+    account: Any, what: str, messages: Messages
+) -> None:
     batch = account.send()
-    account.emulator.faults({"where": "list", "what": what, "count": 2, "retry_after": 0})
+    account.emulator.faults(
+        {"where": "list", "what": what, "count": 2, "retry_after": 0}
+    )
     account.end_all()
     assert account.play(lambda: account.poller().wait(batch, account.ceiling)).ended
     assert any("Looking again" in message for message in messages())
@@ -130,11 +140,16 @@ def test_failures_of_the_api_are_outlived(account: Any, what: str, messages: Mes
 
 def test_while_the_api_asks_for_a_pause_nobody_asks_it(account: Any) -> None:
     batches = [account.send() for _ in range(3)]
-    account.emulator.faults({"where": "list", "what": "rate_limit", "count": 1, "retry_after": 1})
+    account.emulator.faults(
+        {"where": "list", "what": "rate_limit", "count": 1, "retry_after": 1}
+    )
 
     async def scenario() -> int:
         poller = account.poller()
-        waits = [asyncio.ensure_future(poller.wait(batch, account.ceiling)) for batch in batches]
+        waits = [
+            asyncio.ensure_future(poller.wait(batch, account.ceiling))
+            for batch in batches
+        ]
         await asyncio.sleep(0.8)
         calls: int = account.calls("list") + account.calls("retrieve")
         await account.ends()
@@ -174,7 +189,9 @@ def test_one_bad_batch_never_stops_the_others(account: Any) -> None:
 
 
 @pytest.mark.parametrize("ceiling", [0.0, -1.0, float("nan"), 1e300])
-def test_one_wait_with_a_foolish_pause_never_stops_the_others(account: Any, ceiling: float) -> None:
+def test_one_wait_with_a_foolish_pause_never_stops_the_others(
+    account: Any, ceiling: float
+) -> None:
     good, other = account.send(), account.send()
 
     async def scenario() -> Any:
@@ -182,14 +199,19 @@ def test_one_wait_with_a_foolish_pause_never_stops_the_others(account: Any, ceil
         foolish = asyncio.ensure_future(poller.wait(other, ceiling))
         waits = await account.waits(poller, [good])
         await account.ends()
-        return [(await asyncio.gather(*waits))[0].id, (await asyncio.gather(foolish, return_exceptions=True))[0]]
+        return [
+            (await asyncio.gather(*waits))[0].id,
+            (await asyncio.gather(foolish, return_exceptions=True))[0],
+        ]
 
     ended, outcome = account.play(scenario)
     assert ended == good
     assert isinstance(outcome, SettingsError) or outcome.id == other
 
 
-def test_however_many_stand_in_line_the_queue_is_looked_at_once_a_second(account: Any) -> None:
+def test_however_many_stand_in_line_the_queue_is_looked_at_once_a_second(
+    account: Any,
+) -> None:
     account.send(10)
     pace = Pace(soonest=0.5, linger=0.1)
 
@@ -197,7 +219,11 @@ def test_however_many_stand_in_line_the_queue_is_looked_at_once_a_second(account
         poller = Poller(Connection(account.conn, pace), pace)
         waits = []
         for number in range(40):
-            waits.append(asyncio.ensure_future(poller.room(Place(f"{number:02}", 5, 10), account.ceiling)))
+            waits.append(
+                asyncio.ensure_future(
+                    poller.room(Place(f"{number:02}", 5, 10), account.ceiling)
+                )
+            )
             await asyncio.sleep(0.02)
         looks: int = account.calls("list")
         for wait in waits:
@@ -211,7 +237,9 @@ class NotClosing:
     """A client that sees one batch ended, and cannot be closed."""
 
     def __init__(self, batch: BatchId) -> None:
-        self._batch = Batch(batch, datetime.now(UTC), ended=True, counts={"succeeded": 1})
+        self._batch = Batch(
+            batch, datetime.now(UTC), ended=True, counts={"succeeded": 1}
+        )
 
     async def page(self, after: BatchId | None, limit: int) -> Page:
         return Page([self._batch], None)
@@ -228,7 +256,11 @@ class NotClosing:
 
 def test_a_client_that_cannot_be_closed_holds_nobody_up(account: Any) -> None:
     async def scenario() -> list[str]:
-        connection = Connection(account.conn, account.pace, make=lambda *_: ("made", NotClosing(BatchId("msgbatch_1"))))
+        connection = Connection(
+            account.conn,
+            account.pace,
+            make=lambda *_: ("made", NotClosing(BatchId("msgbatch_1"))),
+        )
         poller, ended = Poller(connection, account.pace), []
         for _ in range(2):
             ended.append((await poller.wait("msgbatch_1", account.ceiling)).id)
@@ -243,7 +275,9 @@ def test_a_time_without_a_zone_is_read_as_utc() -> None:
     assert batch_of(told).created_at == datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def test_a_platform_without_batches_is_named_in_the_log(account: Any, messages: Messages) -> None:
+def test_a_platform_without_batches_is_named_in_the_log(
+    account: Any, messages: Messages
+) -> None:
     account.connect(account.emulator.url, extra={"platform": "bedrock"})
 
     async def scenario() -> Any:
@@ -251,7 +285,9 @@ def test_a_platform_without_batches_is_named_in_the_log(account: Any, messages: 
 
     with pytest.raises(SettingsError, match="has no message batches"):
         account.play(scenario)
-    assert any("platform 'bedrock' has no message batches" in message for message in messages())
+    assert any(
+        "platform 'bedrock' has no message batches" in message for message in messages()
+    )
 
 
 def test_a_batch_that_alone_cannot_be_read_never_stops_the_others(account: Any) -> None:
@@ -259,7 +295,9 @@ def test_a_batch_that_alone_cannot_be_read_never_stops_the_others(account: Any) 
     for _ in range(25):
         account.send()
     good = account.send()
-    account.emulator.faults({"where": "retrieve", "what": "status", "match": {"batch": odd}, "count": 2})
+    account.emulator.faults(
+        {"where": "retrieve", "what": "status", "match": {"batch": odd}, "count": 2}
+    )
 
     async def scenario() -> Any:
         waits = await account.waits(account.poller(), [odd, good])
@@ -275,7 +313,9 @@ def test_a_key_that_was_changed_is_picked_up(account: Any) -> None:
         account.connect(strict.url, "sk-old")
 
         async def scenario() -> Any:
-            wait = asyncio.ensure_future(account.poller().wait("msgbatch_unknown", account.ceiling))
+            wait = asyncio.ensure_future(
+                account.poller().wait("msgbatch_unknown", account.ceiling)
+            )
             await asyncio.sleep(0.3)
             account.connect(strict.url, "sk-new")
             return await wait
@@ -284,7 +324,9 @@ def test_a_key_that_was_changed_is_picked_up(account: Any) -> None:
             account.play(scenario)
 
 
-def test_a_connection_that_was_changed_is_picked_up_without_a_failure(account: Any) -> None:
+def test_a_connection_that_was_changed_is_picked_up_without_a_failure(
+    account: Any,
+) -> None:
     batch = account.send()
     pace = Pace(soonest=0.05, gone=30, connection=0.1)
     with running(Settings()) as elsewhere:
@@ -315,13 +357,17 @@ def test_an_account_that_stays_refused_fails_all_waits(account: Any) -> None:
 
 def test_a_connection_that_is_not_there_fails_the_wait(account: Any) -> None:
     async def scenario() -> Any:
-        return await Poller(Connection("nowhere", account.pace), account.pace).wait("msgbatch_x", account.ceiling)
+        return await Poller(Connection("nowhere", account.pace), account.pace).wait(
+            "msgbatch_x", account.ceiling
+        )
 
     with pytest.raises(SettingsError, match="there is no connection 'nowhere'"):
         account.play(scenario)
 
 
-def test_the_client_is_closed_when_nobody_waits_and_made_again_when_somebody_does(account: Any) -> None:
+def test_the_client_is_closed_when_nobody_waits_and_made_again_when_somebody_does(
+    account: Any,
+) -> None:
     batch = account.send()
     account.end_all()
 
@@ -361,7 +407,9 @@ def test_cancelling_outlives_failures_of_the_api(account: Any) -> None:
 
 
 def test_what_the_poller_logs_belongs_to_no_single_wait(account: Any) -> None:
-    owner: contextvars.ContextVar[str] = contextvars.ContextVar("owner", default="nobody")
+    owner: contextvars.ContextVar[str] = contextvars.ContextVar(
+        "owner", default="nobody"
+    )
     owners: list[str] = []
     account.emulator.faults({"where": "list", "what": "overloaded", "count": 1})
     batch = account.send()
@@ -384,7 +432,9 @@ def test_what_the_poller_logs_belongs_to_no_single_wait(account: Any) -> None:
     assert owners == ["nobody"]
 
 
-def test_a_thousand_waits_never_hold_up_the_loop(account: Any, messages: Messages) -> None:
+def test_a_thousand_waits_never_hold_up_the_loop(
+    account: Any, messages: Messages
+) -> None:
     """Each request takes a second, and asyncio's debug mode tells of what holds the loop for half of one."""
     with ThreadPoolExecutor(4) as pool:
         batches = list(pool.map(lambda _: account.send(), range(1_100)))
@@ -401,12 +451,18 @@ def test_a_thousand_waits_never_hold_up_the_loop(account: Any, messages: Message
     assert account.calls("retrieve") == 0
 
 
-def smooth(account: Any, scenario: Callable[[], Awaitable[None]], messages: Messages) -> bool:
+def smooth(
+    account: Any, scenario: Callable[[], Awaitable[None]], messages: Messages
+) -> bool:
     """Tell whether nothing of ours is slow; what blocks is so in each try, what waits for the machine is not."""
     for _ in range(4):
         before = len(messages())
         account.play(scenario, debug=True)
-        slow = [message for message in messages()[before:] if message.startswith("Executing <")]
+        slow = [
+            message
+            for message in messages()[before:]
+            if message.startswith("Executing <")
+        ]
         if not any("/nightbatch/" in message for message in slow):
             return True
     return False

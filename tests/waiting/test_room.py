@@ -39,7 +39,9 @@ def place(order: str, total: int = 10, cap: int = 30, **more: Any) -> Place:
 
 
 def batch(name: str, processing: int = 0, **counts: int) -> Batch:
-    return Batch(BatchId(name), NOW, not processing, {"processing": processing, **counts})
+    return Batch(
+        BatchId(name), NOW, not processing, {"processing": processing, **counts}
+    )
 
 
 def orders(places: list[Place]) -> list[str]:
@@ -74,11 +76,23 @@ def test_after_a_full_queue_the_first_of_the_line_tries_again_in_its_time() -> N
 
 
 def test_what_is_in_the_queue_is_what_has_not_ended_whoever_sent_it() -> None:
-    assert queued([batch("a", processing=7), batch("b", succeeded=9), batch("c", processing=2)]) == 9
+    assert (
+        queued(
+            [
+                batch("a", processing=7),
+                batch("b", succeeded=9),
+                batch("c", processing=2),
+            ]
+        )
+        == 9
+    )
 
 
 def test_room_is_held_until_the_batch_turns_up_or_for_a_time() -> None:
-    held = [Held("a", 5, frozenset({"old"}), NOW + SECOND), Held("b", 5, frozenset(), NOW - SECOND)]
+    held = [
+        Held("a", 5, frozenset({"old"}), NOW + SECOND),
+        Held("b", 5, frozenset(), NOW - SECOND),
+    ]
     assert still_held(held, [batch("old", processing=5)], NOW) == held[:1]
     assert still_held(held, [batch("new", processing=5)], NOW) == []
 
@@ -89,11 +103,18 @@ def test_the_line_lets_through_in_order_and_holds_the_room() -> None:
         waits = [line.join(place(order), 60.0) for order in "cab"]
         steps = []
         for queue in (10, 10, 0):
-            line.settle([batch("x", processing=queue)] if queue else [batch("x", succeeded=1)], NOW)
+            line.settle(
+                [batch("x", processing=queue)] if queue else [batch("x", succeeded=1)],
+                NOW,
+            )
             steps.append([wait.done() for wait in waits])
         return steps[0], steps[1], steps[2]
 
-    assert asyncio.run(scenario()) == ([False, True, True], [False, True, True], [True, True, True])
+    assert asyncio.run(scenario()) == (
+        [False, True, True],
+        [False, True, True],
+        [True, True, True],
+    )
 
 
 def test_two_runs_that_wait_for_one_claim_are_both_let_through() -> None:
@@ -120,7 +141,9 @@ def test_one_of_two_waits_for_a_claim_may_leave() -> None:
 def test_after_a_full_queue_there_is_room_when_it_is_shorter_by_the_shard() -> None:
     async def scenario() -> list[bool]:
         line = Line(Pace())
-        wait = line.join(place("a", cap=1_000, full_until=NOW + timedelta(hours=1)), 60.0)
+        wait = line.join(
+            place("a", cap=1_000, full_until=NOW + timedelta(hours=1)), 60.0
+        )
         steps = []
         for queue in (100, 95, 90):
             line.settle([batch("x", processing=queue)], NOW)
@@ -143,20 +166,37 @@ class Desk:
         client = anthropic.Anthropic(base_url=self.emulator.url, api_key="sk-test")
         rule = Rule(self.ref.max_in_flight_requests, admitted)
         return Buyer(
-            self.flow.ledger, AnthropicBatches(client), lambda: datetime.now(UTC), Timing(look=0.05), rule, late
+            self.flow.ledger,
+            AnthropicBatches(client),
+            lambda: datetime.now(UTC),
+            Timing(look=0.05),
+            rule,
+            late,
         )
 
     def stranger(self, requests: int) -> None:
         """Send a batch that is nobody's here."""
-        params: Any = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
-        items: Any = [{"custom_id": f"r{number}", "params": params} for number in range(requests)]
-        anthropic.Anthropic(base_url=self.emulator.url, api_key="sk-test").messages.batches.create(requests=items)
+        params: Any = {
+            "model": "claude-haiku-4-5",
+            "max_tokens": 10,
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
+        items: Any = [
+            {"custom_id": f"r{number}", "params": params} for number in range(requests)
+        ]
+        anthropic.Anthropic(
+            base_url=self.emulator.url, api_key="sk-test"
+        ).messages.batches.create(requests=items)
 
 
 def desk(emulator: Emulator, count: int, *, deadline: str = "", **more: Any) -> Desk:
     emulator.reset()
     world = MemoryWorld()
-    put(world.store(SOURCE), "dt=1/part-0.parquet", rows([f"text {number}" for number in range(count)]))
+    put(
+        world.store(SOURCE),
+        "dt=1/part-0.parquet",
+        rows([f"text {number}" for number in range(count)]),
+    )
     flow = Flow(world, settings(**more))
     ref = replace(flow.prepare(), deadline=deadline)
     return Desk(flow, ref, flow.plan(ref), emulator)
@@ -170,7 +210,9 @@ def slow() -> Iterator[Emulator]:
 
 
 def test_no_shard_is_cut_larger_than_the_cap(slow: Emulator) -> None:
-    assert [planned.requests for planned in desk(slow, 25, max_in_flight_requests=10).shards] == [10, 10, 5]
+    assert [
+        planned.requests for planned in desk(slow, 25, max_in_flight_requests=10).shards
+    ] == [10, 10, 5]
 
 
 def test_a_submit_without_room_waits_in_its_place(slow: Emulator) -> None:
@@ -183,7 +225,9 @@ def test_a_submit_without_room_waits_in_its_place(slow: Emulator) -> None:
     assert one.emulator.books()["batches"]["created"] == 1
 
 
-def test_a_claim_lets_older_ones_go_first_until_the_line_has_let_it_through(slow: Emulator) -> None:
+def test_a_claim_lets_older_ones_go_first_until_the_line_has_let_it_through(
+    slow: Emulator,
+) -> None:
     one = desk(slow, 20, max_in_flight_requests=10)
     first, second = (planned.shard for planned in one.shards)
     assert isinstance(one.buyer().submit(second), Later)
@@ -191,7 +235,9 @@ def test_a_claim_lets_older_ones_go_first_until_the_line_has_let_it_through(slow
     assert isinstance(one.buyer(admitted=True).submit(first), Later)
 
 
-def test_who_did_not_stand_in_line_leaves_the_second_half_of_the_queue_to_those_who_do(slow: Emulator) -> None:
+def test_who_did_not_stand_in_line_leaves_the_second_half_of_the_queue_to_those_who_do(
+    slow: Emulator,
+) -> None:
     one = desk(slow, 10, max_in_flight_requests=20)
     one.stranger(4)
     (planned,) = one.shards
@@ -199,7 +245,9 @@ def test_who_did_not_stand_in_line_leaves_the_second_half_of_the_queue_to_those_
     assert isinstance(one.buyer(admitted=True).submit(planned.shard), Submitted)
 
 
-def test_a_shard_larger_than_the_cap_waits_until_the_queue_is_empty(slow: Emulator) -> None:
+def test_a_shard_larger_than_the_cap_waits_until_the_queue_is_empty(
+    slow: Emulator,
+) -> None:
     one = desk(slow, 10)
     one.stranger(1)
     one.ref = replace(one.ref, max_in_flight_requests=5)
@@ -219,7 +267,9 @@ def test_a_post_that_may_be_under_way_takes_its_room(slow: Emulator) -> None:
     assert later.place is not None
 
 
-def test_a_full_queue_is_waited_for_in_line_and_nothing_is_burnt(slow: Emulator) -> None:
+def test_a_full_queue_is_waited_for_in_line_and_nothing_is_burnt(
+    slow: Emulator,
+) -> None:
     one = desk(slow, 5)
     one.emulator.faults({"where": "create", "what": "queue_full", "count": 1})
     (planned,) = one.shards
@@ -238,7 +288,9 @@ def test_at_the_deadline_what_was_not_sent_is_given_up(slow: Emulator) -> None:
     assert one.flow.ledger.view().in_flight == []
 
 
-def test_at_the_deadline_what_another_run_has_claimed_is_left_to_it(slow: Emulator) -> None:
+def test_at_the_deadline_what_another_run_has_claimed_is_left_to_it(
+    slow: Emulator,
+) -> None:
     one = desk(slow, 5)
     late = Late(owned=False)
     assert one.buyer(late=late).submit(one.shards[0].shard) == late
@@ -253,7 +305,9 @@ def test_after_the_deadline_nothing_more_is_claimed(slow: Emulator) -> None:
 
 def test_many_senders_at_once_never_pass_the_cap_and_buy_everything_once() -> None:
     cap, count = 20, 60
-    with running(Settings(pace=Speed(seconds=0.05), limits=Limits(requests_per_minute=1_000_000))) as quick:
+    with running(
+        Settings(pace=Speed(seconds=0.05), limits=Limits(requests_per_minute=1_000_000))
+    ) as quick:
         one = desk(quick, count, max_in_flight_requests=cap, max_batch_requests=6)
 
         def send(planned: PlannedShard) -> None:
@@ -262,7 +316,10 @@ def test_many_senders_at_once_never_pass_the_cap_and_buy_everything_once() -> No
                 admitted = True
                 time.sleep(0.05)
 
-        threads = [threading.Thread(target=send, args=(planned,)) for planned in reversed(one.shards)]
+        threads = [
+            threading.Thread(target=send, args=(planned,))
+            for planned in reversed(one.shards)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

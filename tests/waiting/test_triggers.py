@@ -34,7 +34,13 @@ def trigger(account: Any, batch: str, **more: str) -> BatchTrigger:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing take long."""
-    for name, seconds in {"SOONEST": 0.05, "GONE": 0.3, "LINGER": 0.1, "REFUSED": 0.3, "MOST": 0.2}.items():
+    for name, seconds in {
+        "SOONEST": 0.05,
+        "GONE": 0.3,
+        "LINGER": 0.1,
+        "REFUSED": 0.3,
+        "MOST": 0.2,
+    }.items():
         monkeypatch.setenv(f"NIGHTBATCH_POLL_{name}_SECONDS", str(seconds))
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "1")
 
@@ -46,8 +52,13 @@ def test_an_ended_batch_is_told_with_its_counts(account: Any) -> None:
     assert (seen["batch"], seen["counts"]["succeeded"]) == (batch, 3)
 
 
-def test_a_batch_that_is_gone_ends_the_wait_so_that_land_can_say_so(account: Any) -> None:
-    assert account.play(lambda: fired(trigger(account, "msgbatch_unknown")))["gone"] is True
+def test_a_batch_that_is_gone_ends_the_wait_so_that_land_can_say_so(
+    account: Any,
+) -> None:
+    assert (
+        account.play(lambda: fired(trigger(account, "msgbatch_unknown")))["gone"]
+        is True
+    )
 
 
 def test_a_claim_that_was_given_up_is_not_waited_for(account: Any) -> None:
@@ -57,7 +68,9 @@ def test_a_claim_that_was_given_up_is_not_waited_for(account: Any) -> None:
 
 def test_a_refused_account_fails_the_wait_with_its_reason(account: Any) -> None:
     account.emulator.faults({"where": "list", "what": "permission"})
-    assert "403" in account.play(lambda: fired(trigger(account, account.send())))["failed"]
+    assert (
+        "403" in account.play(lambda: fired(trigger(account, account.send())))["failed"]
+    )
 
 
 def test_expiry_is_an_outcome(account: Any) -> None:
@@ -68,7 +81,9 @@ def test_expiry_is_an_outcome(account: Any) -> None:
     assert seen["counts"]["expired"] > 0
 
 
-def test_at_the_deadline_the_batch_is_cancelled_and_its_end_awaited(account: Any) -> None:
+def test_at_the_deadline_the_batch_is_cancelled_and_its_end_awaited(
+    account: Any,
+) -> None:
     batch = account.send(4)
 
     async def scenario() -> Any:
@@ -83,15 +98,25 @@ def test_at_the_deadline_the_batch_is_cancelled_and_its_end_awaited(account: Any
 
 def test_at_the_deadline_another_runs_batch_is_left_alone(account: Any) -> None:
     batch = account.send()
-    seen = account.play(lambda: fired(trigger(account, batch, deadline=at(0.2), cancel_at_deadline="False")))
+    seen = account.play(
+        lambda: fired(
+            trigger(account, batch, deadline=at(0.2), cancel_at_deadline="False")
+        )
+    )
     assert "deadline" in seen["skipped"]
     assert account.calls("cancel") == 0
 
 
-def test_a_wait_that_begins_after_the_deadline_still_sees_that_the_batch_has_ended(account: Any) -> None:
+def test_a_wait_that_begins_after_the_deadline_still_sees_that_the_batch_has_ended(
+    account: Any,
+) -> None:
     batch = account.send(2)
     account.end_all()
-    seen = account.play(lambda: fired(trigger(account, batch, deadline=at(-60), cancel_at_deadline="False")))
+    seen = account.play(
+        lambda: fired(
+            trigger(account, batch, deadline=at(-60), cancel_at_deadline="False")
+        )
+    )
     assert seen["counts"]["succeeded"] == 2
     assert account.calls("cancel") == 0
 
@@ -100,17 +125,31 @@ def test_a_deadline_without_a_zone_is_in_utc(account: Any) -> None:
     batch = account.send()
     account.end_all()
     naive = at(3_600).removesuffix("+00:00")
-    assert account.play(lambda: fired(trigger(account, batch, deadline=naive)))["counts"]["succeeded"] == 1
+    assert (
+        account.play(lambda: fired(trigger(account, batch, deadline=naive)))["counts"][
+            "succeeded"
+        ]
+        == 1
+    )
 
 
-@pytest.mark.parametrize("given", ["None", "{{ params.batch }}", "../v1/models", "msgbatch_1 "])
-def test_what_is_no_id_fails_the_wait_at_once_and_is_not_asked_for(account: Any, given: str) -> None:
-    assert "is no id of a batch" in account.play(lambda: fired(trigger(account, given)))["failed"]
+@pytest.mark.parametrize(
+    "given", ["None", "{{ params.batch }}", "../v1/models", "msgbatch_1 "]
+)
+def test_what_is_no_id_fails_the_wait_at_once_and_is_not_asked_for(
+    account: Any, given: str
+) -> None:
+    assert (
+        "is no id of a batch"
+        in account.play(lambda: fired(trigger(account, given)))["failed"]
+    )
     assert account.calls("list") + account.calls("retrieve") == 0
 
 
 def test_a_foolish_pause_fails_the_wait_with_its_reason(account: Any) -> None:
-    seen = account.play(lambda: fired(BatchTrigger(account.send(), account.conn, "nan")))
+    seen = account.play(
+        lambda: fired(BatchTrigger(account.send(), account.conn, "nan"))
+    )
     assert "more than 0 seconds" in seen["failed"]
 
 
@@ -120,12 +159,16 @@ def test_a_killed_wait_cancels_nothing_unless_it_is_told_to(account: Any) -> Non
 
 
 def test_a_trigger_is_made_again_from_what_it_serialises(account: Any) -> None:
-    path, kwargs = trigger(account, "msgbatch_1", deadline=at(60), cancel_on_fail="True").serialize()
+    path, kwargs = trigger(
+        account, "msgbatch_1", deadline=at(60), cancel_on_fail="True"
+    ).serialize()
     assert path == "nightbatch.airflow.triggers.batch.BatchTrigger"
     assert BatchTrigger(**kwargs).serialize() == (path, kwargs)
 
 
-def test_a_wait_for_some_batches_ends_with_the_first_but_never_before_the_worker_has_deferred(account: Any) -> None:
+def test_a_wait_for_some_batches_ends_with_the_first_but_never_before_the_worker_has_deferred(
+    account: Any,
+) -> None:
     ended = account.send()
     account.end_all()
     running = account.send()
@@ -138,7 +181,9 @@ def test_a_wait_for_some_batches_ends_with_the_first_but_never_before_the_worker
     assert 4 <= account.play(scenario) < 8
 
 
-def test_a_trigger_dwells_longer_than_the_executor_takes_to_hear_of_a_deferral(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trigger_dwells_longer_than_the_executor_takes_to_hear_of_a_deferral(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL")
     assert dwell() == 8
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "12")
@@ -157,7 +202,9 @@ def test_room_is_found_when_the_batches_before_have_ended(account: Any) -> None:
     place = {"order": "a", "total": 5, "cap": 10, "full_until": ""}
 
     async def scenario() -> Any:
-        wait = asyncio.ensure_future(fired(RoomTrigger(at(0), place, account.conn, account.ceiling)))
+        wait = asyncio.ensure_future(
+            fired(RoomTrigger(at(0), place, account.conn, account.ceiling))
+        )
         await asyncio.sleep(4.5)
         assert not wait.done()
         await account.ends()
@@ -174,7 +221,10 @@ def test_the_sensor_takes_the_output_of_another_task() -> None:
             return "msgbatch_1"
 
         wait = BatchSensor(task_id="wait", batch=submit())
-    assert wait.batch == "{{ ti.xcom_pull(task_ids='submit', key='return_value', map_indexes=ti.map_index) }}"
+    assert (
+        wait.batch
+        == "{{ ti.xcom_pull(task_ids='submit', key='return_value', map_indexes=ti.map_index) }}"
+    )
     assert wait.upstream_task_ids == {"submit"}
 
 

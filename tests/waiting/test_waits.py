@@ -28,7 +28,10 @@ class Listing:
 
     def __init__(self, *, ended: bool) -> None:
         born = [NOW - timedelta(hours=1, seconds=number) for number in range(MANY)]
-        self._all = [Batch(BatchId(f"b{number}"), at, ended, {"processing": 1}) for number, at in enumerate(born)]
+        self._all = [
+            Batch(BatchId(f"b{number}"), at, ended, {"processing": 1})
+            for number, at in enumerate(born)
+        ]
         self._at = {batch.id: number for number, batch in enumerate(self._all)}
 
     async def page(self, after: BatchId | None, limit: int) -> Page:
@@ -97,7 +100,9 @@ def test_no_step_of_a_look_at_ten_thousand_batches_is_long(ended: bool) -> None:
     assert max(taken) < MOST_LINES
 
 
-def test_two_who_wait_for_one_batch_are_looked_for_as_often_as_the_hastier_wants() -> None:
+def test_two_who_wait_for_one_batch_are_looked_for_as_often_as_the_hastier_wants() -> (
+    None
+):
     async def scenario() -> list[float]:
         waits, name = Waits(Pace()), BatchId("b")
         futures = [waits.join(name, ceiling, NOW) for ceiling in (60.0, 5.0)]

@@ -37,7 +37,11 @@ def duck(tmp_path: Path) -> Iterator[House]:
     """Open a DuckDB file."""
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
         other = connection.cursor()
-        yield House("duckdb", DuckWarehouse(connection), lambda sql: other.execute(sql).fetchall())
+        yield House(
+            "duckdb",
+            DuckWarehouse(connection),
+            lambda sql: other.execute(sql).fetchall(),
+        )
 
 
 @pytest.fixture
@@ -46,7 +50,9 @@ def postgres_house(postgres_server: postgres.Server) -> Iterator[House]:
     connection, other = postgres_server.connect(), postgres_server.connect()
     other.autocommit = True
     cursor = other.cursor()
-    cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA IF EXISTS mart CASCADE")
+    cursor.execute(
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA IF EXISTS mart CASCADE"
+    )
 
     def query(sql: str) -> list[tuple[Any, ...]]:
         cursor.execute(sql)

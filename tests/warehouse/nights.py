@@ -21,8 +21,15 @@ from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.run_ref import RunRef
 
 NAME, STATE = "lake.triage", "s3://lake/_nightbatch/triage/"
-SEAL = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:000000000000:key/abc"}
-KEYS = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
+SEAL = {
+    "ServerSideEncryption": "aws:kms",
+    "SSEKMSKeyId": "arn:aws:kms:us-east-1:000000000000:key/abc",
+}
+KEYS = {
+    "aws_access_key_id": "any",
+    "aws_secret_access_key": "any",
+    "region_name": "us-east-1",
+}
 
 
 class Night:
@@ -32,7 +39,9 @@ class Night:
         self.world, self.catalog, self.runs = MemoryWorld(), catalog, 0
         self.written: Any = None
 
-    def publish(self, partition: str, texts: Sequence[str], **more: Any) -> dict[str, Any]:
+    def publish(
+        self, partition: str, texts: Sequence[str], **more: Any
+    ) -> dict[str, Any]:
         source = self.world.store(SOURCE)
         source.remove([entry.key for entry in source.list(f"{partition}/")])
         put(source, f"{partition}/part-0.parquet", rows(texts))
@@ -48,7 +57,12 @@ class Night:
             flow.wait(flow.submit(planned.shard))
             flow.land(planned.shard)
         if self.written is None:
-            wired = {**ref.to_dict(), "table": NAME, "iceberg_conn_id": "ice", "aws_conn_id": "aws_ice"}
+            wired = {
+                **ref.to_dict(),
+                "table": NAME,
+                "iceberg_conn_id": "ice",
+                "aws_conn_id": "aws_ice",
+            }
             self.written = iceberg.table(RunRef.from_xcom(wired))
         return publish(ref, flow.ledger, self.written, self.world.now, self.world.now())
 
@@ -59,7 +73,9 @@ class Night:
 
     def held(self) -> list[tuple[str, str]]:
         found = self.table.scan().to_arrow().to_pylist()
-        return sorted((str(row["dt"]), row["answer"].removeprefix("about Say: ")) for row in found)
+        return sorted(
+            (str(row["dt"]), row["answer"].removeprefix("about Say: ")) for row in found
+        )
 
     def files(self) -> set[str]:
         return {task.file.file_path for task in self.table.scan().plan_files()}
@@ -67,7 +83,11 @@ class Night:
 
 def reader(s3: str) -> dict[str, str]:
     """Return what another client of a catalog needs to read the bucket."""
-    keys = {"s3.access-key-id": "any", "s3.secret-access-key": "any", "s3.region": "us-east-1"}
+    keys = {
+        "s3.access-key-id": "any",
+        "s3.secret-access-key": "any",
+        "s3.region": "us-east-1",
+    }
     return {"s3.endpoint": s3, **keys}
 
 
@@ -77,11 +97,31 @@ def table_in(s3: str, catalog: dict[str, str], **connection: str) -> Iterator[Ni
     client = boto3.resource("s3", endpoint_url=s3, **KEYS)  # type: ignore[call-overload]
     client.Bucket("lake").create()
     client.Bucket("lake").objects.delete()
-    extra = {"endpoint_url": s3, "region_name": "us-east-1", "service_config": {"s3": {"extra_args": SEAL}}}
+    extra = {
+        "endpoint_url": s3,
+        "region_name": "us-east-1",
+        "service_config": {"s3": {"extra_args": SEAL}},
+    }
     with pytest.MonkeyPatch.context() as environment:
         for name, given in (
-            ("ICE", {"conn_type": "generic", **connection, "extra": {**catalog, "name": "ice"}}),
-            ("AWS_ICE", {"conn_type": "aws", "login": "any", "password": "any", "extra": extra}),
+            (
+                "ICE",
+                {
+                    "conn_type": "generic",
+                    **connection,
+                    "extra": {**catalog, "name": "ice"},
+                },
+            ),
+            (
+                "AWS_ICE",
+                {"conn_type": "aws", "login": "any", "password": "any", "extra": extra},
+            ),
         ):
             environment.setenv(f"AIRFLOW_CONN_{name}", json.dumps(given))
-        yield Night({**catalog, **reader(s3), **({"uri": connection["host"]} if connection else {})})
+        yield Night(
+            {
+                **catalog,
+                **reader(s3),
+                **({"uri": connection["host"]} if connection else {}),
+            }
+        )

@@ -29,22 +29,54 @@ class Server:
 
     def connect(self) -> Any:
         """Open a connection."""
-        return psycopg2.connect(host="127.0.0.1", port=self.port, user="nightbatch", dbname="postgres")
+        return psycopg2.connect(
+            host="127.0.0.1", port=self.port, user="nightbatch", dbname="postgres"
+        )
 
 
 @contextmanager
 def running() -> Iterator[Server]:
     """Run a fresh server for as long as the block lasts."""
     home = Path(tempfile.mkdtemp(prefix="nightbatch-pg-"))
-    who: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
+    who: dict[str, Any] = (
+        {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        if os.getuid() == 0
+        else {}
+    )
     if who:
         shutil.chown(home, "nobody", "nogroup")
-    options: dict[str, Any] = {**who, "cwd": home, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    options: dict[str, Any] = {
+        **who,
+        "cwd": home,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+    }
     data, port = home / "data", _free_port()
-    init = [BIN / "initdb", "-D", data, "-U", "nightbatch", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8"]
+    init = [
+        BIN / "initdb",
+        "-D",
+        data,
+        "-U",
+        "nightbatch",
+        "-A",
+        "trust",
+        "-N",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+    ]
     subprocess.run(init, check=True, **options)
-    quick = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={home}"]
-    server = subprocess.Popen([BIN / "postgres", "-D", data, "-p", str(port), *quick], **options)
+    quick = [
+        "-c",
+        "fsync=off",
+        "-c",
+        "listen_addresses=127.0.0.1",
+        "-c",
+        f"unix_socket_directories={home}",
+    ]
+    server = subprocess.Popen(
+        [BIN / "postgres", "-D", data, "-p", str(port), *quick], **options
+    )
     try:
         _wait(Server(port), server)
         yield Server(port)

@@ -46,28 +46,53 @@ class Server(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         path = self._path(of_token=self.path.endswith("/oauth/tokens"))
         if path == ["oauth", "tokens"]:
-            given = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+            given = {
+                name: values[0] for name, values in parse_qs(body.decode()).items()
+            }
             right = (given.get("client_id"), given.get("client_secret")) == CREDENTIAL
-            self._tell(200 if right else 401, {"access_token": TOKEN, "token_type": "bearer", "expires_in": 3600})
+            self._tell(
+                200 if right else 401,
+                {"access_token": TOKEN, "token_type": "bearer", "expires_in": 3600},
+            )
         elif path == ["namespaces"]:
             self.catalog.create_namespace(tuple(json.loads(body)["namespace"]))
             self._tell(200, json.loads(body))
         elif len(path) == 3:
-            given = {"location": None, "partition-spec": None, "write-order": None, **json.loads(body)}
-            self._tell(200, _whole(self._create(path[1], CreateTableRequest.model_validate(given))))
+            given = {
+                "location": None,
+                "partition-spec": None,
+                "write-order": None,
+                **json.loads(body),
+            }
+            self._tell(
+                200,
+                _whole(self._create(path[1], CreateTableRequest.model_validate(given))),
+            )
         else:
             self._commit(path, CommitTableRequest.model_validate_json(body))
 
     def _create(self, namespace: str, asked: CreateTableRequest) -> Table:
-        spec, order = asked.partition_spec or UNPARTITIONED_PARTITION_SPEC, asked.write_order or UNSORTED_SORT_ORDER
-        given = (f"{namespace}.{asked.name}", asked.table_schema, asked.location, spec, order, asked.properties)
+        spec, order = (
+            asked.partition_spec or UNPARTITIONED_PARTITION_SPEC,
+            asked.write_order or UNSORTED_SORT_ORDER,
+        )
+        given = (
+            f"{namespace}.{asked.name}",
+            asked.table_schema,
+            asked.location,
+            spec,
+            order,
+            asked.properties,
+        )
         if not asked.stage_create:
             return self.catalog.create_table(*given)
         staged: Table = self.catalog.create_table_transaction(*given)._table
         return staged
 
     def _commit(self, path: list[str], asked: CommitTableRequest) -> None:
-        named = self.catalog.create_table_transaction(f"{path[1]}.{path[3]}", Schema())._table  # only its name counts
+        named = self.catalog.create_table_transaction(
+            f"{path[1]}.{path[3]}", Schema()
+        )._table  # only its name counts
         try:
             done = self.catalog.commit_table(named, asked.requirements, asked.updates)
         except CommitFailedException as error:
@@ -90,7 +115,9 @@ class Server(BaseHTTPRequestHandler):
         return parts
 
     def _tell(self, status: int, body: Any = None) -> None:
-        payload = b"" if body is None or self.command == "HEAD" else json.dumps(body).encode()
+        payload = (
+            b"" if body is None or self.command == "HEAD" else json.dumps(body).encode()
+        )
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(payload)))
@@ -102,12 +129,19 @@ class Server(BaseHTTPRequestHandler):
 
 
 def _whole(table: Table) -> Any:
-    told = TableResponse(**{"metadata-location": table.metadata_location or None, "metadata": table.metadata})
+    told = TableResponse(
+        **{
+            "metadata-location": table.metadata_location or None,
+            "metadata": table.metadata,
+        }
+    )
     return json.loads(told.model_dump_json(by_alias=True))
 
 
 def _error(code: int, error: Exception) -> dict[str, Any]:
-    return {"error": {"message": str(error), "type": type(error).__name__, "code": code}}
+    return {
+        "error": {"message": str(error), "type": type(error).__name__, "code": code}
+    }
 
 
 @contextmanager

@@ -43,7 +43,9 @@ def test_a_duckdb_connection_names_its_file(
     target: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "own.duckdb"
-    monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps({"conn_type": "duckdb", "host": str(file)}))
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_OWN", json.dumps({"conn_type": "duckdb", "host": str(file)})
+    )
     with warehouse("own") as house:
         assert load(target, NIGHT, Loading("mart.triage"), house)["rows"] == 2
     with duckdb.connect(str(file), read_only=True) as found:
@@ -100,9 +102,13 @@ def test_a_file_that_another_process_writes_to_is_waited_for(
     target: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "shared.duckdb"
-    monkeypatch.setenv("AIRFLOW_CONN_SHARED", json.dumps({"conn_type": "duckdb", "host": str(file)}))
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_SHARED", json.dumps({"conn_type": "duckdb", "host": str(file)})
+    )
     command = [sys.executable, "-c", HOLDER, str(file)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         with pytest.raises(duckdb.IOException, match=LOCKED):
@@ -113,19 +119,33 @@ def test_a_file_that_another_process_writes_to_is_waited_for(
             assert "1" in house.columns("first")
 
 
-def test_a_connection_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError, match="conn_id: there is no connection 'nowhere'"), warehouse("nowhere"):
+def test_a_connection_that_is_not_there_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with (
+        pytest.raises(SettingsError, match="conn_id: there is no connection 'nowhere'"),
+        warehouse("nowhere"),
+    ):
         pass
 
 
 def test_another_kind_of_connection_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "aws"}))
-    with pytest.raises(SettingsError, match="'aws'; a load goes to duckdb or postgres"), warehouse("lake"):
+    with (
+        pytest.raises(SettingsError, match="'aws'; a load goes to duckdb or postgres"),
+        warehouse("lake"),
+    ):
         pass
 
 
-def context(*, asked: str | None = None, events: tuple[str, ...] = (), key: str | None = None) -> dict[str, Any]:
-    told = {"asset": [SimpleNamespace(extra={"partition": partition}) for partition in events]}
+def context(
+    *, asked: str | None = None, events: tuple[str, ...] = (), key: str | None = None
+) -> dict[str, Any]:
+    told = {
+        "asset": [
+            SimpleNamespace(extra={"partition": partition}) for partition in events
+        ]
+    }
     return {
         "params": {"partition": asked}, "triggering_asset_events": told if events else {},
         "dag_run": SimpleNamespace(partition_key=key),

@@ -29,7 +29,9 @@ def world() -> MemoryWorld:
     return made
 
 
-def expired(flow: Flow, *, dry: bool = False, before: datetime | None = None) -> Expired:
+def expired(
+    flow: Flow, *, dry: bool = False, before: datetime | None = None
+) -> Expired:
     now = max(datetime.now(UTC), flow.world.now()) + LATER
     store = flow.world.store(flow.enrichment.state_url)
     assert isinstance(store, MemoryStore)
@@ -43,29 +45,44 @@ def state(flow: Flow) -> dict[str, bytes]:
 
 def texts(flow: Flow) -> list[Any]:
     landed = [key for key in state(flow) if key.startswith(keys.LANDED)]
-    return [text for key in landed for text in pq.read_table(flow.ledger.store.open(key))["text"].to_pylist()]
+    return [
+        text
+        for key in landed
+        for text in pq.read_table(flow.ledger.store.open(key))["text"].to_pylist()
+    ]
 
 
 def test_no_staged_row_and_no_raw_text_is_left(world: MemoryWorld) -> None:
     flow = Flow(world)
     flow.run()
-    assert sorted(texts(flow)) == ["about Say: a secret of the row", "about Say: another"]
+    assert sorted(texts(flow)) == [
+        "about Say: a secret of the row",
+        "about Say: another",
+    ]
     done = expired(flow)
     assert (len(done.snapshots), len(done.shards), done.kept) == (1, 1, [])
     assert not [key for key in state(flow) if key.startswith(keys.SNAPSHOTS)]
     assert texts(flow) == [None, None]
 
 
-def test_a_rerun_after_it_buys_nothing_and_publishes_the_same(world: MemoryWorld) -> None:
+def test_a_rerun_after_it_buys_nothing_and_publishes_the_same(
+    world: MemoryWorld,
+) -> None:
     before = Flow(world).run()
     bought = world.batches.bought()
     expired(Flow(world))
     again = Flow(world, buyer="dag/again").run()
     assert world.batches.bought() == bought
-    assert (again["rows"], again["by_status"], again["bought"]) == (before["rows"], before["by_status"], 0)
+    assert (again["rows"], again["by_status"], again["bought"]) == (
+        before["rows"],
+        before["by_status"],
+        0,
+    )
 
 
-def test_a_landed_shard_keeps_its_facts_its_rows_and_their_order(world: MemoryWorld) -> None:
+def test_a_landed_shard_keeps_its_facts_its_rows_and_their_order(
+    world: MemoryWorld,
+) -> None:
     flow = Flow(world)
     flow.run()
     (key,) = (key for key in state(flow) if key.startswith(keys.LANDED))
@@ -100,7 +117,9 @@ def test_a_second_expiry_finds_nothing_to_do(world: MemoryWorld) -> None:
     assert expired(flow) == Expired([], [], [])
 
 
-def test_what_a_claim_in_flight_needs_stays_until_it_has_landed(world: MemoryWorld) -> None:
+def test_what_a_claim_in_flight_needs_stays_until_it_has_landed(
+    world: MemoryWorld,
+) -> None:
     flow = Flow(world)
     ref = flow.prepare()
     planned_shards = flow.plan(ref)
@@ -113,7 +132,9 @@ def test_what_a_claim_in_flight_needs_stays_until_it_has_landed(world: MemoryWor
     assert expired(flow).snapshots == [ref.snapshot]
 
 
-def test_an_expiry_that_was_cut_short_is_finished_by_the_next(world: MemoryWorld) -> None:
+def test_an_expiry_that_was_cut_short_is_finished_by_the_next(
+    world: MemoryWorld,
+) -> None:
     flow = Flow(world)
     ref = flow.prepare()
     for planned in flow.plan(ref):

@@ -31,7 +31,17 @@ TRIAGE = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "category": {"type": "string", "enum": ["billing", "bug", "account", "shipping", "feature_request", "other"]},
+        "category": {
+            "type": "string",
+            "enum": [
+                "billing",
+                "bug",
+                "account",
+                "shipping",
+                "feature_request",
+                "other",
+            ],
+        },
         "urgency": {"type": "integer"},
         "sentiment": {"type": "string", "enum": ["negative", "neutral", "positive"]},
         "summary": {"type": "string"},
@@ -45,7 +55,13 @@ RICHER = TRIAGE | {
     "required": [*TRIAGE["required"], "language"],
 }
 COLUMNS = [*TRIAGE["properties"], "language"]
-COMPLAINTS = ("my invoice is wrong", "the app crashes", "I cannot log in", "where is my parcel", "please add dark mode")
+COMPLAINTS = (
+    "my invoice is wrong",
+    "the app crashes",
+    "I cannot log in",
+    "where is my parcel",
+    "please add dark mode",
+)
 
 
 def partition(night: int) -> str:
@@ -85,18 +101,27 @@ class Lake:
     store: Store
     files: dict[int, dict[str, Rows]] = field(default_factory=dict)
 
-    def write(self, night: int, rows: Rows, *, name: str = "part-0", replace: bool = True) -> None:
+    def write(
+        self, night: int, rows: Rows, *, name: str = "part-0", replace: bool = True
+    ) -> None:
         """Write a file of a night's input, in the place of all others unless it is to be added."""
         folder = f"{partition(night)}/"
         if replace:
             self.store.remove([entry.key for entry in self.store.list(folder)])
             self.files[night] = {}
         self.files[night][name] = rows
-        texts = {"id": pa.array(rows, pa.string()), "text": pa.array(rows.values(), pa.string())}
+        texts = {
+            "id": pa.array(rows, pa.string()),
+            "text": pa.array(rows.values(), pa.string()),
+        }
         put(self.store, f"{folder}{name}.parquet", pa.table(texts))
 
     def rows(self, night: int) -> Rows:
-        return {key: text for rows in self.files[night].values() for key, text in rows.items()}
+        return {
+            key: text
+            for rows in self.files[night].values()
+            for key, text in rows.items()
+        }
 
 
 @dataclass
@@ -128,9 +153,16 @@ class Office:
     def run(self, night: int) -> Report:
         """Run a night to its end and load what it published."""
         report = self.flow(night).run()
-        load(self.world.store(TARGET), partition(night), Loading("triage"), DuckWarehouse(self.database))
+        load(
+            self.world.store(TARGET),
+            partition(night),
+            Loading("triage"),
+            DuckWarehouse(self.database),
+        )
         self.published[night] = self.schema
-        self.asked |= {(text, str(self.schema)) for text in self.lake.rows(night).values()}
+        self.asked |= {
+            (text, str(self.schema)) for text in self.lake.rows(night).values()
+        }
         return report
 
     def crash(self, night: int, after: int) -> None:
@@ -138,18 +170,36 @@ class Office:
         steps = self.flow(night).steps()
         for _ in range(after):
             next(steps)
-        self.asked |= {(text, str(self.schema)) for text in self.lake.rows(night).values()}
+        self.asked |= {
+            (text, str(self.schema)) for text in self.lake.rows(night).values()
+        }
 
     def warehouse(self) -> set[tuple[Any, ...]]:
         """Read what the warehouse holds."""
-        has = {row[0] for row in self.database.execute("SELECT column_name FROM duckdb_columns()").fetchall()}
-        wanted = ", ".join(name if name in has else f"NULL AS {name}" for name in COLUMNS)
-        return set(self.database.execute(f"SELECT _partition, id, _status, {wanted} FROM triage").fetchall())
+        has = {
+            row[0]
+            for row in self.database.execute(
+                "SELECT column_name FROM duckdb_columns()"
+            ).fetchall()
+        }
+        wanted = ", ".join(
+            name if name in has else f"NULL AS {name}" for name in COLUMNS
+        )
+        return set(
+            self.database.execute(
+                f"SELECT _partition, id, _status, {wanted} FROM triage"
+            ).fetchall()
+        )
 
     def from_scratch(self) -> set[tuple[Any, ...]]:
         """Compute the same from the lake alone, with the model's answers and none of the ledger."""
         return {
-            (partition(night), key, "answered", *(answer(text, night_schema is RICHER).get(name) for name in COLUMNS))
+            (
+                partition(night),
+                key,
+                "answered",
+                *(answer(text, night_schema is RICHER).get(name) for name in COLUMNS),
+            )
             for night, night_schema in self.published.items()
             for key, text in self.lake.rows(night).items()
         }
@@ -158,14 +208,22 @@ class Office:
 @cache
 def answer(text: str, richer: bool) -> dict[str, Any]:
     """Return what the model says of a text."""
-    found: dict[str, Any] = tickets(0).instance(api_schema(RICHER if richer else TRIAGE), f"Ticket: {text}")
+    found: dict[str, Any] = tickets(0).instance(
+        api_schema(RICHER if richer else TRIAGE), f"Ticket: {text}"
+    )
     return found
 
 
 @pytest.fixture
 def office(tmp_path: Any) -> Iterator[Office]:
-    quick = Settings(pace=Pace(seconds=0.02), responder="nightbatch.emulator.responders.builtin:tickets")
-    with running(quick) as emulator, duckdb.connect(str(tmp_path / "warehouse.duckdb")) as database:
+    quick = Settings(
+        pace=Pace(seconds=0.02),
+        responder="nightbatch.emulator.responders.builtin:tickets",
+    )
+    with (
+        running(quick) as emulator,
+        duckdb.connect(str(tmp_path / "warehouse.duckdb")) as database,
+    ):
         world = NearWorld("", emulator.url)
         yield Office(world, emulator, Lake(world.store(SOURCE)), database)
 
@@ -216,7 +274,9 @@ def late(night: int) -> Callable[[Office], None]:
 
 def grows(night: int) -> Callable[[Office], None]:
     def grow(office: Office) -> None:
-        office.lake.write(night, {"T-late": "a parcel that came late"}, name="part-1", replace=False)
+        office.lake.write(
+            night, {"T-late": "a parcel that came late"}, name="part-1", replace=False
+        )
         assert office.run(night)["bought"] == 1
 
     return grow
@@ -266,14 +326,20 @@ FORTNIGHT: Sequence[tuple[Callable[[Office, int], None], Sequence[Happening]]] =
 )
 
 
-def test_every_morning_the_warehouse_is_what_a_computation_from_scratch_makes(office: Office) -> None:
+def test_every_morning_the_warehouse_is_what_a_computation_from_scratch_makes(
+    office: Office,
+) -> None:
     for night, (nightly, happenings) in enumerate(FORTNIGHT, 1):
         nightly(office, night)
         for happening in happenings:
             happening(office)
-        assert office.warehouse() == office.from_scratch(), f"the morning after night {night}"
+        assert office.warehouse() == office.from_scratch(), (
+            f"the morning after night {night}"
+        )
         books = office.emulator.books()["bought"]
-        assert (books["twice"], books["distinct"]) == (0, len(office.asked)), f"the bill after night {night}"
+        assert (books["twice"], books["distinct"]) == (0, len(office.asked)), (
+            f"the bill after night {night}"
+        )
     assert sorted(office.published) == list(range(1, 15))
     columns = DuckWarehouse(office.database).columns("triage")
     assert columns["language"] == "varchar"

@@ -18,7 +18,10 @@ from nightbatch.errors import SettingsError
 from nightbatch.prepare.arrival import arrived
 from nightbatch.spec.enrichment import Enrichment
 
-SCHEDULED, MANUAL = "scheduled__2026-11-22T00:00:00+00:00", "manual__2026-11-22T09:10:11+00:00"
+SCHEDULED, MANUAL = (
+    "scheduled__2026-11-22T00:00:00+00:00",
+    "manual__2026-11-22T09:10:11+00:00",
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +34,15 @@ def bucket() -> Iterator[Any]:
 def _open(url: str) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as environment:
         extra = f"%7B%22endpoint_url%22%3A%22{url.replace(':', '%3A').replace('/', '%2F')}%22%7D"
-        environment.setenv("AIRFLOW_CONN_AWS_TEST", f"aws://any:any@/?__extra__={extra}")
+        environment.setenv(
+            "AIRFLOW_CONN_AWS_TEST", f"aws://any:any@/?__extra__={extra}"
+        )
         s3 = boto3.resource(
-            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any"
+            "s3",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
         )
         made = s3.Bucket("lake")
         made.create()
@@ -65,13 +74,17 @@ async def test_it_fires_once_a_late_input_arrives(bucket: Any) -> None:
     waiting = asyncio.create_task(fires(trigger("2026-01-02")))
     await asyncio.sleep(1)
     assert not waiting.done()
-    await asyncio.to_thread(bucket.put_object, Key="tickets/dt=2026-01-02/_SUCCESS", Body=b"")
+    await asyncio.to_thread(
+        bucket.put_object, Key="tickets/dt=2026-01-02/_SUCCESS", Body=b""
+    )
     assert await asyncio.wait_for(waiting, 20) == TriggerEvent({"late": False})
 
 
 @pytest.mark.asyncio
 async def test_it_gives_up_in_time(bucket: Any) -> None:
-    assert await fires(trigger("2026-01-03", hours="0.0001")) == TriggerEvent({"late": True})
+    assert await fires(trigger("2026-01-03", hours="0.0001")) == TriggerEvent(
+        {"late": True}
+    )
 
 
 @pytest.mark.asyncio
@@ -99,7 +112,11 @@ def test_a_trigger_survives_being_stored() -> None:
 
 def test_the_sensor_hands_the_trigger_what_it_renders_itself() -> None:
     asked = Enrichment(
-        source="s3://lake/in/", target="s3://lake/out/", prompt="x", model="m", partition="dt={partition_key}"
+        source="s3://lake/in/",
+        target="s3://lake/out/",
+        prompt="x",
+        model="m",
+        partition="dt={partition_key}",
     )
     sensor = InputSensor(task_id="input", enrichment=asked)
     assert sensor.start_trigger_args is not None
@@ -110,11 +127,19 @@ def test_the_sensor_hands_the_trigger_what_it_renders_itself() -> None:
 
 
 @pytest.mark.asyncio
-async def test_files_without_a_marker_are_waited_for_until_none_is_added_any_more(bucket: Any) -> None:
+async def test_files_without_a_marker_are_waited_for_until_none_is_added_any_more(
+    bucket: Any,
+) -> None:
     bucket.put_object(Key="tickets/dt=2026-01-07/part-0.parquet", Body=b"x")
-    assert await fires(trigger("2026-01-07", still="3600", hours="0.0001")) == TriggerEvent({"late": True})
-    added = bucket.put_object(Key="tickets/dt=2026-01-07/part-1.parquet", Body=b"y").last_modified
-    assert await asyncio.wait_for(fires(trigger("2026-01-07", still="2")), 60) == TriggerEvent({"late": False})
+    assert await fires(
+        trigger("2026-01-07", still="3600", hours="0.0001")
+    ) == TriggerEvent({"late": True})
+    added = bucket.put_object(
+        Key="tickets/dt=2026-01-07/part-1.parquet", Body=b"y"
+    ).last_modified
+    assert await asyncio.wait_for(
+        fires(trigger("2026-01-07", still="2")), 60
+    ) == TriggerEvent({"late": False})
     assert datetime.now(UTC) - added >= timedelta(seconds=2)
 
 
@@ -127,17 +152,26 @@ NOW = datetime(2026, 11, 22, 1, tzinfo=UTC)
         ([], False, False),
         (["dt=1/_SUCCESS"], True, True),
         (["dt=1/a.parquet"], True, False),
-        (["dt=1/_temporary.parquet", "dt=1/.a.parquet", "dt=1/a.csv", "dt=1/"], False, False),
+        (
+            ["dt=1/_temporary.parquet", "dt=1/.a.parquet", "dt=1/a.csv", "dt=1/"],
+            False,
+            False,
+        ),
     ],
 )
-def test_what_counts_as_an_input(names: list[str], any_will_do: bool, marker: bool) -> None:
+def test_what_counts_as_an_input(
+    names: list[str], any_will_do: bool, marker: bool
+) -> None:
     listed = [(name, NOW) for name in names]
     assert arrived(listed, "any", NOW) is any_will_do
     assert arrived(listed, "_SUCCESS", NOW) is marker
 
 
 def test_one_fresh_file_holds_all_back_but_not_the_marker() -> None:
-    listed = [("dt=1/a/x.parquet", NOW + timedelta(seconds=1)), ("dt=1/b/x.parquet", NOW)]
+    listed = [
+        ("dt=1/a/x.parquet", NOW + timedelta(seconds=1)),
+        ("dt=1/b/x.parquet", NOW),
+    ]
     assert not arrived(listed, "any", NOW)
     assert arrived([*listed, ("dt=1/_SUCCESS", NOW + timedelta(seconds=2))], "any", NOW)
 

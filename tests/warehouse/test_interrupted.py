@@ -24,7 +24,13 @@ from nightbatch.load.load import load
 from nightbatch.load.loading import Loading
 
 OLD, NEW = ("a", "b", "c"), ("b", "c", "d", "e")
-PUBLISHING = ["files uploaded", "old _SUCCESS removed", "old files removed", "file published", "_SUCCESS written"]
+PUBLISHING = [
+    "files uploaded",
+    "old _SUCCESS removed",
+    "old files removed",
+    "file published",
+    "_SUCCESS written",
+]
 
 
 class Cut(BaseException):
@@ -49,7 +55,12 @@ class Desk:
         Flow(self.world, settings(), buyer=f"dag/{self.runs}").run()
 
     def load(self, target: Any = None) -> None:
-        load(target or self.world.store(TARGET), "dt=1", Loading("triage"), DuckWarehouse(self.database))
+        load(
+            target or self.world.store(TARGET),
+            "dt=1",
+            Loading("triage"),
+            DuckWarehouse(self.database),
+        )
 
     def held(self) -> tuple[str, ...]:
         found = self.database.execute("SELECT answer FROM triage ORDER BY 1").fetchall()
@@ -88,7 +99,9 @@ def test_the_points_of_publishing_are_all_tried() -> None:
 
 
 @pytest.mark.parametrize("point", PUBLISHING)
-def test_a_load_after_a_publication_that_was_cut_leaves_one_night_whole(desk: Desk, point: str) -> None:
+def test_a_load_after_a_publication_that_was_cut_leaves_one_night_whole(
+    desk: Desk, point: str
+) -> None:
     with pytest.raises(Cut), failpoints.watching(at(point, cut)):
         desk.publish()
     with contextlib.suppress(LoadError):
@@ -100,7 +113,9 @@ def test_a_load_after_a_publication_that_was_cut_leaves_one_night_whole(desk: De
 
 
 @pytest.mark.parametrize("point", PUBLISHING)
-def test_a_load_in_the_midst_of_a_publication_leaves_one_night_whole(desk: Desk, point: str) -> None:
+def test_a_load_in_the_midst_of_a_publication_leaves_one_night_whole(
+    desk: Desk, point: str
+) -> None:
     seen: list[tuple[str, ...]] = []
 
     def look() -> None:
@@ -130,7 +145,9 @@ class Restless(MemoryStore):
         return super().get(key)
 
 
-def test_a_publication_in_the_midst_of_a_load_leaves_one_night_whole(desk: Desk) -> None:
+def test_a_publication_in_the_midst_of_a_load_leaves_one_night_whole(
+    desk: Desk,
+) -> None:
     refused = 0
     for reading in range(5):
         desk.put(OLD)

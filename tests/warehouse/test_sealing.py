@@ -19,7 +19,10 @@ from nightbatch.emulator.settings import Pace, Settings
 from nightbatch.errors import SettingsError
 from nightbatch.io.s3 import PART_BYTES, S3Store
 
-SEAL = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:000000000000:key/abc"}
+SEAL = {
+    "ServerSideEncryption": "aws:kms",
+    "SSEKMSKeyId": "arn:aws:kms:us-east-1:000000000000:key/abc",
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +33,20 @@ def s3() -> Iterator[Any]:
 
 
 def _open(url: str) -> Iterator[Any]:
-    extra = {"endpoint_url": url, "region_name": "us-east-1", "service_config": {"s3": {"extra_args": SEAL}}}
+    extra = {
+        "endpoint_url": url,
+        "region_name": "us-east-1",
+        "service_config": {"s3": {"extra_args": SEAL}},
+    }
     connection = {"conn_type": "aws", "login": "any", "password": "any", "extra": extra}
     sealed.cache_clear()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AIRFLOW_CONN_AWS_SEALED", json.dumps(connection))
-        for name, value in (("AWS_ACCESS_KEY_ID", "any"), ("AWS_SECRET_ACCESS_KEY", "any"), ("AWS_ENDPOINT_URL", url)):
+        for name, value in (
+            ("AWS_ACCESS_KEY_ID", "any"),
+            ("AWS_SECRET_ACCESS_KEY", "any"),
+            ("AWS_ENDPOINT_URL", url),
+        ):
             environment.setenv(name, value)
         environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
         environment.setenv("NIGHTBATCH_S3_EXTRA_ARGS", json.dumps(SEAL))
@@ -65,10 +76,15 @@ def sealed(url: str) -> S3Store:
 
 def heads(client: Any) -> dict[str, Mapping[str, Any]]:
     found = client.list_objects_v2(Bucket="lake").get("Contents", [])
-    return {item["Key"]: client.head_object(Bucket="lake", Key=item["Key"]) for item in found}
+    return {
+        item["Key"]: client.head_object(Bucket="lake", Key=item["Key"])
+        for item in found
+    }
 
 
-def test_every_object_of_a_run_and_of_an_expiry_is_sealed(s3: Any, emulator: Emulator) -> None:
+def test_every_object_of_a_run_and_of_an_expiry_is_sealed(
+    s3: Any, emulator: Emulator
+) -> None:
     world = SealedWorld(emulator.url, emulator.url)
     put(world.store(SOURCE), "dt=1/part-0.parquet", rows(["x", "y"]))
     flow = Flow(world)
@@ -78,7 +94,11 @@ def test_every_object_of_a_run_and_of_an_expiry_is_sealed(s3: Any, emulator: Emu
     store.replace("landed/00000001.parquet", store.get("landed/00000001.parquet"))
     written = heads(s3)
     assert {key.split("/")[0] for key in written} == {"in", "out", "_nightbatch"}
-    assert [key for key, head in written.items() if head.get("SSEKMSKeyId") != SEAL["SSEKMSKeyId"]] == []
+    assert [
+        key
+        for key, head in written.items()
+        if head.get("SSEKMSKeyId") != SEAL["SSEKMSKeyId"]
+    ] == []
 
 
 def test_a_large_object_in_parts_is_sealed(s3: Any) -> None:
@@ -92,7 +112,8 @@ def test_no_write_asks_for_an_acl_or_a_grant(s3: Any) -> None:
     store = ports.store(TARGET, "aws_sealed")
     asked: set[str] = set()
     store.client.meta.events.register(
-        "before-call.s3", lambda params, **_: asked.update(map(str.lower, params["headers"]))
+        "before-call.s3",
+        lambda params, **_: asked.update(map(str.lower, params["headers"])),
     )
     store.create("small", b"x")
     store.replace("small", b"y")

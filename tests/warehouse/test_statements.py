@@ -32,12 +32,20 @@ KINDS: Mapping[pa.DataType, set[str]] = {
 
 def published() -> pa.Schema:
     """Return the columns of the files that the nightly DAG publishes."""
-    spec = importlib.util.spec_from_file_location("triage_dag", PROJECT / "dags" / "ticket_triage.py")
+    spec = importlib.util.spec_from_file_location(
+        "triage_dag", PROJECT / "dags" / "ticket_triage.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     dag = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(dag)
-    return pa.schema([pa.field("ticket_id", pa.string()), *AnswerType(dag.triage.schema).fields, *OURS])
+    return pa.schema(
+        [
+            pa.field("ticket_id", pa.string()),
+            *AnswerType(dag.triage.schema).fields,
+            *OURS,
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +62,17 @@ def statements(warehouse: str) -> list[exp.Expr]:
 def declared(create: exp.Expr) -> dict[str, str]:
     """Name the declared columns, those of the partition too, and their types as DuckDB calls them, without lengths."""
     columns = create.find_all(exp.ColumnDef)
-    return {column.name: column.kind.sql("duckdb").split("(")[0] for column in columns if column.kind is not None}
+    return {
+        column.name: column.kind.sql("duckdb").split("(")[0]
+        for column in columns
+        if column.kind is not None
+    }
 
 
 @pytest.mark.parametrize("warehouse", WAREHOUSES)
-def test_the_table_has_the_published_columns_in_their_order_and_the_date(warehouse: str, schema: pa.Schema) -> None:
+def test_the_table_has_the_published_columns_in_their_order_and_the_date(
+    warehouse: str, schema: pa.Schema
+) -> None:
     create = statements(warehouse)[0]
     assert isinstance(create, exp.Create)
     found = declared(create)
@@ -67,8 +81,14 @@ def test_the_table_has_the_published_columns_in_their_order_and_the_date(warehou
         assert found[field.name] in KINDS[field.type], field.name
 
 
-def test_snowflake_copies_each_column_into_the_one_of_its_name(schema: pa.Schema) -> None:
-    (copy,) = (statement for statement in statements("snowflake") if isinstance(statement, exp.Copy))
+def test_snowflake_copies_each_column_into_the_one_of_its_name(
+    schema: pa.Schema,
+) -> None:
+    (copy,) = (
+        statement
+        for statement in statements("snowflake")
+        if isinstance(statement, exp.Copy)
+    )
     into = [column.name for column in copy.this.expressions]
     (select,) = copy.find_all(exp.Select)
     taken = [path.name for path in select.find_all(exp.JSONPathKey)]
@@ -77,17 +97,30 @@ def test_snowflake_copies_each_column_into_the_one_of_its_name(schema: pa.Schema
 
 
 @pytest.mark.parametrize("warehouse", ["bigquery", "redshift"])
-def test_the_statements_replace_a_partition_and_no_other(warehouse: str, schema: pa.Schema, tmp_path: Path) -> None:
-    rows = pa.table({f.name: [f"{f.name} {n}" if f.type == pa.string() else None for n in (1, 2)] for f in schema})
+def test_the_statements_replace_a_partition_and_no_other(
+    warehouse: str, schema: pa.Schema, tmp_path: Path
+) -> None:
+    rows = pa.table(
+        {
+            f.name: [f"{f.name} {n}" if f.type == pa.string() else None for n in (1, 2)]
+            for f in schema
+        }
+    )
     pq.write_table(rows.cast(schema), tmp_path / "part-00000.parquet")
     with duckdb.connect() as database:
         database.execute("CREATE SCHEMA analytics")
         for _ in range(2):
             run(database, warehouse, tmp_path)
-            table = "analytics.ticket_triage" if warehouse == "bigquery" else "ticket_triage"
+            table = (
+                "analytics.ticket_triage"
+                if warehouse == "bigquery"
+                else "ticket_triage"
+            )
             database.execute(f"INSERT INTO {table} (ticket_id, dt) SELECT 'other', DATE '2026-11-20' WHERE NOT EXISTS "
                              f"(FROM {table} WHERE ticket_id = 'other')")  # fmt: skip
-        found = database.execute(f"SELECT ticket_id, _status, dt::VARCHAR FROM {table} ORDER BY ALL").fetchall()
+        found = database.execute(
+            f"SELECT ticket_id, _status, dt::VARCHAR FROM {table} ORDER BY ALL"
+        ).fetchall()
     assert found == [
         ("other", None, "2026-11-20"),
         *((f"ticket_id {n}", f"_status {n}", "2026-11-21") for n in (1, 2)),
@@ -101,6 +134,8 @@ def run(database: duckdb.DuckDBPyConnection, warehouse: str, files: Path) -> Non
         if isinstance(statement, exp.Copy):
             database.execute(f"INSERT INTO {statement.this.sql('duckdb')} {read}")
         elif isinstance(statement, exp.LoadData):
-            database.execute(f"CREATE OR REPLACE TABLE {statement.this.sql('duckdb')} AS {read}")
+            database.execute(
+                f"CREATE OR REPLACE TABLE {statement.this.sql('duckdb')} AS {read}"
+            )
         else:
             database.execute(statement.sql("duckdb", comments=False))

@@ -31,7 +31,11 @@ class Home:
         self.bucket = MemoryBucket()
         uri = f"sqlite:///{folder}/catalog.db"
         self.catalog: Catalog = load_catalog(
-            "home", type="sql", uri=uri, warehouse="s3://lake/ice", **iceberg_files.properties(self.open)
+            "home",
+            type="sql",
+            uri=uri,
+            warehouse="s3://lake/ice",
+            **iceberg_files.properties(self.open),
         )
         self.table = IcebergTable(self.catalog, NAME, self.open)
 
@@ -42,14 +46,18 @@ class Home:
         shelf = Catalogued(self.table, partition)
         with ExitStack() as stack:
             store, schema = shelf.open(table.schema)
-            sheet = stack.enter_context(parquet.Sheet(store, f"{partition}/part-0.parquet", schema))
+            sheet = stack.enter_context(
+                parquet.Sheet(store, f"{partition}/part-0.parquet", schema)
+            )
             for batch in table.to_batches():
                 sheet.write(shelf.fill(batch, schema))
             sheet.close()
             shelf.replace(store, [sheet], {"profile": {}, "columns": {}}, schema)
 
     def held(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.catalog.load_table(NAME).scan().to_arrow().to_pylist()
+        found: list[dict[str, Any]] = (
+            self.catalog.load_table(NAME).scan().to_arrow().to_pylist()
+        )
         return sorted(found, key=lambda row: str(row["dt"]))
 
 
@@ -58,11 +66,20 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def test_columns_that_a_table_has_no_type_for_are_held_as_what_they_are_worth(home: Home) -> None:
-    nested = pa.struct([("at", pa.list_(pa.timestamp("ns"))), ("of", pa.dictionary(pa.int8(), pa.string()))])
+def test_columns_that_a_table_has_no_type_for_are_held_as_what_they_are_worth(
+    home: Home,
+) -> None:
+    nested = pa.struct(
+        [
+            ("at", pa.list_(pa.timestamp("ns"))),
+            ("of", pa.dictionary(pa.int8(), pa.string())),
+        ]
+    )
     values = {
         "ns": pa.array([AT], pa.timestamp("ns")),
-        "zone": pa.array([AT.replace(tzinfo=UTC)], pa.timestamp("ms", "Pacific/Auckland")),
+        "zone": pa.array(
+            [AT.replace(tzinfo=UTC)], pa.timestamp("ms", "Pacific/Auckland")
+        ),
         "word": pa.array(["a"]).dictionary_encode(),
         "u8": pa.array([255], pa.uint8()),
         "u32": pa.array([2**32 - 1], pa.uint32()),
@@ -75,7 +92,12 @@ def test_columns_that_a_table_has_no_type_for_are_held_as_what_they_are_worth(ho
     home.publish("dt=2026-11-20", pa.table(values))
     (row,) = home.held()
     assert (row["ns"], row["zone"]) == (AT, AT.replace(tzinfo=UTC))
-    assert (row["word"], row["u8"], row["u32"], row["u64"]) == ("a", 255, 2**32 - 1, Decimal(2**64 - 1))
+    assert (row["word"], row["u8"], row["u32"], row["u64"]) == (
+        "a",
+        255,
+        2**32 - 1,
+        Decimal(2**64 - 1),
+    )
     assert (row["day"], str(row["clock"])) == (date(2026, 11, 20), "00:00:01")
     assert (row["nested"], row["map"]) == ({"at": [AT], "of": "x"}, [("k", 1)])
 
@@ -89,11 +111,18 @@ def test_a_column_without_a_type_joins_once_it_has_one(home: Home) -> None:
 def test_a_nested_column_gains_fields(home: Home) -> None:
     home.publish("dt=2026-11-20", pa.table({"who": [{"a": 1}]}))
     home.publish("dt=2026-11-21", pa.table({"who": [{"a": 2, "b": "x"}]}))
-    assert [row["who"] for row in home.held()] == [{"a": 1, "b": None}, {"a": 2, "b": "x"}]
+    assert [row["who"] for row in home.held()] == [
+        {"a": 1, "b": None},
+        {"a": 2, "b": "x"},
+    ]
 
 
-def test_a_type_that_grows_is_widened_and_older_files_are_read_as_before(home: Home) -> None:
-    for day, (value, kind) in enumerate([(1, pa.int32()), (2**40, pa.int64()), (3, pa.int16())], 20):
+def test_a_type_that_grows_is_widened_and_older_files_are_read_as_before(
+    home: Home,
+) -> None:
+    for day, (value, kind) in enumerate(
+        [(1, pa.int32()), (2**40, pa.int64()), (3, pa.int16())], 20
+    ):
         home.publish(f"dt=2026-11-{day}", pa.table({"n": pa.array([value], kind)}))
     assert [row["n"] for row in home.held()] == [1, 2**40, 3]
 
@@ -105,14 +134,20 @@ def test_a_type_that_became_another_is_red_and_the_table_stays(home: Home) -> No
     assert [row["n"] for row in home.held()] == [1]
 
 
-@pytest.mark.parametrize("kind", [pa.duration("s"), pa.decimal256(50, 2), pa.list_(pa.duration("s"))])
-def test_a_type_that_no_column_can_hold_is_refused_by_name(home: Home, kind: pa.DataType) -> None:
+@pytest.mark.parametrize(
+    "kind", [pa.duration("s"), pa.decimal256(50, 2), pa.list_(pa.duration("s"))]
+)
+def test_a_type_that_no_column_can_hold_is_refused_by_name(
+    home: Home, kind: pa.DataType
+) -> None:
     with pytest.raises(TargetError, match="column 'odd' is"):
         home.publish("dt=2026-11-20", pa.table({"odd": pa.nulls(1, kind)}))
     assert home.bucket.objects == {}
 
 
-def test_a_table_that_another_run_creates_at_the_same_time_is_taken_as_it_is(home: Home) -> None:
+def test_a_table_that_another_run_creates_at_the_same_time_is_taken_as_it_is(
+    home: Home,
+) -> None:
     home.publish("dt=2026-11-20", pa.table({"n": [1]}))
     home.table._create(pa.schema([("n", pa.int64()), ("dt", pa.date32())]), ["dt"])
     assert [row["n"] for row in home.held()] == [1]

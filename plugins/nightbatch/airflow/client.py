@@ -23,7 +23,10 @@ log = logging.getLogger(__name__)
 
 def pace() -> Pace:
     """Read how long things may take; NIGHTBATCH_POLL_GONE_SECONDS and its like override the defaults."""
-    given = {one.name: os.environ.get(f"NIGHTBATCH_POLL_{one.name.upper()}_SECONDS") for one in fields(Pace)}
+    given = {
+        one.name: os.environ.get(f"NIGHTBATCH_POLL_{one.name.upper()}_SECONDS")
+        for one in fields(Pace)
+    }
     return Pace(**{name: float(value) for name, value in given.items() if value})
 
 
@@ -53,12 +56,17 @@ class Connection:
 
     async def open(self) -> AsyncBatches:
         async with self._lock:
-            if self._client is None or time.monotonic() - self._read_at > self._pace.connection:
+            if (
+                self._client is None
+                or time.monotonic() - self._read_at > self._pace.connection
+            ):
                 await self._refresh()
             if self._client is None and self._wrong is not None:
                 raise self._wrong
             if self._client is None:
-                raise AccountStopped(f"connection {self._conn_id!r} cannot be used; see the log of the triggerer.")
+                raise AccountStopped(
+                    f"connection {self._conn_id!r} cannot be used; see the log of the triggerer."
+                )
             return self._client
 
     def doubt(self) -> None:
@@ -75,14 +83,19 @@ class Connection:
         """Read the connection; while it cannot be read, the client that there is stays."""
         self._read_at = time.monotonic()
         try:
-            made_of, client = await asyncio.to_thread(self._make, self._conn_id, self._made_of)
+            made_of, client = await asyncio.to_thread(
+                self._make, self._conn_id, self._made_of
+            )
         except Exception as error:  # what it says may hold the key, unless it is ours
             why = error if isinstance(error, NightbatchError) else type(error).__name__
             self._wrong = error if isinstance(error, SettingsError) else None
             log.warning("Connection %r could not be used: %s", self._conn_id, why)
             return
         if client is not None:
-            before, self._retired = self._retired, self._client  # a request may still be under way on the last one
+            before, self._retired = (
+                self._retired,
+                self._client,
+            )  # a request may still be under way on the last one
             self._client, self._made_of = client, made_of
             await _close(before)
 
@@ -96,7 +109,10 @@ async def _close(client: AsyncBatches | None) -> None:
 
 def _client(conn_id: str, made_of: Any) -> tuple[Any, AsyncBatches | None]:
     """Make the client of a connection; None if it would be made of the same as the one there is."""
-    from airflow.providers.anthropic.hooks.anthropic import FIRST_PARTY_PLATFORMS, AnthropicHook
+    from airflow.providers.anthropic.hooks.anthropic import (
+        FIRST_PARTY_PLATFORMS,
+        AnthropicHook,
+    )
 
     from nightbatch.io.anthropic_async import AsyncAnthropicBatches
 
@@ -106,5 +122,7 @@ def _client(conn_id: str, made_of: Any) -> tuple[Any, AsyncBatches | None]:
     if parts == made_of:
         return parts, None
     if hook.platform not in FIRST_PARTY_PLATFORMS:
-        raise SettingsError(f"connection {conn_id!r}: platform {hook.platform!r} has no message batches.")
+        raise SettingsError(
+            f"connection {conn_id!r}: platform {hook.platform!r} has no message batches."
+        )
     return parts, AsyncAnthropicBatches(asyncio.run(hook.get_async_conn()))

@@ -24,7 +24,9 @@ def extra_args() -> dict[str, Any]:
     except ValueError:
         arguments = None
     if not isinstance(arguments, dict):
-        raise SettingsError(f'{EXTRA_ARGS}: must be a JSON object such as {{"ServerSideEncryption": "aws:kms"}}.')
+        raise SettingsError(
+            f'{EXTRA_ARGS}: must be a JSON object such as {{"ServerSideEncryption": "aws:kms"}}.'
+        )
     return arguments
 
 
@@ -44,7 +46,9 @@ def require(conn_id: str, *conn_types: str, name: str) -> Any:
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        raise SettingsError(f"{name}: there is no connection {conn_id!r}. Create it, of type {expected}.") from None
+        raise SettingsError(
+            f"{name}: there is no connection {conn_id!r}. Create it, of type {expected}."
+        ) from None
     if connection.conn_type not in conn_types:
         raise SettingsError(
             f"{name}: connection {conn_id!r} has the type {connection.conn_type!r}, and must have the type {expected}."

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 ALIAS = "nightbatch"
 """The alias through which runs that are told their target by a form tell of its asset."""
-RETRIES: dict[str, Any] = {"retries": 3, "retry_delay": 20.0, "retry_exponential_backoff": True}
+RETRIES: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay": 20.0,
+    "retry_exponential_backoff": True,
+}
 
 
 def enrich(
@@ -46,17 +50,27 @@ def enrich(
     read, told = _assets(enrichment, inlets, outlets)
     approvers = tuple(enrichment.approvers) if enrichment else ()
     with TaskGroup(group_id or "enrich", prefix_group_id=group_id is not None) as group:
-        prepare = PrepareOperator(task_id="prepare", enrichment=enrichment, inlets=read, **RETRIES)
+        prepare = PrepareOperator(
+            task_id="prepare", enrichment=enrichment, inlets=read, **RETRIES
+        )
         run = _pulled(prepare)
         submit = SubmitOperator(task_id="submit", run=run, **RETRIES)
         sent = _pulled(submit)
         awaited = f"{{{{ {_value(submit)}['awaited'] }}}}"
         wait = RunSensor(task_id="wait", reference=run, awaited=awaited, **RETRIES)
         land = LandOperator(task_id="land", run=run, sent=sent, **RETRIES)
-        publish = PublishOperator(task_id="publish", run=run, outlets=told, trigger_rule="none_failed", **RETRIES)
+        publish = PublishOperator(
+            task_id="publish",
+            run=run,
+            outlets=told,
+            trigger_rule="none_failed",
+            **RETRIES,
+        )
         submit.spared = (wait.task_id, land.task_id)
         if _may_ask(enrichment, group.dag):
-            approve = ApproveOperator(task_id="approve", run=run, approvers=approvers, **RETRIES)
+            approve = ApproveOperator(
+                task_id="approve", run=run, approvers=approvers, **RETRIES
+            )
             prepare >> approve >> submit
         else:
             prepare >> submit
@@ -75,12 +89,16 @@ def _pulled(task: BaseOperator) -> str:
 
 
 def _assets(
-    enrichment: Enrichment | None, inlets: Sequence[Any] | None, outlets: Sequence[Any] | None
+    enrichment: Enrichment | None,
+    inlets: Sequence[Any] | None,
+    outlets: Sequence[Any] | None,
 ) -> tuple[list[Any], list[Any]]:
     """Name what is read and what is told: source and target; an alias for a target that only a run's form names."""
     source: list[Any] = [Asset(enrichment.source_root)] if enrichment else []
     target: list[Any] = [Asset(enrichment.place) if enrichment else AssetAlias(ALIAS)]
-    return source if inlets is None else list(inlets), target if outlets is None else list(outlets)
+    return source if inlets is None else list(
+        inlets
+    ), target if outlets is None else list(outlets)
 
 
 def _may_ask(enrichment: Enrichment | None, dag: Any) -> bool:

@@ -39,7 +39,9 @@ def table(ref: RunRef) -> IcebergTable:
 
     quiet()  # a Glue catalog is reached through boto3
     found = require(ref.iceberg_conn_id, "iceberg", "generic", name="iceberg_conn_id")
-    given: dict[str, Any] = {name: str(value) for name, value in found.extra_dejson.items()}
+    given: dict[str, Any] = {
+        name: str(value) for name, value in found.extra_dejson.items()
+    }
     if found.host:
         given.setdefault("uri", found.host)
     if found.login:

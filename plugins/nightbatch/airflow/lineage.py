@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow.providers.common.compat.openlineage.facet import Dataset, OutputDataset, OutputStatisticsOutputDatasetFacet
+from airflow.providers.common.compat.openlineage.facet import (
+    Dataset,
+    OutputDataset,
+    OutputStatisticsOutputDatasetFacet,
+)
 from airflow.providers.openlineage.extractors import OperatorLineage
 
 from nightbatch.spec.locations import folder
@@ -18,10 +22,16 @@ def published(source: str, report: Mapping[str, Any]) -> OperatorLineage[Any, An
     :param report: the report of the publication.
     """
     target = str(report["target"])
-    whole = target if target.startswith("iceberg:") else target.rstrip("/") + "/" + folder(str(report["partition"]))
+    whole = (
+        target
+        if target.startswith("iceberg:")
+        else target.rstrip("/") + "/" + folder(str(report["partition"]))
+    )
     rows = OutputStatisticsOutputDatasetFacet(rowCount=int(report["rows"]))
     namespace, name = _named(whole)
-    written = OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": rows})
+    written = OutputDataset(
+        namespace=namespace, name=name, outputFacets={"outputStatistics": rows}
+    )
     return OperatorLineage(inputs=[Dataset(*_named(source))], outputs=[written])
 
 

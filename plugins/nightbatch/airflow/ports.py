@@ -59,7 +59,12 @@ def store(url: str, aws_conn_id: str) -> S3Store:
         verify=hook.verify,
     )
     extra = {**(hook.service_config.get("extra_args") or {}), **extra_args()}
-    return S3Store(url, client, lambda: filesystem(client, hook.get_session().get_credentials()), extra)
+    return S3Store(
+        url,
+        client,
+        lambda: filesystem(client, hook.get_session().get_credentials()),
+        extra,
+    )
 
 
 def ledger(url: str, aws_conn_id: str) -> Ledger:
@@ -71,21 +76,28 @@ def ledger(url: str, aws_conn_id: str) -> Ledger:
 
 def batches(anthropic_conn_id: str) -> AnthropicBatches:
     """Open the Message Batches API with the credentials of an `anthropic` connection."""
-    from airflow.providers.anthropic.hooks.anthropic import FIRST_PARTY_PLATFORMS, AnthropicHook
+    from airflow.providers.anthropic.hooks.anthropic import (
+        FIRST_PARTY_PLATFORMS,
+        AnthropicHook,
+    )
 
     from nightbatch.io.anthropic_api import AnthropicBatches
 
     require(anthropic_conn_id, "anthropic", name="anthropic_conn_id")
     hook = AnthropicHook(conn_id=anthropic_conn_id)
     if hook.platform not in FIRST_PARTY_PLATFORMS:
-        raise SettingsError(f"connection {anthropic_conn_id!r}: platform {hook.platform!r} has no message batches.")
+        raise SettingsError(
+            f"connection {anthropic_conn_id!r}: platform {hook.platform!r} has no message batches."
+        )
     client: Any = hook.get_conn()
     return AnthropicBatches(client)
 
 
 def counts(ref: RunRef) -> Counts:
     """Count tokens with the credentials of a run; the API is opened when the first count is asked for."""
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each count would bury the estimate
+    logging.getLogger("httpx2").setLevel(
+        logging.WARNING
+    )  # a line for each count would bury the estimate
     opened = cache(batches)
     return lambda params: opened(ref.anthropic_conn_id).count_tokens(params)
 

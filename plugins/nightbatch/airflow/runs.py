@@ -22,14 +22,20 @@ BLANK: dict[str, Any] = {"source": "", "target": "", "prompt": "", "model": ""}
 
 def resolve(enrichment: Enrichment | None, context: Mapping[str, Any]) -> Enrichment:
     """Let a run's parameters override the attributes of their names, and find the partition."""
-    params = {name: value for name, value in dict(context.get("params") or {}).items() if name != "partition" or value}
+    params = {
+        name: value
+        for name, value in dict(context.get("params") or {}).items()
+        if name != "partition" or value
+    }
     declared = _declared(context)
     if enrichment is None:
         settings = overriding.of_form(Enrichment(**BLANK), params, declared)
     else:
         settings = overriding.of_author(enrichment, params, declared)
     cap = policy().cap(settings.max_cost_usd)
-    return replace(settings, partition=partition(settings.partition, context), max_cost_usd=cap)
+    return replace(
+        settings, partition=partition(settings.partition, context), max_cost_usd=cap
+    )
 
 
 def _declared(context: Mapping[str, Any]) -> set[str]:
@@ -40,7 +46,9 @@ def _declared(context: Mapping[str, Any]) -> set[str]:
 
 def partition(template: str, context: Mapping[str, Any]) -> str:
     """Fill in the run's partition key, or yesterday's date (UTC) where the run has none; `/dt=1/` is `dt=1`."""
-    key = getattr(context.get("dag_run"), "partition_key", None) or context.get("partition_key")
+    key = getattr(context.get("dag_run"), "partition_key", None) or context.get(
+        "partition_key"
+    )
     yesterday = (now() - timedelta(days=1)).date().isoformat()
     return partition_path(template.replace("{partition_key}", key or yesterday))
 
@@ -60,4 +68,6 @@ def run_ref(settings: Enrichment, run: Run, context: Mapping[str, Any]) -> RunRe
     if settings.deadline_hours is None:
         return ref
     started = getattr(dag_run, "start_date", None) or now()
-    return replace(ref, deadline=(started + timedelta(hours=settings.deadline_hours)).isoformat())
+    return replace(
+        ref, deadline=(started + timedelta(hours=settings.deadline_hours)).isoformat()
+    )

@@ -70,7 +70,9 @@ def hook(conn_id: str) -> Any:
             ) from None
         return _embedded()
     if found.conn_type not in KINDS:
-        raise SettingsError(f"connection {conn_id!r} is {found.conn_type!r}; a load goes to {' or '.join(KINDS)}.")
+        raise SettingsError(
+            f"connection {conn_id!r} is {found.conn_type!r}; a load goes to {' or '.join(KINDS)}."
+        )
     return found.get_hook()
 
 

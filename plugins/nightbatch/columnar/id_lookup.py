@@ -25,7 +25,9 @@ _HEAD = 2
 def words(ids: Ids) -> np.ndarray:
     """View ids (binary(20), none null) as rows of five 4-byte words."""
     whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-    raw = np.frombuffer(whole.buffers()[1] or b"", np.uint32)[: (whole.offset + len(whole)) * ID_BYTES // 4]
+    raw = np.frombuffer(whole.buffers()[1] or b"", np.uint32)[
+        : (whole.offset + len(whole)) * ID_BYTES // 4
+    ]
     return raw.reshape(-1, ID_BYTES // 4)[whole.offset :]
 
 
@@ -46,11 +48,18 @@ class Span(NamedTuple):
 
     def places(self, ids: Ids) -> np.ndarray:
         """Return the positions of the ids that are in it."""
-        return np.arange(len(ids)) if self == ALL else np.flatnonzero(self.holds(heads(words(ids))))
+        return (
+            np.arange(len(ids))
+            if self == ALL
+            else np.flatnonzero(self.holds(heads(words(ids))))
+        )
 
     def meets(self, first: bytes, last: bytes) -> bool:
         """Tell whether it has something in common with all that is between two ids."""
-        return int.from_bytes(first[:8]) <= self.last and int.from_bytes(last[:8]) >= self.first
+        return (
+            int.from_bytes(first[:8]) <= self.last
+            and int.from_bytes(last[:8]) >= self.first
+        )
 
 
 def spans(count: int, most: int) -> list[Span]:
@@ -71,7 +80,10 @@ class Finder:
 
     def __init__(self, ids: Ids) -> None:
         self._tables = list[_Table]()
-        found, left = words(ids), np.arange(len(ids), dtype=np.int32 if len(ids) < 2**31 else np.int64)
+        found, left = (
+            words(ids),
+            np.arange(len(ids), dtype=np.int32 if len(ids) < 2**31 else np.int64),
+        )
         self.twice = False
         while len(left) and not self.twice:
             table = _Table(found, left, len(self._tables) + 1)
@@ -90,7 +102,9 @@ class Finder:
             row = there if rows is None else rows[there]
             found.append((row[here], places[here].astype(np.int64)))
             rows = row[~here]
-        return np.concatenate([row for row, _ in found]), np.concatenate([place for _, place in found])
+        return np.concatenate([row for row, _ in found]), np.concatenate(
+            [place for _, place in found]
+        )
 
 
 class _Table:
@@ -100,12 +114,16 @@ class _Table:
         self.ids, self._word = ids, level % (ID_BYTES // 4)
         self._mask = np.uint32((SPARSE << len(places).bit_length()) - 1)
         self._places = np.full(int(self._mask) + 1, -1, dtype=places.dtype)
-        slots = self._slots(ids if len(places) == len(ids) else ids.take(places, axis=0))
+        slots = self._slots(
+            ids if len(places) == len(ids) else ids.take(places, axis=0)
+        )
         self._places[slots] = places
         holders = self._places.take(slots)
         lost = np.flatnonzero(holders != places)
         self.left = places[lost]
-        self.twice = bool(_alike(ids.take(self.left, axis=0), ids.take(holders[lost], axis=0)).any())
+        self.twice = bool(
+            _alike(ids.take(self.left, axis=0), ids.take(holders[lost], axis=0)).any()
+        )
 
     def find(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which of these ids have a slot that is taken, and the place of the id that it holds."""
@@ -121,7 +139,9 @@ class _Table:
 def _alike(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Compare ids row by row."""
     same = some == others
-    alike: np.ndarray = np.logical_and.reduce([same[:, word] for word in range(ID_BYTES // 4)])
+    alike: np.ndarray = np.logical_and.reduce(
+        [same[:, word] for word in range(ID_BYTES // 4)]
+    )
     return alike
 
 

@@ -45,5 +45,7 @@ class Round:
     def look_up(self, ids: Ids) -> tuple[np.ndarray, np.ndarray]:
         """Return which of these ids (by position) are of this round, and the numbers of their requests."""
         near = None if self.span == ALL else self.span.places(ids)
-        rows, places = self.finder.find(ids if near is None else ids.take(pa.array(near)))
+        rows, places = self.finder.find(
+            ids if near is None else ids.take(pa.array(near))
+        )
         return rows if near is None else near[rows], self.numbers[places]

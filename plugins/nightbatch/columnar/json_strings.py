@@ -11,7 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _BACKSLASH, _QUOTE, _SPACE = b'\\" '
-_ESCAPED = {code: msgspec.json.encode(chr(code))[1:-1] for code in (_BACKSLASH, _QUOTE, *range(_SPACE))}
+_ESCAPED = {
+    code: msgspec.json.encode(chr(code))[1:-1]
+    for code in (_BACKSLASH, _QUOTE, *range(_SPACE))
+}
 _MARK, _NOTHING = pa.scalar(b'"', pa.large_binary()), pa.scalar(b"", pa.large_binary())
 
 
@@ -26,7 +29,9 @@ def quoted(texts: pa.Array) -> pa.Array:
 def buffer(texts: pa.Array) -> tuple[memoryview, np.ndarray]:
     """Return the bytes of a large_string or large_binary array, and where each value begins; the last one's end too."""
     _, offsets, data = texts.buffers()
-    return memoryview(data or b""), np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return memoryview(data or b""), np.frombuffer(offsets, np.int64)[
+        texts.offset : texts.offset + len(texts) + 1
+    ]
 
 
 def _met(texts: pa.Array) -> list[int]:
@@ -34,4 +39,6 @@ def _met(texts: pa.Array) -> list[int]:
     data, starts = buffer(texts)
     found = np.frombuffer(data, np.uint8)[starts[0] : starts[-1]]
     low = np.bincount(np.compress(found < _SPACE, found), minlength=_SPACE)
-    return [code for code in (_BACKSLASH, _QUOTE) if (found == code).any()] + np.flatnonzero(low).tolist()
+    return [
+        code for code in (_BACKSLASH, _QUOTE) if (found == code).any()
+    ] + np.flatnonzero(low).tolist()

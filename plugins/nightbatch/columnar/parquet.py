@@ -38,7 +38,9 @@ USUAL, PLAIN = Layout(), Layout(plain=True)
 class Sheet:
     """A Parquet file in the making. `commit` publishes it; leaving its block without that forgets it."""
 
-    def __init__(self, store: Creates, key: str, schema: pa.Schema, layout: Layout = USUAL) -> None:
+    def __init__(
+        self, store: Creates, key: str, schema: pa.Schema, layout: Layout = USUAL
+    ) -> None:
         self.key, self.schema, self.rows = key, schema, 0
         self._group = layout.group
         self._committed, self._held = False, list[pa.Table]()
@@ -50,15 +52,22 @@ class Sheet:
             compression="zstd",
             compression_level=1,
             write_page_checksum=True,
-            use_dictionary=False if layout.plain else [name for name in schema.names if name not in layout.unique],
+            use_dictionary=False
+            if layout.plain
+            else [name for name in schema.names if name not in layout.unique],
             write_statistics=[layout.ordered] if layout.ordered else not layout.plain,
         )
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Add rows; they are held until there are enough for a row group."""
         self.rows += rows.num_rows
-        self._held.append(pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows)
-        size, count = (sum(getattr(one, name) for one in self._held) for name in ("nbytes", "num_rows"))
+        self._held.append(
+            pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        )
+        size, count = (
+            sum(getattr(one, name) for one in self._held)
+            for name in ("nbytes", "num_rows")
+        )
         if size >= self._group or count >= GROUP_ROWS:
             self._write_group()
 
@@ -119,17 +128,30 @@ def file(store: Reads, key: str, repeating: Sequence[str] = ()) -> pq.ParquetFil
     """Open a Parquet file, or say that it is not one. Columns that are `repeating` are read as dictionaries."""
     try:
         return pq.ParquetFile(
-            store.open(key), pre_buffer=False, read_dictionary=list(repeating), page_checksum_verification=True
+            store.open(key),
+            pre_buffer=False,
+            read_dictionary=list(repeating),
+            page_checksum_verification=True,
         )
     except (pa.ArrowException, OSError) as error:
         told = f"{getattr(store, 'url', '')}{key} is not a readable Parquet file ({type(error).__name__})."
         raise Unreadable(told) from None
 
 
-def rows_within(opened: pq.ParquetFile, columns: Sequence[str] | None, most: int, most_bytes: int = BATCH_BYTES) -> int:
+def rows_within(
+    opened: pq.ParquetFile,
+    columns: Sequence[str] | None,
+    most: int,
+    most_bytes: int = BATCH_BYTES,
+) -> int:
     """Return how many rows to read at a time, at most so many: fewer where the rows are large."""
-    groups = [opened.metadata.row_group(number) for number in range(min(opened.num_row_groups, SAMPLED))]
-    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
+    groups = [
+        opened.metadata.row_group(number)
+        for number in range(min(opened.num_row_groups, SAMPLED))
+    ]
+    chunks = (
+        group.column(place) for group in groups for place in range(group.num_columns)
+    )
     size = sum(
         chunk.total_uncompressed_size
         for chunk in chunks
@@ -139,7 +161,9 @@ def rows_within(opened: pq.ParquetFile, columns: Sequence[str] | None, most: int
     return max(1, min(most, most_bytes * rows // max(1, size))) if rows else most
 
 
-def in_steps(opened: pq.ParquetFile, columns: Sequence[str], most: int, most_bytes: int) -> Iterator[pa.RecordBatch]:
+def in_steps(
+    opened: pq.ParquetFile, columns: Sequence[str], most: int, most_bytes: int
+) -> Iterator[pa.RecordBatch]:
     """Read some columns of a file that others have written: at most `most` rows and about `most_bytes` at a time.
 
     Neither a file's size nor its first rows say what the next rows take in memory: a dictionary, or compression, keeps
@@ -149,7 +173,9 @@ def in_steps(opened: pq.ParquetFile, columns: Sequence[str], most: int, most_byt
     step = rows if _all_fixed(opened, columns) else min(rows, STEP_ROWS)
     held = list[pa.RecordBatch]()
     size = count = 0
-    for batch in opened.iter_batches(batch_size=step, columns=columns, use_threads=False):
+    for batch in opened.iter_batches(
+        batch_size=step, columns=columns, use_threads=False
+    ):
         added = batch.nbytes
         if held and (size + added > most_bytes or count + step > rows):
             yield pa.concat_batches(held)
@@ -173,7 +199,9 @@ def table(store: Reads, key: str, columns: Sequence[str] | None = None) -> pa.Ta
     return file(store, key).read(columns=columns, use_threads=False)
 
 
-def batches(store: Reads, key: str, columns: Sequence[str] | None, size: int) -> Iterator[pa.RecordBatch]:
+def batches(
+    store: Reads, key: str, columns: Sequence[str] | None, size: int
+) -> Iterator[pa.RecordBatch]:
     """Read some columns of a file of ours, at most `size` rows at a time; one without rows gives one empty batch.
 
     Row groups are read one by one: each was bounded by what its rows take in memory, which the file's size is not.
@@ -182,7 +210,9 @@ def batches(store: Reads, key: str, columns: Sequence[str] | None, size: int) ->
     if opened.metadata.num_rows:
         rows = rows_within(opened, columns, size)
         for number in range(opened.num_row_groups):
-            yield from opened.iter_batches(rows, row_groups=[number], columns=columns, use_threads=False)
+            yield from opened.iter_batches(
+                rows, row_groups=[number], columns=columns, use_threads=False
+            )
     else:
         yield pa.RecordBatch.from_pylist([], schema=opened.read(columns=columns).schema)
 
@@ -193,7 +223,9 @@ class Groups:
     The groups that were read last are kept, as many as KEPT_BYTES hold.
     """
 
-    def __init__(self, store: Reads, columns: Sequence[str], repeating: Sequence[str] = ()) -> None:
+    def __init__(
+        self, store: Reads, columns: Sequence[str], repeating: Sequence[str] = ()
+    ) -> None:
         self._store, self._columns, self._repeating = store, columns, repeating
         self._opened: tuple[str, pq.ParquetFile | None] = ("", None)
         self._kept = dict[tuple[str, int], tuple[pa.Table, int]]()
@@ -203,12 +235,26 @@ class Groups:
     def rows(self, key: str, wanted: np.ndarray) -> tuple[pa.Table, np.ndarray]:
         """Read some rows of a file, by their numbers; return them in any order, and the place of each."""
         told = self._open(key).metadata
-        starts = np.cumsum([0, *(told.row_group(number).num_rows for number in range(told.num_row_groups))])
+        starts = np.cumsum(
+            [
+                0,
+                *(
+                    told.row_group(number).num_rows
+                    for number in range(told.num_row_groups)
+                ),
+            ]
+        )
         of = np.searchsorted(starts, wanted, side="right") - 1
-        offset, tables, places = 0, list[pa.Table](), np.empty(len(wanted), dtype=np.int64)
+        offset, tables, places = (
+            0,
+            list[pa.Table](),
+            np.empty(len(wanted), dtype=np.int64),
+        )
         for number in np.flatnonzero(np.bincount(of)).tolist():
             mine = np.flatnonzero(of == number)
-            tables.append(self._group(key, number).take(pa.array(wanted[mine] - starts[number])))
+            tables.append(
+                self._group(key, number).take(pa.array(wanted[mine] - starts[number]))
+            )
             places[mine] = np.arange(offset, offset + len(mine))
             offset += len(mine)
         return pa.concat_tables(tables), places
@@ -216,7 +262,9 @@ class Groups:
     def _group(self, key: str, number: int) -> pa.Table:
         kept = self._kept.pop((key, number), None)
         if kept is None:
-            group = self._open(key).read_row_group(number, columns=self._columns, use_threads=False)
+            group = self._open(key).read_row_group(
+                number, columns=self._columns, use_threads=False
+            )
             kept = (group, group.nbytes)
             self._size += kept[1]
         self._kept[key, number] = kept
@@ -230,7 +278,9 @@ class Groups:
         return self._opened[1]
 
 
-def groups(store: Reads, key: str, column: str, wanted: Callable[[Any, Any], bool]) -> Iterator[pa.Table]:
+def groups(
+    store: Reads, key: str, column: str, wanted: Callable[[Any, Any], bool]
+) -> Iterator[pa.Table]:
     """Read a file row group by row group, but those whose column's least and greatest value are not wanted."""
     opened = file(store, key)
     place = opened.schema_arrow.get_field_index(column)

@@ -65,7 +65,10 @@ class Behind:
     """
 
     def __init__(self) -> None:
-        self._thread, self._calls = ThreadPoolExecutor(1, "behind"), deque[Future[Any]]()
+        self._thread, self._calls = (
+            ThreadPoolExecutor(1, "behind"),
+            deque[Future[Any]](),
+        )
         self._failed = False
 
     def do(self, call: Callable[..., Any], *args: Any) -> None:

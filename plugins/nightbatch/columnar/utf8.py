@@ -11,7 +11,9 @@ from nightbatch.errors import SourceError
 
 def repaired(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return the same rows with what is not valid UTF-8 in text columns replaced by U+FFFD."""
-    return pa.RecordBatch.from_arrays([_repaired(column) for column in rows.columns], names=rows.schema.names)
+    return pa.RecordBatch.from_arrays(
+        [_repaired(column) for column in rows.columns], names=rows.schema.names
+    )
 
 
 def _repaired(column: pa.Array) -> pa.Array:
@@ -20,7 +22,10 @@ def _repaired(column: pa.Array) -> pa.Array:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return column
     raw = column.cast(pa.large_binary()).to_pylist()
-    return pa.array([one if one is None else one.decode("utf-8", "replace") for one in raw], pa.large_string())
+    return pa.array(
+        [one if one is None else one.decode("utf-8", "replace") for one in raw],
+        pa.large_string(),
+    )
 
 
 def values(column: pa.Array) -> list[Any]:
@@ -43,7 +48,9 @@ def _value(column: pa.Array, place: int) -> Any:
         return column[place].as_py()
     except OverflowError:
         if not pa.types.is_temporal(column.type):
-            raise SourceError(f"a value of {column.type} holds a date or time beyond the years 1 to 9999.") from None
+            raise SourceError(
+                f"a value of {column.type} holds a date or time beyond the years 1 to 9999."
+            ) from None
     return column.slice(place, 1).cast(pa.string())[0].as_py()
 
 

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 def arguments(parser: ArgumentParser, *, api: bool = True) -> None:
     """Add the flags that say where credentials come from."""
-    parser.add_argument("--aws-conn", metavar="ID", help="an Airflow connection; without it, boto3's own credentials")
+    parser.add_argument(
+        "--aws-conn",
+        metavar="ID",
+        help="an Airflow connection; without it, boto3's own credentials",
+    )
     if api:
         told = "an Airflow connection; without it, ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL"
         parser.add_argument("--anthropic-conn", metavar="ID", help=told)
@@ -45,7 +49,9 @@ def store(url: str, given: Namespace) -> S3Store:
     quiet()
     session = boto3.Session()
     client = session.client("s3")
-    return S3Store(url, client, lambda: filesystem(client, session.get_credentials()), extra_args())
+    return S3Store(
+        url, client, lambda: filesystem(client, session.get_credentials()), extra_args()
+    )
 
 
 def ledger(url: str, given: Namespace) -> Ledger:
@@ -54,7 +60,9 @@ def ledger(url: str, given: Namespace) -> Ledger:
 
     opened = Ledger(store(parse(url, "state").url, given))
     if not opened.is_there:
-        raise SettingsError(f"state: there is no ledger of nightbatch below {opened.store.url}. Check the URL.")
+        raise SettingsError(
+            f"state: there is no ledger of nightbatch below {opened.store.url}. Check the URL."
+        )
     return opened
 
 
@@ -72,4 +80,6 @@ def batches(given: Namespace) -> AnthropicBatches:
         return AnthropicBatches(anthropic.Anthropic())
     except anthropic.AnthropicError as error:
         kind = type(error).__name__
-        raise SettingsError(f"no API key: set ANTHROPIC_API_KEY or name a connection ({kind}).") from None
+        raise SettingsError(
+            f"no API key: set ANTHROPIC_API_KEY or name a connection ({kind})."
+        ) from None

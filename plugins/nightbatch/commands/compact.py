@@ -12,7 +12,9 @@ from nightbatch.commands import _ports
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/")
+    parser.add_argument(
+        "state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/"
+    )
     _ports.arguments(parser, api=False)
 
 

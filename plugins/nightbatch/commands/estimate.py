@@ -24,7 +24,18 @@ from nightbatch.commands import _ports
 from nightbatch.errors import SettingsError
 from nightbatch.spec.enrichment import Enrichment, Prompt
 
-TEXTS = ("source", "target", "partition", "system", "prompt", "model", "canary", "state", "table", "iceberg_conn_id")
+TEXTS = (
+    "source",
+    "target",
+    "partition",
+    "system",
+    "prompt",
+    "model",
+    "canary",
+    "state",
+    "table",
+    "iceberg_conn_id",
+)
 NAMES = ("key", "keep", "allow_params", "media_roots", "approvers")
 NO_FLAGS = ("answer", "anthropic_conn_id", "aws_conn_id")
 NOWHERE = "s3://nightbatch/estimate/"
@@ -33,7 +44,12 @@ NOWHERE = "s3://nightbatch/estimate/"
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("--conf", default="{}", metavar="JSON", help="parameters as one object, or @file")
+    parser.add_argument(
+        "--conf",
+        default="{}",
+        metavar="JSON",
+        help="parameters as one object, or @file",
+    )
     for one in fields(Enrichment):
         if one.name not in NO_FLAGS:
             names = dict.fromkeys([f"--{one.name.replace('_', '-')}", f"--{one.name}"])
@@ -62,11 +78,19 @@ def run(given: Namespace) -> int:
         job = with_state(job, lambda url: _ports.store(url, given))
         below = _ports.store(job.state_url, given)
     state = Overlay(job.state_url, below)
-    fetch = fetcher(lambda url: _ports.store(url, given), MediaRoots.read(job.media_roots, job.source))
+    fetch = fetcher(
+        lambda url: _ports.store(url, given),
+        MediaRoots.read(job.media_roots, job.source),
+    )
     staged = prepare(job, _ports.store(job.source_root, given), state, fetch)
     key = given.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
     counts = _ports.batches(given).count_tokens if key else None
-    offer = quote(reference(job, staged, "estimate"), Ledger(state), lambda: datetime.now(UTC), counts)
+    offer = quote(
+        reference(job, staged, "estimate"),
+        Ledger(state),
+        lambda: datetime.now(UTC),
+        counts,
+    )
     print("\n".join(told(job, staged.rows, offer, notes)))
     return 1 if offer.refusal else 0
 
@@ -77,7 +101,12 @@ def enrichment(given: Namespace) -> Enrichment:
     if not isinstance(conf, dict):
         raise SettingsError("conf: must be a JSON object.")
     flags = {one.name: getattr(given, one.name, None) for one in fields(Enrichment)}
-    params = {**conf, **{name: _value(name, text) for name, text in flags.items() if text is not None}}
+    params = {
+        **conf,
+        **{
+            name: _value(name, text) for name, text in flags.items() if text is not None
+        },
+    }
     target = NOWHERE
     if params.get("table"):
         target = ""
@@ -86,8 +115,14 @@ def enrichment(given: Namespace) -> Enrichment:
         {name: value for name, value in params.items() if name != "prompt"}
     )
     prompt = params.get("prompt") or ""
-    file = Prompt.parse(_text(prompt)) if str(prompt).startswith("@") else Prompt(user=prompt)
-    return blank.override({"prompt": file.user, "system": blank.system_text or file.system})
+    file = (
+        Prompt.parse(_text(prompt))
+        if str(prompt).startswith("@")
+        else Prompt(user=prompt)
+    )
+    return blank.override(
+        {"prompt": file.user, "system": blank.system_text or file.system}
+    )
 
 
 def _has_state(job: Enrichment) -> bool:
@@ -105,11 +140,15 @@ def _check_target(job: Enrichment, given: Namespace) -> list[str]:
     try:
         check_target(job, lambda url: _ports.store(url, given))
     except StoreDenied:
-        return ["these credentials may not read the target, so it was not checked for files of other programs"]
+        return [
+            "these credentials may not read the target, so it was not checked for files of other programs"
+        ]
     return []
 
 
-def told(job: Enrichment, rows: int, offer: Any, notes: Sequence[str] = ()) -> Iterator[str]:
+def told(
+    job: Enrichment, rows: int, offer: Any, notes: Sequence[str] = ()
+) -> Iterator[str]:
     """Lay the estimate out as a table."""
     from nightbatch.money.estimate import usd
     from nightbatch.money.prices import prices

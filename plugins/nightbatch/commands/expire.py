@@ -18,9 +18,19 @@ UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/")
-    parser.add_argument("--older-than", type=age, required=True, metavar="AGE", help="such as 30d, 12h or 4w")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    parser.add_argument(
+        "state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/"
+    )
+    parser.add_argument(
+        "--older-than",
+        type=age,
+        required=True,
+        metavar="AGE",
+        help="such as 30d, 12h or 4w",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only say what would be removed"
+    )
     _ports.arguments(parser, api=False)
 
 

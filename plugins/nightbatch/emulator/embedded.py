@@ -23,9 +23,13 @@ class Emulator:
         """Return the books, once everything under way is worked out."""
         return self._call("GET", "books")
 
-    def faults(self, *specs: dict[str, Any], replace: bool = False) -> list[dict[str, Any]]:
+    def faults(
+        self, *specs: dict[str, Any], replace: bool = False
+    ) -> list[dict[str, Any]]:
         """Set faults beside those already set, or in their place; return all that are set."""
-        answer = self._call("POST", "faults", {"faults": list(specs), "replace": replace})
+        answer = self._call(
+            "POST", "faults", {"faults": list(specs), "replace": replace}
+        )
         return list(answer["faults"])
 
     def clear_faults(self) -> None:
@@ -43,7 +47,8 @@ class Emulator:
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         headers = {} if data is None else {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/_emulator/{path}", data, headers, method=method)  # noqa: S310
+        address = f"{self.url}/_emulator/{path}"
+        request = urllib.request.Request(address, data, headers, method=method)  # noqa: S310
         with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
             answer: dict[str, Any] = json.load(response)
         return answer

@@ -39,10 +39,14 @@ class ApiError(Exception):
 
     def body(self, request_id: str) -> dict[str, Any]:
         """Return the error envelope: `{"type":"error","error":{…},"request_id":…}`."""
-        return envelope(self.kind, self.message, self.details) | {"request_id": request_id}
+        return envelope(self.kind, self.message, self.details) | {
+            "request_id": request_id
+        }
 
 
-def envelope(kind: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def envelope(
+    kind: str, message: str, details: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the object that both an error response and an `errored` row carry."""
     error: dict[str, Any] = {"type": kind, "message": message}
     if details is not None:

@@ -51,7 +51,9 @@ def _faults(written: Sequence[str], files: Sequence[Path]) -> Iterator[Any]:
             continue
         where, what, options = (*text.split(":", 2), "", "")[:3]
         pairs = (pair.partition("=") for pair in options.split(",") if pair)
-        yield {"where": where, "what": what} | {name: _value(value) for name, _, value in pairs}
+        yield {"where": where, "what": what} | {
+            name: _value(value) for name, _, value in pairs
+        }
 
 
 def _value(text: str) -> Any:
@@ -62,9 +64,15 @@ def _value(text: str) -> Any:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m nightbatch.emulator", description="A local Message Batches API.")
+    parser = argparse.ArgumentParser(
+        prog="python -m nightbatch.emulator", description="A local Message Batches API."
+    )
     add = parser.add_argument
-    add("--host", default=Settings.host, help="address to listen on (default: loopback only)")
+    add(
+        "--host",
+        default=Settings.host,
+        help="address to listen on (default: loopback only)",
+    )
     add(
         "--allow-host",
         action="append",
@@ -72,16 +80,70 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[:PORT]",
         help="a name that callers may use besides loopback's at this server's port; without PORT at any port",
     )
-    add("--port", type=int, default=Settings.port, help="0 (default): choose one; the base URL is printed when ready")
-    add("--seed", type=int, default=0, help="seeds the order of results, the answers and the faults")
-    add("--responder", default=Settings.responder, metavar="MODULE:CALLABLE", help="who answers: params -> answer")
-    add("--api-key", action="append", default=[], metavar="KEY", help="accept this key (again for more); default: any")
-    add("--state", type=Path, metavar="DIR", help="keep everything in DIR, to go on after a restart")
-    add("--results-type", default=Settings.results_type, metavar="TYPE", help="the content-type of results")
-    add("--gzip", action="store_true", help="compress results for clients that accept it")
-    add("--cancel-ended", type=int, choices=(200, 400, 409), default=400, help="status of cancelling an ended batch")
-    add("--fault", action="append", default=[], metavar="WHERE:WHAT[:KEY=VALUE,…]", help="a fault, or its JSON")
-    add("--faults", action="append", type=Path, default=[], metavar="FILE", help="a JSON file with a list of faults")
+    add(
+        "--port",
+        type=int,
+        default=Settings.port,
+        help="0 (default): choose one; the base URL is printed when ready",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="seeds the order of results, the answers and the faults",
+    )
+    add(
+        "--responder",
+        default=Settings.responder,
+        metavar="MODULE:CALLABLE",
+        help="who answers: params -> answer",
+    )
+    add(
+        "--api-key",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="accept this key (again for more); default: any",
+    )
+    add(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="keep everything in DIR, to go on after a restart",
+    )
+    add(
+        "--results-type",
+        default=Settings.results_type,
+        metavar="TYPE",
+        help="the content-type of results",
+    )
+    add(
+        "--gzip",
+        action="store_true",
+        help="compress results for clients that accept it",
+    )
+    add(
+        "--cancel-ended",
+        type=int,
+        choices=(200, 400, 409),
+        default=400,
+        help="status of cancelling an ended batch",
+    )
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="WHERE:WHAT[:KEY=VALUE,…]",
+        help="a fault, or its JSON",
+    )
+    add(
+        "--faults",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="a JSON file with a list of faults",
+    )
     _add_time(parser)
     _add_limits(parser)
     return parser
@@ -89,19 +151,69 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_time(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--seconds", type=float, default=Pace.seconds, help="a batch of n requests lasts this x (1 + log10 n)")
-    add("--begins-after", type=float, default=Pace.begins_after, help="share of a batch's time until an answer begins")
+    add(
+        "--seconds",
+        type=float,
+        default=Pace.seconds,
+        help="a batch of n requests lasts this x (1 + log10 n)",
+    )
+    add(
+        "--begins-after",
+        type=float,
+        default=Pace.begins_after,
+        help="share of a batch's time until an answer begins",
+    )
     add("--retry-after", type=int, default=Pace.retry_after, help="the hint on a poll")
-    add("--clock-offset", type=float, default=0.0, metavar="SECONDS", help="how far its clock is ahead of this one")
-    add("--timestamps", choices=("zulu", "offset", "seconds"), default="zulu", help="the form of timestamps")
+    add(
+        "--clock-offset",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how far its clock is ahead of this one",
+    )
+    add(
+        "--timestamps",
+        choices=("zulu", "offset", "seconds"),
+        default="zulu",
+        help="the form of timestamps",
+    )
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--max-requests", type=int, default=Limits.max_requests, help="requests in one batch")
+    add(
+        "--max-requests",
+        type=int,
+        default=Limits.max_requests,
+        help="requests in one batch",
+    )
     add("--max-bytes", type=int, default=Limits.max_bytes, help="bytes in one batch")
-    add("--requests-per-minute", type=int, default=Limits.requests_per_minute, help="calls to batch endpoints")
-    add("--count-tokens-per-minute", type=int, default=Limits.count_tokens_per_minute, help="calls to count_tokens")
-    add("--expires-after", type=float, default=Limits.expires_after, metavar="SECONDS", help="life of a batch")
-    add("--results-for", type=float, default=Limits.results_for, metavar="SECONDS", help="life of its results")
-    add("--queue-limit", type=int, default=Limits.queue, help="requests waiting at once")
+    add(
+        "--requests-per-minute",
+        type=int,
+        default=Limits.requests_per_minute,
+        help="calls to batch endpoints",
+    )
+    add(
+        "--count-tokens-per-minute",
+        type=int,
+        default=Limits.count_tokens_per_minute,
+        help="calls to count_tokens",
+    )
+    add(
+        "--expires-after",
+        type=float,
+        default=Limits.expires_after,
+        metavar="SECONDS",
+        help="life of a batch",
+    )
+    add(
+        "--results-for",
+        type=float,
+        default=Limits.results_for,
+        metavar="SECONDS",
+        help="life of its results",
+    )
+    add(
+        "--queue-limit", type=int, default=Limits.queue, help="requests waiting at once"
+    )

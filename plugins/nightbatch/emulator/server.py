@@ -28,9 +28,13 @@ def application(engine: Engine) -> web.Application:
 @asynccontextmanager
 async def listening(engine: Engine) -> AsyncIterator[str]:
     """Listen on the engine's host and port; yield the base URL."""
-    runner = web.AppRunner(application(engine), access_log=None, shutdown_timeout=0.5, keepalive_timeout=75)
+    runner = web.AppRunner(
+        application(engine), access_log=None, shutdown_timeout=0.5, keepalive_timeout=75
+    )
     await runner.setup()
-    site = web.TCPSite(runner, engine.settings.host, engine.settings.port, reuse_address=True)
+    site = web.TCPSite(
+        runner, engine.settings.host, engine.settings.port, reuse_address=True
+    )
     try:
         await site.start()
         host, port = runner.addresses[0][:2]
@@ -41,7 +45,9 @@ async def listening(engine: Engine) -> AsyncIterator[str]:
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; say the base URL on standard output when ready."""
-    sys.setswitchinterval(0.001)  # the worker computes; a poll should not have to wait for it
+    sys.setswitchinterval(
+        0.001
+    )  # the worker computes; a poll should not have to wait for it
     engine = Engine(settings)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -36,7 +36,11 @@ from nightbatch.io.anthropic_client import (
     page_path,
 )
 from nightbatch.messages import safe_words
-from nightbatch.messages.account import PASSING_CODES, WORDED_STATUSES, answer_blames_account
+from nightbatch.messages.account import (
+    PASSING_CODES,
+    WORDED_STATUSES,
+    answer_blames_account,
+)
 from nightbatch.ports import Batch, Body, Page
 
 PAGE = 1000
@@ -45,11 +49,22 @@ COUNT = 10.0
 MAX_RETRY_AFTER = 900.0
 STREAM: Any = anthropic.Stream[Any]
 _QUEUE = re.compile(r"\bqueue\b", re.I)
-_NEVER_OPENED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+_NEVER_OPENED = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+)
 UNREADABLE = (
-    anthropic.AnthropicError, httpx2.HTTPError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+    anthropic.AnthropicError,
+    httpx2.HTTPError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
     ValueError,
-)  # fmt: skip
+)
 """What the SDK, and the reading of an answer, raise where it is not what it should be."""
 SEE_OTHER = 303
 
@@ -65,7 +80,9 @@ class AnthropicBatches:
         headers = {"content-type": "application/json", "content-length": str(body.size)}
         try:
             options: Any = {"headers": headers, **NO_REDIRECT}
-            answer = self._client.post(PATH, cast_to=object, content=iter(sending), options=options)
+            answer = self._client.post(
+                PATH, cast_to=object, content=iter(sending), options=options
+            )
         except UNREADABLE as error:
             raise sending.judge(error) from None
         return _created(answer)
@@ -73,33 +90,55 @@ class AnthropicBatches:
     def page(self, after: BatchId | None = None) -> Page:
         try:
             with _reading():
-                return page_of(self._client.get(page_path(after, PAGE), cast_to=object, options=NO_REDIRECT))
+                return page_of(
+                    self._client.get(
+                        page_path(after, PAGE), cast_to=object, options=NO_REDIRECT
+                    )
+                )
         except BatchGone as error:  # the batch that `after` names: begin again
             raise ApiUnavailable(str(error)) from None
 
     def batch(self, batch: BatchId) -> Batch:
         with _reading():
-            return batch_of(self._client.get(batch_path(batch), cast_to=object, options=NO_REDIRECT))
+            return batch_of(
+                self._client.get(batch_path(batch), cast_to=object, options=NO_REDIRECT)
+            )
 
     def cancel(self, batch: BatchId) -> Batch:
         with _reading(), passing_ended():
-            self._client.post(f"{batch_path(batch)}/cancel", cast_to=object, options=NO_REDIRECT)
+            self._client.post(
+                f"{batch_path(batch)}/cancel", cast_to=object, options=NO_REDIRECT
+            )
         return self.batch(batch)
 
     def count_tokens(self, params: dict[str, Any]) -> int:
         options: Any = {"timeout": COUNT, **NO_REDIRECT}
         with _reading():
-            answer = self._client.post("/v1/messages/count_tokens", cast_to=object, body=params, options=options)
+            answer = self._client.post(
+                "/v1/messages/count_tokens",
+                cast_to=object,
+                body=params,
+                options=options,
+            )
             return max(0, int(_object(answer)["input_tokens"]))
 
     @contextmanager
     def results(self, batch: BatchId) -> Iterator[Iterator[bytes]]:
         """Stream the results from the connection's own host: the batch's `results_url` may name any other."""
-        options = {"headers": {"accept": "application/x-jsonl, application/binary"}, **NO_REDIRECT}
+        options = {
+            "headers": {"accept": "application/x-jsonl, application/binary"},
+            **NO_REDIRECT,
+        }
         path = f"{batch_path(batch)}/results"
         client: Any = self._client
         with _reading():
-            response = client.get(path, cast_to=httpx2.Response, options=options, stream=True, stream_cls=STREAM)
+            response = client.get(
+                path,
+                cast_to=httpx2.Response,
+                options=options,
+                stream=True,
+                stream_cls=STREAM,
+            )
         try:
             yield _chunks(response.iter_bytes())
         finally:
@@ -121,7 +160,11 @@ class _Sending:
         """Say what an error means for the purchase."""
         if isinstance(error, anthropic.APIStatusError):
             told = create_error(error)
-            return NotSent(str(told)) if isinstance(told, MaybeSent) and self._left > 0 else told
+            return (
+                NotSent(str(told))
+                if isinstance(told, MaybeSent) and self._left > 0
+                else told
+            )
         cause = error.__cause__ or error
         if isinstance(cause, Incomplete):
             return cause
@@ -178,13 +221,22 @@ def create_error(error: anthropic.APIStatusError) -> ApiError:
     """
     told = _told(error)
     if _account(error) or _unknown_code(error):
-        return AccountStopped(f"{told} {_remedy(error)}, then run again: nothing is lost.")
+        return AccountStopped(
+            f"{told} {_remedy(error)}, then run again: nothing is lost."
+        )
     status = error.status_code
-    if status in {SEE_OTHER, 408, 500, 502, 503, 504} or (status > 500 and status != 529):
+    if status in {SEE_OTHER, 408, 500, 502, 503, 504} or (
+        status > 500 and status != 529
+    ):
         return MaybeSent(f"the create may have succeeded: {told}")
     after = retry_after(error.response.headers)
-    retryable, full = status in {400, 409, 429, 529}, status == 429 and bool(_QUEUE.search(_message(error)))
-    return NotSent(told, retry_after=after, retryable=retryable, once=status == 400, full=full)
+    retryable, full = (
+        status in {400, 409, 429, 529},
+        status == 429 and bool(_QUEUE.search(_message(error))),
+    )
+    return NotSent(
+        told, retry_after=after, retryable=retryable, once=status == 400, full=full
+    )
 
 
 def read_error(error: anthropic.APIStatusError) -> ApiError:
@@ -197,7 +249,11 @@ def read_error(error: anthropic.APIStatusError) -> ApiError:
 
 
 def _remedy(error: anthropic.APIStatusError) -> str:
-    return "Check the API key of the anthropic connection" if error.status_code == 401 else "Mend the account"
+    return (
+        "Check the API key of the anthropic connection"
+        if error.status_code == 401
+        else "Mend the account"
+    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -210,7 +266,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _account(error: anthropic.APIStatusError) -> bool:
     inner = _inner(error)
-    return answer_blames_account(error.status_code, str(inner.get("type") or ""), _message(error), _code(error))
+    return answer_blames_account(
+        error.status_code, str(inner.get("type") or ""), _message(error), _code(error)
+    )
 
 
 def _unknown_code(error: anthropic.APIStatusError) -> bool:
@@ -221,7 +279,10 @@ def _unknown_code(error: anthropic.APIStatusError) -> bool:
     code = _code(error)
     if not code or code in PASSING_CODES or error.status_code not in WORDED_STATUSES:
         return False
-    return retry_after(error.response.headers) is None and safe_words.field(_message(error)) is None
+    return (
+        retry_after(error.response.headers) is None
+        and safe_words.field(_message(error)) is None
+    )
 
 
 def _code(error: anthropic.APIStatusError) -> str:
@@ -237,7 +298,9 @@ def _told(error: anthropic.APIStatusError) -> str:
             f"the API answered {error.status_code}, a redirect, which is not followed: prompts would go to another "
             "host. Set the host of the connection to the API's own address."
         )
-    parts = [safe_words.summary(str(_inner(error).get("type") or "error"), _message(error))]
+    parts = [
+        safe_words.summary(str(_inner(error).get("type") or "error"), _message(error))
+    ]
     if code := _code(error):
         parts.append(safe_words.name(code))
     if request_id := safe_words.request_id(error.response.headers.get("request-id")):
@@ -270,7 +333,9 @@ def _created(answer: object) -> Batch:
     try:
         return batch_of(answer)
     except UNREADABLE as error:
-        raise MaybeSent(f"the answer to the create could not be read: {type(error).__name__}.") from None
+        raise MaybeSent(
+            f"the answer to the create could not be read: {type(error).__name__}."
+        ) from None
 
 
 @contextmanager
@@ -290,4 +355,6 @@ def _reading() -> Iterator[None]:
     except anthropic.APIStatusError as error:
         raise read_error(error) from None
     except UNREADABLE as error:
-        raise ApiUnavailable(f"the API could not be read: {type(error).__name__}.") from None
+        raise ApiUnavailable(
+            f"the API could not be read: {type(error).__name__}."
+        ) from None

@@ -14,8 +14,20 @@ import msgspec
 
 from nightbatch.errors import ApiUnavailable, BatchGone
 from nightbatch.ids import BatchId
-from nightbatch.io.anthropic_api import UNREADABLE, passing_ended, read_error, retry_after
-from nightbatch.io.anthropic_client import NO_REDIRECT, batch_path, checked_counts, checked_id, hardened, page_path
+from nightbatch.io.anthropic_api import (
+    UNREADABLE,
+    passing_ended,
+    read_error,
+    retry_after,
+)
+from nightbatch.io.anthropic_client import (
+    NO_REDIRECT,
+    batch_path,
+    checked_counts,
+    checked_id,
+    hardened,
+    page_path,
+)
 from nightbatch.ports import Batch, Page, Sight
 
 TIMEOUT = 60.0
@@ -47,9 +59,15 @@ class AsyncAnthropicBatches:
         try:
             raw = (await self._get(page_path(after, limit))).content
         except BatchGone as error:
-            raise ApiUnavailable(f"the list of batches could not be read: {error}") from None
+            raise ApiUnavailable(
+                f"the list of batches could not be read: {error}"
+            ) from None
         with _reading():
-            return page_of(raw) if len(raw) < SMALL else await asyncio.to_thread(page_of, raw)
+            return (
+                page_of(raw)
+                if len(raw) < SMALL
+                else await asyncio.to_thread(page_of, raw)
+            )
 
     async def batch(self, batch: BatchId) -> Sight:
         response = await self._get(batch_path(batch))
@@ -58,14 +76,20 @@ class AsyncAnthropicBatches:
 
     async def cancel(self, batch: BatchId) -> None:
         with _reading(), passing_ended():
-            await self._client.post(f"{batch_path(batch)}/cancel", cast_to=httpx2.Response, options=NO_REDIRECT)
+            await self._client.post(
+                f"{batch_path(batch)}/cancel",
+                cast_to=httpx2.Response,
+                options=NO_REDIRECT,
+            )
 
     async def close(self) -> None:
         await self._client.close()
 
     async def _get(self, path: str) -> httpx2.Response:
         with _reading():
-            response: Any = await self._client.get(path, cast_to=httpx2.Response, options=NO_REDIRECT)
+            response: Any = await self._client.get(
+                path, cast_to=httpx2.Response, options=NO_REDIRECT
+            )
             return response  # type: ignore[no-any-return]
 
 
@@ -74,7 +98,9 @@ def page_of(raw: bytes) -> Page:
     wire = msgspec.json.decode(raw, type=_WirePage)
     batches = [batch for one in wire.data if (batch := _readable(one)) is not None]
     following = wire.last_id or (batches[-1].id if batches else None)
-    return Page(batches, BatchId(checked_id(following)) if wire.has_more and following else None)
+    return Page(
+        batches, BatchId(checked_id(following)) if wire.has_more and following else None
+    )
 
 
 def batch_of(raw: bytes | msgspec.Raw) -> Batch:
@@ -108,4 +134,6 @@ def _reading() -> Iterator[None]:
     except anthropic.APIStatusError as error:
         raise read_error(error) from None
     except UNREADABLE as error:
-        raise ApiUnavailable(f"the API could not be read: {type(error).__name__}.") from None
+        raise ApiUnavailable(
+            f"the API could not be read: {type(error).__name__}."
+        ) from None

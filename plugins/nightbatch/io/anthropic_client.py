@@ -14,7 +14,17 @@ from typing import Any
 
 from nightbatch.errors import BatchGone, SettingsError
 
-QUIET_LOGGERS = ("anthropic", "httpx", "httpx2", "httpcore", "httpcore2", "botocore", "boto3", "s3transfer", "urllib3")
+QUIET_LOGGERS = (
+    "anthropic",
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "botocore",
+    "boto3",
+    "s3transfer",
+    "urllib3",
+)
 """Libraries that write request bodies, or headers with keys, at DEBUG."""
 NO_REDIRECT: Any = {"follow_redirects": False}
 """Request options: a redirect would send a prompt to a host that the connection does not name."""
@@ -38,13 +48,22 @@ def hardened(client: Any, **options: Any) -> Any:
     """
     quiet()
     _require_private(client.base_url)
-    if settings := getattr(client, "open_telemetry", None):  # older SDKs have none; the environment may ask for content
-        options["open_telemetry"] = {**settings, "traces": {**settings["traces"], "content_mode": "metadata_only"}}
+    if settings := getattr(
+        client, "open_telemetry", None
+    ):  # older SDKs have none; the environment may ask for content
+        options["open_telemetry"] = {
+            **settings,
+            "traces": {**settings["traces"], "content_mode": "metadata_only"},
+        }
     return client.with_options(max_retries=0, **options)
 
 
 def _require_private(base_url: Any) -> None:
-    if base_url.scheme != "http" or _is_loopback(base_url.host) or os.environ.get(ALLOW_HTTP) == "1":
+    if (
+        base_url.scheme != "http"
+        or _is_loopback(base_url.host)
+        or os.environ.get(ALLOW_HTTP) == "1"
+    ):
         return
     raise SettingsError(
         f"the API's host {base_url.host!r} is reached by plain http: the key and all prompts can be read on the way. "

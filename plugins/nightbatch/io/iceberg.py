@@ -39,9 +39,18 @@ class IcebergTable:
     """
 
     def __init__(
-        self, catalog: Catalog, name: str, opener: Callable[[str], Store], location: str | None = None
+        self,
+        catalog: Catalog,
+        name: str,
+        opener: Callable[[str], Store],
+        location: str | None = None,
     ) -> None:
-        self.catalog, self.name, self.opener, self.location = catalog, name, opener, location
+        self.catalog, self.name, self.opener, self.location = (
+            catalog,
+            name,
+            opener,
+            location,
+        )
 
     def place(self) -> str | None:
         """Return the URL of the table's folder; None: the table is not there, and nothing says where it will be."""
@@ -59,12 +68,16 @@ class IcebergTable:
         if not self.catalog.table_exists(self.name):
             self.catalog.create_namespace_if_not_exists(self.name.rpartition(".")[0])
             self._create(schema, by)
-        return self.opener(self.catalog.load_table(self.name).location().rstrip("/") + "/data/")
+        return self.opener(
+            self.catalog.load_table(self.name).location().rstrip("/") + "/data/"
+        )
 
     def _create(self, schema: pa.Schema, by: Iterable[str]) -> None:
         """Create the table together with its partitioning; harmless where another run does so at the same time."""
         try:
-            creation = self.catalog.create_table_transaction(self.name, _open(schema), self.location)
+            creation = self.catalog.create_table_transaction(
+                self.name, _open(schema), self.location
+            )
             with creation, creation.update_spec() as spec:
                 for column in by:
                     spec.add_identity(column)
@@ -72,11 +85,19 @@ class IcebergTable:
             if not self.catalog.table_exists(self.name):
                 raise
 
-    def replace(self, partition: str, files: Iterable[str], summary: dict[str, str], schema: pa.Schema) -> None:
+    def replace(
+        self,
+        partition: str,
+        files: Iterable[str],
+        summary: dict[str, str],
+        schema: pa.Schema,
+    ) -> None:
         with self._refusing():
             self._commit(partition, set(files), summary, schema)
 
-    def _commit(self, partition: str, urls: set[str], summary: dict[str, str], schema: pa.Schema) -> None:
+    def _commit(
+        self, partition: str, urls: set[str], summary: dict[str, str], schema: pa.Schema
+    ) -> None:
         for left in reversed(range(TRIES)):
             table = self.catalog.load_table(self.name)
             try:
@@ -86,7 +107,9 @@ class IcebergTable:
                     _replace(table, transaction, partition, urls, summary)
                 return
             except ValidationError as error:
-                raise TargetError(f"table {self.name}: {printable(str(error))}. Nothing was published.") from None
+                raise TargetError(
+                    f"table {self.name}: {printable(str(error))}. Nothing was published."
+                ) from None
             except (CommitFailedException, ValidationException):
                 if not left:
                     raise
@@ -99,7 +122,9 @@ class IcebergTable:
         except Exception as error:
             if not type(error).__module__.startswith("pyiceberg."):
                 raise
-            raise WarehouseRefused(f"table {self.name}: the catalog refused: {type(error).__name__}.") from None
+            raise WarehouseRefused(
+                f"table {self.name}: the catalog refused: {type(error).__name__}."
+            ) from None
 
     def summaries(self) -> list[dict[str, str]]:
         with self._refusing():
@@ -122,22 +147,42 @@ def columns(partition: str) -> list[str]:
     """Name the columns that a partition's path gives values to. Raises TargetError where a folder gives none."""
     folders = [folder for folder in partition.strip("/").split("/") if folder]
     values = values_of(partition)
-    if len(values) < len(folders) or not all(value.is_valid for value in values.values()):
-        raise TargetError(f"partition: {partition!r} must be folders such as dt=2026-11-21, to be columns of a table.")
+    if len(values) < len(folders) or not all(
+        value.is_valid for value in values.values()
+    ):
+        raise TargetError(
+            f"partition: {partition!r} must be folders such as dt=2026-11-21, to be columns of a table."
+        )
     return list(values)
 
 
-def _replace(table: Table, transaction: Transaction, partition: str, urls: set[str], summary: dict[str, str]) -> None:
+def _replace(
+    table: Table,
+    transaction: Transaction,
+    partition: str,
+    urls: set[str],
+    summary: dict[str, str],
+) -> None:
     """Take the partition's other files out and put the new ones in, in one snapshot; none if nothing changes."""
-    old = {task.file.file_path: task.file for task in table.scan(_where(partition)).plan_files()}
+    old = {
+        task.file.file_path: task.file
+        for task in table.scan(_where(partition)).plan_files()
+    }
     if old.keys() == urls:
         return
     metadata = transaction.table_metadata
-    if metadata.name_mapping() is None:  # the files carry names, no field ids; later columns join it by themselves
+    if (
+        metadata.name_mapping() is None
+    ):  # the files carry names, no field ids; later columns join it by themselves
         names = metadata.schema().name_mapping.model_dump_json()
         transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: names})
-    new = [parquet_file_to_data_file(table.io, metadata, url) for url in sorted(urls - old.keys())]
-    with transaction.update_snapshot(snapshot_properties=summary).overwrite() as snapshot:
+    new = [
+        parquet_file_to_data_file(table.io, metadata, url)
+        for url in sorted(urls - old.keys())
+    ]
+    with transaction.update_snapshot(
+        snapshot_properties=summary
+    ).overwrite() as snapshot:
         for url in old.keys() - urls:
             snapshot.delete_data_file(old[url])
         for file in new:

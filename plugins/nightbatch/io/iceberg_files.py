@@ -36,14 +36,18 @@ class StoreIO(FileIO):
         return StoreOutput(location, *self._place(location))
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
-        store, key = self._place(location if isinstance(location, str) else location.location)
+        store, key = self._place(
+            location if isinstance(location, str) else location.location
+        )
         store.remove([key])
 
     def _place(self, location: str) -> tuple[Store, str]:
         _, _, path = location.partition("://")
         folder, _, name = path.rpartition("/")
         if folder not in self._stores:
-            self._stores[folder] = _openers[str(self.properties[OPENER])](f"s3://{folder}/")
+            self._stores[folder] = _openers[str(self.properties[OPENER])](
+                f"s3://{folder}/"
+            )
         return self._stores[folder], name
 
 
@@ -54,7 +58,14 @@ class _Placed:
     _key: str
 
     def _size(self) -> int | None:
-        return next((entry.size for entry in self._store.list(self._key) if entry.key == self._key), None)
+        return next(
+            (
+                entry.size
+                for entry in self._store.list(self._key)
+                if entry.key == self._key
+            ),
+            None,
+        )
 
     def __len__(self) -> int:
         size = self._size()
@@ -115,7 +126,12 @@ class Creation:
     def __enter__(self) -> Creation:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         if kind is None:
             self.close()
         elif self._open:

@@ -44,12 +44,22 @@ class MemoryStore:
 
     def list(self, prefix: str) -> Iterator[Entry]:
         start = self.url + prefix
-        for name in sorted(name for name in list(self._bucket.objects) if name.startswith(start)):
+        for name in sorted(
+            name for name in list(self._bucket.objects) if name.startswith(start)
+        ):
             body = self._bucket.objects[name]
-            yield Entry(name.removeprefix(self.url), len(body), hashlib.md5(body, usedforsecurity=False).hexdigest())
+            yield Entry(
+                name.removeprefix(self.url),
+                len(body),
+                hashlib.md5(body, usedforsecurity=False).hexdigest(),
+            )
 
     def children(self, folder: str) -> Iterator[Entry]:
-        return (entry for entry in self.list(folder) if "/" not in entry.key.removeprefix(folder))
+        return (
+            entry
+            for entry in self.list(folder)
+            if "/" not in entry.key.removeprefix(folder)
+        )
 
     def create(self, key: str, body: bytes) -> bool:
         with self._bucket.lock:

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightbatch.errors import ApiUnavailable, BatchGone, Incomplete, MaybeSent, NightbatchError, NotSent
+from nightbatch.errors import (
+    ApiUnavailable,
+    BatchGone,
+    Incomplete,
+    MaybeSent,
+    NightbatchError,
+    NotSent,
+)
 from nightbatch.ids import BatchId
 from nightbatch.ports import Batch, Body, Page
 
@@ -50,7 +57,11 @@ class MemoryBatch:
     def told(self, now: datetime) -> Batch:
         """Return the batch as the API tells it."""
         ended = now >= self.ends_at
-        kinds = Counter(line["result"]["type"] for line in self.results) if ended else {"processing": len(self.results)}
+        kinds = (
+            Counter(line["result"]["type"] for line in self.results)
+            if ended
+            else {"processing": len(self.results)}
+        )
         archived = now > self.created_at + KEPT
         return Batch(
             self.id,
@@ -84,7 +95,11 @@ class Faults:
 class MemoryBatches:
     """Buy and read batches that live in memory."""
 
-    def __init__(self, now: Callable[[], datetime], answer: Answer = lambda params: f"about {_prompt(params)}") -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        answer: Answer = lambda params: f"about {_prompt(params)}",
+    ) -> None:
         self._now, self._answer = now, answer
         self.page_size = 1000
         self.made: list[MemoryBatch] = []
@@ -123,10 +138,14 @@ class MemoryBatches:
             self.faults.pages -= 1
             return Page([], None)
         newest = [batch for batch in reversed(self.made) if not batch.deleted]
-        start = next((place + 1 for place, batch in enumerate(newest) if batch.id == after), 0)
+        start = next(
+            (place + 1 for place, batch in enumerate(newest) if batch.id == after), 0
+        )
         shown = newest[start : start + self.page_size]
         more = start + self.page_size < len(newest)
-        return Page([batch.told(self._now()) for batch in shown], shown[-1].id if more else None)
+        return Page(
+            [batch.told(self._now()) for batch in shown], shown[-1].id if more else None
+        )
 
     def batch(self, batch: BatchId) -> Batch:
         return self._find(batch).told(self._now())
@@ -148,7 +167,11 @@ class MemoryBatches:
         if fault == "gone":
             raise BatchGone(f"there are no results of batch {batch}.")
         self.result_reads[batch] += 1
-        before = [{"custom_id": "theirs", "result": {"type": "canceled"}}] if fault == "strange" else []
+        before = (
+            [{"custom_id": "theirs", "result": {"type": "canceled"}}]
+            if fault == "strange"
+            else []
+        )
         lines = [] if fault == "empty" else [*before, *found.results]
         yield (json.dumps(line).encode() + b"\n" for line in lines)
 
@@ -157,19 +180,30 @@ class MemoryBatches:
         now, ends = self._now(), dict(self.faults.rows)
         self.faults.rows.clear()
         results = [
-            {"custom_id": one["custom_id"], "result": self._result(one["params"], ends.get(place))}
+            {
+                "custom_id": one["custom_id"],
+                "result": self._result(one["params"], ends.get(place)),
+            }
             for place, one in enumerate(requests)
         ]
         takes = DAY if "expired" in ends.values() else HOUR
         name = BatchId(f"msgbatch_{len(self.made) + 1:06d}")
-        batch = MemoryBatch(name, requests, now, now + takes, sorted(results, key=lambda line: str(line["custom_id"])))
+        batch = MemoryBatch(
+            name,
+            requests,
+            now,
+            now + takes,
+            sorted(results, key=lambda line: str(line["custom_id"])),
+        )
         self.made.append(batch)
         return batch
 
     def bought(self) -> Counter[str]:
         """Count for each custom_id how often it was answered, and so billed."""
         lines = (line for batch in self.made for line in batch.results)
-        return Counter(line["custom_id"] for line in lines if line["result"]["type"] == "succeeded")
+        return Counter(
+            line["custom_id"] for line in lines if line["result"]["type"] == "succeeded"
+        )
 
     def _find(self, batch: BatchId) -> MemoryBatch:
         self._read()
@@ -185,12 +219,23 @@ class MemoryBatches:
 
     def _result(self, params: dict[str, Any], fault: str | None) -> dict[str, Any]:
         if fault == "errored":
-            return {"type": fault, "error": {"type": "error", "error": {"type": "api_error", "message": "Overloaded"}}}
+            return {
+                "type": fault,
+                "error": {
+                    "type": "error",
+                    "error": {"type": "api_error", "message": "Overloaded"},
+                },
+            }
         if fault is not None:
             return {"type": fault}
         usage = {"input_tokens": 10, "output_tokens": 5, "service_tier": "batch"}
         text = [{"type": "text", "text": self._answer(params)}]
-        message = {"content": text, "model": params.get("model"), "stop_reason": "end_turn", "usage": usage}
+        message = {
+            "content": text,
+            "model": params.get("model"),
+            "stop_reason": "end_turn",
+            "usage": usage,
+        }
         return {"type": "succeeded", "message": message}
 
 

@@ -24,11 +24,18 @@ class Overlay:
         return self._holder(key).open(key)
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        found = {entry.key: entry for entry in [*self._listed_below(prefix), *self._above.list(prefix)]}
+        found = {
+            entry.key: entry
+            for entry in [*self._listed_below(prefix), *self._above.list(prefix)]
+        }
         return iter([found[key] for key in sorted(found)])
 
     def children(self, folder: str) -> Iterator[Entry]:
-        return (entry for entry in self.list(folder) if "/" not in entry.key.removeprefix(folder))
+        return (
+            entry
+            for entry in self.list(folder)
+            if "/" not in entry.key.removeprefix(folder)
+        )
 
     def create(self, key: str, body: bytes) -> bool:
         return self._above.create(key, body)

@@ -25,11 +25,21 @@ RAISED = "exec_stmt_raise"
 NAMED = ("schema", "table", "column", "constraint")
 _CSV = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
 _KINDS = {
-    pa.int8(): "smallint", pa.int16(): "smallint", pa.int32(): "integer", pa.int64(): "bigint",
-    pa.uint8(): "smallint", pa.uint16(): "integer", pa.uint32(): "bigint", pa.uint64(): "numeric(20,0)",
-    pa.float16(): "real", pa.float32(): "real", pa.float64(): "double precision", pa.bool_(): "boolean",
-    pa.date32(): "date", pa.date64(): "date",
-}  # fmt: skip
+    pa.int8(): "smallint",
+    pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.uint8(): "smallint",
+    pa.uint16(): "integer",
+    pa.uint32(): "bigint",
+    pa.uint64(): "numeric(20,0)",
+    pa.float16(): "real",
+    pa.float32(): "real",
+    pa.float64(): "double precision",
+    pa.bool_(): "boolean",
+    pa.date32(): "date",
+    pa.date64(): "date",
+}
 
 
 class PostgresWarehouse:
@@ -62,7 +72,9 @@ class PostgresWarehouse:
             return dict(cursor.fetchall())
 
     def stage(self, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
-        columns = ", ".join(f"{column(field.name)} {kind_of(field)}" for field in schema)
+        columns = ", ".join(
+            f"{column(field.name)} {kind_of(field)}" for field in schema
+        )
         self._execute(f"DROP TABLE IF EXISTS pg_temp.{STAGED}")
         self._execute(f"CREATE TEMP TABLE {STAGED} ({columns}) ON COMMIT DROP")
         count = 0
@@ -74,7 +86,10 @@ class PostgresWarehouse:
 
     def run(self, statement: Statement) -> int:
         with self.connection.cursor() as cursor:
-            cursor.execute(statement.sql.replace("%", "%%").replace(HOLE, "%s"), list(statement.values))
+            cursor.execute(
+                statement.sql.replace("%", "%%").replace(HOLE, "%s"),
+                list(statement.values),
+            )
             answer = cursor.fetchone() if cursor.description else None
             return int(answer[0]) if answer else 0
 
@@ -100,14 +115,18 @@ def kind_of(field: pa.Field) -> str:
         return "bytea"
     if pa.types.is_time(kind):
         return "time without time zone"
-    raise TargetError(f"column {field.name!r} is {kind}, which PostgreSQL has no type for; leave it out of `keep`.")
+    raise TargetError(
+        f"column {field.name!r} is {kind}, which PostgreSQL has no type for; leave it out of `keep`."
+    )
 
 
 def as_csv(rows: pa.RecordBatch) -> bytes:
     """Encode rows for COPY: every value quoted, so that an empty text is none of the nulls, which are not."""
     out = io.BytesIO()
     arrays = [_written(column) for column in rows.columns]
-    pyarrow.csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=rows.schema.names), out, _CSV)
+    pyarrow.csv.write_csv(
+        pa.RecordBatch.from_arrays(arrays, names=rows.schema.names), out, _CSV
+    )
     return out.getvalue()
 
 
@@ -117,7 +136,10 @@ def _written(column: pa.Array) -> pa.Array:
     if pa.types.is_nested(column.type):
         column = pa.array([_json(value) for value in column.to_pylist()], pa.string())
     if _is_binary(column.type):
-        return pa.array([None if one is None else "\\x" + one.hex() for one in column.to_pylist()], pa.string())
+        return pa.array(
+            [None if one is None else "\\x" + one.hex() for one in column.to_pylist()],
+            pa.string(),
+        )
     if _is_text(column.type):
         return pc.replace_substring(column.cast(pa.large_string()), NUL, INSTEAD)
     return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
@@ -125,16 +147,29 @@ def _written(column: pa.Array) -> pa.Array:
 
 def _json(value: Any) -> str | None:
     """Encode as JSON that jsonb can hold, which knows no NUL."""
-    return None if value is None else msgspec.json.encode(value).decode().replace("\\u0000", INSTEAD)
+    return (
+        None
+        if value is None
+        else msgspec.json.encode(value).decode().replace("\\u0000", INSTEAD)
+    )
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+    )
 
 
 def _is_binary(kind: pa.DataType) -> bool:
     fixed = pa.types.is_fixed_size_binary(kind)
-    return bool(fixed or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+    return bool(
+        fixed
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_binary_view(kind)
+    )
 
 
 def _copy(cursor: Any, sql: str, data: bytes) -> None:
@@ -152,10 +187,19 @@ def _told(error: BaseException) -> WarehouseRefused:
     kind = type(error).__name__
     if not code:  # of the driver itself: only a lost connection is described by it without what was sent
         lost = kind in ("OperationalError", "InterfaceError")
-        return WarehouseRefused(f"PostgreSQL: {kind}" + (f": {printable(str(error).strip())}" if lost else "."))
+        return WarehouseRefused(
+            f"PostgreSQL: {kind}"
+            + (f": {printable(str(error).strip())}" if lost else ".")
+        )
     parts = [f"PostgreSQL: {kind} ({code})"]
     if getattr(diagnosis, "source_function", None) != RAISED:
-        parts += [f"{name} {value!r}" for name in NAMED if (value := getattr(diagnosis, f"{name}_name", None))]
-        if code.startswith(SHOWN) and not getattr(diagnosis, "context", None):  # else it is a function's own statement
+        parts += [
+            f"{name} {value!r}"
+            for name in NAMED
+            if (value := getattr(diagnosis, f"{name}_name", None))
+        ]
+        if code.startswith(SHOWN) and not getattr(
+            diagnosis, "context", None
+        ):  # else it is a function's own statement
             parts.append(printable(str(getattr(diagnosis, "message_primary", ""))))
     return WarehouseRefused(", ".join(parts))

@@ -39,14 +39,33 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
-SEALS = {"ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled", "StorageClass"}
+SEALS = {
+    "ServerSideEncryption",
+    "SSEKMSKeyId",
+    "SSEKMSEncryptionContext",
+    "BucketKeyEnabled",
+    "StorageClass",
+}
 """What may be asked of every object written. No ACL and no grant is among it: nothing is made readable to others."""
 PART_BYTES = 16 * 1024 * 1024
 _ABSENT = {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}
 _DENIED = {"403", "AccessDenied", "Forbidden"}
-_CREDENTIALS = {"401", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+_CREDENTIALS = {
+    "401",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+}
 _NO_BYTE = {"InvalidRange", "416"}
-_LATER = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "RequestTimeTooSkewed", "429"}
+_LATER = {
+    "SlowDown",
+    "RequestTimeout",
+    "Throttling",
+    "ThrottlingException",
+    "RequestTimeTooSkewed",
+    "429",
+}
 _TAKEN = {"PreconditionFailed", "412"}
 _BUSY = {"ConditionalRequestConflict", "409", "OperationAborted"}
 _UNFIT = {"NotImplemented", "501"}
@@ -62,14 +81,26 @@ class S3Store:
     :param extra: arguments for every object written, of those in SEALS.
     """
 
-    def __init__(self, url: str, client: S3Client, filesystem: Any, extra: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        client: S3Client,
+        filesystem: Any,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
         location = parse(url, "URL", root=True)
         self.url = location.url
         self.bucket = location.bucket
         self.root = location.prefix
         if open_doors := sorted((extra or {}).keys() - SEALS):
-            raise SettingsError(f"{', '.join(open_doors)}: objects are written with {', '.join(sorted(SEALS))} only.")
-        self.client, self._make_filesystem, self.extra = client, filesystem, dict(extra or {})
+            raise SettingsError(
+                f"{', '.join(open_doors)}: objects are written with {', '.join(sorted(SEALS))} only."
+            )
+        self.client, self._make_filesystem, self.extra = (
+            client,
+            filesystem,
+            dict(extra or {}),
+        )
 
     @cached_property
     def _filesystem(self) -> Any:
@@ -77,14 +108,18 @@ class S3Store:
 
     def get(self, key: str) -> bytes:
         with self.telling(key):
-            body: bytes = self.client.get_object(Bucket=self.bucket, Key=self.root + key)["Body"].read()
+            body: bytes = self.client.get_object(
+                Bucket=self.bucket, Key=self.root + key
+            )["Body"].read()
             return body
 
     def size(self, key: str) -> int:
         """Ask for the first byte: unlike a HEAD, a refusal then says why."""
         with self.telling(key):
             try:
-                answer = self.client.get_object(Bucket=self.bucket, Key=self.root + key, Range="bytes=0-0")
+                answer = self.client.get_object(
+                    Bucket=self.bucket, Key=self.root + key, Range="bytes=0-0"
+                )
             except ClientError as error:
                 if _code(error) in _NO_BYTE:
                     return 0
@@ -95,26 +130,41 @@ class S3Store:
 
     def open(self, key: str) -> BinaryIO:
         try:
-            return cast("BinaryIO", self._filesystem.open_input_file(f"{self.bucket}/{self.root}{key}"))
+            return cast(
+                "BinaryIO",
+                self._filesystem.open_input_file(f"{self.bucket}/{self.root}{key}"),
+            )
         except FileNotFoundError:
             raise Absent(f"{self.url}{key} is not there.") from None
         except OSError as error:
             denied = "ACCESS_DENIED" in str(error) or "403" in str(error)
-            raise (StoreDenied if denied else StoreError)(f"{self.url}{key} cannot be opened: {error}") from None
+            raise (StoreDenied if denied else StoreError)(
+                f"{self.url}{key} cannot be opened: {error}"
+            ) from None
 
     def list(self, prefix: str) -> Iterator[Entry]:
         for item in self._listed(prefix):
-            yield Entry(item["Key"].removeprefix(self.root), item["Size"], item["ETag"].strip('"'))
+            yield Entry(
+                item["Key"].removeprefix(self.root),
+                item["Size"],
+                item["ETag"].strip('"'),
+            )
 
     def _listed(self, prefix: str, **options: Any) -> Iterator[ObjectTypeDef]:
         paginator = self.client.get_paginator("list_objects_v2")
         with self.telling(prefix):
-            for page in paginator.paginate(Bucket=self.bucket, Prefix=self.root + prefix, **options):
+            for page in paginator.paginate(
+                Bucket=self.bucket, Prefix=self.root + prefix, **options
+            ):
                 yield from page.get("Contents", [])
 
     def children(self, folder: str) -> Iterator[Entry]:
         for item in self._listed(folder, Delimiter="/"):
-            yield Entry(item["Key"].removeprefix(self.root), item["Size"], item["ETag"].strip('"'))
+            yield Entry(
+                item["Key"].removeprefix(self.root),
+                item["Size"],
+                item["ETag"].strip('"'),
+            )
 
     def ages(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         for item in self._listed(prefix):
@@ -122,7 +172,9 @@ class S3Store:
 
     def replace(self, key: str, body: bytes) -> None:
         with self.telling(key):
-            self.client.put_object(Bucket=self.bucket, Key=self.root + key, Body=body, **self.extra)
+            self.client.put_object(
+                Bucket=self.bucket, Key=self.root + key, Body=body, **self.extra
+            )
 
     def create(self, key: str, body: bytes) -> bool:
         return self.settle(key, body, lambda: self._put(key, body))
@@ -136,7 +188,13 @@ class S3Store:
                 self.client.delete_object(Bucket=self.bucket, Key=self.root + key)
 
     def _put(self, key: str, body: bytes) -> None:
-        self.client.put_object(Bucket=self.bucket, Key=self.root + key, Body=body, IfNoneMatch="*", **self.extra)
+        self.client.put_object(
+            Bucket=self.bucket,
+            Key=self.root + key,
+            Body=body,
+            IfNoneMatch="*",
+            **self.extra,
+        )
 
     def settle(self, key: str, body: bytes | None, put: Callable[[], None]) -> bool:
         """Put conditionally; where the answer leaves open whose object stands there now, read it.
@@ -148,12 +206,17 @@ class S3Store:
             try:
                 put()
             except ClientError as error:
-                code, status = _code(error), int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
+                code, status = (
+                    _code(error),
+                    int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0)),
+                )
                 if code in _BUSY and left:
                     time.sleep(BUSY_PAUSE)
                     continue
                 if code in _UNFIT:
-                    raise StoreUnfit(f"{self.url} has no conditional writes ({code}).") from None
+                    raise StoreUnfit(
+                        f"{self.url} has no conditional writes ({code})."
+                    ) from None
                 if code in _TAKEN | _COMPLETED or status >= 500:
                     return self._stands(key, body, error)
                 raise _told(error, self.url + key) from None
@@ -210,7 +273,9 @@ class S3Upload:
         upload, self._upload, self._buffer = self._upload, None, io.BytesIO()
         if upload is not None:
             try:
-                self._store.client.abort_multipart_upload(Bucket=self._store.bucket, Key=self._name, UploadId=upload)
+                self._store.client.abort_multipart_upload(
+                    Bucket=self._store.bucket, Key=self._name, UploadId=upload
+                )
             except ClientError as error:
                 if _code(error) not in _COMPLETED:
                     raise _told(error, self._store.url + self._key) from None
@@ -220,9 +285,16 @@ class S3Upload:
         place = {"Bucket": self._store.bucket, "Key": self._name}
         with self._store.telling(self._key):
             if self._upload is None:
-                self._upload = client.create_multipart_upload(**place, **self._store.extra)["UploadId"]
+                self._upload = client.create_multipart_upload(
+                    **place, **self._store.extra
+                )["UploadId"]
             number = len(self._parts) + 1
-            answer = client.upload_part(**place, UploadId=self._upload, PartNumber=number, Body=self._buffer.getvalue())
+            answer = client.upload_part(
+                **place,
+                UploadId=self._upload,
+                PartNumber=number,
+                Body=self._buffer.getvalue(),
+            )
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
         self._buffer = io.BytesIO()
 
@@ -251,9 +323,15 @@ def filesystem(client: S3Client, credentials: Any) -> Any:
         }
     )
     keys = credentials.get_frozen_credentials() if credentials else None
-    known = {} if keys is None else {
-        "access_key": keys.access_key, "secret_key": keys.secret_key, "session_token": keys.token,
-    }  # fmt: skip
+    known = (
+        {}
+        if keys is None
+        else {
+            "access_key": keys.access_key,
+            "secret_key": keys.secret_key,
+            "session_token": keys.token,
+        }
+    )
     return S3FileSystem(region=client.meta.region_name, **own, **known)
 
 
@@ -264,11 +342,15 @@ def _code(error: ClientError) -> str:
 def _told(error: Exception, url: str) -> StoreError:
     """Say in our words what the store said."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return BadCredentials(f"{url}: no credentials; check the connection's login and password.")
+        return BadCredentials(
+            f"{url}: no credentials; check the connection's login and password."
+        )
     if isinstance(error, ParamValidationError):
         return StoreError(f"{url}: is no name that the store could hold.")
     if not isinstance(error, ClientError):
-        return StoreUnavailable(f"{url}: the store did not answer: {type(error).__name__}.")
+        return StoreUnavailable(
+            f"{url}: the store did not answer: {type(error).__name__}."
+        )
     code = _code(error)
     if code == "NoSuchBucket":
         return NoBucket(f"{url}: there is no such bucket.")
@@ -277,6 +359,13 @@ def _told(error: Exception, url: str) -> StoreError:
     if code in _CREDENTIALS:
         return BadCredentials(f"{url}: the store refused the credentials ({code}).")
     if code in _DENIED:
-        return StoreDenied(f"{url}: the store refused the credentials or the action ({code}).")
-    later = code in _LATER or int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0)) >= 500
-    return (StoreUnavailable if later else StoreError)(f"{url}: the store answered {code}.")
+        return StoreDenied(
+            f"{url}: the store refused the credentials or the action ({code})."
+        )
+    later = (
+        code in _LATER
+        or int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0)) >= 500
+    )
+    return (StoreUnavailable if later else StoreError)(
+        f"{url}: the store answered {code}."
+    )

@@ -44,7 +44,11 @@ class Columns:
             return self
         places = pa.array(rows)
         counts = ("tokens", "tools")
-        taken = {one.name: getattr(self, one.name).take(places) for one in fields(self) if one.name not in counts}
+        taken = {
+            one.name: getattr(self, one.name).take(places)
+            for one in fields(self)
+            if one.name not in counts
+        }
         return Columns(**taken, tokens=self.tokens[rows], tools=self.tools[rows])
 
 
@@ -63,8 +67,12 @@ def columns(rows: Sequence[Landed], answer: AnswerType) -> Columns:
         texts=pa.array([one.text for one in rows], pa.string()),
         models=pa.array([one.model for one in rows], pa.string()),
         stops=pa.array([one.stop_reason for one in rows], pa.string()),
-        tiers=pa.array([None if one is None else one.service_tier for one in used], pa.string()),
-        regions=pa.array([None if one is None else one.inference_geo for one in used], pa.string()),
+        tiers=pa.array(
+            [None if one is None else one.service_tier for one in used], pa.string()
+        ),
+        regions=pa.array(
+            [None if one is None else one.inference_geo for one in used], pa.string()
+        ),
         tokens=np.array(tokens, dtype=np.int64).reshape(-1, 5),
         tools=np.array(tools, dtype=np.int64).reshape(-1, len(SERVER_TOOLS)),
     )

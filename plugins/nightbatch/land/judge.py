@@ -42,7 +42,9 @@ def judge(result: Result, answer: AnswerType) -> Landed:
     if result.type == "errored":
         inner = (result.error and result.error.error) or result.error or Told()
         status, account = of_error(inner.type, inner.message, inner.code)
-        return Landed(status, error=row_error(inner.type, inner.message), account=account)
+        return Landed(
+            status, error=row_error(inner.type, inner.message), account=account
+        )
     return Landed(*of_kind(result.type))
 
 
@@ -53,7 +55,15 @@ def _judge_message(message: Message, answer: AnswerType) -> Landed:
     if status is Status.ANSWERED:
         value, error = answer.read(text)
         status = Status.ANSWERED if error is None else Status.INVALID
-    return Landed(status, error, text or None, value, message.model, message.stop_reason, _usage(message.usage))
+    return Landed(
+        status,
+        error,
+        text or None,
+        value,
+        message.model,
+        message.stop_reason,
+        _usage(message.usage),
+    )
 
 
 def _said(message: Message, *, structured: bool) -> str:
@@ -69,7 +79,14 @@ def _said(message: Message, *, structured: bool) -> str:
             said.append(block.text or "")
         elif structured and "tool" in block.type:
             said.clear()
-    called = next((bytes(block.input).decode() for block in message.content if block.type == "tool_use"), "")
+    called = next(
+        (
+            bytes(block.input).decode()
+            for block in message.content
+            if block.type == "tool_use"
+        ),
+        "",
+    )
     if called and (structured and message.stop_reason == "tool_use"):
         return called
     return "".join(said) or called

@@ -33,7 +33,9 @@ LAYOUT = parquet.Layout(unique=("id", "text"), group=4 * 1024 * 1024)
 """Row groups are small, so that they are written while results come in and little is left for the end."""
 
 
-def land(shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep) -> LandedFact:
+def land(
+    shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep
+) -> LandedFact:
     """Land a shard whose batch has ended; a shard that has landed is left as it is.
 
     If the batch or its results are gone for good, what they held lands as `missing`: it will be asked again. A batch
@@ -65,17 +67,29 @@ def land(shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep) 
     return fact
 
 
-def _land(shard: Shard, bought: Bought, ledger: Ledger, api: Batches, pause: Pause) -> LandedFact:
+def _land(
+    shard: Shard, bought: Bought, ledger: Ledger, api: Batches, pause: Pause
+) -> LandedFact:
     claim = ledger.claim(shard)
     run = ledger.run(claim.snapshot)
     roll = Roll(ledger.claimed(shard).column("id"))
     landing = Landing(run.answer, bought.batch, prices(), roll, run.model)
     totals = _Totals()
-    with parquet.Sheet(ledger.store, keys.landed(shard), landed_schema(run.answer), LAYOUT) as sheet:
+    with parquet.Sheet(
+        ledger.store, keys.landed(shard), landed_schema(run.answer), LAYOUT
+    ) as sheet:
         with uncollected(), Behind() as behind:
-            reading = read(bought, landing, api, lambda rows: behind.do(totals.write, sheet, rows), pause)
+            reading = read(
+                bought,
+                landing,
+                api,
+                lambda rows: behind.do(totals.write, sheet, rows),
+                pause,
+            )
         totals.write(sheet, landing.missing(reading.why_missing))
-        fact = replace(totals.fact(shard, claim, bought, landing), ended_at=reading.ended_at)
+        fact = replace(
+            totals.fact(shard, claim, bought, landing), ended_at=reading.ended_at
+        )
         sheet.close({METADATA: fact.to_json()})
         reach("results staged")
         sheet.commit()
@@ -98,18 +112,26 @@ class _Totals:
         sheet.write(rows)
         costs = rows.column("cost_usd")
         unknown = self.cost is None or costs.null_count
-        self.cost = None if unknown else (self.cost or Decimal(0)) + (pc.sum(costs).as_py() or Decimal(0))
+        self.cost = (
+            None
+            if unknown
+            else (self.cost or Decimal(0)) + (pc.sum(costs).as_py() or Decimal(0))
+        )
         for name in TOKENS:
             self.tokens[name] += pc.sum(rows.column(name)).as_py() or 0
 
-    def fact(self, shard: Shard, claim: Claim, bought: Bought, landing: Landing) -> LandedFact:
+    def fact(
+        self, shard: Shard, claim: Claim, bought: Bought, landing: Landing
+    ) -> LandedFact:
         bill = landing.bill
         whole = bill.costs()
         return LandedFact(
             shard=shard,
             batch=bought.batch,
             claim=claim,
-            statuses={str(status): count for status, count in sorted(landing.statuses.items())},
+            statuses={
+                str(status): count for status, count in sorted(landing.statuses.items())
+            },
             cost_usd=None if self.cost is None else str(self.cost),
             lines=landing.roll.told,
             account=landing.account,

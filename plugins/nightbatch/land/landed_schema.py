@@ -41,7 +41,12 @@ def published_schema(answer: AnswerType) -> pa.Schema:
     """Return the schema of what is published of a landed shard, as it is read: repeating words as dictionaries."""
     words = pa.dictionary(pa.int32(), pa.string())
     fields = [field for field in landed_schema(answer) if field.name not in UNPUBLISHED]
-    return pa.schema([field.with_type(words) if field.name in REPEATING else field for field in fields])
+    return pa.schema(
+        [
+            field.with_type(words) if field.name in REPEATING else field
+            for field in fields
+        ]
+    )
 
 
 def statuses(of: list[Status]) -> pa.DictionaryArray:

@@ -77,7 +77,9 @@ class Landing:
         places = self.roll.places(easy.names)
         spoken = self.roll.places([line.custom_id for line in rest if line is not None])
         if np.isin(spoken[spoken >= 0], places).any():
-            return self._judged(decode(picked.block))  # of two that differ the first one counts
+            return self._judged(
+                decode(picked.block)
+            )  # of two that differ the first one counts
         rows = self._plain(easy, places)
         return pa.concat_batches([rows, self._judged(rest)]) if rest else rows
 
@@ -86,11 +88,18 @@ class Landing:
 
         Where all has been read but the kinds differ from the counts, the lines stand, and are counted as untallied.
         """
-        told = {safe_words.name(kind): count for kind, count in counts.items() if count and kind != "processing"}
+        told = {
+            safe_words.name(kind): count
+            for kind, count in counts.items()
+            if count and kind != "processing"
+        }
         if not self.missed:
             self._count(untallied=(Counter(told) - self.kinds).total())
             return None
-        odd = ", ".join(f"{count} {name}" for name, count in sorted(self.odd.items())) or "none odd"
+        odd = (
+            ", ".join(f"{count} {name}" for name, count in sorted(self.odd.items()))
+            or "none odd"
+        )
         read = f"{self.roll.told} of {len(self.roll)} results were read"
         lines = {safe_words.name(kind): count for kind, count in self.kinds.items()}
         return f"{read}; lines: {lines}, told: {told}, {odd}"
@@ -98,7 +107,9 @@ class Landing:
     def missing(self, why: str) -> pa.RecordBatch:
         """Make a lost row of each request that no line spoke of."""
         ids = self.roll.silent()
-        return self.rows(ids, [Landed(Status.MISSING, error=why) for _ in range(len(ids))])
+        return self.rows(
+            ids, [Landed(Status.MISSING, error=why) for _ in range(len(ids))]
+        )
 
     def rows(self, ids: pa.Array, landed: Sequence[Landed]) -> pa.RecordBatch:
         """Build rows of what was judged one by one."""
@@ -123,17 +134,25 @@ class Landing:
         lines = [line for line in decoded if line is not None]
         self._count(garbled=len(decoded) - len(lines))
         named = self.roll.places([line.custom_id for line in lines])
-        new, places = self._call(named, lambda at: judge(lines[at].result, self.answer).said)
+        new, places = self._call(
+            named, lambda at: judge(lines[at].result, self.answer).said
+        )
         judged = [judge(lines[at].result, self.answer) for at in new.tolist()]
         self.roll.note(places, np.array([one.said for one in judged], dtype=np.int64))
         self.kinds.update(lines[at].result.type for at in new.tolist())
         return self.rows(self.roll.ids.take(pa.array(places)), judged)
 
-    def _call(self, places: np.ndarray, said: Callable[[int], int]) -> tuple[np.ndarray, np.ndarray]:
+    def _call(
+        self, places: np.ndarray, said: Callable[[int], int]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Find which lines speak of a request for the first time, and its place; count those that are odd."""
         self._count(unknown=int((places < 0).sum()))
         new, again = self.roll.call(places)
-        firsts = dict(zip(places[new].tolist(), new.tolist(), strict=True)) if len(again) else {}
+        firsts = (
+            dict(zip(places[new].tolist(), new.tolist(), strict=True))
+            if len(again)
+            else {}
+        )
         for line in again.tolist():
             place = int(places[line])
             before = said(firsts[place]) if place in firsts else self.roll.said(place)
@@ -141,15 +160,28 @@ class Landing:
         return new, places[new]
 
     def _batch(self, ids: pa.Array, of: Columns) -> pa.RecordBatch:
-        models = pc.fill_null(pc.if_else(pc.equal(of.models, ""), None, of.models), self.asked_model)
-        cost, unknown = charged(self.prices, self.bill, Used(models, of.tiers, of.regions, of.tokens, of.tools))
+        models = pc.fill_null(
+            pc.if_else(pc.equal(of.models, ""), None, of.models), self.asked_model
+        )
+        cost, unknown = charged(
+            self.prices,
+            self.bill,
+            Used(models, of.tiers, of.regions, of.tokens, of.tools),
+        )
         unused = np.asarray(of.tiers.is_null()) | is_absurd(of.tokens)
         arrays = [
-            ids, of.statuses, of.errors, of.values, of.texts, of.models, of.stops,
+            ids,
+            of.statuses,
+            of.errors,
+            of.values,
+            of.texts,
+            of.models,
+            of.stops,
             pa.repeat(pa.scalar(self.batch, pa.string()), len(of)),
             *(pa.array(column, pa.int64(), mask=unused) for column in of.tokens.T),
-            of.tiers, decimals(COST, cost, unknown),
-        ]  # fmt: skip
+            of.tiers,
+            decimals(COST, cost, unknown),
+        ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _count(self, **odd: int) -> None:

@@ -31,7 +31,12 @@ from nightbatch.money.server_tools import tool_uses
 _decoder = msgspec.json.Decoder()
 _TOOL_USES = re.compile(rb'"server_tool_use"\s*:\s*(\{[^{}]*\}|\{)')
 _ENDED = pa.array(
-    [stop for (kind, stop), status in TABLE.items() if kind == "succeeded" and status is Status.ANSWERED], pa.string()
+    [
+        stop
+        for (kind, stop), status in TABLE.items()
+        if kind == "succeeded" and status is Status.ANSWERED
+    ],
+    pa.string(),
 )
 
 
@@ -61,7 +66,9 @@ def pick(scanned: Scan, answer: AnswerType) -> Pick:
     """Pick the plain messages out of a block, and parse their texts as far as this can be done beside other work."""
     rows = scanned.rows
     if rows is None or _has_other_tools(scanned.block, rows):
-        return Pick(scanned.block, None, np.empty(0, bool), pa.array([], pa.string()), None)
+        return Pick(
+            scanned.block, None, np.empty(0, bool), pa.array([], pa.string()), None
+        )
     lines = _plain(rows)
     rows = rows if lines.all() else rows.filter(pa.array(lines))
     texts = _texts(rows)
@@ -78,8 +85,14 @@ def plain(picked: Pick, answer: AnswerType) -> Plain | None:
         lines, fit = lines.copy(), pa.array(answers)
         lines[lines] = answers
         rows, texts, values = rows.filter(fit), texts.filter(fit), values.filter(fit)
-    rest = b"" if lines.all() else b"\n".join(compress(filter(None, block.split(b"\n")), ~lines))
-    said = np.fromiter(map(hash, texts.cast(pa.binary()).to_pylist()), np.int64, len(texts))
+    rest = (
+        b""
+        if lines.all()
+        else b"\n".join(compress(filter(None, block.split(b"\n")), ~lines))
+    )
+    said = np.fromiter(
+        map(hash, texts.cast(pa.binary()).to_pylist()), np.int64, len(texts)
+    )
     return Plain(part(rows, "custom_id"), said, _columns(rows, texts, values), rest)
 
 
@@ -88,13 +101,21 @@ def _plain(rows: pa.StructArray) -> np.ndarray:
     message = part(rows, "result", "message")
     one = pc.equal(pc.list_value_length(part(message, "content")), 1)
     rules = [
-        one, part(rows, "custom_id").is_valid(), pc.equal(part(rows, "result", "type"), "succeeded"),
-        pc.is_in(part(message, "stop_reason"), value_set=_ENDED), part(message, "usage").is_valid(),
-    ]  # fmt: skip
-    rules += [_unused(message, tool) for tool in ("web_search_requests", "web_fetch_requests")]
+        one,
+        part(rows, "custom_id").is_valid(),
+        pc.equal(part(rows, "result", "type"), "succeeded"),
+        pc.is_in(part(message, "stop_reason"), value_set=_ENDED),
+        part(message, "usage").is_valid(),
+    ]
+    rules += [
+        _unused(message, tool) for tool in ("web_search_requests", "web_fetch_requests")
+    ]
     so_far = pc.fill_null(reduce(pc.and_, rules), fill_value=False)
     block = part(rows.filter(so_far), "result", "message", "content").flatten()
-    text = pc.and_(pc.equal(part(block, "type"), "text"), pc.greater(pc.binary_length(part(block, "text")), 0))
+    text = pc.and_(
+        pc.equal(part(block, "type"), "text"),
+        pc.greater(pc.binary_length(part(block, "text")), 0),
+    )
     picked = np.array(so_far)
     picked[picked] = np.asarray(pc.fill_null(text, fill_value=False))
     return picked
@@ -134,7 +155,9 @@ def _columns(rows: pa.StructArray, texts: pa.Array, values: pa.Array) -> Columns
         texts=texts,
         models=part(message, "model"),
         stops=part(message, "stop_reason"),
-        tiers=pc.if_else(pc.fill_null(pc.equal(tier, ""), fill_value=True), BATCH, tier),
+        tiers=pc.if_else(
+            pc.fill_null(pc.equal(tier, ""), fill_value=True), BATCH, tier
+        ),
         regions=part(usage, "inference_geo"),
         tokens=_tokens(usage),
         tools=np.zeros((len(rows), len(SERVER_TOOLS)), dtype=np.int64),
@@ -145,9 +168,17 @@ def _tokens(usage: pa.StructArray) -> np.ndarray:
     """Lay out tokens by class, as `results` does for one."""
     read, said, new, written = (
         _whole(part(usage, name))
-        for name in ("cache_read_input_tokens", "output_tokens", "input_tokens", "cache_creation_input_tokens")
+        for name in (
+            "cache_read_input_tokens",
+            "output_tokens",
+            "input_tokens",
+            "cache_creation_input_tokens",
+        )
     )
-    hour, five = (_whole(part(usage, "cache_creation", f"ephemeral_{age}_input_tokens")) for age in ("1h", "5m"))
+    hour, five = (
+        _whole(part(usage, "cache_creation", f"ephemeral_{age}_input_tokens"))
+        for age in ("1h", "5m")
+    )
     five = np.where(five != 0, five, np.maximum(0, written - hour))
     five = np.where(is_absurd(written[:, None]), ABSURD, five)
     return np.stack([new, five, hour, read, said], axis=1)
@@ -166,11 +197,21 @@ _USAGE = pa.struct(
         ("cache_read_input_tokens", _COUNT),
         (
             "cache_creation",
-            pa.struct([("ephemeral_5m_input_tokens", _COUNT), ("ephemeral_1h_input_tokens", _COUNT)]),
+            pa.struct(
+                [
+                    ("ephemeral_5m_input_tokens", _COUNT),
+                    ("ephemeral_1h_input_tokens", _COUNT),
+                ]
+            ),
         ),
         ("service_tier", _WORD),
         ("inference_geo", _WORD),
-        ("server_tool_use", pa.struct([("web_search_requests", _COUNT), ("web_fetch_requests", _COUNT)])),
+        (
+            "server_tool_use",
+            pa.struct(
+                [("web_search_requests", _COUNT), ("web_fetch_requests", _COUNT)]
+            ),
+        ),
     ]
 )
 _MESSAGE = pa.struct(
@@ -181,7 +222,12 @@ _MESSAGE = pa.struct(
         ("usage", _USAGE),
     ]
 )
-_LINE = pa.schema([("custom_id", _WORD), ("result", pa.struct([("type", _WORD), ("message", _MESSAGE)]))])
+_LINE = pa.schema(
+    [
+        ("custom_id", _WORD),
+        ("result", pa.struct([("type", _WORD), ("message", _MESSAGE)])),
+    ]
+)
 _PARSE = json.ParseOptions(explicit_schema=_LINE, unexpected_field_behavior="ignore")
 
 

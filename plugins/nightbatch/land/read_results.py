@@ -48,7 +48,9 @@ class Reading(NamedTuple):
     ended_at: datetime | None
 
 
-def read(bought: Bought, landing: Landing, api: Batches, write: Write, pause: Pause) -> Reading:
+def read(
+    bought: Bought, landing: Landing, api: Batches, write: Write, pause: Pause
+) -> Reading:
     """Read the results until they tally, as often as is worth it."""
     batch: Batch | None = None
     trouble: Exception = Incomplete()
@@ -76,30 +78,48 @@ def _read_once(batch: Batch, landing: Landing, api: Batches, write: Write) -> No
             reach("block of results read")
 
 
-def _give_up(bought: Bought, batch: Batch | None, landing: Landing, api: Batches, trouble: Exception) -> str:
+def _give_up(
+    bought: Bought,
+    batch: Batch | None,
+    landing: Landing,
+    api: Batches,
+    trouble: Exception,
+) -> str:
     """Say why what is still missing is lost, or raise where it may still be read: it is paid for."""
     if isinstance(trouble, BatchGone):
         if batch is None and not _listed(api, bought):
             return f"batch {bought.batch} was deleted before its results were read"
-        if batch is not None and (batch.archived or datetime.now(UTC) - batch.created_at > KEPT):
+        if batch is not None and (
+            batch.archived or datetime.now(UTC) - batch.created_at > KEPT
+        ):
             return f"the results of batch {bought.batch} are no longer kept by the API"
-        raise ApiUnavailable(f"batch {bought.batch} has ended, but its results are not there: {trouble}")
+        raise ApiUnavailable(
+            f"batch {bought.batch} has ended, but its results are not there: {trouble}"
+        )
     nothing = not landing.roll.told and not landing.odd
     few = landing.missed <= FEW
-    if (isinstance(trouble, ApiUnavailable) and (nothing or not few)) or (nothing and not few):
+    if (isinstance(trouble, ApiUnavailable) and (nothing or not few)) or (
+        nothing and not few
+    ):
         raise trouble
-    return f"not in the results of batch {bought.batch}, which were read {READINGS} times"
+    return (
+        f"not in the results of batch {bought.batch}, which were read {READINGS} times"
+    )
 
 
 def _ended(batch: Batch) -> Batch:
     if not batch.ended:
-        raise NotEnded(f"batch {batch.id} has not ended yet: it has no results to land.")
+        raise NotEnded(
+            f"batch {batch.id} has not ended yet: it has no results to land."
+        )
     return batch
 
 
 def _listed(api: Batches, bought: Bought) -> bool:
     """Tell whether the API lists a batch; only the list of a batch's own time is looked at, by whichever clock."""
-    return any(batch.id == bought.batch for batch in listed(api, bought.created_at - CLOCKS))
+    return any(
+        batch.id == bought.batch for batch in listed(api, bought.created_at - CLOCKS)
+    )
 
 
 def _pause(reading: int, trouble: Exception) -> float:
@@ -146,7 +166,9 @@ def _without_long_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
             start = len(chunk) if first_end < 0 else first_end
             passed += start
             if passed > MOST_PASSED:
-                raise ApiUnavailable(f"the results hold more than {MOST_PASSED:,} bytes in lines that are too long.")
+                raise ApiUnavailable(
+                    f"the results hold more than {MOST_PASSED:,} bytes in lines that are too long."
+                )
             if first_end >= 0:
                 yield TOO_LONG + chunk[start:]
         if first_end >= 0:

@@ -40,7 +40,9 @@ class Roll:
     def places(self, names: pa.Array | Sequence[str]) -> np.ndarray:
         """Find the place of each custom_id; UNKNOWN for one that is none of the shard's."""
         places = np.full(len(names), UNKNOWN, dtype=np.int64)
-        read, ids = ids_of(names if isinstance(names, pa.Array) else pa.array(names, pa.string()))
+        read, ids = ids_of(
+            names if isinstance(names, pa.Array) else pa.array(names, pa.string())
+        )
         rows, found = self._finder.find(ids)
         places[read[rows]] = found
         return places

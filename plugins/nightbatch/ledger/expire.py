@@ -35,7 +35,14 @@ class Expired:
     """Old snapshots that stay, because something of them is in flight."""
 
 
-def expire(ledger: Ledger, facts: Retains, before: datetime, now: datetime, *, dry: bool = False) -> Expired:
+def expire(
+    ledger: Ledger,
+    facts: Retains,
+    before: datetime,
+    now: datetime,
+    *,
+    dry: bool = False,
+) -> Expired:
     """Remove what was written before a time; `facts` is the ledger's own store.
 
     Done again, or after it was cut short, it does the rest.
@@ -44,24 +51,39 @@ def expire(ledger: Ledger, facts: Retains, before: datetime, now: datetime, *, d
     has not landed stays, since its batch may have to be sent yet.
     """
     if not ledger.is_there:
-        raise SettingsError(f"state: there is no ledger of nightbatch below {ledger.store.url}. Nothing was removed.")
+        raise SettingsError(
+            f"state: there is no ledger of nightbatch below {ledger.store.url}. Nothing was removed."
+        )
     view = ledger.view()
     claims = {shard: ledger.claim(shard) for shard in view.claimed}
     busy = {claims[shard].snapshot for shard in view.in_flight}
     busy |= {claim.snapshot for claim in claims.values() if claim.created_at >= before}
     old = dict(_old_snapshots(facts, before))
     gone = [snapshot for snapshot in old if snapshot not in busy]
-    shards = [shard for shard in view.landed if shard in claims and claims[shard].created_at < before]
-    redacted = [shard for shard in shards if _forget_text(ledger, facts, shard, dry=dry)]
+    shards = [
+        shard
+        for shard in view.landed
+        if shard in claims and claims[shard].created_at < before
+    ]
+    redacted = [
+        shard for shard in shards if _forget_text(ledger, facts, shard, dry=dry)
+    ]
     if gone and not dry:
-        with lease.hold(ledger.store, lambda: now, holder=f"expire/{uuid4().hex}", seconds=ledger.lease_seconds):
+        with lease.hold(
+            ledger.store,
+            lambda: now,
+            holder=f"expire/{uuid4().hex}",
+            seconds=ledger.lease_seconds,
+        ):
             for snapshot in gone:
                 ledger.store.remove([keys.run(snapshot)])
                 ledger.store.remove(old[snapshot])
     return Expired(gone, redacted, sorted(busy & old.keys()))
 
 
-def _old_snapshots(facts: Retains, before: datetime) -> Iterator[tuple[Snapshot, list[str]]]:
+def _old_snapshots(
+    facts: Retains, before: datetime
+) -> Iterator[tuple[Snapshot, list[str]]]:
     """Name the snapshots of which nothing was written since, with their objects."""
     found: dict[Snapshot, list[str]] = {}
     fresh: set[Snapshot] = set()
@@ -72,14 +94,21 @@ def _old_snapshots(facts: Retains, before: datetime) -> Iterator[tuple[Snapshot,
         found.setdefault(snapshot, []).append(key)
         if written >= before:
             fresh.add(snapshot)
-    yield from ((snapshot, objects) for snapshot, objects in found.items() if snapshot not in fresh)
+    yield from (
+        (snapshot, objects)
+        for snapshot, objects in found.items()
+        if snapshot not in fresh
+    )
 
 
 def _forget_text(ledger: Ledger, facts: Retains, shard: Shard, *, dry: bool) -> bool:
     """Write a landed shard anew without the models' own words, rows and facts as they were; False if it has none."""
     opened = parquet.file(ledger.store, keys.landed(shard))
     schema = opened.schema_arrow
-    if TEXT not in schema.names or pc.all(pc.is_null(opened.read([TEXT]).column(0))).as_py() is not False:
+    if (
+        TEXT not in schema.names
+        or pc.all(pc.is_null(opened.read([TEXT]).column(0))).as_py() is not False
+    ):
         return False
     if not dry:
         facts.replace(keys.landed(shard), _without_text(opened, schema))
@@ -94,6 +123,8 @@ def _without_text(opened: pq.ParquetFile, schema: pa.Schema) -> bytes:
             columns = list(batch.columns)
             columns[place] = pa.nulls(batch.num_rows, schema.field(TEXT).type)
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-        writer.add_key_value_metadata({METADATA: (opened.metadata.metadata or {}).get(METADATA, b"{}")})
+        writer.add_key_value_metadata(
+            {METADATA: (opened.metadata.metadata or {}).get(METADATA, b"{}")}
+        )
     body: bytes = out.getvalue().to_pybytes()
     return body

@@ -29,7 +29,9 @@ class FactsStore:
         return (entry for entry in self._store.list(prefix) if keys.is_fact(entry.key))
 
     def children(self, folder: str) -> Iterator[Entry]:
-        return (entry for entry in self._store.children(folder) if keys.is_fact(entry.key))
+        return (
+            entry for entry in self._store.children(folder) if keys.is_fact(entry.key)
+        )
 
     def create(self, key: str, body: bytes) -> bool:
         return self._store.create(key, body)

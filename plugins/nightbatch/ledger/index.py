@@ -42,7 +42,9 @@ class Whose(NamedTuple):
 
 def whose(fact: LandedFact) -> Whose:
     """Read for whom a landed shard was bought."""
-    return Whose(fact.claim.buyer, fact.claim.scope, fact.claim.target, fact.claim.partition)
+    return Whose(
+        fact.claim.buyer, fact.claim.scope, fact.claim.target, fact.claim.partition
+    )
 
 
 def entries(shard: Shard, landed: pa.Table | pa.RecordBatch) -> pa.Table:
@@ -56,12 +58,16 @@ def entries(shard: Shard, landed: pa.Table | pa.RecordBatch) -> pa.Table:
 def merged(tables: Sequence[pa.Table]) -> pa.Table:
     """Merge entries, sorted by the heads of their ids."""
     table = pa.concat_tables(tables).combine_chunks()
-    return table.take(pa.array(np.argsort(heads(words(table.column("id"))), kind="stable")))
+    return table.take(
+        pa.array(np.argsort(heads(words(table.column("id"))), kind="stable"))
+    )
 
 
 def to_metadata(covered: Mapping[Shard, Whose]) -> dict[bytes, bytes]:
     """Name the shards that an index covers, in its own metadata."""
-    return {METADATA: msgspec.json.encode([[shard, *of] for shard, of in covered.items()])}
+    return {
+        METADATA: msgspec.json.encode([[shard, *of] for shard, of in covered.items()])
+    }
 
 
 def from_metadata(raw: bytes) -> dict[Shard, Whose]:

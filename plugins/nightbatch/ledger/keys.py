@@ -10,8 +10,15 @@ LEASES, TURNS = "leases/", "turns/"
 INDEX = "index/"
 PROBE = "probe/"
 CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS, COSTS, QUESTIONS = (
-    "claims/", "posts/", "batches/", "landed/", "snapshots/", "reports/", "costs/", "questions/",
-)  # fmt: skip
+    "claims/",
+    "posts/",
+    "batches/",
+    "landed/",
+    "snapshots/",
+    "reports/",
+    "costs/",
+    "questions/",
+)
 OWNERS, SEEN, WAITS = "owners/", "seen/", "waits/"
 MARK = "state.json"
 """Says that a folder is the state of a target."""

@@ -61,14 +61,22 @@ def hold(  # noqa: PLR0913
         store.create(keys.lease_end(number, of), b"{}")
         reach("lease given back")
         old = range(max(1, number - 2 * KEPT), number - KEPT)
-        store.remove(key for one in old for key in (keys.lease(one, of), keys.lease_end(one, of)))
+        store.remove(
+            key for one in old for key in (keys.lease(one, of), keys.lease_end(one, of))
+        )
 
 
-def _take(store: Store, holder: str, now: datetime, seconds: float, of: str) -> int | None:
+def _take(
+    store: Store, holder: str, now: datetime, seconds: float, of: str
+) -> int | None:
     """Return the number of the lease if it could be taken."""
     names = {entry.key for entry in store.list(of)}
     last = max((int(name.rsplit("/", 1)[1].split(".")[0]) for name in names), default=0)
-    if last and keys.lease_end(last, of) not in names and _holds(store, keys.lease(last, of), holder, now):
+    if (
+        last
+        and keys.lease_end(last, of) not in names
+        and _holds(store, keys.lease(last, of), holder, now)
+    ):
         return None
     mine = Lease(holder=holder, until=now + timedelta(seconds=seconds))
     return last + 1 if store.create(keys.lease(last + 1, of), mine.to_json()) else None

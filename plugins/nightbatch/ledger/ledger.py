@@ -46,7 +46,11 @@ def is_mark(body: bytes) -> bool:
         content = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return isinstance(content, dict) and content.keys() == {"format"} and isinstance(content["format"], int)
+    return (
+        isinstance(content, dict)
+        and content.keys() == {"format"}
+        and isinstance(content["format"], int)
+    )
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,11 @@ class Ledger:
         """
         if any(self.store.list(keys.MARK)) and is_mark(self.store.get(keys.MARK)):
             return True
-        return any(True for prefix in (keys.CLAIMS, keys.SNAPSHOTS) for _ in self.store.list(prefix))
+        return any(
+            True
+            for prefix in (keys.CLAIMS, keys.SNAPSHOTS)
+            for _ in self.store.list(prefix)
+        )
 
     def view(self) -> View:
         """List claims and landed shards, oldest first."""
@@ -103,7 +111,9 @@ class Ledger:
 
     def claim(self, shard: Shard) -> Claim:
         """Read what a claim says of itself."""
-        return Claim.from_json(parquet.metadata(self.store, keys.claim(shard), METADATA))
+        return Claim.from_json(
+            parquet.metadata(self.store, keys.claim(shard), METADATA)
+        )
 
     def claimed(self, shard: Shard) -> pa.Table:
         """Read which requests a claim holds: `id`, and the `part` where each is staged."""
@@ -113,13 +123,23 @@ class Ledger:
         """Create a claim; False if another planner was first."""
         out = io.BytesIO()
         schema = CLAIM.with_metadata({METADATA: claim.to_json()})
-        pq.write_table(requests.cast(CLAIM).replace_schema_metadata(schema.metadata), out, compression="zstd")
+        pq.write_table(
+            requests.cast(CLAIM).replace_schema_metadata(schema.metadata),
+            out,
+            compression="zstd",
+        )
         return self.store.create(keys.claim(shard), out.getvalue())
 
     def posts(self, shard: Shard) -> list[Sending]:
         """Read what is known of the sendings of a claim, in their order."""
         names = {entry.key for entry in self.store.list(f"{keys.POSTS}{shard}/")}
-        numbers = sorted({int(name.rsplit("/", 1)[1].split(".")[0]) for name in names if keys.is_post(name)})
+        numbers = sorted(
+            {
+                int(name.rsplit("/", 1)[1].split(".")[0])
+                for name in names
+                if keys.is_post(name)
+            }
+        )
         return [self._sending(shard, number, names) for number in numbers]
 
     def write_post(self, shard: Shard, number: int, post: Post) -> bool:
@@ -142,7 +162,12 @@ class Ledger:
             claim = claim or self.claim(shard)
         if claim.batch is None:
             return None
-        return Bought(batch=claim.batch, created_at=claim.created_at, total=claim.total, how="found late")
+        return Bought(
+            batch=claim.batch,
+            created_at=claim.created_at,
+            total=claim.total,
+            how="found late",
+        )
 
     def write_batch(self, shard: Shard, bought: Bought) -> Bought:
         """Note which batch a claim became; return what is noted, which may be another."""
@@ -151,7 +176,9 @@ class Ledger:
 
     def owners(self) -> frozenset[BatchId]:
         """Name the batches that are some claim's."""
-        return frozenset(keys.batch_of(entry.key) for entry in self.store.list(keys.OWNERS))
+        return frozenset(
+            keys.batch_of(entry.key) for entry in self.store.list(keys.OWNERS)
+        )
 
     def owner(self, batch: BatchId) -> Shard:
         """Read whose a batch is."""
@@ -169,7 +196,9 @@ class Ledger:
         second = replace(claim, token=f"second {batch}", batch=batch)
         while True:
             view = self.view()
-            if known := [shard for shard in view.claimed if self.claim(shard).batch == batch]:
+            if known := [
+                shard for shard in view.claimed if self.claim(shard).batch == batch
+            ]:
                 return known[0]
             if self.write_claim(view.next, second, requests):
                 return view.next
@@ -193,7 +222,9 @@ class Ledger:
     def landed(self, shard: Shard) -> LandedFact | None:
         """Read what a landed shard says of itself; None before it has landed."""
         try:
-            return LandedFact.from_json(parquet.metadata(self.store, keys.landed(shard), METADATA))
+            return LandedFact.from_json(
+                parquet.metadata(self.store, keys.landed(shard), METADATA)
+            )
         except Absent:
             return None
 
@@ -222,7 +253,11 @@ class Ledger:
         return (keys.shard_of(entry.key) for entry in self.store.list(prefix))
 
     def _sending(self, shard: Shard, number: int, names: Collection[str]) -> Sending:
-        get, no, maybe = self.store.get, keys.refusal(shard, number), keys.maybe(shard, number)
+        get, no, maybe = (
+            self.store.get,
+            keys.refusal(shard, number),
+            keys.maybe(shard, number),
+        )
         return Sending(
             number,
             Post.from_json(get(keys.post(shard, number))),
@@ -231,4 +266,6 @@ class Ledger:
         )
 
 
-CLAIM = pa.schema([pa.field("id", ID, nullable=False), pa.field("part", pa.int32(), nullable=False)])
+CLAIM = pa.schema(
+    [pa.field("id", ID, nullable=False), pa.field("part", pa.int32(), nullable=False)]
+)

@@ -37,7 +37,10 @@ def decode(body: bytes, folder: str) -> Marker | None:
         marker = msgspec.json.decode(body, type=Marker)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    is_ours = all(name.startswith(folder) and keys.is_part(name.removeprefix(folder)) for name in marker.files)
+    is_ours = all(
+        name.startswith(folder) and keys.is_part(name.removeprefix(folder))
+        for name in marker.files
+    )
     return marker if is_ours else None
 
 
@@ -56,7 +59,9 @@ def before(target: Reads, folder: str, *, within: str = "") -> Iterator[Marker]:
     """
     own = folder + locations.SUCCESS
     listed = [
-        entry for entry in target.list(within) if entry.key.rpartition("/")[2] == locations.SUCCESS and entry.size
+        entry
+        for entry in target.list(within)
+        if entry.key.rpartition("/")[2] == locations.SUCCESS and entry.size
     ]
     for entry in sorted(listed, reverse=True):
         if entry.key < own:

@@ -49,7 +49,9 @@ def _refuse_inside(state: Location, open_store: OpenStore) -> None:
     for depth in range(1, len(state.segments)):
         above = Location(state.bucket, "/".join(state.segments[:depth]) + "/")
         if _is_marked(bucket, above.prefix):
-            raise SettingsError(f"state: {state} lies in {above}, which is the state of another target.")
+            raise SettingsError(
+                f"state: {state} lies in {above}, which is the state of another target."
+            )
 
 
 def _refuse_around(state: Store) -> None:
@@ -57,7 +59,9 @@ def _refuse_around(state: Store) -> None:
     for entry in state.list(""):
         folder, _, name = entry.key.rpartition("/")
         if name == keys.MARK and folder and _is_marked(state, f"{folder}/"):
-            raise SettingsError(f"state: {state.url} lies around {state.url}{folder}/, which is another state.")
+            raise SettingsError(
+                f"state: {state.url} lies around {state.url}{folder}/, which is another state."
+            )
 
 
 def _is_marked(store: Reads, folder: str) -> bool:

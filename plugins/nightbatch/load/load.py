@@ -35,7 +35,9 @@ class Published:
     marker: bytes
 
 
-def load(target: Reads, partition: str, loading: Loading, warehouse: Warehouse) -> dict[str, Any]:
+def load(
+    target: Reads, partition: str, loading: Loading, warehouse: Warehouse
+) -> dict[str, Any]:
     """Load one partition and return what was done.
 
     Raises Republished where the partition is being replaced just now: try again. Raises NotReconciled, with the
@@ -50,13 +52,21 @@ def load(target: Reads, partition: str, loading: Loading, warehouse: Warehouse) 
         staged = warehouse.stage(_rows(target, published, schema, partition), schema)
         _reconcile("files hold", staged, published)
         if loading.mode == "merge":
-            _reconcile("files, by different keys, hold", warehouse.run(distinct(loading)), published)
+            _reconcile(
+                "files, by different keys, hold",
+                warehouse.run(distinct(loading)),
+                published,
+            )
         kinds = warehouse.columns(STAGED)
         present = warehouse.columns(loading.table)
         changes = evolve(loading.table, present, kinds)
         for statement in [*changes, *replacement(loading, partition, list(kinds))]:
             warehouse.run(statement)
-        _reconcile(f"table {loading.table} holds", warehouse.run(tally(loading, partition)), published)
+        _reconcile(
+            f"table {loading.table} holds",
+            warehouse.run(tally(loading, partition)),
+            published,
+        )
         _unchanged(target, partition, published)
     added = [name for name in kinds if present and name not in present]
     return {
@@ -80,7 +90,9 @@ def read_marker(target: Reads, partition: str) -> Published:
         ) from None
     marker = decode(body, folder)
     if marker is None:
-        raise TargetError(f"{key} does not name files and rows: it is not one that nightbatch wrote.")
+        raise TargetError(
+            f"{key} does not name files and rows: it is not one that nightbatch wrote."
+        )
     return Published(marker.files, marker.rows, marker.snapshot, body)
 
 
@@ -90,7 +102,9 @@ def _schema(target: Reads, published: Published) -> pa.Schema:
         return schema
 
 
-def _rows(target: Reads, published: Published, schema: pa.Schema, partition: str) -> Iterator[pa.RecordBatch]:
+def _rows(
+    target: Reads, published: Published, schema: pa.Schema, partition: str
+) -> Iterator[pa.RecordBatch]:
     with _still_there():
         for key in published.files:
             for batch in parquet.batches(target, key, None, BATCH_ROWS):
@@ -102,19 +116,27 @@ def _still_there() -> Iterator[None]:
     try:
         yield
     except Absent:
-        raise Republished("a file of the partition is gone: it is being replaced just now.") from None
+        raise Republished(
+            "a file of the partition is gone: it is being replaced just now."
+        ) from None
 
 
 def _require(schema: pa.Schema, loading: Loading) -> None:
     if missing := [name for name in loading.key if name not in schema.names]:
-        raise TargetError(f"key: {', '.join(missing)} is not a column of the published partition.")
+        raise TargetError(
+            f"key: {', '.join(missing)} is not a column of the published partition."
+        )
 
 
 def _reconcile(what: str, rows: int, published: Published) -> None:
     if rows != published.rows:
-        raise NotReconciled(f"the {what} {rows} rows, but _SUCCESS says {published.rows}. Nothing was loaded.")
+        raise NotReconciled(
+            f"the {what} {rows} rows, but _SUCCESS says {published.rows}. Nothing was loaded."
+        )
 
 
 def _unchanged(target: Reads, partition: str, published: Published) -> None:
     if read_marker(target, partition).marker != published.marker:
-        raise Republished("the partition was published again while it was loaded: nothing was loaded, try again.")
+        raise Republished(
+            "the partition was published again while it was loaded: nothing was loaded, try again."
+        )

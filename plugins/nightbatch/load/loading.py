@@ -27,8 +27,16 @@ class Loading:
     def check(self) -> None:
         """Refuse what cannot work."""
         if self.mode not in MODES:
-            raise SettingsError(f"mode: {self.mode!r} must be one of {', '.join(MODES)}.")
+            raise SettingsError(
+                f"mode: {self.mode!r} must be one of {', '.join(MODES)}."
+            )
         if self.mode == "merge" and not self.key:
             raise SettingsError("key: merge needs the columns that identify a row.")
-        if not self.table.strip() or self.table.count(".") > 1 or not all(self.table.split(".")):
-            raise SettingsError(f"table: {self.table!r} must be a name such as ticket_triage or mart.ticket_triage.")
+        if (
+            not self.table.strip()
+            or self.table.count(".") > 1
+            or not all(self.table.split("."))
+        ):
+            raise SettingsError(
+                f"table: {self.table!r} must be a name such as ticket_triage or mart.ticket_triage."
+            )

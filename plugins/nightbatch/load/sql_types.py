@@ -10,7 +10,16 @@ from collections.abc import Mapping
 
 WIDER: Mapping[str, set[str]] = {
     "tinyint": {"smallint", "integer", "bigint", "float", "double"},
-    "utinyint": {"smallint", "usmallint", "integer", "uinteger", "bigint", "ubigint", "float", "double"},
+    "utinyint": {
+        "smallint",
+        "usmallint",
+        "integer",
+        "uinteger",
+        "bigint",
+        "ubigint",
+        "float",
+        "double",
+    },
     "smallint": {"integer", "bigint", "real", "double precision", "float", "double"},
     "usmallint": {"integer", "uinteger", "bigint", "ubigint", "float", "double"},
     "integer": {"bigint", "double precision", "double"},
@@ -36,7 +45,9 @@ def both(one: str, other: str) -> str | None:
         return inner and f"{inner}[]"
     nested, another = _NESTED.fullmatch(one), _NESTED.fullmatch(other)
     if nested and another and nested[1].lower() == another[1].lower():
-        return (_structs if nested[1].lower() == "struct" else _maps)(_parts(nested[2]), _parts(another[2]))
+        return (_structs if nested[1].lower() == "struct" else _maps)(
+            _parts(nested[2]), _parts(another[2])
+        )
     if _grows(one.lower(), other.lower()):
         return other
     return one if _grows(other.lower(), one.lower()) else None

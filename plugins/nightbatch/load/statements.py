@@ -24,20 +24,33 @@ def column(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def evolve(table: str, present: Mapping[str, str], staged: Mapping[str, str]) -> list[Statement]:
+def evolve(
+    table: str, present: Mapping[str, str], staged: Mapping[str, str]
+) -> list[Statement]:
     """Make the table fit the staged rows: create it, add columns, widen types. Columns are never dropped.
 
     Raises TargetError where a type has changed into one that does not hold the old values.
     """
     if not present:
         schema = table.rpartition(".")[0]
-        homes = [Statement(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")] if schema else []
-        return [*homes, Statement(f"CREATE TABLE {quoted(table)} AS SELECT * FROM {STAGED} WHERE false")]
+        homes = (
+            [Statement(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")]
+            if schema
+            else []
+        )
+        return [
+            *homes,
+            Statement(
+                f"CREATE TABLE {quoted(table)} AS SELECT * FROM {STAGED} WHERE false"
+            ),
+        ]
     changes, spelt = [], {name.lower(): name for name in present}
     for name, kind in staged.items():
         if name not in present:
             if other := spelt.get(name.lower()):
-                raise TargetError(f"table {table}: column {name!r} stands there as {other!r}; rename one of them.")
+                raise TargetError(
+                    f"table {table}: column {name!r} stands there as {other!r}; rename one of them."
+                )
             changes.append(f"ADD COLUMN {column(name)} {kind}")
         elif (fits := both(present[name], kind)) is None:
             raise TargetError(
@@ -49,7 +62,9 @@ def evolve(table: str, present: Mapping[str, str], staged: Mapping[str, str]) ->
     return [Statement(f"ALTER TABLE {quoted(table)} {change}") for change in changes]
 
 
-def replacement(loading: Loading, partition: str, columns: Sequence[str]) -> list[Statement]:
+def replacement(
+    loading: Loading, partition: str, columns: Sequence[str]
+) -> list[Statement]:
     """Put the staged rows in the place of what the table holds of this partition."""
     table, names = quoted(loading.table), ", ".join(column(name) for name in columns)
     own = Statement(f"DELETE FROM {table} WHERE {PARTITION} = {HOLE}", [partition])
@@ -57,8 +72,9 @@ def replacement(loading: Loading, partition: str, columns: Sequence[str]) -> lis
     if loading.mode == "replace":
         return [own, Statement(insert)]
     same = " AND ".join(f"s.{column(name)} = t.{column(name)}" for name in loading.key)
+    staged = f"SELECT 1 FROM {STAGED} AS s WHERE {same}"
     older = (
-        f"DELETE FROM {table} AS t WHERE t.{PARTITION} <= {HOLE} AND EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {same})"
+        f"DELETE FROM {table} AS t WHERE t.{PARTITION} <= {HOLE} AND EXISTS ({staged})"
     )
     taken = f" AS s WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same})"
     return [own, Statement(older, [partition]), Statement(insert + taken)]
@@ -71,12 +87,18 @@ def tally(loading: Loading, partition: str) -> Statement:
     """
     table = quoted(loading.table)
     if loading.mode == "replace":
-        return Statement(f"SELECT count(*) FROM {table} WHERE {PARTITION} = {HOLE}", [partition])
+        return Statement(
+            f"SELECT count(*) FROM {table} WHERE {PARTITION} = {HOLE}", [partition]
+        )
     same = " AND ".join(f"s.{column(name)} = t.{column(name)}" for name in loading.key)
-    return Statement(f"SELECT count(*) FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {same})")
+    return Statement(
+        f"SELECT count(*) FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {same})"
+    )
 
 
 def distinct(loading: Loading) -> Statement:
     """Count the different keys among the staged rows."""
     names = ", ".join(column(name) for name in loading.key)
-    return Statement(f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM {STAGED}) AS s")
+    return Statement(
+        f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM {STAGED}) AS s"
+    )

@@ -47,23 +47,43 @@ class Warehouse(Protocol):
 def staged_schema(published: pa.Schema, partition: str) -> pa.Schema:
     """Return the columns to be loaded: the published ones that have a type, those of the path, and PARTITION."""
     if PARTITION in published.names:
-        raise TargetError(f"column {PARTITION} is written by the load itself; rename the dataset's.")
-    path = [pa.field(name, value.type) for name, value in values_of(partition).items() if name not in published.names]
-    typed = [field.remove_metadata() for field in [*published, *path] if not pa.types.is_null(field.type)]
-    if long := [field.name for field in typed if len(field.name.encode()) > LONGEST_NAME]:
-        raise TargetError(f"columns {', '.join(long)}: a warehouse takes names of at most {LONGEST_NAME} bytes.")
+        raise TargetError(
+            f"column {PARTITION} is written by the load itself; rename the dataset's."
+        )
+    path = [
+        pa.field(name, value.type)
+        for name, value in values_of(partition).items()
+        if name not in published.names
+    ]
+    typed = [
+        field.remove_metadata()
+        for field in [*published, *path]
+        if not pa.types.is_null(field.type)
+    ]
+    if long := [
+        field.name for field in typed if len(field.name.encode()) > LONGEST_NAME
+    ]:
+        raise TargetError(
+            f"columns {', '.join(long)}: a warehouse takes names of at most {LONGEST_NAME} bytes."
+        )
     spelt = Counter(field.name.lower() for field in typed)
     if twins := [field.name for field in typed if spelt[field.name.lower()] > 1]:
-        raise TargetError(f"columns {', '.join(twins)} differ only in case, if at all: rename one of them.")
+        raise TargetError(
+            f"columns {', '.join(twins)} differ only in case, if at all: rename one of them."
+        )
     return pa.schema([*typed, pa.field(PARTITION, pa.string())])
 
 
-def staged_rows(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
+def staged_rows(
+    rows: pa.RecordBatch, schema: pa.Schema, partition: str
+) -> pa.RecordBatch:
     """Give published rows the columns of `staged_schema`."""
     constants = {**values_of(partition), PARTITION: pa.scalar(partition)}
     own = set(rows.schema.names)
     arrays = [
-        rows.column(field.name) if field.name in own else pa.repeat(constants[field.name], rows.num_rows)
+        rows.column(field.name)
+        if field.name in own
+        else pa.repeat(constants[field.name], rows.num_rows)
         for field in schema
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

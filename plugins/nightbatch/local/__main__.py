@@ -34,12 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = _console()
     stay = given.command == "up"
     port = given.port or (_ui_port(console) if stay else None)
-    settings = Settings(home=given.home or PROJECT / ".local" / given.command, ui_port=port, schedules=True)
+    settings = Settings(
+        home=given.home or PROJECT / ".local" / given.command,
+        ui_port=port,
+        schedules=True,
+    )
     try:
         with ending_by_exception():
             _run(settings, console, stay=stay)
     except NightbatchError as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"{type(error).__name__}: {error}",
+            style="red",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
         return FOREIGN_HOME if isinstance(error, HomeForeign) else 1
     return 0
 
@@ -51,7 +61,9 @@ def _run(settings: Settings, console: Console, *, stay: bool) -> None:
         console.print(f"{time.monotonic() - began:>4.0f} s  {step}", highlight=False)
 
     with Stack(settings, tell=tell) as stack:
-        tell(f"Airflow is at {stack.airflow.url}: user {stack.airflow.user}, password {stack.airflow.password}")
+        tell(
+            f"Airflow is at {stack.airflow.url}: user {stack.airflow.user}, password {stack.airflow.password}"
+        )
         open_doors(stack)
         reports = run_nights(stack, console)
         print_outcome(stack, reports, console)
@@ -64,8 +76,13 @@ def _run(settings: Settings, console: Console, *, stay: bool) -> None:
 def _stay(stack: Stack, console: Console) -> None:
     console.rule("up, until Ctrl-C", align="left")
     airflow = stack.airflow
-    console.print(f"Airflow  {airflow.url}  user {airflow.user}, password {airflow.password}", highlight=False)
-    console.print(f"S3       {stack.lake.url}\nBatches  {stack.emulator_url}", highlight=False)
+    console.print(
+        f"Airflow  {airflow.url}  user {airflow.user}, password {airflow.password}",
+        highlight=False,
+    )
+    console.print(
+        f"S3       {stack.lake.url}\nBatches  {stack.emulator_url}", highlight=False
+    )
     try:
         while True:
             stack.check()
@@ -78,7 +95,9 @@ def _ui_port(console: Console) -> int:
     if is_free(UI_PORT):
         return UI_PORT
     port = free_port()
-    console.print(f"Port {UI_PORT} is in use: the UI will be on {port}.", highlight=False)
+    console.print(
+        f"Port {UI_PORT} is in use: the UI will be on {port}.", highlight=False
+    )
     return port
 
 
@@ -88,14 +107,18 @@ def _console() -> Console:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m nightbatch.local", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m nightbatch.local", description=__doc__
+    )
     parser.add_argument("command", choices=("demo", "up"))
     parser.add_argument(
         "--home",
         type=Path,
         help="directory for database, logs and copies: new, empty or an earlier stack's; wiped first",
     )
-    parser.add_argument("--port", type=int, help=f"port of the UI (up: {UI_PORT} if it is free)")
+    parser.add_argument(
+        "--port", type=int, help=f"port of the UI (up: {UI_PORT} if it is free)"
+    )
     return parser
 
 

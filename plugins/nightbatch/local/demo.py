@@ -42,9 +42,14 @@ def run_night(stack: Stack, partition: str, console: Console) -> Json:
         progress(tasks)
 
     with progress.showing():
-        state = stack.airflow.wait(DAG_ID, run_id, patience=PATIENCE_SECONDS, watch=watch)
+        state = stack.airflow.wait(
+            DAG_ID, run_id, patience=PATIENCE_SECONDS, watch=watch
+        )
     if state != "success":
-        raise NightFailed(f"{DAG_ID} for {partition} ended as {state}.\n" + "\n".join(_failures(stack, run_id)))
+        raise NightFailed(
+            f"{DAG_ID} for {partition} ended as {state}.\n"
+            + "\n".join(_failures(stack, run_id))
+        )
     report: Json = stack.airflow.xcom(DAG_ID, run_id, REPORTER)
     return report
 
@@ -70,7 +75,11 @@ def print_outcome(stack: Stack, reports: dict[str, Json], console: Console) -> N
     copy = stack.home / BUCKET
     stack.lake.save(copy)
     first = next(iter(reports))
-    print_rows(console, stack.lake.table(f"{TARGET}/{first}/"), title=f"s3://{BUCKET}/{TARGET}/{first}/")
+    print_rows(
+        console,
+        stack.lake.table(f"{TARGET}/{first}/"),
+        title=f"s3://{BUCKET}/{TARGET}/{first}/",
+    )
     print_statuses(console, reports)
     print_bill(console, reports)
     print_places(stack, copy, console)

@@ -27,16 +27,25 @@ def print_rows(console: Console, published: pa.Table, *, title: str) -> None:
     names += [name for name in SHOWN_META if name in published.column_names]
     table = Table(*names, title=title, title_justify="left")
     for row in published.slice(0, SHOWN_ROWS).select(names).to_pylist():
-        table.add_row(*(Text(str(value), overflow="ellipsis") for value in row.values()))
+        table.add_row(
+            *(Text(str(value), overflow="ellipsis") for value in row.values())
+        )
     console.print(table)
 
 
 def print_statuses(console: Console, reports: Mapping[str, Json]) -> None:
     """Print how many rows have which status, night by night."""
-    statuses = sorted({status for report in reports.values() for status in report["by_status"]})
-    table = Table("rows by status", *reports, title="What came back", title_justify="left")
+    statuses = sorted(
+        {status for report in reports.values() for status in report["by_status"]}
+    )
+    table = Table(
+        "rows by status", *reports, title="What came back", title_justify="left"
+    )
     for status in statuses:
-        table.add_row(status, *(f"{report['by_status'].get(status, 0):,}" for report in reports.values()))
+        table.add_row(
+            status,
+            *(f"{report['by_status'].get(status, 0):,}" for report in reports.values()),
+        )
     console.print(table)
 
 
@@ -59,7 +68,11 @@ def _lines(report: Json) -> dict[str, str]:
         "reused from earlier nights": _count(report["reused"]),
         "bought": _count(report["bought"]),
         "batches": _count(report["batches"]),
-        **{f"{name} tokens".replace("_", " "): _count(count) for name, count in report["tokens"].items() if count},
+        **{
+            f"{name} tokens".replace("_", " "): _count(count)
+            for name, count in report["tokens"].items()
+            if count
+        },
         "estimated": _dollars(report["estimated_usd"]),
         "actual": _dollars(report["cost_usd"]),
         **{title: _dollars(saved.get(name)) for name, title in SAVED.items()},

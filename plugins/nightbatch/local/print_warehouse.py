@@ -31,7 +31,11 @@ def await_loads(stack: Stack, partitions: Iterable[str]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         runs = stack.airflow.get(f"/dags/{DAG_ID}/dagRuns", limit=100)["dag_runs"]
-        ended = {run["partition_key"]: run["state"] for run in runs if run["state"] in FINISHED}
+        ended = {
+            run["partition_key"]: run["state"]
+            for run in runs
+            if run["state"] in FINISHED
+        }
         if failed := sorted(key for key, state in ended.items() if state == "failed"):
             raise NightFailed(
                 f"{DAG_ID} for {', '.join(failed)} failed: its log is in {stack.home / 'airflow' / 'logs'}."
@@ -39,16 +43,22 @@ def await_loads(stack: Stack, partitions: Iterable[str]) -> None:
         if keys <= ended.keys():
             return
         if time.monotonic() > deadline:
-            raise NotReady(f"{DAG_ID} has not loaded {', '.join(sorted(keys - ended.keys()))} yet.")
+            raise NotReady(
+                f"{DAG_ID} has not loaded {', '.join(sorted(keys - ended.keys()))} yet."
+            )
         time.sleep(TICK_SECONDS)
 
 
-def print_warehouse(stack: Stack, reports: Mapping[str, Json], console: Console) -> None:
+def print_warehouse(
+    stack: Stack, reports: Mapping[str, Json], console: Console
+) -> None:
     """Wait for the loads, and print what the warehouse answers."""
     await_loads(stack, reports)
     file = stack.home / "airflow" / "warehouse.duckdb"
     with duckdb.connect(str(file), read_only=True) as warehouse:
-        answer = warehouse.execute((stack.settings.project / QUESTION).read_text(encoding="utf-8"))
+        answer = warehouse.execute(
+            (stack.settings.project / QUESTION).read_text(encoding="utf-8")
+        )
         names = [column[0] for column in answer.description or []]
         table = Table(*names, title=f"{file}: {QUESTION}", title_justify="left")
         for row in answer.fetchall():

@@ -14,7 +14,13 @@ from rich.table import Table
 from nightbatch.local.stack.rest import Json
 
 QUIET = frozenset({"None", "scheduled", "queued", "removed", "skipped"})
-COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "yellow", "deferred": "magenta"}
+COLOURS = {
+    "success": "green",
+    "failed": "red",
+    "upstream_failed": "red",
+    "running": "yellow",
+    "deferred": "magenta",
+}
 
 
 class Progress:
@@ -33,7 +39,9 @@ class Progress:
         if not self._console.is_terminal:
             yield
             return
-        with Live(self._table(), console=self._console, refresh_per_second=4) as self._live:
+        with Live(
+            self._table(), console=self._console, refresh_per_second=4
+        ) as self._live:
             yield
 
     def __call__(self, tasks: list[Json]) -> None:
@@ -42,14 +50,24 @@ class Progress:
             if self._shown.get(task_id) != states:
                 self._shown[task_id] = states
                 if self._live is None:
-                    self._console.print(f"{self._age():>6}  {task_id:<24} {states}", highlight=False)
+                    self._console.print(
+                        f"{self._age():>6}  {task_id:<24} {states}", highlight=False
+                    )
         if self._live is not None:
             self._live.update(self._table())
 
     def _table(self) -> Table:
-        table = Table("task", "state", title=f"{self._title} · {self._age()}", title_justify="left", min_width=60)
+        table = Table(
+            "task",
+            "state",
+            title=f"{self._title} · {self._age()}",
+            title_justify="left",
+            min_width=60,
+        )
         for task_id, states in self._shown.items():
-            table.add_row(task_id, f"[{COLOURS.get(states.split()[-1], 'default')}]{states}")
+            table.add_row(
+                task_id, f"[{COLOURS.get(states.split()[-1], 'default')}]{states}"
+            )
         return table
 
     def _age(self) -> str:

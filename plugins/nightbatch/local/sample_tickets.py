@@ -96,24 +96,42 @@ class Desk:
         topic = self._chance.choices(self._topics, self._weights)[0]
         mood = self._chance.choices(("negative", "neutral", "positive"), (3, 6, 1))[0]
         details = self._chance.sample(topic["details"], k=self._chance.randrange(3))
-        sentences = [self._pick("openings", topic), *details, self._chance.choice(self._phrases["closings"][mood])]
-        lines = [self._pick("greetings"), " ".join(filter(None, sentences)), self._pick("signatures")]
+        sentences = [
+            self._pick("openings", topic),
+            *details,
+            self._chance.choice(self._phrases["closings"][mood]),
+        ]
+        lines = [
+            self._pick("greetings"),
+            " ".join(filter(None, sentences)),
+            self._pick("signatures"),
+        ]
         subject = self._pick("subjects", topic)
         body = "\n\n".join(filter(None, lines))
-        return self._ticket(topic["products"], subject and self._fill(subject), self._fill(body))
+        return self._ticket(
+            topic["products"], subject and self._fill(subject), self._fill(body)
+        )
 
     def _strange(self) -> Ticket:
         odd = next(self._odd)
         body = odd["body"]
-        return self._ticket(["Hub", "Larkwood app"], odd["subject"], body and body * odd.get("repeat", 1))
+        return self._ticket(
+            ["Hub", "Larkwood app"],
+            odd["subject"],
+            body and body * odd.get("repeat", 1),
+        )
 
-    def _ticket(self, products: list[str], subject: str | None, body: str | None) -> Ticket:
+    def _ticket(
+        self, products: list[str], subject: str | None, body: str | None
+    ) -> Ticket:
         value = Decimal(self._chance.randrange(1_900, 49_900)) / 100
         return self._stamp(
             Ticket(
                 ticket_id="",
                 created_at=FIRST_DAY,
-                channel=self._chance.choices(("email", "web", "chat", "phone"), (5, 4, 3, 1))[0],
+                channel=self._chance.choices(
+                    ("email", "web", "chat", "phone"), (5, 4, 3, 1)
+                )[0],
                 product=self._chance.choice(products),
                 plan=self._chance.choices(("free", "plus", "business"), (6, 3, 1))[0],
                 order_value=value if self._chance.random() < 0.4 else None,
@@ -127,11 +145,17 @@ class Desk:
     def _stamp(self, ticket: Ticket) -> Ticket:
         self._opened += 1
         created = FIRST_DAY + timedelta(milliseconds=self._opened * 371_293)
-        return replace(ticket, ticket_id=f"T-{500_000 + self._opened}", created_at=created)
+        return replace(
+            ticket, ticket_id=f"T-{500_000 + self._opened}", created_at=created
+        )
 
     def _chase(self, ticket: Ticket) -> Ticket:
         again = self._fill(self._pick("follow_ups"))
-        return replace(ticket, body=f"{ticket.body or ''}\n\n--- follow-up\n{again}", messages=ticket.messages + 1)
+        return replace(
+            ticket,
+            body=f"{ticket.body or ''}\n\n--- follow-up\n{again}",
+            messages=ticket.messages + 1,
+        )
 
     def _pick(self, kind: str, source: dict[str, Any] | None = None) -> Any:
         return self._chance.choice((source or self._phrases)[kind])
@@ -144,7 +168,10 @@ class Desk:
     def _slots(self) -> dict[str, object]:
         number = self._chance.randrange
         return {
-            **{name: self._chance.choice(values) for name, values in self._phrases["slots"].items()},
+            **{
+                name: self._chance.choice(values)
+                for name, values in self._phrases["slots"].items()
+            },
             "invoice": f"INV-{number(80_000, 99_999)}",
             "order": f"LW-{number(200_000, 299_999)}",
             "amount": f"{number(9, 240)}.{number(10):d}0",
@@ -160,7 +187,9 @@ class Desk:
 
 def sample(project: Path, *, rows: int = ROWS) -> dict[str, pa.Table]:
     """Return the tables of both nights by partition."""
-    phrases = json.loads((project / "include/sample/tickets.json").read_text(encoding="utf-8"))
+    phrases = json.loads(
+        (project / "include/sample/tickets.json").read_text(encoding="utf-8")
+    )
     desk = Desk(phrases, rows=rows)
     first = desk.first_night()
     return dict(zip(NIGHTS, (table(first), table(desk.next_night(first))), strict=True))
@@ -174,4 +203,7 @@ def table(tickets: list[Ticket]) -> pa.Table:
 def parts(night: pa.Table, *, count: int = 3) -> dict[str, pa.Table]:
     """Cut a night into files of about equal size."""
     size = -(-night.num_rows // count)
-    return {f"part-{index:05d}.parquet": night.slice(index * size, size) for index in range(count)}
+    return {
+        f"part-{index:05d}.parquet": night.slice(index * size, size)
+        for index in range(count)
+    }

@@ -10,11 +10,17 @@ import re
 
 from nightbatch.messages import safe_words
 
-ERROR_CODES = frozenset({
-    "enforced_spend_limit_reached", "workspace_human_review_disabled", "cmek_key_disabled",
-    "claude_code_key_creator_not_member", "organization_on_hold", "linked_organization_spend_limit_reached",
-    "linked_organization_billing_unavailable",
-})  # fmt: skip
+ERROR_CODES = frozenset(
+    {
+        "enforced_spend_limit_reached",
+        "workspace_human_review_disabled",
+        "cmek_key_disabled",
+        "claude_code_key_creator_not_member",
+        "organization_on_hold",
+        "linked_organization_spend_limit_reached",
+        "linked_organization_billing_unavailable",
+    }
+)
 PASSING_CODES = frozenset({"ramp_limit_exceeded"})
 """Codes that come with a `retry-after`: the account is well, and the request may be sent again."""
 ERROR_TYPES = frozenset({"authentication_error", "billing_error", "permission_error"})
@@ -41,7 +47,9 @@ def blames_account(error_type: str, message: str, code: str = "") -> bool:
     return "." not in path and "[" not in path and _WORDS.search(message) is not None
 
 
-def answer_blames_account(status: int, error_type: str, message: str, code: str = "") -> bool:
+def answer_blames_account(
+    status: int, error_type: str, message: str, code: str = ""
+) -> bool:
     """Tell whether the answer to a call speaks of the account."""
     if status in STATUSES:
         return True

@@ -21,12 +21,27 @@ from nightbatch.messages.schema import definitions_of, resolve
 
 Check = Callable[[Any], np.ndarray]
 """Tells which values of an array keep a schema's rules; a null keeps none."""
-_WORDS = {"title", "description", "default", "examples", "example", "$comment", "deprecated"}
+_WORDS = {
+    "title",
+    "description",
+    "default",
+    "examples",
+    "example",
+    "$comment",
+    "deprecated",
+}
 _WHOLE = 2**53
 """Below it every whole number is a float too."""
 _LEAST, _MOST = (np.greater_equal, np.less_equal)
-_BOUNDS = {"minimum": _LEAST, "maximum": _MOST, "exclusiveMinimum": np.greater, "exclusiveMaximum": np.less}
-_ITEMS, _LENGTH = ({f"min{of}": _LEAST, f"max{of}": _MOST} for of in ("Items", "Length"))
+_BOUNDS = {
+    "minimum": _LEAST,
+    "maximum": _MOST,
+    "exclusiveMinimum": np.greater,
+    "exclusiveMaximum": np.less,
+}
+_ITEMS, _LENGTH = (
+    {f"min{of}": _LEAST, f"max{of}": _MOST} for of in ("Items", "Length")
+)
 _KINDS = {str: "string", int: "integer", bool: "boolean"}
 
 
@@ -60,13 +75,20 @@ class Bulk:
         """
         which = pc.and_(pc.starts_with(texts, "{"), pc.ends_with(texts, "}"))
         some = texts if pc.all(which).as_py() else texts.filter(which)
-        joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(some)], pa.int32()), some), "\n")
+        joined = pc.binary_join(
+            pa.ListArray.from_arrays(pa.array([0, len(some)], pa.int32()), some), "\n"
+        )
         block = joined[0].as_buffer()
-        options = json.ParseOptions(explicit_schema=pa.schema(list(self.kind)), unexpected_field_behavior="error")
+        options = json.ParseOptions(
+            explicit_schema=pa.schema(list(self.kind)),
+            unexpected_field_behavior="error",
+        )
         values = read(block, options)
         if values is None or len(values) != len(some):
             return None
-        if not np.frombuffer(block, np.uint8).all():  # a NUL ends the JSON reader's work
+        if not np.frombuffer(
+            block, np.uint8
+        ).all():  # a NUL ends the JSON reader's work
             return None
         return Parsed(values, np.asarray(which))
 
@@ -94,9 +116,14 @@ def _present(schema: Any, definitions: Mapping[str, Any]) -> Mapping[str, Any]:
     if "anyOf" in schema:
         _only(schema, "anyOf")
         variants = [resolve(one, definitions) for one in schema["anyOf"]]
-        return _present(_sole([one for one in variants if one != {"type": "null"}]), definitions)
+        return _present(
+            _sole([one for one in variants if one != {"type": "null"}]), definitions
+        )
     if isinstance(schema.get("type"), list):
-        return {**schema, "type": _sole([kind for kind in schema["type"] if kind != "null"])}
+        return {
+            **schema,
+            "type": _sole([kind for kind in schema["type"] if kind != "null"]),
+        }
     return schema
 
 
@@ -120,11 +147,21 @@ def _literal(schema: Mapping[str, Any], literals: list[Any]) -> Check:
     if kind is None or schema.get("type", kind) != kind:
         raise _NoKernelError
     allowed = pa.array(literals)
-    return lambda values: _mask(pc.and_(values.is_valid(), pc.is_in(values, value_set=allowed)))
+    return lambda values: _mask(
+        pc.and_(values.is_valid(), pc.is_in(values, value_set=allowed))
+    )
 
 
 def _object(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Check:
-    _only(schema, "type", "properties", "required", "additionalProperties", "$defs", "definitions")
+    _only(
+        schema,
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "$defs",
+        "definitions",
+    )
     properties = schema.get("properties")
     if not properties or schema.get("additionalProperties") not in (None, False):
         raise _NoKernelError
@@ -145,7 +182,9 @@ def _array(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Check:
 
     def fit(values: pa.ListArray) -> np.ndarray:
         kept = _mask(values.is_valid()) & within(_numbers(pc.list_value_length(values)))
-        kept[np.asarray(pc.list_parent_indices(values))[~check(values.flatten())]] = False
+        kept[np.asarray(pc.list_parent_indices(values))[~check(values.flatten())]] = (
+            False
+        )
         return kept
 
     return fit
@@ -154,7 +193,9 @@ def _array(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Check:
 def _string(schema: Mapping[str, Any], _: Mapping[str, Any]) -> Check:
     _only(schema, "type", *_LENGTH)
     within = _bounded(schema, _LENGTH)
-    return lambda values: _mask(values.is_valid()) & within(_numbers(pc.utf8_length(values)))
+    return lambda values: (
+        _mask(values.is_valid()) & within(_numbers(pc.utf8_length(values)))
+    )
 
 
 def _integer(schema: Mapping[str, Any], _: Mapping[str, Any]) -> Check:
@@ -169,7 +210,9 @@ def _number(schema: Mapping[str, Any], _: Mapping[str, Any]) -> Check:
 
     def fit(values: pa.Array) -> np.ndarray:
         found = _numbers(values)
-        alike = (np.abs(found) < _WHOLE) & ~((found == 0) & np.signbit(found))  # JSON's -0 is a whole number
+        alike = (np.abs(found) < _WHOLE) & ~(
+            (found == 0) & np.signbit(found)
+        )  # JSON's -0 is a whole number
         kept: np.ndarray = _mask(values.is_valid()) & alike & within(found)
         return kept
 
@@ -193,8 +236,12 @@ _CHECKS: dict[Any, Callable[[Mapping[str, Any], Mapping[str, Any]], Check]] = {
 
 def _bounded(schema: Mapping[str, Any], rules: Mapping[str, Any]) -> Check:
     """Find what checks numbers by those rules of a schema that are bounds."""
-    bounds = [(compare, schema[rule]) for rule, compare in rules.items() if rule in schema]
-    if any(type(bound) not in (int, float) or abs(bound) >= _WHOLE for _, bound in bounds):
+    bounds = [
+        (compare, schema[rule]) for rule, compare in rules.items() if rule in schema
+    ]
+    if any(
+        type(bound) not in (int, float) or abs(bound) >= _WHOLE for _, bound in bounds
+    ):
         raise _NoKernelError
 
     def within(found: np.ndarray) -> np.ndarray:

@@ -69,7 +69,11 @@ class AnswerType:
         except RecursionError:
             return None, "not JSON: nested too deeply"
         try:
-            return (value, None) if self._validator.is_valid(value) else (None, self._why(value))
+            return (
+                (value, None)
+                if self._validator.is_valid(value)
+                else (None, self._why(value))
+            )
         except (ValueError, OverflowError, RecursionError) as error:
             return None, f"the schema cannot be checked: {type(error).__name__}"
 
@@ -77,7 +81,9 @@ class AnswerType:
         """Parse many texts ahead of `read_all`, as far as Python is not needed: this may go on in a thread beside."""
         return self._bulk.parse(texts) if self._bulk is not None else None
 
-    def read_all(self, texts: pa.Array, parsed: Parsed | None) -> tuple[pa.Array, np.ndarray]:
+    def read_all(
+        self, texts: pa.Array, parsed: Parsed | None
+    ) -> tuple[pa.Array, np.ndarray]:
         """Read many texts at once: their values, and which of them are answers; `read` says what the others are."""
         if self.schema is None:
             return texts, np.asarray(pc.greater(pc.binary_length(texts), 0))
@@ -90,7 +96,9 @@ class AnswerType:
         in_bulk[in_bulk] = fit
         rest, answers = self._read_each(texts.filter(pa.array(~in_bulk)).to_pylist())
         values = pa.concat_arrays([parsed.values.filter(pa.array(fit)), rest])
-        order = np.argsort(np.concatenate([np.flatnonzero(in_bulk), np.flatnonzero(~in_bulk)]))
+        order = np.argsort(
+            np.concatenate([np.flatnonzero(in_bulk), np.flatnonzero(~in_bulk)])
+        )
         in_bulk[~in_bulk] = answers
         return values.take(pa.array(order)), in_bulk
 
@@ -99,12 +107,19 @@ class AnswerType:
         answers = np.ones(len(texts), dtype=bool)
         try:
             values = [decode(text) for text in texts]
-            answers[[place for place, value in enumerate(values) if not is_valid(value)]] = False
+            answers[
+                [place for place, value in enumerate(values) if not is_valid(value)]
+            ] = False
         except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
             read = [self.read(text) for text in texts]
             values = [value for value, _ in read]
             answers[:] = [why is None for _, why in read]
-        array, unfit = self.columns([value if good else None for value, good in zip(values, answers, strict=True)])
+        array, unfit = self.columns(
+            [
+                value if good else None
+                for value, good in zip(values, answers, strict=True)
+            ]
+        )
         answers[unfit] = False
         return array, answers
 
@@ -116,7 +131,9 @@ class AnswerType:
             return self._array(values), []
         except _UNFIT:
             unfit = [i for i, value in enumerate(values) if not self._fits(value)]
-            kept = [None if i in set(unfit) else value for i, value in enumerate(values)]
+            kept = [
+                None if i in set(unfit) else value for i, value in enumerate(values)
+            ]
             return self._array(kept), unfit
 
     def _fits(self, value: Any) -> bool:
@@ -154,10 +171,14 @@ class AnswerType:
     @cached_property
     def _validator(self) -> Any:
         try:
-            return jsonschema_rs.Draft202012Validator(self._local, validate_formats=True, retriever=_fetch_nothing)
+            return jsonschema_rs.Draft202012Validator(
+                self._local, validate_formats=True, retriever=_fetch_nothing
+            )
         except (ValueError, jsonschema_rs.ValidationError) as error:
             reason = str(error).splitlines()[0][:MAX_REASON]
-            raise AnswerTypeError(f"answer_schema: not a valid JSON schema: {reason}. Fix it.") from None
+            raise AnswerTypeError(
+                f"answer_schema: not a valid JSON schema: {reason}. Fix it."
+            ) from None
 
 
 def _fetch_nothing(_: str) -> Any:

@@ -16,14 +16,24 @@ import pyarrow as pa
 from nightbatch.messages.schema import resolve
 
 Shape = Callable[[Any], Any] | None
-_SCALARS = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
+_SCALARS = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+}
 
 
-def arrow_type(schema: Any, definitions: Mapping[str, Any]) -> tuple[pa.DataType, Shape]:
+def arrow_type(
+    schema: Any, definitions: Mapping[str, Any]
+) -> tuple[pa.DataType, Shape]:
     """Find the Arrow type of a schema, and what shapes a value for it (None: nothing to do)."""
     schema = resolve(schema, definitions)
     for part in schema.get("allOf") or ():
-        schema = {**resolve(part, definitions), **{k: v for k, v in schema.items() if k != "allOf"}}
+        schema = {
+            **resolve(part, definitions),
+            **{k: v for k, v in schema.items() if k != "allOf"},
+        }
     variants = schema.get("anyOf") or schema.get("oneOf")
     if variants is None and isinstance(schema.get("type"), list):
         variants = [{**schema, "type": kind} for kind in schema["type"]]
@@ -37,26 +47,38 @@ def arrow_type(schema: Any, definitions: Mapping[str, Any]) -> tuple[pa.DataType
         return _struct(schema["properties"], definitions)
     if kind == "array":
         item, shape = arrow_type(schema["items"], definitions)
-        return pa.list_(item), shape and (lambda values: [None if v is None else shape(v) for v in values])
+        return pa.list_(item), shape and (
+            lambda values: [None if v is None else shape(v) for v in values]
+        )
     if kind == "string":
         return _formats().get(schema.get("format"), (pa.string(), None))
     return (_SCALARS[kind], None) if kind in _SCALARS else (pa.string(), _as_json)
 
 
-def _struct(properties: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[pa.DataType, Shape]:
+def _struct(
+    properties: Mapping[str, Any], definitions: Mapping[str, Any]
+) -> tuple[pa.DataType, Shape]:
     typed = {name: arrow_type(part, definitions) for name, part in properties.items()}
     shapes = {name: shape for name, (_, shape) in typed.items() if shape is not None}
 
     def shape_fields(value: Any) -> Any:
-        changed = {n: shape(value[n]) for n, shape in shapes.items() if value.get(n) is not None}
+        changed = {
+            n: shape(value[n])
+            for n, shape in shapes.items()
+            if value.get(n) is not None
+        }
         return {**value, **changed}
 
     kind = pa.struct([pa.field(name, t) for name, (t, _) in typed.items()])
     return kind, (lambda v: v if v is None else shape_fields(v)) if shapes else None
 
 
-def _union(variants: Sequence[Mapping[str, Any]], definitions: Mapping[str, Any]) -> tuple[pa.DataType, Shape]:
-    present = [v for v in variants if v.get("type") != "null" and v.get("const", 0) is not None]
+def _union(
+    variants: Sequence[Mapping[str, Any]], definitions: Mapping[str, Any]
+) -> tuple[pa.DataType, Shape]:
+    present = [
+        v for v in variants if v.get("type") != "null" and v.get("const", 0) is not None
+    ]
     typed = [arrow_type(variant, definitions) for variant in present]
     kinds = {kind for kind, _ in typed}
     if len(kinds) == 1:
@@ -82,7 +104,10 @@ def _literal(values: Sequence[Any]) -> tuple[pa.DataType, Shape]:
 def _formats() -> dict[Any, tuple[pa.DataType, Shape]]:
     return {
         "date": (pa.date32(), lambda text: text and date.fromisoformat(text)),
-        "date-time": (pa.timestamp("us", "UTC"), lambda text: text and datetime.fromisoformat(text).astimezone(UTC)),
+        "date-time": (
+            pa.timestamp("us", "UTC"),
+            lambda text: text and datetime.fromisoformat(text).astimezone(UTC),
+        ),
     }
 
 

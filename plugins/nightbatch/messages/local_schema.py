@@ -18,9 +18,13 @@ MAX_DEPTH = 64
 """Levels of subschemas, with references followed."""
 MAX_PARTS = 10_000
 """Subschemas, each counted as often as references lead to it."""
-_DATA = frozenset({"enum", "const", "default", "examples", "example", "required", "dependentRequired"})
+_DATA = frozenset(
+    {"enum", "const", "default", "examples", "example", "required", "dependentRequired"}
+)
 """Keywords whose values are data, whatever they look like."""
-_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_NAMED = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+)
 """Keywords whose values are schemas by name."""
 _DIALECT = frozenset({"$schema", "$id", "id", "$vocabulary", "$comment"})
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
@@ -56,7 +60,10 @@ def _copy(part: Any, root: Mapping[str, Any], path: str, depth: int) -> Any:
     _check_depth(depth)
     copy_below = partial(_copy, root=root, depth=depth + 1)
     if isinstance(part, (list, tuple)):
-        return [copy_below(item, path=f"{path}[{number}]") for number, item in enumerate(part)]
+        return [
+            copy_below(item, path=f"{path}[{number}]")
+            for number, item in enumerate(part)
+        ]
     if not isinstance(part, Mapping):
         return part
     copied = dict[str, Any]()
@@ -68,7 +75,10 @@ def _copy(part: Any, root: Mapping[str, Any], path: str, depth: int) -> Any:
         if keyword in _DATA:
             copied[keyword] = value
         elif keyword in _NAMED and isinstance(value, Mapping):
-            copied[keyword] = {name: copy_below(item, path=f"{path}.{name}") for name, item in value.items()}
+            copied[keyword] = {
+                name: copy_below(item, path=f"{path}.{name}")
+                for name, item in value.items()
+            }
         elif keyword not in _DIALECT:
             copied[keyword] = copy_below(value, path=f"{path}.{keyword}")
     return copied
@@ -76,14 +86,18 @@ def _copy(part: Any, root: Mapping[str, Any], path: str, depth: int) -> Any:
 
 def _check_depth(depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise AnswerTypeError(f"answer_schema: is nested more than {MAX_DEPTH} levels deep; make it flatter.")
+        raise AnswerTypeError(
+            f"answer_schema: is nested more than {MAX_DEPTH} levels deep; make it flatter."
+        )
 
 
 def _check_types(named: Any, path: str) -> None:
     """Refuse a type, or one of a list of types, that JSON schemas do not have."""
     for kind in named if isinstance(named, list) else [named]:
         if not isinstance(kind, str) or kind not in TYPES:
-            raise AnswerTypeError(f"{path}: type {str(kind)[:100]!r} is not one of {', '.join(sorted(TYPES))}.")
+            raise AnswerTypeError(
+                f"{path}: type {str(kind)[:100]!r} is not one of {', '.join(sorted(TYPES))}."
+            )
 
 
 def _check_reference(reference: Any, root: Mapping[str, Any], path: str) -> None:
@@ -96,7 +110,9 @@ def _check_reference(reference: Any, root: Mapping[str, Any], path: str) -> None
         if is_name and isinstance(definitions, Mapping) and name in definitions:
             return
     shown = f" {text[:100]!r}" if text.startswith("#") else ""
-    raise AnswerTypeError(f"{path}:{shown} must name a definition of this schema, such as #/$defs/Address.")
+    raise AnswerTypeError(
+        f"{path}:{shown} must name a definition of this schema, such as #/$defs/Address."
+    )
 
 
 @dataclass(frozen=True)
@@ -106,7 +122,9 @@ class _Measures:
     root: Mapping[str, Any]
     extents: dict[str, _Extent] = field(default_factory=dict)
 
-    def measure(self, part: Any, above: tuple[str, ...] = (), level: int = 0) -> _Extent:
+    def measure(
+        self, part: Any, above: tuple[str, ...] = (), level: int = 0
+    ) -> _Extent:
         """Measure a copied schema. `above`: the references that lead to it, which are at this level."""
         if not isinstance(part, Mapping):
             return _Extent(0, 0)
@@ -125,10 +143,14 @@ class _Measures:
 
     def _follow(self, reference: str, above: tuple[str, ...], level: int) -> _Extent:
         if reference in above:
-            raise AnswerTypeError(f"answer_schema: {reference} contains itself; the API takes no recursive schemas.")
+            raise AnswerTypeError(
+                f"answer_schema: {reference} contains itself; the API takes no recursive schemas."
+            )
         if reference not in self.extents:
             _, place, name = reference.split("/")
-            self.extents[reference] = self.measure(self.root[place][name], (*above, reference), level)
+            self.extents[reference] = self.measure(
+                self.root[place][name], (*above, reference), level
+            )
         return self.extents[reference]
 
 

@@ -30,7 +30,9 @@ class Status(StrEnum):
 
 UNREADABLE = "of another form"
 """Stands for a stop reason or a result type that is no plain name: it is not quoted."""
-SETTLED = frozenset({Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED})
+SETTLED = frozenset(
+    {Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED}
+)
 
 TABLE: dict[tuple[str, str], Status] = {
     ("succeeded", "end_turn"): Status.ANSWERED,
@@ -67,7 +69,12 @@ def of_error(error_type: str, message: str, code: str = "") -> tuple[Status, boo
 def of_stop(stop_reason: str | None) -> tuple[Status, str | None]:
     """Judge a `succeeded` result by why the model stopped; the reason is None where it is an answer so far."""
     status = TABLE.get(("succeeded", stop_reason or ""), Status.ERRORED)
-    return status, None if status is Status.ANSWERED else f"stop_reason {safe_words.name(stop_reason, UNREADABLE)}"
+    return (
+        status,
+        None
+        if status is Status.ANSWERED
+        else f"stop_reason {safe_words.name(stop_reason, UNREADABLE)}",
+    )
 
 
 def of_kind(result_type: str) -> tuple[Status, str]:

@@ -48,18 +48,32 @@ class Frame:
     @property
     def is_sound(self) -> bool:
         """Tell whether what is sent is what requests are named by, but for marks of the cache on the system part."""
-        wire, identity = (_unmarked(msgspec.json.decode(part + b'""' + SUFFIX)) for part in (self.wire, self.identity))
+        wire, identity = (
+            _unmarked(msgspec.json.decode(part + b'""' + SUFFIX))
+            for part in (self.wire, self.identity)
+        )
         return bool(wire == identity)
 
     @property
     def item_overhead(self) -> int:
         """Bytes that one item of the body adds to its content, the separating comma included."""
-        return len(_ITEM_HEAD + _ITEM_MIDDLE + _ITEM_TAIL + SUFFIX) + 2 * ID_BYTES + len(self.wire) + 1
+        return (
+            len(_ITEM_HEAD + _ITEM_MIDDLE + _ITEM_TAIL + SUFFIX)
+            + 2 * ID_BYTES
+            + len(self.wire)
+            + 1
+        )
 
     def body_size(self, content_bytes: int, requests: int) -> int:
         """Count the exact bytes of a body with so many requests, whose contents have so many bytes together."""
         commas_less = 1 if requests else 0  # the first item has none before it
-        return len(BODY_HEAD) + content_bytes + requests * self.item_overhead - commas_less + len(BODY_TAIL)
+        return (
+            len(BODY_HEAD)
+            + content_bytes
+            + requests * self.item_overhead
+            - commas_less
+            + len(BODY_TAIL)
+        )
 
     def request_ids(self, contents: pa.Array) -> list[bytes]:
         """Name requests by their contents, JSON values each (large_binary)."""
@@ -75,11 +89,19 @@ class Frame:
     def items(self, ids: pa.Array, contents: pa.Array) -> memoryview:
         """Encode entries of `requests`, each with a comma before it, without an object a row."""
         parts = [
-            b"," + _ITEM_HEAD, custom_ids(ids).cast(pa.large_string()).cast(pa.large_binary()),
-            _ITEM_MIDDLE + self.wire, contents, SUFFIX + _ITEM_TAIL,
-        ]  # fmt: skip
-        columns = [pa.scalar(part, pa.large_binary()) if isinstance(part, bytes) else part for part in parts]
-        joined = pc.binary_join_element_wise(*columns, pa.scalar(b"", pa.large_binary()))
+            b"," + _ITEM_HEAD,
+            custom_ids(ids).cast(pa.large_string()).cast(pa.large_binary()),
+            _ITEM_MIDDLE + self.wire,
+            contents,
+            SUFFIX + _ITEM_TAIL,
+        ]
+        columns = [
+            pa.scalar(part, pa.large_binary()) if isinstance(part, bytes) else part
+            for part in parts
+        ]
+        joined = pc.binary_join_element_wise(
+            *columns, pa.scalar(b"", pa.large_binary())
+        )
         data, starts = buffer(joined)
         return data[int(starts[0]) : int(starts[-1])]
 
@@ -89,7 +111,9 @@ class Frame:
         return decoded
 
 
-def frame(shared: Mapping[str, Any], *, system: str | None = None, cache: bool = False) -> Frame:
+def frame(
+    shared: Mapping[str, Any], *, system: str | None = None, cache: bool = False
+) -> Frame:
     """Build the frame from all params but the messages.
 
     `cache` puts a one-hour `cache_control` on the system block, the last block that all requests share.
@@ -102,19 +126,32 @@ def frame(shared: Mapping[str, Any], *, system: str | None = None, cache: bool =
 
 
 def shared_params(
-    *, model: str, max_tokens: int, params: Mapping[str, Any], output_format: Mapping[str, Any] | None
+    *,
+    model: str,
+    max_tokens: int,
+    params: Mapping[str, Any],
+    output_format: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Merge the named parameters with the author's other Messages parameters, refusing what a batch cannot carry."""
     if clash := sorted(RESERVED & params.keys()):
-        raise SettingsError(f"params: {', '.join(clash)} cannot be given here: use the parameter of that name.")
+        raise SettingsError(
+            f"params: {', '.join(clash)} cannot be given here: use the parameter of that name."
+        )
     if unfit := sorted(UNBATCHABLE & params.keys()):
-        raise SettingsError(f"params: {', '.join(unfit)} cannot be used in a batch: remove it.")
+        raise SettingsError(
+            f"params: {', '.join(unfit)} cannot be used in a batch: remove it."
+        )
     merged: dict[str, Any] = {**params, "model": model, "max_tokens": max_tokens}
     if output_format is not None:
         output_config = dict(params.get("output_config") or {})
         if output_config.get("format") is not None:
-            raise SettingsError("params: output_config.format and answer_schema are both given: keep one.")
-        merged["output_config"] = {**output_config, "format": {"type": "json_schema", "schema": output_format}}
+            raise SettingsError(
+                "params: output_config.format and answer_schema are both given: keep one."
+            )
+        merged["output_config"] = {
+            **output_config,
+            "format": {"type": "json_schema", "schema": output_format},
+        }
     return merged
 
 
@@ -123,14 +160,22 @@ def _unmarked(params: dict[str, Any]) -> dict[str, Any]:
     system = params.get("system")
     if not isinstance(system, list):
         return params
-    blocks = [{name: value for name, value in block.items() if name != "cache_control"} for block in system]
+    blocks = [
+        {name: value for name, value in block.items() if name != "cache_control"}
+        for block in system
+    ]
     return {**params, "system": blocks}
 
 
 def _sorted(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: value[key] if key in SCHEMAS else _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return {
+            key: value[key] if key in SCHEMAS else _sorted(value[key])
+            for key in sorted(value)
+        }
+    return (
+        [_sorted(one) for one in value] if isinstance(value, (list, tuple)) else value
+    )
 
 
 def _prefix(shared: Mapping[str, Any]) -> bytes:

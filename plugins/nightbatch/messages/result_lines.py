@@ -50,7 +50,11 @@ class Told(msgspec.Struct, gc=False):
     @property
     def code(self) -> str:
         """The `error_code` among the details, if there is one."""
-        return str(self.details.get("error_code") or "") if isinstance(self.details, dict) else ""
+        return (
+            str(self.details.get("error_code") or "")
+            if isinstance(self.details, dict)
+            else ""
+        )
 
 
 class Result(msgspec.Struct, gc=False):
@@ -95,7 +99,9 @@ def _decode_one(raw: bytes) -> Line | None:
         return _lines.decode(_without_surrogates(raw))
     with suppress(*_UNREADABLE):
         odd = _odd_line.decode(raw)
-        return Line(custom_id=odd.custom_id, result=Result(type=f"unreadable_{odd.result.type}"))
+        return Line(
+            custom_id=odd.custom_id, result=Result(type=f"unreadable_{odd.result.type}")
+        )
     return None
 
 

@@ -33,7 +33,11 @@ def field(message: str) -> str | None:
 def printable(text: str) -> str:
     """Return a text without control characters; line breaks become spaces."""
     spaced = re.sub(r"\s+", " ", text)
-    return "".join(character for character in spaced if unicodedata.category(character) not in {"Cc", "Cf", "Cs"})
+    return "".join(
+        character
+        for character in spaced
+        if unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
+    )
 
 
 def row_error(error_type: str, message: str) -> str:

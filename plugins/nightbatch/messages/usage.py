@@ -26,7 +26,13 @@ class Usage:
     @property
     def classes(self) -> tuple[int, int, int, int, int]:
         """The tokens by class, in the order of `Rates`."""
-        return self.input, self.cache_write_5m, self.cache_write_1h, self.cache_read, self.output
+        return (
+            self.input,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.cache_read,
+            self.output,
+        )
 
 
 TOKENS = ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output")

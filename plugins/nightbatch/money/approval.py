@@ -22,7 +22,9 @@ class Question:
     body: str
 
 
-def question(ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, ...]) -> Question | None:
+def question(
+    ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, ...]
+) -> Question | None:
     """Ask whether to buy; None where it costs nothing, or surely no more than `approve_above_usd`."""
     limit, most = ref.approve_above_usd, estimate.at_most
     if limit is None or not estimate.requests or (most is not None and most <= limit):
@@ -45,7 +47,11 @@ def question(ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, .
         "The costs are estimates made before the purchase, for asking each request once. "
         "Requests that are lost are asked again and may add to it; `max_cost_usd` bounds the whole run."
     )
-    price = f"an estimated {usd(estimate.expected)}, at most {usd(most)}" if most is not None else "an unknown price"
+    price = (
+        f"an estimated {usd(estimate.expected)}, at most {usd(most)}"
+        if most is not None
+        else "an unknown price"
+    )
     return Question(
         subject=f"Buy {estimate.requests:,} requests for {price}?",
         body="\n\n".join([table, *map(plain, notes), f"{again} {ends}"]),

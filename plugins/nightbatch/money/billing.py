@@ -92,11 +92,19 @@ def price_tools(prices: Prices, uses: Mapping[str, int]) -> Decimal | None:
 def price_sums(prices: Prices, model: str, tokens: Mapping[str, int]) -> Decimal | None:
     """Price sums of tokens of one model at its batch price for short prompts."""
     rates = prices.rates(model)
-    return None if rates is None else _sum(rates, tuple(tokens.get(name, 0) for name in Rates._fields)).quantize(PICO)
+    return (
+        None
+        if rates is None
+        else _sum(rates, tuple(tokens.get(name, 0) for name in Rates._fields)).quantize(
+            PICO
+        )
+    )
 
 
 def _sum(rates: Rates, counts: tuple[int, ...]) -> Decimal:
-    return sum((rate * count for rate, count in zip(rates, counts, strict=True)), Decimal(0))
+    return sum(
+        (rate * count for rate, count in zip(rates, counts, strict=True)), Decimal(0)
+    )
 
 
 class Used(NamedTuple):
@@ -151,7 +159,9 @@ def charged(prices: Prices, bill: Bill, used: Used) -> tuple[np.ndarray, np.ndar
     return cost, unknown
 
 
-def _charge_tools(prices: Prices, bill: Bill, tools: np.ndarray, cost: np.ndarray, unknown: np.ndarray) -> None:
+def _charge_tools(
+    prices: Prices, bill: Bill, tools: np.ndarray, cost: np.ndarray, unknown: np.ndarray
+) -> None:
     """Add to `cost` what tools cost by use; rows that used one without a price cost an unknown amount."""
     for name, uses in zip(SERVER_TOOLS, tools.T, strict=True):
         rows = np.flatnonzero(uses)
@@ -162,7 +172,10 @@ def _charge_tools(prices: Prices, bill: Bill, tools: np.ndarray, cost: np.ndarra
         if price is None:
             unknown[rows] = True
         else:
-            cost[rows] += [int((price * count).quantize(PICO) / PICO) for count in uses[rows].tolist()]
+            cost[rows] += [
+                int((price * count).quantize(PICO) / PICO)
+                for count in uses[rows].tolist()
+            ]
     cost[unknown] = 0
 
 
@@ -183,14 +196,23 @@ def _priced(rates: Rates, counts: np.ndarray) -> np.ndarray:
     """Multiply tokens by rates; rows are rounded to 10^-12 USD one by one where a rate is finer than that."""
     pico = [rate / PICO for rate in rates]
     if all(rate == rate.to_integral_value() for rate in pico):
-        exact: np.ndarray = counts @ np.array([int(rate) for rate in pico], dtype=np.int64)
+        exact: np.ndarray = counts @ np.array(
+            [int(rate) for rate in pico], dtype=np.int64
+        )
         return exact
-    totals = (sum((rate * n for rate, n in zip(rates, row, strict=True)), Decimal(0)) for row in counts.tolist())
-    return np.array([int(total.quantize(PICO) / PICO) for total in totals], dtype=np.int64)
+    totals = (
+        sum((rate * n for rate, n in zip(rates, row, strict=True)), Decimal(0))
+        for row in counts.tolist()
+    )
+    return np.array(
+        [int(total.quantize(PICO) / PICO) for total in totals], dtype=np.int64
+    )
 
 
 def decimals(kind: pa.DataType, whole: np.ndarray, null: np.ndarray) -> pa.Array:
     """Make decimals of whole numbers of their last digit."""
     halves = np.empty((len(whole), 2), dtype=np.int64)
     halves[:, 0], halves[:, 1] = whole, whole >> 63
-    return pa.Array.from_buffers(kind, len(whole), [pa.array(~null).buffers()[1], pa.py_buffer(halves)])
+    return pa.Array.from_buffers(
+        kind, len(whole), [pa.array(~null).buffers()[1], pa.py_buffer(halves)]
+    )

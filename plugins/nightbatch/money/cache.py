@@ -31,7 +31,10 @@ def long_enough(prices: Prices, model: str, system: str | None) -> bool:
 
 def too_short(prices: Prices, model: str, frame: Frame) -> str | None:
     """Warn of a system part that is just too short to be cached."""
-    tokens, least = len(_system(frame)) / CHARACTERS_A_TOKEN, prices.cache_minimum(model)
+    tokens, least = (
+        len(_system(frame)) / CHARACTERS_A_TOKEN,
+        prices.cache_minimum(model),
+    )
     if not NEARLY * least <= tokens < least:
         return None
     return (
@@ -50,7 +53,9 @@ def shared_tokens(frame: Frame, frame_tokens: float) -> float:
     if not is_marked(frame):
         return 0.0
     params = _params(frame.identity)
-    shared = sum(len(msgspec.json.encode(params[name])) for name in SHARED if name in params)
+    shared = sum(
+        len(msgspec.json.encode(params[name])) for name in SHARED if name in params
+    )
     return frame_tokens * min(1.0, shared / len(frame.identity))
 
 
@@ -73,12 +78,17 @@ def break_even(prices: Prices, model: str) -> float | None:
     rates = prices.rates(model)
     if rates is None:
         return None
-    return float((rates.cache_write_1h - rates.input) / (rates.cache_write_1h - rates.cache_read))
+    return float(
+        (rates.cache_write_1h - rates.input) / (rates.cache_write_1h - rates.cache_read)
+    )
 
 
 def hit_rate(tokens: Mapping[str, int]) -> float | None:
     """Say which share of the cached tokens was read; None where nothing was cached."""
-    read, written = tokens.get("cache_read", 0), tokens.get("cache_write_5m", 0) + tokens.get("cache_write_1h", 0)
+    read, written = (
+        tokens.get("cache_read", 0),
+        tokens.get("cache_write_5m", 0) + tokens.get("cache_write_1h", 0),
+    )
     return read / (read + written) if read + written else None
 
 

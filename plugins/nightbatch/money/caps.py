@@ -66,7 +66,11 @@ class Cap:
 def total(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """Add up amounts; None if one is not known."""
     known = list(amounts)
-    return None if None in known else sum((one for one in known if one is not None), Decimal(0))
+    return (
+        None
+        if None in known
+        else sum((one for one in known if one is not None), Decimal(0))
+    )
 
 
 LIFE = timedelta(days=35)
@@ -76,29 +80,54 @@ ENOUGH_ANSWERS, MOST_FILES = 2_000, 100
 
 def read(ref: RunRef, question: str, ledger: Ledger, now: datetime) -> list[Row]:
     """Read as much of the cost table as caps and history need."""
-    since = min(now - LIFE, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)) if _capped(ref) else now
+    since = (
+        min(now - LIFE, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+        if _capped(ref)
+        else now
+    )
     rows: list[Row] = []
     answers = 0
     for row in newest_first(ledger):
-        if row["created_at"] < since and (answers >= ENOUGH_ANSWERS or len(rows) >= MOST_FILES):
+        if row["created_at"] < since and (
+            answers >= ENOUGH_ANSWERS or len(rows) >= MOST_FILES
+        ):
             break
         rows.append(row)
         answers += row["billed"] if row["question"] == question else 0
     return rows
 
 
-def caps(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], now: datetime) -> Iterator[Cap]:
+def caps(
+    ref: RunRef, ledger: Ledger, view: View, rows: list[Row], now: datetime
+) -> Iterator[Cap]:
     """Name the caps of a run, each with what counts against it already."""
     claims = [ledger.claim(shard) for shard in view.in_flight] if _capped(ref) else []
     if ref.max_cost_usd is not None:
-        mine = [row for row in rows if is_of_run(ref, row["run"], row["target"], row["partition"])]
-        flying = [claim for claim in claims if is_of_run(ref, claim.buyer, claim.target, claim.partition)]
+        mine = [
+            row
+            for row in rows
+            if is_of_run(ref, row["run"], row["target"], row["partition"])
+        ]
+        flying = [
+            claim
+            for claim in claims
+            if is_of_run(ref, claim.buyer, claim.target, claim.partition)
+        ]
         yield Cap("max_cost_usd", ref.max_cost_usd, _spent(mine, flying), "this run")
     if ref.max_monthly_cost_usd is not None:
         month = cost_table.month(now)
-        theirs = [row for row in rows if row["month"] == month and is_for_target(ref, row["target"])]
+        theirs = [
+            row
+            for row in rows
+            if row["month"] == month and is_for_target(ref, row["target"])
+        ]
         flying = [claim for claim in claims if is_for_target(ref, claim.target)]
-        yield Cap("max_monthly_cost_usd", ref.max_monthly_cost_usd, _spent(theirs, flying), f"the target in {month}")
+        yield Cap(
+            "max_monthly_cost_usd",
+            ref.max_monthly_cost_usd,
+            _spent(theirs, flying),
+            f"the target in {month}",
+        )
 
 
 def _capped(ref: RunRef) -> bool:
@@ -107,7 +136,9 @@ def _capped(ref: RunRef) -> bool:
 
 def is_of_run(ref: RunRef, buyer: str, target: str, partition: str) -> bool:
     """Tell whether a fact tells of what this run has bought."""
-    return (buyer, partition) == (ref.buyer, ref.partition) and is_for_target(ref, target)
+    return (buyer, partition) == (ref.buyer, ref.partition) and is_for_target(
+        ref, target
+    )
 
 
 def is_for_target(ref: RunRef, target: str) -> bool:
@@ -117,9 +148,15 @@ def is_for_target(ref: RunRef, target: str) -> bool:
 
 def _spent(rows: Iterable[Row], flying: Iterable[Claim]) -> Spent:
     known = list(rows)
-    paid = total(_priced_now(row) if row["cost_usd"] is None else row["cost_usd"] for row in known)
+    paid = total(
+        _priced_now(row) if row["cost_usd"] is None else row["cost_usd"]
+        for row in known
+    )
     unclear = (_unclear(row) for row in known if row["missing"])
-    return Spent(paid, total([*(cost_table.amount(claim.at_most_usd) for claim in flying), *unclear]))
+    return Spent(
+        paid,
+        total([*(cost_table.amount(claim.at_most_usd) for claim in flying), *unclear]),
+    )
 
 
 def _unclear(row: Row) -> Decimal | None:
@@ -133,5 +170,9 @@ def _priced_now(row: Row) -> Decimal | None:
     if row.get("unknown_usage"):
         return None
     tokens = {name: row[column] for name, column in cost_table.TOKEN_COLUMNS.items()}
-    uses = {name: row.get(column) or 0 for name, column in cost_table.TOOL_COLUMNS.items()}
-    return total([price_sums(prices(), row["model"], tokens), price_tools(prices(), uses)])
+    uses = {
+        name: row.get(column) or 0 for name, column in cost_table.TOOL_COLUMNS.items()
+    }
+    return total(
+        [price_sums(prices(), row["model"], tokens), price_tools(prices(), uses)]
+    )

@@ -25,21 +25,32 @@ SETTLED = (Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED)
 TOKEN_COLUMNS = {name: f"{name}_tokens" for name in TOKENS}
 TOOL_COLUMNS = {name: f"{name}_requests" for name in SERVER_TOOLS}
 
-COSTS = pa.schema([
-    pa.field("month", pa.string()),
-    pa.field("created_at", pa.timestamp("us", "UTC")),
-    *(pa.field(name, pa.string()) for name in ("target", "partition", "run", "snapshot", "question", "model")),
-    *(pa.field(name, pa.string()) for name in ("shard", "batch_id")),
-    pa.field("attempt", pa.int32()),
-    *(pa.field(name, pa.int64()) for name in ("requests", *map(str, SETTLED), "lost", "missing")),
-    *(pa.field(name, pa.int64()) for name in ("billed", "full_price")),
-    *(pa.field(name, pa.int64()) for name in TOKEN_COLUMNS.values()),
-    *(pa.field(name, pa.int64()) for name in TOOL_COLUMNS.values()),
-    pa.field("unknown_usage", pa.bool_()),
-    pa.field("longest_output_tokens", pa.int64()),
-    pa.field("bytes", pa.int64()),
-    *(pa.field(f"{name}_usd", USD) for name in ("estimated", "at_most", "cost", "saved_batch", "saved_cache")),
-])  # fmt: skip
+COSTS = pa.schema(
+    [
+        pa.field("month", pa.string()),
+        pa.field("created_at", pa.timestamp("us", "UTC")),
+        *(
+            pa.field(name, pa.string())
+            for name in ("target", "partition", "run", "snapshot", "question", "model")
+        ),
+        *(pa.field(name, pa.string()) for name in ("shard", "batch_id")),
+        pa.field("attempt", pa.int32()),
+        *(
+            pa.field(name, pa.int64())
+            for name in ("requests", *map(str, SETTLED), "lost", "missing")
+        ),
+        *(pa.field(name, pa.int64()) for name in ("billed", "full_price")),
+        *(pa.field(name, pa.int64()) for name in TOKEN_COLUMNS.values()),
+        *(pa.field(name, pa.int64()) for name in TOOL_COLUMNS.values()),
+        pa.field("unknown_usage", pa.bool_()),
+        pa.field("longest_output_tokens", pa.int64()),
+        pa.field("bytes", pa.int64()),
+        *(
+            pa.field(f"{name}_usd", USD)
+            for name in ("estimated", "at_most", "cost", "saved_batch", "saved_cache")
+        ),
+    ]
+)
 """`month` is that of the batch's creation, UTC, as 2026-11. Costs of an unknown price are null. `lost` counts what is
 to be asked again; of these, `missing` had no result in their batch, so nobody knows whether they were billed."""
 
@@ -49,22 +60,44 @@ Row = dict[str, Any]
 
 def row(fact: LandedFact) -> Row:
     """Make the row of a landed shard."""
-    claim, created = fact.claim, (fact.created_at or fact.claim.created_at).astimezone(UTC)
+    claim, created = (
+        fact.claim,
+        (fact.created_at or fact.claim.created_at).astimezone(UTC),
+    )
     settled = {str(status): fact.statuses.get(str(status), 0) for status in SETTLED}
     paid, missing = amount(fact.cost_usd), fact.statuses.get(str(Status.MISSING), 0)
     return {
-        "month": month(created), "created_at": created, "target": claim.target, "partition": claim.partition,
-        "run": claim.buyer, "snapshot": claim.snapshot, "question": claim.question, "model": claim.model,
-        "shard": fact.shard, "batch_id": fact.batch, "attempt": claim.attempt, "requests": claim.total,
-        **settled, "lost": claim.total - sum(settled.values()), "missing": missing if fact.batch else 0,
-        "billed": fact.billed, "full_price": fact.full_price,
+        "month": month(created),
+        "created_at": created,
+        "target": claim.target,
+        "partition": claim.partition,
+        "run": claim.buyer,
+        "snapshot": claim.snapshot,
+        "question": claim.question,
+        "model": claim.model,
+        "shard": fact.shard,
+        "batch_id": fact.batch,
+        "attempt": claim.attempt,
+        "requests": claim.total,
+        **settled,
+        "lost": claim.total - sum(settled.values()),
+        "missing": missing if fact.batch else 0,
+        "billed": fact.billed,
+        "full_price": fact.full_price,
         **{column: fact.tokens.get(name, 0) for name, column in TOKEN_COLUMNS.items()},
-        **{column: fact.server_tools.get(name, 0) for name, column in TOOL_COLUMNS.items()},
+        **{
+            column: fact.server_tools.get(name, 0)
+            for name, column in TOOL_COLUMNS.items()
+        },
         "unknown_usage": fact.unknown_usage,
-        "longest_output_tokens": fact.longest, "bytes": claim.size,
-        "estimated_usd": amount(claim.estimated_usd), "at_most_usd": amount(claim.at_most_usd), "cost_usd": paid,
-        "saved_batch_usd": _less(fact.standard_usd, paid), "saved_cache_usd": _less(fact.uncached_usd, paid),
-    }  # fmt: skip
+        "longest_output_tokens": fact.longest,
+        "bytes": claim.size,
+        "estimated_usd": amount(claim.estimated_usd),
+        "at_most_usd": amount(claim.at_most_usd),
+        "cost_usd": paid,
+        "saved_batch_usd": _less(fact.standard_usd, paid),
+        "saved_cache_usd": _less(fact.uncached_usd, paid),
+    }
 
 
 def table(fact: LandedFact) -> pa.Table:
@@ -103,7 +136,9 @@ def complete(ledger: Ledger, landed: list[Shard]) -> None:
 
 def newest_first(ledger: Ledger, *, since: datetime | None = None) -> Iterator[Row]:
     """Read the rows, newest first, as far back as the batches that were created at `since`."""
-    for key in sorted((entry.key for entry in ledger.store.list(keys.COSTS)), reverse=True):
+    for key in sorted(
+        (entry.key for entry in ledger.store.list(keys.COSTS)), reverse=True
+    ):
         found: Row = parquet.table(ledger.store, key).to_pylist()[0]
         if since is not None and found["created_at"] < since:
             return

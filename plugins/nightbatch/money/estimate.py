@@ -34,7 +34,9 @@ class Estimate:
     @property
     def told(self) -> str:
         """The estimate in words."""
-        return f"{usd(self.expected)} expected, {usd(self.at_most)} at most ({self.how})"
+        return (
+            f"{usd(self.expected)} expected, {usd(self.at_most)} at most ({self.how})"
+        )
 
 
 def usd(amount: Decimal | None) -> str:
@@ -60,7 +62,9 @@ class History:
     @property
     def hits(self) -> float | None:
         """The share of cached tokens that were read instead of written."""
-        return self.read / (self.read + self.written) if self.read + self.written else None
+        return (
+            self.read / (self.read + self.written) if self.read + self.written else None
+        )
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,13 @@ class Estimator:
         count = len(sizes.text)
         if not count:
             return Estimate()
-        how = f"input: {self.prompts.how}; output: {self.answers.how}; {self.cached.how}"
+        how = (
+            f"input: {self.prompts.how}; output: {self.answers.how}; {self.cached.how}"
+        )
         context = self.prices.context_tokens(self.model)
-        short, long = self._lengths(sizes, lambda part: self.prompts.expected(part, context))
+        short, long = self._lengths(
+            sizes, lambda part: self.prompts.expected(part, context)
+        )
         expected = self._price((short, long), self.answers.mean, self.cached.hits)
         most = self._lengths(sizes, lambda part: self.prompts.most(part, context))
         at_most = self._price(most, self.answers.most, 0.0)
@@ -121,9 +129,13 @@ class Estimator:
             expected = at_most = None
             how = f"{how}; {', '.join(self.billed_by_use)}: billed by use, unknown beforehand"
         output = round(count * self.answers.mean)
-        return Estimate(count, round(short.tokens + long.tokens), output, expected, at_most, how)
+        return Estimate(
+            count, round(short.tokens + long.tokens), output, expected, at_most, how
+        )
 
-    def _lengths(self, sizes: Sizes, tokens_of: Callable[[Sizes], np.ndarray]) -> tuple[Lengths, Lengths]:
+    def _lengths(
+        self, sizes: Sizes, tokens_of: Callable[[Sizes], np.ndarray]
+    ) -> tuple[Lengths, Lengths]:
         """Sum the tokens of short and of long prompts, a stretch at a time."""
         limit = self.prices.long_above(self.model)
         short, long = Lengths(), Lengths()
@@ -133,9 +145,13 @@ class Estimator:
             short, long = short.plus(tokens[~is_long]), long.plus(tokens[is_long])
         return short, long
 
-    def _price(self, lengths: tuple[Lengths, Lengths], output: float, hits: float) -> Decimal | None:
+    def _price(
+        self, lengths: tuple[Lengths, Lengths], output: float, hits: float
+    ) -> Decimal | None:
         total = Decimal(0)
-        for some, prompt in zip(lengths, (0, (self.prices.long_above(self.model) or 0) + 1), strict=True):
+        for some, prompt in zip(
+            lengths, (0, (self.prices.long_above(self.model) or 0) + 1), strict=True
+        ):
             rates = self.prices.rates(self.model, prompt=prompt, us=self.us)
             if rates is None:
                 return None
@@ -147,7 +163,11 @@ class Estimator:
         shared = min(self.cached.tokens * count, some.tokens)
         read = round(shared * hits)
         written, fresh = round(shared) - read, round(some.tokens) - round(shared)
-        prompt = fresh * rates.input + read * rates.cache_read + written * rates.cache_write_1h
+        prompt = (
+            fresh * rates.input
+            + read * rates.cache_read
+            + written * rates.cache_write_1h
+        )
         return prompt + round(count * output) * rates.output
 
 
@@ -160,7 +180,10 @@ def history(rows: Iterable[Mapping[str, Any]]) -> History:
             answers=total.answers + row["billed"],
             output=total.output + row["output_tokens"],
             longest=max(total.longest, row["longest_output_tokens"]),
-            input=total.input + row["input_tokens"] + row["cache_read_tokens"] + written,
+            input=total.input
+            + row["input_tokens"]
+            + row["cache_read_tokens"]
+            + written,
             read=total.read + (row["cache_read_tokens"] if row["attempt"] else 0),
             written=total.written + (written if row["attempt"] else 0),
             size=total.size + (row["bytes"] * row["billed"] // max(1, row["requests"])),
@@ -172,11 +195,21 @@ def history(rows: Iterable[Mapping[str, Any]]) -> History:
 def answers(known: History, max_tokens: int) -> Answers:
     """Find the length of answers: from history, else their upper bound."""
     if not known.answers:
-        return Answers(max_tokens, max_tokens, f"max_tokens {max_tokens:,}, for want of history")
+        return Answers(
+            max_tokens, max_tokens, f"max_tokens {max_tokens:,}, for want of history"
+        )
     what = "the canary's" if known.canary else "history of"
     most = min(known.longest, max_tokens) if known.answers >= TRUSTED else max_tokens
-    bound = f"none longer than {most:,}" if known.answers >= TRUSTED else f"at most max_tokens {max_tokens:,}"
-    return Answers(min(known.output / known.answers, most), most, f"{what} {known.answers:,} answers, {bound}")
+    bound = (
+        f"none longer than {most:,}"
+        if known.answers >= TRUSTED
+        else f"at most max_tokens {max_tokens:,}"
+    )
+    return Answers(
+        min(known.output / known.answers, most),
+        most,
+        f"{what} {known.answers:,} answers, {bound}",
+    )
 
 
 def cached(known: History, tokens: float, *, warm: bool) -> Cached:
@@ -185,4 +218,8 @@ def cached(known: History, tokens: float, *, warm: bool) -> Cached:
         return Cached()
     hits = known.hits if known.hits is not None else HITS_WARM if warm else HITS_COLD
     why = "as before" if known.hits is not None else "assumed"
-    return Cached(tokens, hits, f"cache: {tokens:,.0f} shared tokens, {hits:.0%} of them read ({why})")
+    return Cached(
+        tokens,
+        hits,
+        f"cache: {tokens:,.0f} shared tokens, {hits:.0%} of them read ({why})",
+    )

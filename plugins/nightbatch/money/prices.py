@@ -46,7 +46,9 @@ class Prices:
     """A price table; see `prices.json` for its form."""
 
     table: Mapping[str, Any]
-    _known: dict[tuple[str, bool, bool, bool], Rates | None] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, bool, bool, bool], Rates | None] = field(
+        default_factory=dict, repr=False
+    )
 
     @property
     def as_of(self) -> str:
@@ -58,7 +60,9 @@ class Prices:
         """Where the table was taken from."""
         return str(self.table["source"])
 
-    def rates(self, model: str, *, prompt: int = 0, batch: bool = True, us: bool = False) -> Rates | None:
+    def rates(
+        self, model: str, *, prompt: int = 0, batch: bool = True, us: bool = False
+    ) -> Rates | None:
         """Look up what each class of token costs in a request whose whole prompt has this many tokens."""
         key = (model, self.is_long(model, prompt), batch, us)
         if key not in self._known:
@@ -80,7 +84,9 @@ class Prices:
 
     def cache_minimum(self, model: str) -> int:
         """Count the tokens that a shared prefix must have to be cached at all."""
-        return int(self.table["cache_minimum_tokens"].get(plain(model), UNKNOWN_MINIMUM))
+        return int(
+            self.table["cache_minimum_tokens"].get(plain(model), UNKNOWN_MINIMUM)
+        )
 
     def context_tokens(self, model: str) -> int:
         """Count the tokens of the model's context window: no request's input can have more."""
@@ -94,7 +100,11 @@ class Prices:
     def doubt(self, model: str) -> str | None:
         """Say why a model's price is less sure than the rest of the table; None where it is not."""
         row = self.table["models"].get(plain(model)) or {}
-        return f"{row['doubt']} ({row.get('as_of', self.as_of)})" if "doubt" in row else None
+        return (
+            f"{row['doubt']} ({row.get('as_of', self.as_of)})"
+            if "doubt" in row
+            else None
+        )
 
     @cached_property
     def batch_factor(self) -> Decimal:
@@ -117,14 +127,21 @@ class Prices:
         for name in _BY_NAME:
             if not isinstance(given.get(name, {}), Mapping):
                 raise SettingsError(f"prices: {name} must be an object.")
-        merged = {name: {**self.table[name], **given.get(name, {})} for name in _BY_NAME}
+        merged = {
+            name: {**self.table[name], **given.get(name, {})} for name in _BY_NAME
+        }
         return checked({**self.table, **given, **merged})
 
     @cached_property
     def _long_above(self) -> int:
         """The shortest prompt, of any model, for which prices may rise: most prompts need no further look."""
         return min(
-            (row["above"]["prompt_tokens"] for row in self.table["models"].values() if "above" in row), default=0
+            (
+                row["above"]["prompt_tokens"]
+                for row in self.table["models"].values()
+                if "above" in row
+            ),
+            default=0,
         )
 
     def _rates(self, model: str, long: bool, batch: bool, us: bool) -> Rates | None:
@@ -132,9 +149,15 @@ class Prices:
         if row is None:
             return None
         row = {**row, **row["above"]} if long else row
-        scale = (self.batch_factor if batch else 1) * (Decimal(self.table["us_inference"]) if us else 1) / _MILLION
+        scale = (
+            (self.batch_factor if batch else 1)
+            * (Decimal(self.table["us_inference"]) if us else 1)
+            / _MILLION
+        )
         base, out = Decimal(row["input"]) * scale, Decimal(row["output"]) * scale
-        write_5m, write_1h, read = (base * Decimal(row.get(name, self.table[name])) for name in _FACTORS)
+        write_5m, write_1h, read = (
+            base * Decimal(row.get(name, self.table[name])) for name in _FACTORS
+        )
         return Rates(base, write_5m, write_1h, read, out)
 
 
@@ -153,7 +176,11 @@ def checked(table: Mapping[str, Any]) -> Prices:
         for name, row in table["models"].items():
             place = f"models.{name}"
             for one in (row, *([row["above"]] if "above" in row else [])):
-                _positive(one["input"], one["output"], *(one[factor] for factor in _FACTORS if factor in one))
+                _positive(
+                    one["input"],
+                    one["output"],
+                    *(one[factor] for factor in _FACTORS if factor in one),
+                )
             int(row.get("above", {"prompt_tokens": 0})["prompt_tokens"])
         for place in ("cache_minimum_tokens", "context_tokens"):
             _positive(*table[place].values())
@@ -161,7 +188,9 @@ def checked(table: Mapping[str, Any]) -> Prices:
             place = f"server_tools.{name}"
             _tool(name, row)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
-        raise SettingsError(f"prices: {place} is missing or unreadable; numbers are texts such as '2.50'.") from None
+        raise SettingsError(
+            f"prices: {place} is missing or unreadable; numbers are texts such as '2.50'."
+        ) from None
     return Prices(table)
 
 
@@ -189,7 +218,11 @@ VARIABLE = "NIGHTBATCH_PRICES"
 def prices() -> Prices:
     """Return the prices in force. Raises SettingsError where the user's file cannot be read."""
     name = os.environ.get(VARIABLE)
-    return _over(Path(name), Path(name).stat().st_mtime_ns if Path(name).is_file() else 0) if name else DEFAULT
+    return (
+        _over(Path(name), Path(name).stat().st_mtime_ns if Path(name).is_file() else 0)
+        if name
+        else DEFAULT
+    )
 
 
 @cache
@@ -199,5 +232,7 @@ def _over(path: Path, _: int) -> Prices:
     except (OSError, ValueError) as error:
         raise SettingsError(f"{VARIABLE}: {path} cannot be read: {error}") from None
     if not isinstance(given, dict):
-        raise SettingsError(f"{VARIABLE}: {path} must hold an object, in the form of nightbatch/money/prices.json.")
+        raise SettingsError(
+            f"{VARIABLE}: {path} must hold an object, in the form of nightbatch/money/prices.json."
+        )
     return DEFAULT.over(given)

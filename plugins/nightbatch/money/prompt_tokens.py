@@ -28,7 +28,10 @@ class Sizes(NamedTuple):
 
     def part(self, start: int, stop: int) -> Sizes:
         """Keep the requests from one place to another."""
-        return Sizes(self.text[start:stop], None if self.media is None else self.media[start:stop])
+        return Sizes(
+            self.text[start:stop],
+            None if self.media is None else self.media[start:stop],
+        )
 
 
 class Sample(NamedTuple):
@@ -68,7 +71,9 @@ class Prompts:
         return np.minimum(tokens, context)
 
 
-def counted(frame: int, samples: Sequence[Sample], context: int, *, complete: bool) -> Prompts:
+def counted(
+    frame: int, samples: Sequence[Sample], context: int, *, complete: bool
+) -> Prompts:
     """Find the length of prompts from counted ones, and the tokens of the bare frame.
 
     `complete`: all requests were counted, so that none can have more bytes a token than the longest of these.
@@ -83,7 +88,9 @@ def counted(frame: int, samples: Sequence[Sample], context: int, *, complete: bo
     elif text:
         per_byte = max(0.0, tokens / text)
     if complete and not media:
-        ratios = [(sample.tokens - frame) / sample.text for sample in samples if sample.text]
+        ratios = [
+            (sample.tokens - frame) / sample.text for sample in samples if sample.text
+        ]
         per_byte_most = MARGIN * max(ratios, default=per_byte)
     else:
         per_byte_most = _most(per_byte)
@@ -96,16 +103,30 @@ def by_length(frame_bytes: int) -> Prompts:
     per_byte = 1 / BYTES_A_TOKEN
     per_byte_most = 1 / LEAST_BYTES_A_TOKEN
     how = f"length, {BYTES_A_TOKEN} bytes a token"
-    return Prompts(frame_bytes * per_byte, per_byte, frame_bytes * per_byte_most, per_byte_most, how)
+    return Prompts(
+        frame_bytes * per_byte,
+        per_byte,
+        frame_bytes * per_byte_most,
+        per_byte_most,
+        how,
+    )
 
 
 def by_history(per_byte: float, frame_bytes: int, how: str) -> Prompts:
     """Find the length of prompts of text from what was billed for a byte of those before."""
     per_byte_most = _most(per_byte)
-    return Prompts(frame_bytes * per_byte, per_byte, frame_bytes * per_byte_most, per_byte_most, how)
+    return Prompts(
+        frame_bytes * per_byte,
+        per_byte,
+        frame_bytes * per_byte_most,
+        per_byte_most,
+        how,
+    )
 
 
-def by_history_of_media(mean: float, frame_bytes: int, sizes: Sizes, context: int, how: str) -> Prompts:
+def by_history_of_media(
+    mean: float, frame_bytes: int, sizes: Sizes, context: int, how: str
+) -> Prompts:
     """Find the length of prompts with images and documents from the mean tokens of those before."""
     by_text = by_length(frame_bytes)
     if sizes.media is None or not len(sizes.text):
@@ -113,7 +134,14 @@ def by_history_of_media(mean: float, frame_bytes: int, sizes: Sizes, context: in
     mean_media = float(np.minimum(sizes.media, context).mean())
     mean_text = by_text.frame + by_text.per_byte * float(sizes.text.mean())
     share = _share(mean - mean_text, mean_media)
-    return Prompts(by_text.frame, by_text.per_byte, by_text.frame_most, by_text.per_byte_most, how, share)
+    return Prompts(
+        by_text.frame,
+        by_text.per_byte,
+        by_text.frame_most,
+        by_text.per_byte_most,
+        how,
+        share,
+    )
 
 
 def _most(per_byte: float) -> float:

@@ -26,7 +26,11 @@ def tool_uses(reported: Any) -> tuple[int, int, int]:
         tool = str(name).removesuffix(SUFFIX)
         if not count:
             continue
-        if tool in SERVER_TOOLS[:2] and isinstance(count, int) and 0 < count < MOST_USES:
+        if (
+            tool in SERVER_TOOLS[:2]
+            and isinstance(count, int)
+            and 0 < count < MOST_USES
+        ):
             uses[tool] += count
         else:
             uses["other"] += 1

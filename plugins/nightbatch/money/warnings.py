@@ -20,19 +20,27 @@ def advice(prices: Prices, run: Run, today: date) -> tuple[str, ...]:
     return tuple(_before(prices, run, today))
 
 
-def afterwards(prices: Prices, run: Run, facts: Sequence[LandedFact], today: date) -> list[str]:
+def afterwards(
+    prices: Prices, run: Run, facts: Sequence[LandedFact], today: date
+) -> list[str]:
     """Say what is doubtful about what was bought; nothing where nothing was."""
     if not facts:
         return []
     notes = list(_before(prices, run, today))
     if full_price := sum(fact.full_price for fact in facts):
-        notes.append(f"{full_price:,} requests were not served as a batch: they cost the full price.")
-    if missing := sum(fact.statuses.get(str(Status.MISSING), 0) for fact in facts if fact.batch):
+        notes.append(
+            f"{full_price:,} requests were not served as a batch: they cost the full price."
+        )
+    if missing := sum(
+        fact.statuses.get(str(Status.MISSING), 0) for fact in facts if fact.batch
+    ):
         notes.append(
             f"{missing:,} requests had no result in their batches: if they were billed, that is not known here."
         )
     if unpriced := _unpriced_tools(prices, facts):
-        notes.append(f"The price of {unpriced} is not known, so the cost is not either: name it in NIGHTBATCH_PRICES.")
+        notes.append(
+            f"The price of {unpriced} is not known, so the cost is not either: name it in NIGHTBATCH_PRICES."
+        )
     if poor := cache.poor(prices, run.model, tokens(facts)):
         notes.append(poor)
     return notes
@@ -51,7 +59,11 @@ def _unpriced_tools(prices: Prices, facts: Sequence[LandedFact]) -> str:
     uses = Counter[str]()
     for fact in facts:
         uses.update(fact.server_tools)
-    return ", ".join(f"{tool} ({count:,} uses)" for tool, count in uses.items() if prices.tool_price(tool) is None)
+    return ", ".join(
+        f"{tool} ({count:,} uses)"
+        for tool, count in uses.items()
+        if prices.tool_price(tool) is None
+    )
 
 
 def _before(prices: Prices, run: Run, today: date) -> Iterator[str]:

@@ -68,7 +68,9 @@ class Vanguard:
 
 def vanguard(ref: RunRef, run: Run, ledger: Ledger) -> Vanguard:
     """Say what may go ahead, before anything is read."""
-    shared = cache.shared_tokens(run.frame, len(run.identity) / cache.CHARACTERS_A_TOKEN)
+    shared = cache.shared_tokens(
+        run.frame, len(run.identity) / cache.CHARACTERS_A_TOKEN
+    )
     may_prime = cache.pays(prices(), run.model, 2 * shared, run.requests)
     return Vanguard(_wants_canary(ref, run, ledger), may_prime)
 
@@ -76,13 +78,21 @@ def vanguard(ref: RunRef, run: Run, ledger: Ledger) -> Vanguard:
 def flying(run: Run, ledger: Ledger, joined: list[Shard]) -> list[Shard]:
     """Name the vanguards of the same question that are in flight: they serve this run as well."""
     claims = {shard: ledger.claim(shard) for shard in joined}
-    return [s for s, c in claims.items() if c.attempt == ATTEMPT and c.question == run.question]
+    return [
+        s
+        for s, c in claims.items()
+        if c.attempt == ATTEMPT and c.question == run.question
+    ]
 
 
 def _wants_canary(ref: RunRef, run: Run, ledger: Ledger) -> bool:
     """Tell whether a canary goes first: always, never, or where this question was never answered."""
     if ref.canary == "always":
         landed = (ledger.landed(shard) for shard in ledger.view().landed)
-        mine = (fact.claim for fact in landed if fact is not None and fact.claim.buyer == ref.buyer)
+        mine = (
+            fact.claim
+            for fact in landed
+            if fact is not None and fact.claim.buyer == ref.buyer
+        )
         return not any(claim.attempt == ATTEMPT for claim in mine)
     return ref.canary == "new" and not ledger.answered_before(run)

@@ -30,7 +30,12 @@ class Offer:
         return self.asked - self.in_flight - self.estimate.requests
 
 
-def quote(ref: RunRef, ledger: Ledger, now: Callable[[], datetime], counts: Counts | None = None) -> Offer:
+def quote(
+    ref: RunRef,
+    ledger: Ledger,
+    now: Callable[[], datetime],
+    counts: Counts | None = None,
+) -> Offer:
     """Estimate what a run would buy."""
     run = ledger.run(ref.snapshot)
     found = look(ref, run, ledger)

@@ -26,7 +26,9 @@ class Pending:
     flying: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        self.asked, self.settled, self.flying = (np.zeros(self.count, dtype=bool) for _ in range(3))
+        self.asked, self.settled, self.flying = (
+            np.zeros(self.count, dtype=bool) for _ in range(3)
+        )
 
     def ask(self, some: Round) -> None:
         """Take in the requests of a round."""
@@ -49,12 +51,21 @@ class Pending:
         left = [np.empty(0, np.int32)]
         for start in range(0, self.count, ROUND):
             some = slice(start, start + ROUND)
-            found = np.flatnonzero(self.asked[some] & ~self.settled[some] & ~self.flying[some])
+            found = np.flatnonzero(
+                self.asked[some] & ~self.settled[some] & ~self.flying[some]
+            )
             left.append((found + start).astype(np.int32))
         return np.concatenate(left)
 
 
-def shards(sizes: np.ndarray, *, max_requests: int, max_bytes: int, overhead: int, envelope: int) -> Iterator[range]:
+def shards(
+    sizes: np.ndarray,
+    *,
+    max_requests: int,
+    max_bytes: int,
+    overhead: int,
+    envelope: int,
+) -> Iterator[range]:
     """Cut what is pending into shards, in its order: each fits a batch by count and by the exact bytes of its body.
 
     `sizes` are the bytes of each content; `overhead` is what an item adds to it, its comma included; `envelope` what
@@ -62,9 +73,9 @@ def shards(sizes: np.ndarray, *, max_requests: int, max_bytes: int, overhead: in
     """
     room, start = max_bytes - envelope + 1, 0  # the last item has no comma
     while start < len(sizes):
-        some = np.cumsum(sizes[start : start + max_requests], dtype=np.int64) + overhead * np.arange(
-            1, len(sizes[start : start + max_requests]) + 1
-        )
+        some = np.cumsum(
+            sizes[start : start + max_requests], dtype=np.int64
+        ) + overhead * np.arange(1, len(sizes[start : start + max_requests]) + 1)
         stop = start + max(1, int(np.searchsorted(some, room, side="right")))
         yield range(start, stop)
         start = stop

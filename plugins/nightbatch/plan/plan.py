@@ -49,7 +49,11 @@ class Plan:
         """Say in one line what an attempt buys and joins."""
         joined = sum(shard.joined for shard in self.shards)
         own = counted(len(self.shards) - joined, "batch", "batches")
-        others = f", and {counted(joined, 'batch', 'batches')} of other runs to wait for" if joined else ""
+        others = (
+            f", and {counted(joined, 'batch', 'batches')} of other runs to wait for"
+            if joined
+            else ""
+        )
         name = f"Attempt {attempt}" if attempt else "Canary"
         requests = f"{counted(self.asked, 'request')} asked, {self.pending:,} to buy"
         return f"{name}: {requests}; {own} of this run{others}; {self.estimate.told}."
@@ -83,14 +87,22 @@ def plan(
     ahead = vanguard(ref, run, ledger) if attempt == canary.ATTEMPT else None
     if attempt > ref.attempts or (ahead is not None and not ahead):
         return Plan([], 0, 0, Estimate())
-    with lease.hold(ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds, patience=PATIENCE):
+    with lease.hold(
+        ledger.store,
+        now,
+        holder=ref.buyer,
+        seconds=ledger.lease_seconds,
+        patience=PATIENCE,
+    ):
         reach("lease taken")
         cost_table.complete(ledger, ledger.view().landed)
         rows = caps.read(ref, run.question, ledger, now())
         while True:
             found = look(ref, run, ledger)
             quote = quoted(run, found.left, rows, counts if attempt <= 1 else None)
-            notes = notes_on(ref, run, ledger, found, quote, now()) if attempt <= 1 else ()
+            notes = (
+                notes_on(ref, run, ledger, found, quote, now()) if attempt <= 1 else ()
+            )
             joined, left = found.joined, found.left
             if ahead is not None:
                 joined = flying(run, ledger, joined)
@@ -100,53 +112,91 @@ def plan(
                     raise CapExceeded(refused)
                 left, notes = left[:0], (*notes, refused)
             if len(left) and ref.late(now()):
-                left, notes = left[:0], (*notes, f"The deadline has passed: {len(left)} are not asked.")
-            claims = [(_claim(ref, run, attempt, part, quote, now()), part) for part in _shards(ref, run, left)]
+                left, notes = (
+                    left[:0],
+                    (*notes, f"The deadline has passed: {len(left)} are not asked."),
+                )
+            claims = [
+                (_claim(ref, run, attempt, part, quote, now()), part)
+                for part in _shards(ref, run, left)
+            ]
             written = _write(ledger, found.view.next, claims)
             if written is not None:
                 reach("claims complete")
-                planned_shards = [_joined(ref, ledger, shard) for shard in joined] + written
+                planned_shards = [
+                    _joined(ref, ledger, shard) for shard in joined
+                ] + written
                 planned_shards.sort(key=lambda planned: planned.shard)
-                return Plan(planned_shards, found.asked, len(left), quote.of(left), notes)
+                return Plan(
+                    planned_shards, found.asked, len(left), quote.of(left), notes
+                )
 
 
 def look(ref: RunRef, run: Run, ledger: Ledger) -> Look:
     """Take the difference: asked − settled − in flight."""
     view, staged = ledger.view(), Asked(run, ledger.store)
     past = history(ledger.store, view.landed)
-    mine = [shard for shard in view.in_flight if not ref.scope or ledger.claim(shard).scope == ref.scope]
+    mine = [
+        shard
+        for shard in view.in_flight
+        if not ref.scope or ledger.claim(shard).scope == ref.scope
+    ]
     known, joined = pending.Pending(len(staged)), set[Shard]()
     for span, some in staged.rounds():
         known.ask(some)
         known.settle(some, _settled(ref, past, span))
-        joined.update(shard for shard in mine if known.fly(some, ledger.claimed(shard).column("id")))
+        joined.update(
+            shard
+            for shard in mine
+            if known.fly(some, ledger.claimed(shard).column("id"))
+        )
     left = Requests(staged, known.left())
-    return Look(view, int(known.asked.sum()), sorted(joined), left, int(known.flying.sum()))
+    return Look(
+        view, int(known.asked.sum()), sorted(joined), left, int(known.flying.sum())
+    )
 
 
-def refusal(ref: RunRef, ledger: Ledger, view: View, rows: list[Row], quote: Quote, now: datetime) -> str | None:
+def refusal(
+    ref: RunRef,
+    ledger: Ledger,
+    view: View,
+    rows: list[Row],
+    quote: Quote,
+    now: datetime,
+) -> str | None:
     """Say which cap forbids the purchase; None where none does."""
     told = (cap.refuses(quote.whole) for cap in caps.caps(ref, ledger, view, rows, now))
     return next(filter(None, told), None)
 
 
-def notes_on(ref: RunRef, run: Run, ledger: Ledger, found: Look, quote: Quote, now: datetime) -> tuple[str, ...]:
+def notes_on(
+    ref: RunRef, run: Run, ledger: Ledger, found: Look, quote: Quote, now: datetime
+) -> tuple[str, ...]:
     """Gather what a reader of the log should know before the money is spent."""
     if not len(found.left):
         return ()
     notes = advice(prices(), run, now.date())
     if ref.scope:
-        notes = (*notes, anew_note(quote.of(_answered(ref, ledger, found)), len(found.left)))
+        notes = (
+            *notes,
+            anew_note(quote.of(_answered(ref, ledger, found)), len(found.left)),
+        )
     return notes
 
 
 def _has_bought(ref: RunRef, rows: list[Row]) -> bool:
-    return any(caps.is_of_run(ref, row["run"], row["target"], row["partition"]) for row in rows)
+    return any(
+        caps.is_of_run(ref, row["run"], row["target"], row["partition"]) for row in rows
+    )
 
 
 def _settled(ref: RunRef, past: History, span: Span) -> Iterator[Ids]:
     """Read the ids that need not be asked again: landed answers and refusals, within the run's scope."""
-    wanted = [shard for shard, of in past.shards.items() if not ref.scope or of.scope == ref.scope]
+    wanted = [
+        shard
+        for shard, of in past.shards.items()
+        if not ref.scope or of.scope == ref.scope
+    ]
     return past.settled(wanted, span)
 
 
@@ -161,21 +211,37 @@ def _answered(ref: RunRef, ledger: Ledger, found: Look) -> Requests:
 
 def _joined(ref: RunRef, ledger: Ledger, shard: Shard) -> PlannedShard:
     claim = ledger.claim(shard)
-    return PlannedShard(shard, claim.attempt, claim.total, joined=claim.buyer != ref.buyer)
+    return PlannedShard(
+        shard, claim.attempt, claim.total, joined=claim.buyer != ref.buyer
+    )
 
 
-def _claim(ref: RunRef, run: Run, attempt: int, requests: Requests, quote: Quote, now: datetime) -> Claim:
+def _claim(
+    ref: RunRef, run: Run, attempt: int, requests: Requests, quote: Quote, now: datetime
+) -> Claim:
     made = quote.of(requests)
     return Claim(
-        snapshot=ref.snapshot, buyer=ref.buyer, scope=ref.scope, target=ref.target, partition=ref.partition,
-        attempt=attempt, total=len(requests), size=requests.body_size(run.frame), created_at=now, token=uuid4().hex,
+        snapshot=ref.snapshot,
+        buyer=ref.buyer,
+        scope=ref.scope,
+        target=ref.target,
+        partition=ref.partition,
+        attempt=attempt,
+        total=len(requests),
+        size=requests.body_size(run.frame),
+        created_at=now,
+        token=uuid4().hex,
         estimated_usd=None if made.expected is None else str(made.expected),
-        at_most_usd=None if made.at_most is None else str(made.at_most), how=made.how,
-        model=run.model, question=run.question,
-    )  # fmt: skip
+        at_most_usd=None if made.at_most is None else str(made.at_most),
+        how=made.how,
+        model=run.model,
+        question=run.question,
+    )
 
 
-def _write(ledger: Ledger, shard: Shard, claims: list[tuple[Claim, Requests]]) -> list[PlannedShard] | None:
+def _write(
+    ledger: Ledger, shard: Shard, claims: list[tuple[Claim, Requests]]
+) -> list[PlannedShard] | None:
     """Create the claims under the numbers from `shard` on; None if another planner came between."""
     planned_shards: list[PlannedShard] = []
     for claim, requests in claims:
@@ -190,7 +256,9 @@ def _write(ledger: Ledger, shard: Shard, claims: list[tuple[Claim, Requests]]) -
 def _shards(ref: RunRef, run: Run, left: Requests) -> Iterator[Requests]:
     cut = pending.shards(
         left.sizes,
-        max_requests=min(ref.max_batch_requests, ref.max_in_flight_requests or ref.max_batch_requests),
+        max_requests=min(
+            ref.max_batch_requests, ref.max_in_flight_requests or ref.max_batch_requests
+        ),
         max_bytes=ref.max_batch_bytes,
         overhead=run.frame.item_overhead,
         envelope=len(BODY_HEAD + BODY_TAIL),

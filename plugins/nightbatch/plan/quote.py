@@ -24,7 +24,15 @@ Counts = Callable[[dict[str, Any]], int]
 
 SAMPLE, PLACES, NEAR = 19, 4, 2_048
 """How many requests are counted, at how many places, and how near each other those of one place are."""
-COUNTED = ("messages", "model", "output_config", "system", "thinking", "tool_choice", "tools")
+COUNTED = (
+    "messages",
+    "model",
+    "output_config",
+    "system",
+    "thinking",
+    "tool_choice",
+    "tools",
+)
 """What the token counter takes of a request's params."""
 
 
@@ -50,7 +58,9 @@ def quoted(run: Run, left: Requests, rows: list[Row], counts: Counts | None) -> 
     return Quote(made.estimate(left.token_sizes), made)
 
 
-def estimator(run: Run, left: Requests, rows: list[Row], counts: Counts | None) -> Estimator:
+def estimator(
+    run: Run, left: Requests, rows: list[Row], counts: Counts | None
+) -> Estimator:
     """Gather what is known of the requests in `left`: their prompts, their answers, their cache."""
     known = estimate.history(row for row in rows if row["question"] == run.question)
     prompts = _prompts(run, left, known, counts)
@@ -70,7 +80,9 @@ def estimator(run: Run, left: Requests, rows: list[Row], counts: Counts | None) 
     )
 
 
-def _prompts(run: Run, left: Requests, known: History, counts: Counts | None) -> Prompts:
+def _prompts(
+    run: Run, left: Requests, known: History, counts: Counts | None
+) -> Prompts:
     context = prices().context_tokens(run.model)
     if counts is not None:
         try:
@@ -80,14 +92,20 @@ def _prompts(run: Run, left: Requests, known: History, counts: Counts | None) ->
             pass  # the estimate says what it was made of instead
         else:
             complete = len(samples) == len(left)
-            return prompt_tokens.counted(max(1, frame - 1), samples, context, complete=complete)
+            return prompt_tokens.counted(
+                max(1, frame - 1), samples, context, complete=complete
+            )
     if not known.answers or not known.size:
         return prompt_tokens.by_length(len(run.identity))
     how = f"history of {known.answers:,} prompts"
     if not left.staged.has_media:
-        return prompt_tokens.by_history(known.input / known.size, run.frame.item_overhead, how)
+        return prompt_tokens.by_history(
+            known.input / known.size, run.frame.item_overhead, how
+        )
     mean = known.input / known.answers
-    return prompt_tokens.by_history_of_media(mean, len(run.identity), left.token_sizes, context, how)
+    return prompt_tokens.by_history_of_media(
+        mean, len(run.identity), left.token_sizes, context, how
+    )
 
 
 def _sample(left: Requests) -> Requests:
@@ -98,7 +116,9 @@ def _sample(left: Requests) -> Requests:
     chosen: list[np.ndarray] = []
     for start, stop in pairwise(edges.tolist()):
         wanted = -(-SAMPLE * (len(chosen) + 1) // PLACES) - sum(map(len, chosen))
-        chosen.append(np.linspace(start, min(stop, start + NEAR) - 1, wanted).astype(np.int64))
+        chosen.append(
+            np.linspace(start, min(stop, start + NEAR) - 1, wanted).astype(np.int64)
+        )
     return left[np.unique(np.concatenate(chosen))]
 
 
@@ -108,7 +128,9 @@ def _counted(run: Run, chosen: Requests, counts: Counts) -> list[Sample]:
     samples: list[Sample] = []
     for place, content in enumerate(chosen.staged.contents(chosen.numbers)):
         tokens = counts(_countable(run.frame.params(content)))
-        samples.append(Sample(int(text[place]), 0 if media is None else int(media[place]), tokens))
+        samples.append(
+            Sample(int(text[place]), 0 if media is None else int(media[place]), tokens)
+        )
     return samples
 
 

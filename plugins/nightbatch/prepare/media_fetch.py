@@ -11,7 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from nightbatch.errors import Absent, BadCredentials, StoreDenied, StoreError, StoreUnavailable
+from nightbatch.errors import (
+    Absent,
+    BadCredentials,
+    StoreDenied,
+    StoreError,
+    StoreUnavailable,
+)
 from nightbatch.ports import Measures
 from nightbatch.spec.locations import Location
 from nightbatch.spec.media_roots import HTTPS, MediaRoots, Place
@@ -31,7 +37,9 @@ ABSENT = "names no object"
 DENIED = "names an object that the connection may not read"
 NOT_READ = "names an object that the store does not return"
 TOO_LARGE = f"names an object of more than {OBJECT_BYTES // 1024**2} MB"
-TOO_MANY_BYTES = f"is one of a row whose objects take more than {ROW_BYTES // 10**6} MB together"
+TOO_MANY_BYTES = (
+    f"is one of a row whose objects take more than {ROW_BYTES // 10**6} MB together"
+)
 TROUBLE: dict[type[StoreError], str] = {
     StoreUnavailable: "the store did not answer, or asked to be tried later.",
     BadCredentials: "the store does not accept the credentials of the aws connection.",
@@ -48,20 +56,34 @@ def fetcher(open_folder: Callable[[str], Measures], roots: MediaRoots) -> Fetch:
 
     def fetch(rows: Sequence[Sequence[str]]) -> Iterator[Read]:
         found = {address: _found(roots, address) for row in rows for address in row}
-        places = {address: place for address, place in found.items() if isinstance(place, Place)}
+        places = {
+            address: place
+            for address, place in found.items()
+            if isinstance(place, Place)
+        }
         for root in {place.root for place in places.values()} - stores.keys():
             stores[root] = open_folder(root.url)
         with ThreadPoolExecutor(AT_ONCE, "fetch") as threads:
             objects = _Objects(stores, places, threads)
             sizes = objects.sizes()
             known = {**found, **sizes}.items()
-            unread = {name: problem for name, problem in known if not isinstance(problem, int | Place)}
-            byte_counts = {name: size for name, size in sizes.items() if isinstance(size, int)}
+            unread = {
+                name: problem
+                for name, problem in known
+                if not isinstance(problem, int | Place)
+            }
+            byte_counts = {
+                name: size for name, size in sizes.items() if isinstance(size, int)
+            }
             for group in _groups(rows, byte_counts):
                 bodies = objects.bodies(group.addresses)
                 for row in group.rows:
                     too_large = _total(row, byte_counts) > ROW_BYTES
-                    yield dict.fromkeys(row, TOO_MANY_BYTES) if too_large else {**unread, **bodies}
+                    yield (
+                        dict.fromkeys(row, TOO_MANY_BYTES)
+                        if too_large
+                        else {**unread, **bodies}
+                    )
 
     return fetch
 
@@ -70,7 +92,10 @@ class _Objects:
     """The objects that some rows name, each read at most once by every method."""
 
     def __init__(
-        self, stores: Mapping[Location, Measures], places: Mapping[str, Place], threads: ThreadPoolExecutor
+        self,
+        stores: Mapping[Location, Measures],
+        places: Mapping[str, Place],
+        threads: ThreadPoolExecutor,
     ) -> None:
         self._stores = stores
         self._places = places
@@ -84,10 +109,18 @@ class _Objects:
         """Return the bytes of some objects, or what is wrong with an address."""
         return self._each(self._body, addresses)
 
-    def _each(self, read: Callable[[Measures, str], T | str], addresses: Iterable[str]) -> dict[str, T | str]:
+    def _each(
+        self, read: Callable[[Measures, str], T | str], addresses: Iterable[str]
+    ) -> dict[str, T | str]:
         names = sorted(addresses)
         return dict(
-            zip(names, self._threads.map(lambda name: self._tried(read, self._places[name]), names), strict=True)
+            zip(
+                names,
+                self._threads.map(
+                    lambda name: self._tried(read, self._places[name]), names
+                ),
+                strict=True,
+            )
         )
 
     def _tried(self, read: Callable[[Measures, str], T | str], place: Place) -> T | str:
@@ -103,7 +136,9 @@ class _Objects:
             return DENIED
         except StoreError:
             return NOT_READ
-        raise trouble(f"{place.root}: an image or document could not be read: {TROUBLE[trouble]}")
+        raise trouble(
+            f"{place.root}: an image or document could not be read: {TROUBLE[trouble]}"
+        )
 
     @staticmethod
     def _size(store: Measures, key: str) -> int | str:
@@ -126,19 +161,33 @@ class _Group:
 
 
 def _found(roots: MediaRoots, address: str) -> Place | str | None:
-    return roots.page_problem(address) if address.startswith(HTTPS) else roots.find(address)
+    return (
+        roots.page_problem(address)
+        if address.startswith(HTTPS)
+        else roots.find(address)
+    )
 
 
 def _total(row: Sequence[str], sizes: Mapping[str, int]) -> int:
     return sum(sizes.get(address, 0) for address in row)
 
 
-def _groups(rows: Sequence[Sequence[str]], sizes: Mapping[str, int]) -> Iterator[_Group]:
+def _groups(
+    rows: Sequence[Sequence[str]], sizes: Mapping[str, int]
+) -> Iterator[_Group]:
     """Cut rows into groups whose objects take at most BYTES_AT_ONCE; a row that takes more stands by itself."""
     group = _Group()
     for row in rows:
-        wanted = {address for address in row if address in sizes} if _total(row, sizes) <= ROW_BYTES else set()
-        if group.rows and group.size + _total([*(wanted - group.addresses)], sizes) > BYTES_AT_ONCE:
+        wanted = (
+            {address for address in row if address in sizes}
+            if _total(row, sizes) <= ROW_BYTES
+            else set()
+        )
+        if (
+            group.rows
+            and group.size + _total([*(wanted - group.addresses)], sizes)
+            > BYTES_AT_ONCE
+        ):
             yield group
             group = _Group()
         group.size += _total([*(wanted - group.addresses)], sizes)

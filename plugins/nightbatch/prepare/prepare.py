@@ -25,7 +25,14 @@ from nightbatch.messages.request import Frame, frame, shared_params
 from nightbatch.money import cache
 from nightbatch.money.prices import prices
 from nightbatch.ports import Entry, Store
-from nightbatch.prepare.source import BATCH_ROWS, Source, check_unchanged, common_schema, parquet_files, read
+from nightbatch.prepare.source import (
+    BATCH_ROWS,
+    Source,
+    check_unchanged,
+    common_schema,
+    parquet_files,
+    read,
+)
 from nightbatch.prepare.stager import MEDIA_REQUESTS, Encoded, Stager, rows_schema
 from nightbatch.prepare.unique_key import KeyCheck
 from nightbatch.spec import locations
@@ -41,7 +48,9 @@ PART_ROWS, PART_BYTES = 65_536, 512 * 1024 * 1024
 MEDIA_ROWS = 64
 
 
-def prepare(enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = no_fetch) -> Run:
+def prepare(
+    enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = no_fetch
+) -> Run:
     """Stage the rows and requests of a partition.
 
     `source` is rooted at the dataset, `state` at the ledger; `fetch` reads what a column of addresses names. Raises
@@ -80,7 +89,9 @@ def prepare(enrichment: Enrichment, source: Store, state: Store, fetch: Fetch = 
 def check_target(enrichment: Enrichment, open_store: OpenStore) -> None:
     """Refuse a target folder that holds what nightbatch has not written, before anything is bought."""
     if not enrichment.table:
-        refuse_foreign(open_store(enrichment.place), locations.folder(enrichment.partition))
+        refuse_foreign(
+            open_store(enrichment.place), locations.folder(enrichment.partition)
+        )
 
 
 def _staged_before(state: Store, name: Snapshot) -> Run | None:
@@ -90,7 +101,11 @@ def _staged_before(state: Store, name: Snapshot) -> Run | None:
     except Absent:
         return None
     there = {entry.key for entry in state.list(keys.snapshot(name))}
-    parts = (key(name, part) for part in range(run.parts) for key in (keys.rows, keys.requests))
+    parts = (
+        key(name, part)
+        for part in range(run.parts)
+        for key in (keys.rows, keys.requests)
+    )
     return run if there.issuperset(parts) else None
 
 
@@ -115,7 +130,11 @@ def frame_of(enrichment: Enrichment, answer: AnswerType) -> Frame:
         output_format=answer.api_schema,
     )
     system = enrichment.system_text
-    return frame(shared, system=system, cache=cache.long_enough(prices(), enrichment.model, system))
+    return frame(
+        shared,
+        system=system,
+        cache=cache.long_enough(prices(), enrichment.model, system),
+    )
 
 
 def _settings(enrichment: Enrichment, made: Frame) -> Mapping[str, Any]:
@@ -130,12 +149,20 @@ def _settings(enrichment: Enrichment, made: Frame) -> Mapping[str, Any]:
         "schema": enrichment.schema,
         "limit": enrichment.limit,
         "max_batch_bytes": enrichment.max_batch_bytes,
-        **(_media_settings(enrichment) if Template(enrichment.user_template).has_media else {}),
+        **(
+            _media_settings(enrichment)
+            if Template(enrichment.user_template).has_media
+            else {}
+        ),
     }
 
 
 def _media_settings(enrichment: Enrichment) -> Mapping[str, Any]:
-    roots = {} if enrichment.media_roots is None else {"media_roots": list(enrichment.media_roots)}
+    roots = (
+        {}
+        if enrichment.media_roots is None
+        else {"media_roots": list(enrichment.media_roots)}
+    )
     return {"staged": sorted(MEDIA_REQUESTS.names), **roots}
 
 
@@ -148,7 +175,9 @@ def _stage(
         for part in _parts(_encoded(ahead(read(source, enrichment.limit)), stager)):
             both = stack.enter_context(ExitStack())
             row_sheet, request_sheet = (
-                both.enter_context(parquet.Sheet(state, key(name, parts), schema, parquet.PLAIN))
+                both.enter_context(
+                    parquet.Sheet(state, key(name, parts), schema, parquet.PLAIN)
+                )
                 for key, schema in (
                     (keys.rows, rows_schema(source.schema, enrichment.kept)),
                     (keys.requests, stager.schema),
@@ -158,21 +187,32 @@ def _stage(
             for encoded in part:
                 key_check.add(encoded.rows)
                 staged = stager.stage(encoded, seen)
-                kept = [*(encoded.rows.column(column) for column in enrichment.kept), staged.numbers, staged.problems]
-                behind.do(row_sheet.write, pa.RecordBatch.from_arrays(kept, schema=row_sheet.schema))
+                kept = [
+                    *(encoded.rows.column(column) for column in enrichment.kept),
+                    staged.numbers,
+                    staged.problems,
+                ]
+                behind.do(
+                    row_sheet.write,
+                    pa.RecordBatch.from_arrays(kept, schema=row_sheet.schema),
+                )
                 behind.do(request_sheet.write, staged.requests)
                 rows += encoded.rows.num_rows
             for sheet in (row_sheet, request_sheet):
                 behind.do(sheet.close)
                 behind.do(sheet.commit)
                 behind.do(reach, "part of the snapshot written")
-            behind.do(both.close)  # or what they were uploaded from would be held to the end
+            behind.do(
+                both.close
+            )  # or what they were uploaded from would be held to the end
             parts, requests = parts + 1, requests + len(seen)
     key_check.check(lambda: _staged_rows(state, name, parts, list(enrichment.key)))
     return parts, rows, requests
 
 
-def _staged_rows(state: Store, name: Snapshot, parts: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def _staged_rows(
+    state: Store, name: Snapshot, parts: int, columns: list[str]
+) -> Iterator[pa.RecordBatch]:
     for part in range(parts):
         yield from parquet.batches(state, keys.rows(name, part), columns, BATCH_ROWS)
 
@@ -180,13 +220,22 @@ def _staged_rows(state: Store, name: Snapshot, parts: int, columns: list[str]) -
 def _encoded(batches: Iterator[pa.RecordBatch], stager: Stager) -> Iterator[Encoded]:
     """Encode rows, few at a time where they have images or documents: each may be megabytes."""
     if stager.template.has_media:
-        return ahead(encoded for rows in _sliced(batches, MEDIA_ROWS) for encoded in stager.encode_media(rows))
+        return ahead(
+            encoded
+            for rows in _sliced(batches, MEDIA_ROWS)
+            for encoded in stager.encode_media(rows)
+        )
     return beside(stager.encode, _sliced(batches, BATCH_ROWS))
 
 
-def _sliced(batches: Iterator[pa.RecordBatch], most_rows: int) -> Iterator[pa.RecordBatch]:
+def _sliced(
+    batches: Iterator[pa.RecordBatch], most_rows: int
+) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        yield from (batch.slice(at, most_rows) for at in range(0, max(1, batch.num_rows), most_rows))
+        yield from (
+            batch.slice(at, most_rows)
+            for at in range(0, max(1, batch.num_rows), most_rows)
+        )
 
 
 def _parts(batches: Iterator[Encoded]) -> Iterator[Iterator[Encoded]]:
@@ -207,14 +256,30 @@ def _parts(batches: Iterator[Encoded]) -> Iterator[Iterator[Encoded]]:
         first = rest[0]
 
 
-def _run(enrichment: Enrichment, name: Snapshot, made: Frame, files: list[Entry], counts: tuple[int, int, int]) -> Run:
+def _run(
+    enrichment: Enrichment,
+    name: Snapshot,
+    made: Frame,
+    files: list[Entry],
+    counts: tuple[int, int, int],
+) -> Run:
     parts, rows, requests = counts
     return Run(
-        snapshot=name, source=enrichment.source_url, target=enrichment.place,
+        snapshot=name,
+        source=enrichment.source_url,
+        target=enrichment.place,
         partition=partition_path(enrichment.partition),
-        kept=enrichment.kept, key=list(enrichment.key), model=enrichment.model, max_tokens=enrichment.max_tokens,
+        kept=enrichment.kept,
+        key=list(enrichment.key),
+        model=enrichment.model,
+        max_tokens=enrichment.max_tokens,
         schema=dict(enrichment.schema) if enrichment.schema is not None else None,
-        wire=made.wire.decode(), identity=made.identity.decode(), files=[list(entry) for entry in files],
-        parts=parts, rows=rows, requests=requests, source_bytes=sum(entry.size for entry in files),
+        wire=made.wire.decode(),
+        identity=made.identity.decode(),
+        files=[list(entry) for entry in files],
+        parts=parts,
+        rows=rows,
+        requests=requests,
+        source_bytes=sum(entry.size for entry in files),
         question=question_name(made, enrichment.user_template, enrichment.schema),
-    )  # fmt: skip
+    )

@@ -17,7 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightbatch.columnar import parquet
-from nightbatch.errors import Absent, InputError, SourceError, SourceMoving, StoreError, Unreadable
+from nightbatch.errors import (
+    Absent,
+    InputError,
+    SourceError,
+    SourceMoving,
+    StoreError,
+    Unreadable,
+)
 from nightbatch.ports import Entry, Reads, Store
 from nightbatch.prepare.stager import unify
 from nightbatch.spec.locations import is_data_file
@@ -46,26 +53,41 @@ def parquet_files(source: Store, partition: str) -> tuple[list[Entry], list[Entr
     if files:
         return files, files
     if not listed:
-        raise SourceError(f"source: there is nothing below {source.url}{folder}. Check source and partition.")
-    others = [entry for entry in source.list("") if is_data_file(entry.key)] if folder else []
+        raise SourceError(
+            f"source: there is nothing below {source.url}{folder}. Check source and partition."
+        )
+    others = (
+        [entry for entry in source.list("") if is_data_file(entry.key)]
+        if folder
+        else []
+    )
     if not others:
-        raise SourceError(f"source: {source.url}{folder} holds {len(listed)} objects, but no Parquet file.")
+        raise SourceError(
+            f"source: {source.url}{folder} holds {len(listed)} objects, but no Parquet file."
+        )
     return [], others[-1:]
 
 
-def common_schema(source: Reads, files: Sequence[Entry], template: Template, columns: Sequence[str]) -> pa.Schema:
+def common_schema(
+    source: Reads, files: Sequence[Entry], template: Template, columns: Sequence[str]
+) -> pa.Schema:
     """Find the one type of each wanted column over all files; the columns' own order is kept."""
     merged: tuple[str, pa.Schema] | None = None
     for entry, opened in _opened(source, files):
         schema = _with_partition(opened.schema_arrow, entry.key)
         if twice := [name for name in columns if schema.names.count(name) > 1]:
-            raise SourceError(f"column {', '.join(twice)} stands twice in {entry.key}: rename one of them.")
+            raise SourceError(
+                f"column {', '.join(twice)} stands twice in {entry.key}: rename one of them."
+            )
         template.check(schema)
         if missing := [name for name in columns if name not in schema.names]:
             raise SourceError(
                 f"key/keep: {', '.join(missing)} is not a column of {entry.key}. It has: {', '.join(schema.names)}."
             )
-        merged = (entry.key, unify(merged or (entry.key, schema), (entry.key, schema), columns))
+        merged = (
+            entry.key,
+            unify(merged or (entry.key, schema), (entry.key, schema), columns),
+        )
     assert merged is not None
     return merged[1]
 
@@ -75,7 +97,9 @@ def read(source: Source, limit: int | None) -> Iterator[pa.RecordBatch]:
     left = limit
     yield pa.RecordBatch.from_pylist([], schema=source.schema)
     for entry, opened in _opened(source.store, source.files):
-        names = [name for name in source.schema.names if name in opened.schema_arrow.names]
+        names = [
+            name for name in source.schema.names if name in opened.schema_arrow.names
+        ]
         with _telling(entry.key):
             for batch in parquet.in_steps(opened, names, BATCH_ROWS, BATCH_BYTES):
                 if left is not None and left <= 0:
@@ -85,7 +109,9 @@ def read(source: Source, limit: int | None) -> Iterator[pa.RecordBatch]:
                 yield _conform(taken, source.schema, entry.key)
 
 
-def _opened(store: Reads, files: Sequence[Entry]) -> Iterator[tuple[Entry, pq.ParquetFile]]:
+def _opened(
+    store: Reads, files: Sequence[Entry]
+) -> Iterator[tuple[Entry, pq.ParquetFile]]:
     """Open files in their order, some ahead of their use: of many small ones, opening is all the time it takes."""
     with ThreadPoolExecutor(AHEAD, "open") as threads:
         opening, rest = deque[tuple[Entry, Future[pq.ParquetFile]]](), iter(files)
@@ -114,11 +140,17 @@ def _telling(key: str) -> Iterator[None]:
     try:
         yield
     except Absent:
-        raise SourceMoving(f"source: {key} was removed while it was read. Run again once it is still.") from None
+        raise SourceMoving(
+            f"source: {key} was removed while it was read. Run again once it is still."
+        ) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError, Unreadable) as error:
         if any(word in str(error) for word in _NETWORK):
-            raise StoreError(f"source: {key} could not be read just now ({type(error).__name__}).") from None
-        raise SourceError(f"source: {key} is no whole Parquet file, or is damaged: write it anew.") from None
+            raise StoreError(
+                f"source: {key} could not be read just now ({type(error).__name__})."
+            ) from None
+        raise SourceError(
+            f"source: {key} is no whole Parquet file, or is damaged: write it anew."
+        ) from None
 
 
 def _conform(batch: pa.RecordBatch, schema: pa.Schema, key: str) -> pa.RecordBatch:
@@ -149,7 +181,10 @@ def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
 def _partition_values(key: str) -> dict[str, str | None]:
     """Read the columns that a Hive path holds, percent-decoded: `dt=2026-11-21/city=New%20York/part-0.parquet`."""
     pairs = (folder.split("=", 1) for folder in key.split("/")[:-1] if "=" in folder)
-    return {unquote(name): None if value == HIVE_NULL else unquote(value) for name, value in pairs}
+    return {
+        unquote(name): None if value == HIVE_NULL else unquote(value)
+        for name, value in pairs
+    }
 
 
 def _with_partition(schema: pa.Schema, key: str) -> pa.Schema:

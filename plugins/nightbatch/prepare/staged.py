@@ -27,9 +27,14 @@ class Asked:
 
     def __init__(self, run: Run, store: Reads) -> None:
         self._run, self._store = run, store
-        files = [parquet.file(store, keys.requests(run.snapshot, part)) for part in range(run.parts)]
+        files = [
+            parquet.file(store, keys.requests(run.snapshot, part))
+            for part in range(run.parts)
+        ]
         self.starts = np.cumsum([0, *(file.metadata.num_rows for file in files)])
-        self.has_media = any("media_tokens" in file.schema_arrow.names for file in files)
+        self.has_media = any(
+            "media_tokens" in file.schema_arrow.names for file in files
+        )
         self._last: tuple[int, pa.Array] = (-1, pa.array([], ID))
 
     def __len__(self) -> int:
@@ -64,9 +69,16 @@ class Asked:
                 some = self.ids(part)
                 places = span.places(some)
                 numbers.append((places + start).astype(np.int32))
-                ids.append(some if len(places) == len(some) else some.take(pa.array(places)))
+                ids.append(
+                    some if len(places) == len(some) else some.take(pa.array(places))
+                )
             together = pa.concat_arrays([pa.array([], ID), *ids])
-            yield span, Round.of(np.concatenate([np.empty(0, np.int32), *numbers]), together, span)
+            yield (
+                span,
+                Round.of(
+                    np.concatenate([np.empty(0, np.int32), *numbers]), together, span
+                ),
+            )
 
     def part(self, number: int) -> int:
         """Tell in which part a request is staged."""
@@ -90,7 +102,9 @@ class Asked:
         return counts
 
     def _column(self, part: int, name: str) -> Ids:
-        return parquet.table(self._store, keys.requests(self._run.snapshot, part), [name]).column(name)
+        return parquet.table(
+            self._store, keys.requests(self._run.snapshot, part), [name]
+        ).column(name)
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,9 @@ class Requests:
     def token_sizes(self) -> Sizes:
         """What the tokens of each one's prompt are estimated from."""
         media = self.staged.media_tokens
-        return Sizes(self._of(self.staged.text_sizes), None if media is None else self._of(media))
+        return Sizes(
+            self._of(self.staged.text_sizes), None if media is None else self._of(media)
+        )
 
     def body_size(self, frame: Frame) -> int:
         """Count the exact bytes of a body that holds them."""
@@ -120,7 +136,9 @@ class Requests:
 
     def __getitem__(self, places: range | slice | list[int] | np.ndarray) -> Requests:
         """Keep some of them, by place."""
-        chosen = slice(places.start, places.stop) if isinstance(places, range) else places
+        chosen = (
+            slice(places.start, places.stop) if isinstance(places, range) else places
+        )
         return Requests(self.staged, self.numbers[chosen])
 
     def _of(self, values: np.ndarray) -> np.ndarray:
@@ -131,7 +149,14 @@ class Requests:
         tables = [CLAIM.empty_table()]
         edges = np.searchsorted(self.numbers, self.staged.starts)
         for part in np.flatnonzero(np.diff(edges)).tolist():
-            mine = self.numbers[edges[part] : edges[part + 1]] - self.staged.starts[part]
+            mine = (
+                self.numbers[edges[part] : edges[part + 1]] - self.staged.starts[part]
+            )
             ids = self.staged.ids(part).take(pa.array(mine))
-            tables.append(pa.table([ids, pa.repeat(pa.scalar(part, pa.int32()), len(ids))], schema=CLAIM))
+            tables.append(
+                pa.table(
+                    [ids, pa.repeat(pa.scalar(part, pa.int32()), len(ids))],
+                    schema=CLAIM,
+                )
+            )
         return pa.concat_tables(tables)

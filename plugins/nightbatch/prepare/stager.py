@@ -29,13 +29,16 @@ REQUESTS = pa.schema(
     ]
 )
 """`size`: bytes of the content."""
-MEDIA_REQUESTS = REQUESTS.append(pa.field("text_size", pa.int32(), nullable=False)).append(
-    pa.field("media_tokens", pa.int64(), nullable=False)
-)
+MEDIA_REQUESTS = REQUESTS.append(
+    pa.field("text_size", pa.int32(), nullable=False)
+).append(pa.field("media_tokens", pa.int64(), nullable=False))
 """What is staged of a template with images or documents. `text_size`: bytes of the content without their data;
 `media_tokens`: how many tokens they may have at most."""
 
-EMPTY, TOO_LARGE = "the prompt is empty after rendering", "the request is larger than max_batch_bytes"
+EMPTY, TOO_LARGE = (
+    "the prompt is empty after rendering",
+    "the request is larger than max_batch_bytes",
+)
 MEDIA_BYTES = 32 * 1024 * 1024
 """Rows with images and documents are staged together while their requests take about this."""
 
@@ -87,10 +90,14 @@ class Stager:
     def encode(self, rows: pa.RecordBatch) -> Encoded:
         """Render and encode what each row asks, where rows have neither images nor documents."""
         prompts = self._readable(self.template.render, rows)
-        empty = pc.or_(pc.equal(pc.binary_length(prompts), 0), pc.utf8_is_space(prompts))
+        empty = pc.or_(
+            pc.equal(pc.binary_length(prompts), 0), pc.utf8_is_space(prompts)
+        )
         contents = quoted(prompts)
         too_large = pc.greater(pc.binary_length(contents), self._room)
-        problems = dict.fromkeys(_true(too_large), TOO_LARGE) | dict.fromkeys(_true(empty), EMPTY)
+        problems = dict.fromkeys(_true(too_large), TOO_LARGE) | dict.fromkeys(
+            _true(empty), EMPTY
+        )
         return Encoded(rows, contents, problems)
 
     def encode_media(self, rows: pa.RecordBatch) -> Iterator[Encoded]:
@@ -115,19 +122,37 @@ class Stager:
         `seen` numbers the requests of the part, and takes in those that are new. A row that cannot be asked has a
         problem instead.
         """
-        contents, problems, measures = encoded.contents, encoded.problems, encoded.measures
+        contents, problems, measures = (
+            encoded.contents,
+            encoded.problems,
+            encoded.measures,
+        )
         ids, before = self.frame.request_ids(contents), len(seen)
         number = seen.setdefault
-        numbers = [None if row in problems else number(name, len(seen)) for row, name in enumerate(ids)]
-        told = [problems.get(row) for row in range(len(ids))] if problems else pa.nulls(len(ids))
+        numbers = [
+            None if row in problems else number(name, len(seen))
+            for row, name in enumerate(ids)
+        ]
+        told = (
+            [problems.get(row) for row in range(len(ids))]
+            if problems
+            else pa.nulls(len(ids))
+        )
         if len(seen) - before < len(ids):
             fresh = _firsts(numbers, before)
-            ids, contents = [ids[row] for row in fresh], contents.take(pa.array(fresh, pa.int64()))
+            ids, contents = (
+                [ids[row] for row in fresh],
+                contents.take(pa.array(fresh, pa.int64())),
+            )
             measures = None if measures is None else [measures[row] for row in fresh]
         requests = _requests(ids, contents, measures)
-        return Staged(pa.array(numbers, pa.int32()), pa.array(told, pa.string()), requests)
+        return Staged(
+            pa.array(numbers, pa.int32()), pa.array(told, pa.string()), requests
+        )
 
-    def _readable(self, render: Callable[[pa.RecordBatch], T], rows: pa.RecordBatch) -> T:
+    def _readable(
+        self, render: Callable[[pa.RecordBatch], T], rows: pa.RecordBatch
+    ) -> T:
         """Render rows; where text is not valid UTF-8, what it can be repaired to."""
         try:
             return render(rows)
@@ -142,7 +167,9 @@ class Stager:
             f"prompt ({named}): text inside a list, struct or map is not valid UTF-8: mend it in the source."
         )
 
-    def _media(self, parts: Sequence[str | media.Piece], read: media.Read) -> _EncodedRow:
+    def _media(
+        self, parts: Sequence[str | media.Piece], read: media.Read
+    ) -> _EncodedRow:
         """Encode one row, or say why it cannot be asked."""
         if not any(isinstance(part, media.Piece) or part.strip() for part in parts):
             return _EncodedRow(problem=EMPTY)
@@ -157,12 +184,18 @@ class Stager:
     @property
     def _room(self) -> int:
         """Most bytes that the content of one request may have."""
-        return self.max_bytes - len(BODY_HEAD) - len(BODY_TAIL) - self.frame.item_overhead
+        return (
+            self.max_bytes - len(BODY_HEAD) - len(BODY_TAIL) - self.frame.item_overhead
+        )
 
 
 def _together(rows: pa.RecordBatch, encoded: Sequence[_EncodedRow]) -> Encoded:
     contents = pa.array([row.content for row in encoded], pa.large_binary())
-    problems = {place: row.problem for place, row in enumerate(encoded) if row.problem is not None}
+    problems = {
+        place: row.problem
+        for place, row in enumerate(encoded)
+        if row.problem is not None
+    }
     return Encoded(rows, contents, problems, [row.measure for row in encoded])
 
 
@@ -181,29 +214,43 @@ def _firsts(numbers: Sequence[int | None], before: int) -> list[int]:
     return list(firsts.values())
 
 
-def _requests(ids: list[bytes], contents: pa.Array, measures: Sequence[Measure] | None) -> pa.RecordBatch:
+def _requests(
+    ids: list[bytes], contents: pa.Array, measures: Sequence[Measure] | None
+) -> pa.RecordBatch:
     sizes = pc.binary_length(contents).cast(pa.int32())
     columns = [pa.array(ids, ID), contents, sizes]
     if measures is None:
         return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
     columns.append(pa.array([measured.text_size for measured in measures], pa.int32()))
-    columns.append(pa.array([measured.media_tokens for measured in measures], pa.int64()))
+    columns.append(
+        pa.array([measured.media_tokens for measured in measures], pa.int64())
+    )
     return pa.RecordBatch.from_arrays(columns, schema=MEDIA_REQUESTS)
 
 
 def rows_schema(source: pa.Schema, kept: Sequence[str]) -> pa.Schema:
     """Return the schema of staged rows: the kept columns as they were, which request of the part it asks, a problem."""
     fields = [source.field(name) for name in kept]
-    return pa.schema([*fields, pa.field(REQUEST, pa.int32()), pa.field(PROBLEM, pa.string())])
+    return pa.schema(
+        [*fields, pa.field(REQUEST, pa.int32()), pa.field(PROBLEM, pa.string())]
+    )
 
 
-def unify(first: tuple[str, pa.Schema], other: tuple[str, pa.Schema], columns: Sequence[str]) -> pa.Schema:
+def unify(
+    first: tuple[str, pa.Schema], other: tuple[str, pa.Schema], columns: Sequence[str]
+) -> pa.Schema:
     """Merge the schemas of two files in these columns, or name the file and column that differ."""
     fields = []
     for name in columns:
         one, two = first[1].field(name), other[1].field(name)
-        if pa.types.is_null(one.type) or _logical(one.type) == _logical(two.type) or pa.types.is_null(two.type):
-            fields.append(two if pa.types.is_null(one.type) else _plainer(one, two.type))
+        if (
+            pa.types.is_null(one.type)
+            or _logical(one.type) == _logical(two.type)
+            or pa.types.is_null(two.type)
+        ):
+            fields.append(
+                two if pa.types.is_null(one.type) else _plainer(one, two.type)
+            )
         else:
             raise InputError(
                 f"column {name!r} is {one.type} in {first[0]} but {two.type} in {other[0]}: "

@@ -21,7 +21,13 @@ from nightbatch.errors import SourceError
 
 MOST_COMPARED = 1_000_000
 """Rows with repeated hashes beyond which chance is ruled out, and none is compared."""
-_ORDERED = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string, pa.types.is_date, pa.types.is_timestamp)
+_ORDERED = (
+    pa.types.is_integer,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_date,
+    pa.types.is_timestamp,
+)
 _encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 
 
@@ -50,7 +56,11 @@ class KeyCheck:
     def _rises(self, rows: pa.RecordBatch) -> bool:
         """Tell whether keys rise from the last row before these to the last of these."""
         keys = rows.column(self.columns[0])
-        if len(self.columns) > 1 or keys.null_count or not any(is_kind(keys.type) for is_kind in _ORDERED):
+        if (
+            len(self.columns) > 1
+            or keys.null_count
+            or not any(is_kind(keys.type) for is_kind in _ORDERED)
+        ):
             return False
         if self._last is not None and not pc.less(self._last, keys[0]).as_py():
             return False
@@ -64,7 +74,9 @@ class KeyCheck:
         """Raise SourceError if some key is null or stands twice; say how many, show none. `again` reads the rows."""
         rows, named = self.rows, ", ".join(self.columns)
         if self.nulls:
-            raise SourceError(f"key ({named}): {self.nulls} of {rows} rows have a null in it; a key has none.")
+            raise SourceError(
+                f"key ({named}): {self.nulls} of {rows} rows have a null in it; a key has none."
+            )
         if repeats := self._repeats(again):
             raise SourceError(
                 f"key ({named}): {repeats} of {rows} rows repeat another row's key; "
@@ -87,7 +99,11 @@ class KeyCheck:
         keys = [
             key
             for rows in again()
-            for key, hashed in zip(_keys(rows, self.columns), _hashes(rows, self.columns).tolist(), strict=True)
+            for key, hashed in zip(
+                _keys(rows, self.columns),
+                _hashes(rows, self.columns).tolist(),
+                strict=True,
+            )
             if hashed in suspect
         ]
         return len(keys) - len(set(keys))
@@ -111,7 +127,10 @@ def _hashes(rows: pa.RecordBatch, columns: Sequence[str]) -> np.ndarray:
 
 
 def _keys(rows: pa.RecordBatch, columns: Sequence[str]) -> Iterator[bytes]:
-    return map(_encode, zip(*(raw(rows.column(name)).to_pylist() for name in columns), strict=True))
+    return map(
+        _encode,
+        zip(*(raw(rows.column(name)).to_pylist() for name in columns), strict=True),
+    )
 
 
 def _null_keys(rows: pa.RecordBatch, columns: Sequence[str]) -> int:

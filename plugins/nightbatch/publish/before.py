@@ -30,5 +30,7 @@ def profiles(target: Reads, partition: str, nights: int) -> list[Profile]:
     """Read the profiles of the last partitions beside this one and before it, the newest last."""
     own = locations.folder(partition)
     above = own.rstrip("/").rpartition("/")[0]
-    markers = islice(marker.before(target, own, within=f"{above}/" if above else ""), nights)
+    markers = islice(
+        marker.before(target, own, within=f"{above}/" if above else ""), nights
+    )
     return [earlier.profile for earlier in markers if earlier.profile][::-1]

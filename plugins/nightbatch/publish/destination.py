@@ -17,7 +17,9 @@ from nightbatch.publish.iceberg_columns import filled, fitting, with_path
 from nightbatch.publish.schema_changes import Columns
 from nightbatch.spec import locations
 
-PARTITION, REPORT, PROFILE, COLUMNS = (f"nightbatch.{name}" for name in ("partition", "report", "profile", "columns"))
+PARTITION, REPORT, PROFILE, COLUMNS = (
+    f"nightbatch.{name}" for name in ("partition", "report", "profile", "columns")
+)
 
 
 @dataclass(frozen=True)
@@ -67,34 +69,56 @@ class Catalogued:
     def profiles(self, nights: int) -> list[Profile]:
         """Return the profiles of the last nights."""
         told = self._told(PROFILE)
-        return [told[partition] for partition in sorted(told) if partition < self.partition][-nights:]
+        return [
+            told[partition] for partition in sorted(told) if partition < self.partition
+        ][-nights:]
 
     def columns_before(self) -> Columns | None:
         """Return the columns of the partition before, else of this one as it stands."""
         told = self._told(COLUMNS)
-        earlier = max((partition for partition in told if partition < self.partition), default=self.partition)
+        earlier = max(
+            (partition for partition in told if partition < self.partition),
+            default=self.partition,
+        )
         return told.get(earlier)
 
     def rows_before(self) -> int:
         """Count the rows of the partition as it stands, else of the one before."""
         reports = self._told(REPORT)
-        earlier = max((partition for partition in reports if partition < self.partition), default="")
+        earlier = max(
+            (partition for partition in reports if partition < self.partition),
+            default="",
+        )
         report = reports.get(self.partition) or reports.get(earlier) or {}
         return int(report.get("rows") or 0)
 
     def replace(
-        self, store: Store, made: Sequence[parquet.Sheet], marker: Mapping[str, Any], schema: pa.Schema
+        self,
+        store: Store,
+        made: Sequence[parquet.Sheet],
+        marker: Mapping[str, Any],
+        schema: pa.Schema,
     ) -> None:
         """Commit the files as the partition; the report goes with the commit."""
         for sheet in made:
             sheet.commit()
-        report = {name: value for name, value in marker.items() if name not in ("profile", "columns")}
+        report = {
+            name: value
+            for name, value in marker.items()
+            if name not in ("profile", "columns")
+        }
         told = {REPORT: report, PROFILE: marker["profile"], COLUMNS: marker["columns"]}
-        summary = {name: msgspec.json.encode(value).decode() for name, value in told.items()}
+        summary = {
+            name: msgspec.json.encode(value).decode() for name, value in told.items()
+        }
         urls = [f"{store.url}{sheet.key}" for sheet in made]
-        self.table.replace(self.partition, urls, {PARTITION: self.partition, **summary}, schema)
+        self.table.replace(
+            self.partition, urls, {PARTITION: self.partition, **summary}, schema
+        )
 
     def _told(self, name: str) -> dict[str, Any]:
         """Read one entry of the newest commit of each partition."""
-        commits = [one for one in self.table.summaries() if PARTITION in one and name in one]
+        commits = [
+            one for one in self.table.summaries() if PARTITION in one and name in one
+        ]
         return {one[PARTITION]: msgspec.json.decode(one[name]) for one in commits}

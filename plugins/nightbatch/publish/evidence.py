@@ -25,7 +25,15 @@ from nightbatch.ledger.facts import LandedFact
 from nightbatch.ledger.history import history
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.prepare.staged import Asked
-from nightbatch.publish.winners import MICRO, Answers, Extras, Speakers, gather, spread, whole
+from nightbatch.publish.winners import (
+    MICRO,
+    Answers,
+    Extras,
+    Speakers,
+    gather,
+    spread,
+    whole,
+)
 from nightbatch.spec.locations import canonical
 from nightbatch.spec.run import Run
 from nightbatch.spec.run_ref import RunRef
@@ -99,30 +107,42 @@ class Evidence:
     def name(self) -> str:
         """Name what is published by the snapshot and the shards that may speak or be paid: 12 hex digits."""
         shards = sorted({*self.usable, *self.ours})
-        return hashlib.sha256(" ".join([self.run.snapshot, *shards]).encode()).hexdigest()[:12]
+        return hashlib.sha256(
+            " ".join([self.run.snapshot, *shards]).encode()
+        ).hexdigest()[:12]
 
     def mute(self) -> list[Shard]:
         """Name the shards of ours of which some rows do not speak. All speakers are heard by then."""
         counts = self.speakers.counts()
-        return [shard for shard, fact in self.ours.items() if counts[int(shard)] != sum(fact.statuses.values())]
+        return [
+            shard
+            for shard, fact in self.ours.items()
+            if counts[int(shard)] != sum(fact.statuses.values())
+        ]
 
     def take(self, some: Round, shards: Iterable[Shard]) -> None:
         """Take in what shards of ours say of some requests."""
         for shard in shards:
-            bill = parquet.table(self.ledger.store, keys.landed(shard), ["id", "cost_usd"])
+            bill = parquet.table(
+                self.ledger.store, keys.landed(shard), ["id", "cost_usd"]
+            )
             rows, numbers = some.look_up(bill.column("id"))
             by, row = self.speakers.of(numbers)
             besides = (by != int(shard)) | (row != rows)
             if shard in self.mine:
                 self.unheard[numbers[besides]] = True
-            self.extras.add(numbers[besides], bill.column("cost_usd").take(pa.array(rows[besides])))
+            self.extras.add(
+                numbers[besides], bill.column("cost_usd").take(pa.array(rows[besides]))
+            )
 
     def windows(self) -> Iterator[Window]:
         """Read the answers to all rows, part by part."""
         for part in range(self.run.parts):
             window = self._window(part)
             self.sums.paid += int(window.answers.paid.sum())
-            left_over = self._paid() - self.sums.paid if part + 1 == self.run.parts else 0
+            left_over = (
+                self._paid() - self.sums.paid if part + 1 == self.run.parts else 0
+            )
             yield replace(window, answers=replace(window.answers, left_over=left_over))
 
     def close(self, window: Window, uses: np.ndarray) -> None:
@@ -134,17 +154,25 @@ class Evidence:
         own = np.arange(*self.asked.starts[part : part + 2].tolist(), dtype=np.int32)
         same = own.copy()
         for again, first in self.repeats:
-            here = (again >= self.asked.starts[part]) & (again < self.asked.starts[part + 1])
+            here = (again >= self.asked.starts[part]) & (
+                again < self.asked.starts[part + 1]
+            )
             same[again[here] - self.asked.starts[part]] = first[here]
         shards, places = self.speakers.of(same)
         rows, places = self._rows(shards, places)
         cost, unknown = spread(rows.column("cost_usd"), places)
         ours = np.isin(shards, [int(shard) for shard in self.ours])
-        paid, unpriced = self.extras.within(range(*self.asked.starts[part : part + 2].tolist()))
+        paid, unpriced = self.extras.within(
+            range(*self.asked.starts[part : part + 2].tolist())
+        )
         paid, unpriced = paid + np.where(ours, cost, 0), unpriced | (ours & unknown)
         paid[same != own], unpriced[same != own] = 0, False
-        answers = Answers(self.asked.ids(part), rows, places, cost, unknown, paid, unpriced)
-        bought = np.isin(shards, [int(shard) for shard in self.mine]) | self.unheard[same]
+        answers = Answers(
+            self.asked.ids(part), rows, places, cost, unknown, paid, unpriced
+        )
+        bought = (
+            np.isin(shards, [int(shard) for shard in self.mine]) | self.unheard[same]
+        )
         return Window(part, same, answers, bought, same == own)
 
     @cached_property
@@ -152,7 +180,9 @@ class Evidence:
         schema = published_schema(self.run.answer)
         return schema, parquet.Groups(self.ledger.store, schema.names, REPEATING)
 
-    def _rows(self, shards: np.ndarray, rows: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+    def _rows(
+        self, shards: np.ndarray, rows: np.ndarray
+    ) -> tuple[pa.Table, np.ndarray]:
         """Read of the rows that speak what is published."""
         schema, groups = self._published
 
@@ -161,7 +191,11 @@ class Evidence:
             return table.select(schema.names).cast(schema), at
 
         tables, places = gather(shards, rows, rows_of)
-        return (pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()), places
+        return (
+            pa.concat_tables(tables).combine_chunks()
+            if tables
+            else schema.empty_table()
+        ), places
 
     def _paid(self) -> int:
         """Sum what was paid for this partition, whether it is still asked or not."""
@@ -171,7 +205,13 @@ class Evidence:
         """Read from the fact what a shard has cost, or from its rows where some of them have no price."""
         if fact.cost_usd is not None:
             return int(Decimal(fact.cost_usd) * MICRO)
-        return int(whole(parquet.table(self.ledger.store, keys.landed(shard), ["cost_usd"]).column("cost_usd")).sum())
+        return int(
+            whole(
+                parquet.table(
+                    self.ledger.store, keys.landed(shard), ["cost_usd"]
+                ).column("cost_usd")
+            ).sum()
+        )
 
 
 def evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
@@ -188,7 +228,9 @@ def evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
     mine = {shard for shard, fact in ours.items() if fact.claim.buyer == ref.buyer}
     asked = Asked(run, ledger.store)
     unheard, used = (np.zeros(len(asked), dtype=bool) for _ in range(2))
-    made = Evidence(run, ledger, usable, ours, mine, asked, Speakers(len(asked)), unheard, used)
+    made = Evidence(
+        run, ledger, usable, ours, mine, asked, Speakers(len(asked)), unheard, used
+    )
     for span, some in asked.rounds():
         made.speakers.hear(some, ahead(past.entries(usable, span)))
         made.repeats.append(some.repeats)
@@ -198,7 +240,9 @@ def evidence(ref: RunRef, run: Run, ledger: Ledger) -> Evidence:
     return made
 
 
-def _plus(total: int | None, cost: np.ndarray, unknown: np.ndarray, times: np.ndarray) -> int | None:
+def _plus(
+    total: int | None, cost: np.ndarray, unknown: np.ndarray, times: np.ndarray
+) -> int | None:
     if total is None or unknown[times > 0].any():
         return None
     return total + int((cost * times).sum())

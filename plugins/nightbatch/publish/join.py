@@ -51,14 +51,28 @@ class Join:
         """Return the output rows of these input rows."""
         numbers = rows.column(REQUEST)
         positions = np.asarray(pc.fill_null(numbers, -1))
-        places = np.where(positions >= 0, self.answers.places[positions], -1) if len(self.uses) else positions
-        taken = self.answers.rows.take(pa.array(places, mask=places < 0)).combine_chunks()
+        places = (
+            np.where(positions >= 0, self.answers.places[positions], -1)
+            if len(self.uses)
+            else positions
+        )
+        taken = self.answers.rows.take(
+            pa.array(places, mask=places < 0)
+        ).combine_chunks()
         status = self._status(rows, taken)
-        self.by_status.update({one["values"]: one["counts"] for one in pc.value_counts(status).to_pylist()})
+        self.by_status.update(
+            {
+                one["values"]: one["counts"]
+                for one in pc.value_counts(status).to_pylist()
+            }
+        )
         answered = pc.equal(status, str(Status.ANSWERED))
         columns = [
             *(rows.column(one.name) for one in self.kept),
-            *(pc.if_else(answered, column, pa.scalar(None, column.type)) for column in self._answer(taken)),
+            *(
+                pc.if_else(answered, column, pa.scalar(None, column.type))
+                for column in self._answer(taken)
+            ),
             *self._ours(rows, taken, status, self._cost(positions)),
         ]
         self.rows += rows.num_rows
@@ -69,17 +83,28 @@ class Join:
         return joined
 
     def _status(self, rows: pa.RecordBatch, taken: pa.Table) -> pa.Array:
-        landed = pc.fill_null(_one(taken, "status").cast(pa.string()), str(Status.MISSING))
-        return pc.if_else(pc.is_valid(rows.column(PROBLEM)), str(Status.REJECTED), landed)
+        landed = pc.fill_null(
+            _one(taken, "status").cast(pa.string()), str(Status.MISSING)
+        )
+        return pc.if_else(
+            pc.is_valid(rows.column(PROBLEM)), str(Status.REJECTED), landed
+        )
 
     def _answer(self, taken: pa.Table) -> list[pa.Array]:
         column = _one(taken, "answer")
-        arrays: list[pa.Array] = column.flatten() if pa.types.is_struct(column.type) else [column]
+        arrays: list[pa.Array] = (
+            column.flatten() if pa.types.is_struct(column.type) else [column]
+        )
         return arrays
 
-    def _ours(self, rows: pa.RecordBatch, taken: pa.Table, status: pa.Array, cost: pa.Array) -> list[pa.Array]:
+    def _ours(
+        self, rows: pa.RecordBatch, taken: pa.Table, status: pa.Array, cost: pa.Array
+    ) -> list[pa.Array]:
         ids = self.answers.ids.take(rows.column(REQUEST))
-        inputs = [pc.fill_null(_one(taken, name), 0) for name in ("cache_write_5m", "cache_write_1h", "cache_read")]
+        inputs = [
+            pc.fill_null(_one(taken, name), 0)
+            for name in ("cache_write_5m", "cache_write_1h", "cache_read")
+        ]
         total = _one(taken, "input")
         for part in inputs:
             total = pc.add(total, part)

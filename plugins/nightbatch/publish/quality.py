@@ -37,7 +37,9 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """Return what a report holds."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {
+            name: value for name, value in asdict(self).items() if value is not None
+        }
 
     def __str__(self) -> str:
         of = f" of column {self.column}" if self.column else ""
@@ -57,7 +59,9 @@ class Watch:
 
     def __post_init__(self) -> None:
         self._keys = KeyCheck(list(self.key) if self.checks.unique != OFF else [])
-        self._values = {name: Counter() for name in self.checks.columns if self.checks.drift != OFF}
+        self._values = {
+            name: Counter() for name in self.checks.columns if self.checks.drift != OFF
+        }
 
     def see(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Take in rows, and hand them on."""
@@ -73,7 +77,11 @@ class Watch:
     @property
     def profile(self) -> Profile:
         """How many rows have which value, for the nights to come."""
-        return {name: dict(counts) for name, counts in self._values.items() if len(counts) <= MOST_VALUES}
+        return {
+            name: dict(counts)
+            for name, counts in self._values.items()
+            if len(counts) <= MOST_VALUES
+        }
 
     def close(self, again: Callable[[], Iterable[pa.RecordBatch]]) -> None:
         """Find out whether a key is null or stands twice; `again` reads the key columns once more."""
@@ -90,7 +98,10 @@ def drift(profile: Mapping[str, int], before: Sequence[Mapping[str, int]]) -> fl
     if not nights or not now:
         return 0.0
     values = now.keys() | {value for night in nights for value in night}
-    means = {value: sum(night.get(value, 0.0) for night in nights) / len(nights) for value in values}
+    means = {
+        value: sum(night.get(value, 0.0) for night in nights) / len(nights)
+        for value in values
+    }
     return max(abs(now.get(value, 0.0) - mean) for value, mean in means.items())
 
 
@@ -99,25 +110,57 @@ def _shares(counts: Mapping[str, int]) -> dict[str, float]:
     return {value: count / total for value, count in counts.items()} if total else {}
 
 
-def judge(watch: Watch, *, expected: int, answered: int, repeats: bool, history: Sequence[Profile]) -> list[Finding]:
+def judge(
+    watch: Watch,
+    *,
+    expected: int,
+    answered: int,
+    repeats: bool,
+    history: Sequence[Profile],
+) -> list[Finding]:
     """Make every check that is on. `history` holds the profiles of the nights before, the newest last."""
     checks, found = watch.checks, list[Finding]()
-    found.append(Finding("rows", checks.rows, watch.rows == expected, watch.rows, expected))
+    found.append(
+        Finding("rows", checks.rows, watch.rows == expected, watch.rows, expected)
+    )
     found.append(Finding("unique", checks.unique, not repeats, float(repeats), 0))
     share = answered / watch.rows if watch.rows else 1.0
     found.append(
-        Finding("answered", checks.answered, share >= checks.least_answered, round(share, 4), checks.least_answered)
+        Finding(
+            "answered",
+            checks.answered,
+            share >= checks.least_answered,
+            round(share, 4),
+            checks.least_answered,
+        )
     )
     for name in checks.columns:
         profile = watch.profile.get(name)
         if profile is None:
             found.append(
-                Finding("drift", checks.drift, passed=False, value=MOST_VALUES, limit=MOST_VALUES, column=name)
+                Finding(
+                    "drift",
+                    checks.drift,
+                    passed=False,
+                    value=MOST_VALUES,
+                    limit=MOST_VALUES,
+                    column=name,
+                )
             )
         elif sum(profile.values()) >= FEWEST_ROWS:
-            moved = drift(profile, [night[name] for night in history[-checks.nights :] if name in night])
+            moved = drift(
+                profile,
+                [night[name] for night in history[-checks.nights :] if name in night],
+            )
             found.append(
-                Finding("drift", checks.drift, moved <= checks.most_drift, round(moved, 4), checks.most_drift, name)
+                Finding(
+                    "drift",
+                    checks.drift,
+                    moved <= checks.most_drift,
+                    round(moved, 4),
+                    checks.most_drift,
+                    name,
+                )
             )
     return [one for one in found if one.level != OFF]
 
@@ -125,4 +168,6 @@ def judge(watch: Watch, *, expected: int, answered: int, repeats: bool, history:
 def require_sound(findings: Sequence[Finding]) -> None:
     """Raise RunFailed if a red check has not passed."""
     if failed := [str(one) for one in findings if one.level == RED and not one.passed]:
-        raise RunFailed(f"{'; '.join(failed)}. Nothing was published; answers that were bought are kept.")
+        raise RunFailed(
+            f"{'; '.join(failed)}. Nothing was published; answers that were bought are kept."
+        )

@@ -30,7 +30,10 @@ class Saved:
 
     def to_json(self) -> dict[str, float | None]:
         """Return the four as numbers."""
-        return {name: dollars(getattr(self, name)) for name in ("batch", "cache", "reuse", "duplicates")}
+        return {
+            name: dollars(getattr(self, name))
+            for name in ("batch", "cache", "reuse", "duplicates")
+        }
 
 
 def money(facts: list[LandedFact]) -> Mapping[str, Any]:
@@ -41,14 +44,24 @@ def money(facts: list[LandedFact]) -> Mapping[str, Any]:
     decided = [fact.claim for fact in facts if fact.claim.batch is None]
     return {
         "cost_usd": dollars(cost(facts)),
-        "estimated_usd": dollars(total(amount(claim.estimated_usd) for claim in decided)),
+        "estimated_usd": dollars(
+            total(amount(claim.estimated_usd) for claim in decided)
+        ),
         "at_most_usd": dollars(total(amount(claim.at_most_usd) for claim in decided)),
         "estimated_how": sorted({claim.how for claim in decided if claim.how}),
-        "by_attempt": [_attempt(facts, number) for number in sorted({fact.claim.attempt for fact in facts})],
+        "by_attempt": [
+            _attempt(facts, number)
+            for number in sorted({fact.claim.attempt for fact in facts})
+        ],
     }
 
 
 def _attempt(facts: list[LandedFact], number: int) -> dict[str, Any]:
     wave = [fact for fact in facts if fact.claim.attempt == number]
     requests = sum(fact.claim.total for fact in wave)
-    return {"attempt": number, "batches": len(wave), "requests": requests, "cost_usd": dollars(cost(wave))}
+    return {
+        "attempt": number,
+        "batches": len(wave),
+        "requests": requests,
+        "cost_usd": dollars(cost(wave)),
+    }

@@ -17,8 +17,14 @@ def columns(schema: pa.Schema) -> dict[str, str]:
 
 def changes(before: Columns, after: Columns) -> list[str]:
     """Name the columns that are new, gone, or of another type."""
-    told = [f"{name} is new ({kind})" for name, kind in after.items() if name not in before]
-    told += [f"{name} is gone (was {kind})" for name, kind in before.items() if name not in after]
+    told = [
+        f"{name} is new ({kind})" for name, kind in after.items() if name not in before
+    ]
+    told += [
+        f"{name} is gone (was {kind})"
+        for name, kind in before.items()
+        if name not in after
+    ]
     told += [
         f"{name} is {kind}, was {before[name]}"
         for name, kind in after.items()

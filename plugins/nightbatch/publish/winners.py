@@ -36,10 +36,18 @@ class _Form:
     rows: int
 
     def holds(self, shards: np.ndarray, rows: np.ndarray) -> bool:
-        return bool((int(shards.max()) + 1) * self.rows <= self.final and rows.max() < self.rows)
+        return bool(
+            (int(shards.max()) + 1) * self.rows <= self.final and rows.max() < self.rows
+        )
 
-    def pack(self, shards: np.ndarray, rows: np.ndarray, final: np.ndarray) -> np.ndarray:
-        packed: np.ndarray = shards.astype(self.kind) * self.kind(self.rows) + rows + final * self.kind(self.final)
+    def pack(
+        self, shards: np.ndarray, rows: np.ndarray, final: np.ndarray
+    ) -> np.ndarray:
+        packed: np.ndarray = (
+            shards.astype(self.kind) * self.kind(self.rows)
+            + rows
+            + final * self.kind(self.final)
+        )
         return packed
 
     def unpack(self, said: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -70,12 +78,17 @@ class Speakers:
             found, numbers = some.look_up(table.column("id"))
             if not len(found):
                 continue
-            shards, rows, final = (np.asarray(table.column(name))[found] for name in ("shard", "row", "settled"))
+            shards, rows, final = (
+                np.asarray(table.column(name))[found]
+                for name in ("shard", "row", "settled")
+            )
             if not self._form.holds(shards, rows):
                 self._widen()
             said = self._form.pack(shards, rows, final)
             better = np.flatnonzero(said > self._said[numbers])
-            order = better[np.argsort(said[better], kind="stable")]  # of two rows of one request the higher comes last
+            order = better[
+                np.argsort(said[better], kind="stable")
+            ]  # of two rows of one request the higher comes last
             self._said[numbers[order]] = said[order]
 
     def counts(self) -> Counter[int]:
@@ -83,7 +96,17 @@ class Speakers:
         found = Counter[int]()
         for start in range(0, self.count, STEP):
             shards, _ = self.of(slice(start, start + STEP))
-            found.update(dict(zip(*(part.tolist() for part in np.unique(shards, return_counts=True)), strict=True)))
+            found.update(
+                dict(
+                    zip(
+                        *(
+                            part.tolist()
+                            for part in np.unique(shards, return_counts=True)
+                        ),
+                        strict=True,
+                    )
+                )
+            )
         return found
 
     def of(self, numbers: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +135,10 @@ class Extras:
 
     def within(self, numbers: range) -> tuple[np.ndarray, np.ndarray]:
         """Sum what was paid for each request of a range, in 10^-12 USD, and note where that is not known."""
-        paid, unknown = np.zeros(len(numbers), dtype=np.int64), np.zeros(len(numbers), dtype=bool)
+        paid, unknown = (
+            np.zeros(len(numbers), dtype=np.int64),
+            np.zeros(len(numbers), dtype=bool),
+        )
         for some, costs, unpriced in self.found:
             mine = (some >= numbers.start) & (some < numbers.stop)
             np.add.at(paid, some[mine] - numbers.start, costs[mine])
@@ -140,7 +166,9 @@ class Answers:
 
 
 def gather(
-    shards: np.ndarray, rows: np.ndarray, rows_of: Callable[[int, np.ndarray], tuple[pa.Table, np.ndarray]]
+    shards: np.ndarray,
+    rows: np.ndarray,
+    rows_of: Callable[[int, np.ndarray], tuple[pa.Table, np.ndarray]],
 ) -> tuple[list[pa.Table], np.ndarray]:
     """Read the rows that speak, shard by shard; return them, maybe among others, and the place of each request's.
 
@@ -158,7 +186,10 @@ def gather(
 
 def spread(costs: pa.ChunkedArray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the cost at each place, in 10^-12 USD, and where it is not known; 0 at place -1."""
-    cost, unknown = np.zeros(len(places), dtype=np.int64), np.zeros(len(places), dtype=bool)
+    cost, unknown = (
+        np.zeros(len(places), dtype=np.int64),
+        np.zeros(len(places), dtype=bool),
+    )
     has = places >= 0
     cost[has] = whole(costs)[places[has]]
     unknown[has] = np.asarray(pc.is_null(costs))[places[has]]

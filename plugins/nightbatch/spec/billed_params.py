@@ -10,12 +10,25 @@ from typing import Any
 
 from nightbatch.errors import SettingsError
 
-KNOWN = frozenset({
-    "cache_control", "inference_geo", "metadata", "output_config", "stop_sequences", "temperature", "thinking",
-    "tool_choice", "tools", "top_k", "top_p",
-})  # fmt: skip
+KNOWN = frozenset(
+    {
+        "cache_control",
+        "inference_geo",
+        "metadata",
+        "output_config",
+        "stop_sequences",
+        "temperature",
+        "thinking",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_p",
+    }
+)
 """Billed by tokens alone; `tools` where each is the author's own."""
-REFUSED_ELSEWHERE = frozenset({"messages", "model", "max_tokens", "system", "stream", "speed", "custom_id"})
+REFUSED_ELSEWHERE = frozenset(
+    {"messages", "model", "max_tokens", "system", "stream", "speed", "custom_id"}
+)
 OWN_TOOL_TYPE = "custom"
 
 

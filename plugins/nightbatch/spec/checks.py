@@ -35,12 +35,16 @@ class Checks:
         """
         parts = dict(given or {})
         if unknown := sorted(parts.keys() - set(NAMES)):
-            raise SettingsError(f"checks: unknown {', '.join(unknown)}. Known: {', '.join(NAMES)}.")
+            raise SettingsError(
+                f"checks: unknown {', '.join(unknown)}. Known: {', '.join(NAMES)}."
+            )
         answered, drift = (_part(parts, name) for name in ("answered", "drift"))
         made = cls(
             rows=_level("rows", parts.get("rows", RED)),
             unique=_level("unique", parts.get("unique", RED)),
-            answered=_level("answered", answered.get("level", RED if answered else OFF)),
+            answered=_level(
+                "answered", answered.get("level", RED if answered else OFF)
+            ),
             least_answered=_number("answered.least", answered.get("least", 0.0), 0, 1),
             drift=_level("drift", drift.get("level", WARN if drift else OFF)),
             columns=_names(drift.get("columns")),
@@ -53,15 +57,22 @@ class Checks:
 
 
 def _part(parts: Mapping[str, Any], name: str) -> dict[str, Any]:
-    part, known = parts.get(name) or {}, {"answered": {"least"}, "drift": {"columns", "most", "nights"}}[name]
+    part, known = (
+        parts.get(name) or {},
+        {"answered": {"least"}, "drift": {"columns", "most", "nights"}}[name],
+    )
     if not isinstance(part, Mapping) or part.keys() - known - {"level"}:
-        raise SettingsError(f"checks: {name} must be an object with {', '.join(sorted(known | {'level'}))}.")
+        raise SettingsError(
+            f"checks: {name} must be an object with {', '.join(sorted(known | {'level'}))}."
+        )
     return dict(part)
 
 
 def _names(given: Any) -> tuple[str, ...]:
     names = [] if given is None else given
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, (list, tuple)) or not all(
+        isinstance(name, str) for name in names
+    ):
         raise SettingsError("checks: drift needs columns, a list of names.")
     return tuple(names)
 
@@ -73,6 +84,12 @@ def _level(name: str, given: Any) -> str:
 
 
 def _number(name: str, given: Any, low: float, high: float) -> float:
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not low <= given <= high:
-        raise SettingsError(f"checks: {name} must be a number from {low:g} to {high:g}.")
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, (int, float))
+        or not low <= given <= high
+    ):
+        raise SettingsError(
+            f"checks: {name} must be a number from {low:g} to {high:g}."
+        )
     return float(given)

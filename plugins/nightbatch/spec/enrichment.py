@@ -43,7 +43,10 @@ class Prompt:
         bars = [number for number, line in enumerate(lines) if line.strip() == "---"]
         if not bars:
             return cls(user="".join(lines).strip())
-        return cls(system="".join(lines[: bars[0]]).strip() or None, user="".join(lines[bars[0] + 1 :]).strip())
+        return cls(
+            system="".join(lines[: bars[0]]).strip() or None,
+            user="".join(lines[bars[0] + 1 :]).strip(),
+        )
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,17 @@ class Enrichment:
                 f"unknown parameter {', '.join(map(repr, unknown))}. Known: {', '.join(sorted(known))}."
             )
         clearable = {one.name for one in fields(self) if one.default is None}
-        changes = {name: value for name, value in params.items() if value is not None or name in clearable}
+        changes = {
+            name: value
+            for name, value in params.items()
+            if value is not None or name in clearable
+        }
         if isinstance(self.prompt, Prompt) and {"prompt", "system"} & changes.keys():
-            changes = {"prompt": self.prompt.user, "system": self.prompt.system, **changes}
+            changes = {
+                "prompt": self.prompt.user,
+                "system": self.prompt.system,
+                **changes,
+            }
         if "answer_schema" in changes:
             changes["answer"] = None
         return replace(self, **changes)
@@ -155,12 +166,18 @@ class Enrichment:
     @property
     def system_text(self) -> str | None:
         """The system part of the prompt, or None."""
-        return (self.prompt.system if isinstance(self.prompt, Prompt) else self.system) or None
+        return (
+            self.prompt.system if isinstance(self.prompt, Prompt) else self.system
+        ) or None
 
     @property
     def schema(self) -> Mapping[str, Any] | None:
         """The JSON schema of an answer; None for a text."""
-        return self.answer.model_json_schema() if self.answer is not None else self.answer_schema or None
+        return (
+            self.answer.model_json_schema()
+            if self.answer is not None
+            else self.answer_schema or None
+        )
 
     @property
     def kept(self) -> list[str]:
@@ -171,12 +188,18 @@ class Enrichment:
     @property
     def state_url(self) -> str:
         """Where the ledger is."""
-        return parse(self.state, "state").url if self.state else locations.state_url(self.target)
+        return (
+            parse(self.state, "state").url
+            if self.state
+            else locations.state_url(self.target)
+        )
 
     @property
     def place(self) -> str:
         """What names the output in the ledger: the target's URL, or the table."""
-        return f"iceberg:{self.table}" if self.table else parse(self.target, "target").url
+        return (
+            f"iceberg:{self.table}" if self.table else parse(self.target, "target").url
+        )
 
     @property
     def source_root(self) -> str:
@@ -196,7 +219,9 @@ class Enrichment:
             if not str(getattr(self, name) or "").strip():
                 raise SettingsError(f"{name}: is missing.")
         if not self.user_template.strip():
-            raise SettingsError("prompt: is empty; it is a template such as 'Summarise: {{ body }}'.")
+            raise SettingsError(
+                "prompt: is empty; it is a template such as 'Summarise: {{ body }}'."
+            )
         self._check_places()
         self._check_numbers()
         Checks.read(self.checks)
@@ -211,11 +236,17 @@ class Enrichment:
         if not self.table:
             return
         if self.target:
-            raise SettingsError("table: stands in the place of target; give one of them.")
+            raise SettingsError(
+                "table: stands in the place of target; give one of them."
+            )
         if not self.state:
-            raise SettingsError("state: is needed with table, such as s3://lake/_nightbatch/ticket_triage/.")
+            raise SettingsError(
+                "state: is needed with table, such as s3://lake/_nightbatch/ticket_triage/."
+            )
         if "." not in self.table.strip("."):
-            raise SettingsError(f"table: {self.table!r} must be a name such as lake.ticket_triage.")
+            raise SettingsError(
+                f"table: {self.table!r} must be a name such as lake.ticket_triage."
+            )
 
     def _check_places(self) -> None:
         source = parse(self.source, "source")
@@ -223,39 +254,68 @@ class Enrichment:
         target = None if self.table else parse(self.target, "target")
         for name, location in (("source", source), ("target", target)):
             if location is not None and location.is_reserved:
-                raise SettingsError(f"{name}: {location} lies in {RESERVED}/, where nightbatch keeps its state.")
+                raise SettingsError(
+                    f"{name}: {location} lies in {RESERVED}/, where nightbatch keeps its state."
+                )
         if target is not None and target.overlaps(source):
-            raise SettingsError(f"target: {target} and source: {source} lie inside each other; use separate folders.")
+            raise SettingsError(
+                f"target: {target} and source: {source} lie inside each other; use separate folders."
+            )
         if state.segments[-1] == RESERVED:
-            raise SettingsError(f"state: {state} holds the states of all targets; name a folder in it.")
+            raise SettingsError(
+                f"state: {state} holds the states of all targets; name a folder in it."
+            )
         for name, location in (("source", source), ("target", target)):
             if location is not None and location.overlaps(state):
-                raise SettingsError(f"state: {state} and {name}: {location} lie inside each other; separate them.")
+                raise SettingsError(
+                    f"state: {state} and {name}: {location} lie inside each other; separate them."
+                )
         MediaRoots.read(self.media_roots, self.source)
         partition_path(self.partition)
 
     def _check_numbers(self) -> None:
         if self.canary not in CANARY:
-            raise SettingsError(f"canary: {self.canary!r} must be one of {', '.join(CANARY)}.")
+            raise SettingsError(
+                f"canary: {self.canary!r} must be one of {', '.join(CANARY)}."
+            )
         limits: dict[str, tuple[float, float]] = {
-            "max_tokens": (1, float("inf")), "attempts": (1, 5), "min_answered": (0, 1), "limit": (1, float("inf")),
-            "max_batch_requests": (1, MAX_REQUESTS), "max_batch_bytes": (1_000, MAX_BYTES),
-            "max_in_flight_requests": (1, float("inf")), "max_cost_usd": (0, float("inf")),
-            "max_monthly_cost_usd": (0, float("inf")), "approve_above_usd": (0, float("inf")),
-            "approve_within_hours": (0.001, 24 * 7), "poll_seconds": (0.05, 3600), "deadline_hours": (0, 24 * 29),
-        }  # fmt: skip
+            "max_tokens": (1, float("inf")),
+            "attempts": (1, 5),
+            "min_answered": (0, 1),
+            "limit": (1, float("inf")),
+            "max_batch_requests": (1, MAX_REQUESTS),
+            "max_batch_bytes": (1_000, MAX_BYTES),
+            "max_in_flight_requests": (1, float("inf")),
+            "max_cost_usd": (0, float("inf")),
+            "max_monthly_cost_usd": (0, float("inf")),
+            "approve_above_usd": (0, float("inf")),
+            "approve_within_hours": (0.001, 24 * 7),
+            "poll_seconds": (0.05, 3600),
+            "deadline_hours": (0, 24 * 29),
+        }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if value is not None and (
-                isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not low <= value <= high
             ):
-                raise SettingsError(f"{name}: {value!r} must be a number from {low:g} to {high:g}.")
+                raise SettingsError(
+                    f"{name}: {value!r} must be a number from {low:g} to {high:g}."
+                )
 
 
 def _find(name: Path, caller: Path) -> Path:
     given = os.environ.get("NIGHTBATCH_INCLUDE")
-    roots = [Path(given)] if given else [folder / "include" for folder in [*caller.resolve().parents, Path.cwd()]]
+    roots = (
+        [Path(given)]
+        if given
+        else [folder / "include" for folder in [*caller.resolve().parents, Path.cwd()]]
+    )
     for root in roots:
         if (root / name).is_file():
             return root / name
-    raise SettingsError(f"{name} is not below {roots[0]}" + (" or a parent's include/." if len(roots) > 1 else "."))
+    raise SettingsError(
+        f"{name} is not below {roots[0]}"
+        + (" or a parent's include/." if len(roots) > 1 else ".")
+    )

@@ -68,12 +68,18 @@ def parse(url: str, name: str, *, root: bool = False) -> Location:
     another scheme, a query, a fragment, user info, a control character and an empty, `.` or `..` segment.
     """
     if not url:
-        raise SettingsError(f"{name}: is missing; name a folder such as s3://bucket/folder/.")
+        raise SettingsError(
+            f"{name}: is missing; name a folder such as s3://bucket/folder/."
+        )
     if not isinstance(url, str) or not url.startswith(SCHEME):
-        raise SettingsError(f"{name}: {_shown(url)} must be a URL such as s3://bucket/folder/.")
+        raise SettingsError(
+            f"{name}: {_shown(url)} must be a URL such as s3://bucket/folder/."
+        )
     bucket, _, path = url.removeprefix(SCHEME).partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise SettingsError(f"{name}: {_shown(url)} must name a bucket, such as s3://bucket/folder/.")
+        raise SettingsError(
+            f"{name}: {_shown(url)} must name a bucket, such as s3://bucket/folder/."
+        )
     prefix = folder_path(path, f"{name}: {_shown(url)}")
     if not prefix and not root:
         raise SettingsError(
@@ -89,18 +95,24 @@ def folder_path(path: str, subject: str) -> str:
     segments = path.removesuffix("/").split("/")
     for segment in segments:
         if problem := _problem(segment):
-            raise SettingsError(f"{subject}: {problem}. Write the path as plain folder names with one / between them.")
+            raise SettingsError(
+                f"{subject}: {problem}. Write the path as plain folder names with one / between them."
+            )
     return "/".join(segments) + "/"
 
 
 def partition_path(partition: str) -> str:
     """Return a partition's path below source and target, without outer slashes: `/dt=1/` is `dt=1`."""
     if not isinstance(partition, str):
-        raise SettingsError(f"partition: {_shown(partition)} must be a path such as dt=2026-11-21.")
+        raise SettingsError(
+            f"partition: {_shown(partition)} must be a path such as dt=2026-11-21."
+        )
     inner = partition.removeprefix("/").removesuffix("/")
     path = folder_path(inner, f"partition: {_shown(partition)}").rstrip("/")
     if RESERVED in path.split("/"):
-        raise SettingsError(f"partition: {_shown(partition)} must be a path below the source, such as dt=2026-11-21.")
+        raise SettingsError(
+            f"partition: {_shown(partition)} must be a path below the source, such as dt=2026-11-21."
+        )
     return path
 
 
@@ -122,7 +134,11 @@ def is_data_file(key: str) -> bool:
     `.`, but for folders that name a partition column (`_day=1/`).
     """
     name = key.rpartition("/")[2]
-    return not is_hidden(key) and not name.startswith(_HIDDEN) and name.lower().endswith(_DATA_SUFFIXES)
+    return (
+        not is_hidden(key)
+        and not name.startswith(_HIDDEN)
+        and name.lower().endswith(_DATA_SUFFIXES)
+    )
 
 
 def is_hidden(key: str) -> bool:
@@ -137,7 +153,10 @@ def _problem(segment: str) -> str | None:
         return "it has an empty folder name (//)"
     if segment in {".", ".."}:
         return f"it has a {segment} segment"
-    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in segment):
+    if any(
+        unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        for character in segment
+    ):
         return "it has a control or invisible character"
     for character in "?#\\":
         if character in segment:
@@ -154,7 +173,11 @@ def _shown(value: object) -> str:
 
 def values_of(partition: str) -> dict[str, pa.Scalar]:
     """Read the columns that a Hive path holds: `dt=2026-11-21` is a date, any other value a text, percent-decoded."""
-    pairs = dict(folder.split("=", 1) for folder in partition.strip("/").split("/") if "=" in folder)
+    pairs = dict(
+        folder.split("=", 1)
+        for folder in partition.strip("/").split("/")
+        if "=" in folder
+    )
     return {unquote(name): _typed(unquote(value)) for name, value in pairs.items()}
 
 
@@ -195,4 +218,6 @@ def folder(partition: str) -> str:
 
 def partition_key(partition: str) -> str:
     """Name a partition as schedulers do: `dt=2026-11-21` is `2026-11-21`; of several folders, all values."""
-    return "/".join(part.partition("=")[2] or part for part in partition.strip("/").split("/"))
+    return "/".join(
+        part.partition("=")[2] or part for part in partition.strip("/").split("/")
+    )

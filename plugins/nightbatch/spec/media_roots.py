@@ -47,11 +47,17 @@ class MediaRoots:
     def of(cls, urls: Sequence[str], name: str) -> MediaRoots:
         """Read a list of URLs. `name`: the parameter, for the error."""
         if isinstance(urls, str):
-            raise SettingsError(f"{name}: must be a list of URLs such as s3://bucket/folder/.")
-        pages = tuple(url for url in urls if isinstance(url, str) and url.startswith(HTTPS))
+            raise SettingsError(
+                f"{name}: must be a list of URLs such as s3://bucket/folder/."
+            )
+        pages = tuple(
+            url for url in urls if isinstance(url, str) and url.startswith(HTTPS)
+        )
         for page in pages:
             if _page(page) is None or not page.endswith("/"):
-                raise SettingsError(f"{name}: {page!r} must be a prefix such as https://example.com/scans/.")
+                raise SettingsError(
+                    f"{name}: {page!r} must be a prefix such as https://example.com/scans/."
+                )
         folders = tuple(parse(url, name, root=True) for url in urls if url not in pages)
         return cls(folders, pages)
 
@@ -62,20 +68,35 @@ class MediaRoots:
 
     def contains(self, other: MediaRoots) -> bool:
         """Tell whether whatever lies below the other's roots lies below these too."""
-        if not all(any(root.contains(folder) for root in self.folders) for folder in other.folders):
+        if not all(
+            any(root.contains(folder) for root in self.folders)
+            for folder in other.folders
+        ):
             return False
         if self.pages is None:
             return True
-        return other.pages is not None and all(any(_covers(root, page) for root in self.pages) for page in other.pages)
+        return other.pages is not None and all(
+            any(_covers(root, page) for root in self.pages) for page in other.pages
+        )
 
     def within(self, outer: MediaRoots) -> MediaRoots:
         """Return what lies both below these roots and below those of `outer`."""
         shared = (folder for own in self.folders for folder in outer.folders_below(own))
         folders = tuple(dict.fromkeys(shared))
         if self.pages is None or outer.pages is None:
-            return MediaRoots(folders, outer.pages if self.pages is None else self.pages)
-        below_outer = [page for page in self.pages if any(_covers(root, page) for root in outer.pages)]
-        below_own = [page for page in outer.pages if any(_covers(root, page) for root in self.pages)]
+            return MediaRoots(
+                folders, outer.pages if self.pages is None else self.pages
+            )
+        below_outer = [
+            page
+            for page in self.pages
+            if any(_covers(root, page) for root in outer.pages)
+        ]
+        below_own = [
+            page
+            for page in outer.pages
+            if any(_covers(root, page) for root in self.pages)
+        ]
         return MediaRoots(folders, tuple(dict.fromkeys([*below_outer, *below_own])))
 
     def folders_below(self, folder: Location) -> list[Location]:
@@ -93,7 +114,14 @@ class MediaRoots:
         key = address.removeprefix(f"{SCHEME}{location.bucket}/")
         if not location.prefix or key.endswith("/"):
             return MALFORMED
-        root = next((folder for folder in self.folders if folder.contains(location) and folder != location), None)
+        root = next(
+            (
+                folder
+                for folder in self.folders
+                if folder.contains(location) and folder != location
+            ),
+            None,
+        )
         return OUTSIDE if root is None else Place(root, key.removeprefix(root.prefix))
 
     def page_problem(self, address: str) -> str | None:
@@ -109,18 +137,28 @@ class MediaRoots:
 def _covers(root: str, address: str) -> bool:
     """Tell whether an `https://` address begins with a prefix of the same host. Both must be such as `_page` reads."""
     outer, inner = urlsplit(root), urlsplit(address)
-    return outer.netloc.lower() == inner.netloc.lower() and inner.path.startswith(outer.path)
+    return outer.netloc.lower() == inner.netloc.lower() and inner.path.startswith(
+        outer.path
+    )
 
 
 def _page(url: str) -> SplitResult | None:
     """Part an https:// URL that all programs read alike; None for any other."""
-    if "\\" in url or any(character.isspace() or unicodedata.category(character) in {"Cc", "Cf"} for character in url):
+    if "\\" in url or any(
+        character.isspace() or unicodedata.category(character) in {"Cc", "Cf"}
+        for character in url
+    ):
         return None
     try:
         page = urlsplit(url)
     except ValueError:
         return None
     segments = unquote(page.path).replace("\\", "/").split("/")
-    if not page.hostname or "@" in page.netloc or page.fragment or {".", ".."} & set(segments):
+    if (
+        not page.hostname
+        or "@" in page.netloc
+        or page.fragment
+        or {".", ".."} & set(segments)
+    ):
         return None
     return page

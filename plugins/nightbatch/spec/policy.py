@@ -14,7 +14,11 @@ from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.locations import Location, parse
 from nightbatch.spec.media_roots import MediaRoots
 
-ROOTS, CONNECTIONS, MAX_COST = "NIGHTBATCH_ROOTS", "NIGHTBATCH_CONNECTIONS", "NIGHTBATCH_MAX_COST_USD"
+ROOTS, CONNECTIONS, MAX_COST = (
+    "NIGHTBATCH_ROOTS",
+    "NIGHTBATCH_CONNECTIONS",
+    "NIGHTBATCH_MAX_COST_USD",
+)
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,20 @@ class Policy:
 
     def check_place(self, location: Location, name: str) -> None:
         """Raise SettingsError for a place that lies below none of the roots. `name`: the parameter."""
-        if self.roots is None or any(root.contains(location) for root in self.roots.folders):
+        if self.roots is None or any(
+            root.contains(location) for root in self.roots.folders
+        ):
             return
-        raise SettingsError(f"{name}: {location} lies below none of the places that {ROOTS} allows here.")
+        raise SettingsError(
+            f"{name}: {location} lies below none of the places that {ROOTS} allows here."
+        )
 
     def check_connection(self, conn_id: str, name: str) -> None:
         """Raise SettingsError for a connection that a run may not name. `name`: the parameter."""
         if self.connections is not None and conn_id not in self.connections:
-            raise SettingsError(f"{name}: connection {conn_id!r} is none of those that {CONNECTIONS} allows here.")
+            raise SettingsError(
+                f"{name}: connection {conn_id!r} is none of those that {CONNECTIONS} allows here."
+            )
 
     def check(self, settings: Enrichment) -> None:
         """Raise SettingsError for settings that name a place or a connection that is not allowed."""
@@ -58,9 +68,17 @@ class Policy:
         for name, url in places.items():
             self.check_place(parse(url, name), name)
         for url in settings.media_roots or ():
-            if self.roots is not None and not self.roots.contains(MediaRoots.of([url], "media_roots")):
-                raise SettingsError(f"media_roots: {url} lies below none of the places that {ROOTS} allows here.")
-        for name in ("anthropic_conn_id", "aws_conn_id", *(["iceberg_conn_id"] if settings.table else [])):
+            if self.roots is not None and not self.roots.contains(
+                MediaRoots.of([url], "media_roots")
+            ):
+                raise SettingsError(
+                    f"media_roots: {url} lies below none of the places that {ROOTS} allows here."
+                )
+        for name in (
+            "anthropic_conn_id",
+            "aws_conn_id",
+            *(["iceberg_conn_id"] if settings.table else []),
+        ):
             self.check_connection(getattr(settings, name), name)
 
     def narrowed(self, settings: Enrichment) -> Enrichment:
@@ -83,7 +101,9 @@ def _listed(environment: Mapping[str, str], name: str) -> list[str] | None:
         return None
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
-        raise SettingsError(f"{name}: holds commas alone; list what is allowed, or leave the variable empty.")
+        raise SettingsError(
+            f"{name}: holds commas alone; list what is allowed, or leave the variable empty."
+        )
     return parts
 
 
@@ -95,5 +115,7 @@ def _amount(text: str | None) -> float | None:
     except ValueError:
         amount = math.nan
     if not 0 <= amount < math.inf:
-        raise SettingsError(f"{MAX_COST}: must be an amount in US dollars, such as 250.")
+        raise SettingsError(
+            f"{MAX_COST}: must be an amount in US dollars, such as 250."
+        )
     return amount

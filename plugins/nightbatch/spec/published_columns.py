@@ -34,27 +34,50 @@ def check_names(answer: AnswerType, kept: Sequence[str]) -> None:
     """Refuse answer columns that would stand twice in the output, or that are ours."""
     names = [field.name for field in answer.fields]
     if clash := sorted(set(names) & set(kept)):
-        raise TargetError(f"answer: {', '.join(clash)} is also a key or keep column; rename one of them.")
-    if ours := sorted(name for name in [*names, *kept] if name.startswith("_") and name in OUR_COLUMNS):
-        raise TargetError(f"columns {', '.join(ours)} are written by nightbatch itself; rename them.")
+        raise TargetError(
+            f"answer: {', '.join(clash)} is also a key or keep column; rename one of them."
+        )
+    if ours := sorted(
+        name for name in [*names, *kept] if name.startswith("_") and name in OUR_COLUMNS
+    ):
+        raise TargetError(
+            f"columns {', '.join(ours)} are written by nightbatch itself; rename them."
+        )
 
 
 def check_drift(enrichment: Enrichment, answer: AnswerType) -> None:
     """Refuse before the purchase a check of columns that the output will not have; a kept one is known by its name."""
     kept = [pa.field(name, pa.string()) for name in enrichment.kept]
-    require_categories(Checks.read(enrichment.checks), pa.schema([*kept, *answer.fields, *OURS]))
+    require_categories(
+        Checks.read(enrichment.checks), pa.schema([*kept, *answer.fields, *OURS])
+    )
 
 
 def require_categories(checks: Checks, schema: pa.Schema) -> None:
     """Refuse a check of drift in columns that the output does not have, or that hold no categories."""
     names = checks.columns if checks.drift != OFF else ()
     if missing := [name for name in names if name not in schema.names]:
-        raise SettingsError(f"checks: drift names {', '.join(missing)}, which is no column of the output.")
-    if nested := [name for name in names if pa.types.is_nested(schema.field(name).type)]:
-        raise SettingsError(f"checks: drift names {', '.join(nested)}: a list or an object is no category.")
+        raise SettingsError(
+            f"checks: drift names {', '.join(missing)}, which is no column of the output."
+        )
+    if nested := [
+        name for name in names if pa.types.is_nested(schema.field(name).type)
+    ]:
+        raise SettingsError(
+            f"checks: drift names {', '.join(nested)}: a list or an object is no category."
+        )
 
 
 OUR_COLUMNS = {
-    "_request_id", "_status", "_error", "_model", "_stop_reason", "_batch_id", "_input_tokens", "_output_tokens",
-    "_cost_usd", REQUEST, PROBLEM,
-}  # fmt: skip
+    "_request_id",
+    "_status",
+    "_error",
+    "_model",
+    "_stop_reason",
+    "_batch_id",
+    "_input_tokens",
+    "_output_tokens",
+    "_cost_usd",
+    REQUEST,
+    PROBLEM,
+}

@@ -66,8 +66,13 @@ class Run:
 
 def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:
     """Make what the later tasks need to know of a run: ids and rules, no rows and no prompts."""
-    names = {one.name for one in fields(RunRef)} & {one.name for one in fields(Enrichment)}
-    rules = {name: getattr(settings, name) for name in names - {"state", "target", "partition"}}
+    names = {one.name for one in fields(RunRef)} & {
+        one.name for one in fields(Enrichment)
+    }
+    rules = {
+        name: getattr(settings, name)
+        for name in names - {"state", "target", "partition"}
+    }
     return RunRef(
         state=settings.state_url,
         target=settings.place,

@@ -60,6 +60,10 @@ class RunRef:
     @classmethod
     def from_xcom(cls, reference: str | Mapping[str, Any]) -> RunRef:
         """Read what XCom carried, as it was or rendered as JSON; fields that a later version added are passed over."""
-        values = msgspec.json.decode(reference) if isinstance(reference, str) else reference
+        values = (
+            msgspec.json.decode(reference) if isinstance(reference, str) else reference
+        )
         names = {field.name for field in fields(cls)}
-        return msgspec.convert({name: value for name, value in values.items() if name in names}, cls)
+        return msgspec.convert(
+            {name: value for name, value in values.items() if name in names}, cls
+        )

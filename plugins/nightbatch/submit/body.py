@@ -68,19 +68,27 @@ def body_of(shard: Shard, claim: Claim, ledger: Ledger, fuse: Fuse) -> Body:
 def _staged(claimed: pa.Table, run: Run, ledger: Ledger) -> Iterator[pa.RecordBatch]:
     """Read the claimed requests part by part; which rows of a part are claimed is found once, from its ids."""
     for part in pc.unique(claimed.column("part")).to_pylist():
-        wanted = claimed.filter(pc.equal(claimed.column("part"), part)).column("id").combine_chunks()
+        wanted = (
+            claimed.filter(pc.equal(claimed.column("part"), part))
+            .column("id")
+            .combine_chunks()
+        )
         key, at = keys.requests(run.snapshot, part), 0
         try:
             ids = parquet.table(ledger.store, key, ["id"]).column("id")
             kept = pc.is_in(ids, value_set=wanted).combine_chunks()
-            for batch in parquet.batches(ledger.store, key, ["id", "content"], BATCH_ROWS):
+            for batch in parquet.batches(
+                ledger.store, key, ["id", "content"], BATCH_ROWS
+            ):
                 mask, at = kept.slice(at, batch.num_rows), at + batch.num_rows
                 yield batch if mask.true_count == batch.num_rows else batch.filter(mask)
         except Absent as error:
             raise _not_whole(error) from None
 
 
-def _chunks(staged: Iterator[pa.RecordBatch], frame: Frame, claim: Claim, fuse: Fuse) -> Iterator[bytes]:
+def _chunks(
+    staged: Iterator[pa.RecordBatch], frame: Frame, claim: Claim, fuse: Fuse
+) -> Iterator[bytes]:
     """Join the items to a body in chunks; its last bytes, alone, only if the fuse still burns."""
     count = 0
     yield BODY_HEAD
@@ -92,7 +100,9 @@ def _chunks(staged: Iterator[pa.RecordBatch], frame: Frame, claim: Claim, fuse: 
             yield items[at : at + CHUNK].tobytes()
         count += batch.num_rows
     if count != claim.total:
-        raise Incomplete(f"{count} of {claim.total} staged requests were found: the snapshot is not whole any more.")
+        raise Incomplete(
+            f"{count} of {claim.total} staged requests were found: the snapshot is not whole any more."
+        )
     reach("body sent but for its end")
     fuse.check()
     yield BODY_TAIL

@@ -32,5 +32,11 @@ def cancel(buyer: str, ledger: Ledger, api: Account) -> Iterator[tuple[Shard, st
         except BatchGone:
             yield shard, f"batch {bought.batch} is gone"
             continue
-        state = "has ended" if batch.ended else "is being cancelled" if batch.canceling else "goes on"
+        state = (
+            "has ended"
+            if batch.ended
+            else "is being cancelled"
+            if batch.canceling
+            else "goes on"
+        )
         yield shard, f"batch {bought.batch} {state}"

@@ -108,11 +108,24 @@ def since(sending: Sending, timing: Timing) -> datetime:
 
 
 def candidates(
-    listed: Iterable[Batch], claim: Claim, sending: Sending, taken: Collection[BatchId], timing: Timing
+    listed: Iterable[Batch],
+    claim: Claim,
+    sending: Sending,
+    taken: Collection[BatchId],
+    timing: Timing,
 ) -> list[Batch]:
     """Name the listed batches that a sending may have bought: of its time, of its total, and no other claim's."""
-    first, last = since(sending, timing), over(sending, timing) + timedelta(seconds=timing.clock_slack)
-    return [b for b in listed if first <= b.created_at <= last and b.total == claim.total and b.id not in taken]
+    first, last = (
+        since(sending, timing),
+        over(sending, timing) + timedelta(seconds=timing.clock_slack),
+    )
+    return [
+        b
+        for b in listed
+        if first <= b.created_at <= last
+        and b.total == claim.total
+        and b.id not in taken
+    ]
 
 
 def next_look(sending: Sending, now: datetime, timing: Timing) -> datetime:

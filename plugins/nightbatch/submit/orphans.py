@@ -41,10 +41,16 @@ class Found:
     waiting: list[Batch] = field(default_factory=list)
 
 
-def look(shard: Shard, claim: Claim, sending: Sending, ledger: Ledger, eye: Eye) -> Found:
+def look(
+    shard: Shard, claim: Claim, sending: Sending, ledger: Ledger, eye: Eye
+) -> Found:
     """Look through the listed batches. Raises ApiUnavailable."""
     first = since(sending, eye.timing)
-    batches = [batch for batch in listed(eye.api, first) if batch.created_at >= first and batch.total == claim.total]
+    batches = [
+        batch
+        for batch in listed(eye.api, first)
+        if batch.created_at >= first and batch.total == claim.total
+    ]
     owners = ledger.owners()
     for batch in batches:
         if batch.id in owners and ledger.owner(batch.id) == shard:
@@ -79,7 +85,9 @@ def _lastingly_gone(batch: Batch, ledger: Ledger, eye: Eye) -> bool:
     """Tell whether results have been gone for so long that they will not come: soon, if they are kept no longer."""
     first = ledger.first_gone(batch.id, Gone(at=eye.now))
     kept = not batch.archived and eye.now - batch.created_at <= KEPT
-    return eye.now - first.at > timedelta(seconds=eye.timing.patience if kept else eye.timing.settle)
+    return eye.now - first.at > timedelta(
+        seconds=eye.timing.patience if kept else eye.timing.settle
+    )
 
 
 def _custom_ids(api: Batches, batch: BatchId) -> list[str]:

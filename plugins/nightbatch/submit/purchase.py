@@ -126,7 +126,9 @@ class Purchase:
         Raises CapExceeded, CanaryRejected, AccountStopped, or NotSent where nothing at all could be sent.
         """
         try:
-            attempt = self.ledger.awaited(awaited) if awaited else self._plan(canary.ATTEMPT)
+            attempt = (
+                self.ledger.awaited(awaited) if awaited else self._plan(canary.ATTEMPT)
+            )
             if attempt.attempt == canary.ATTEMPT:
                 if (waiting := self._canary(attempt)) is not None:
                     return waiting
@@ -208,8 +210,14 @@ class Purchase:
         """
         view = self.ledger.view()
         last = max(attempt.shards)
-        later = {shard: self.ledger.claim(shard) for shard in view.claimed if shard > last}
-        own = {shard: claim for shard, claim in later.items() if claim.buyer == self.ref.buyer}
+        later = {
+            shard: self.ledger.claim(shard) for shard in view.claimed if shard > last
+        }
+        own = {
+            shard: claim
+            for shard, claim in later.items()
+            if claim.buyer == self.ref.buyer
+        }
         begun = max((claim.attempt for claim in own.values()), default=attempt.attempt)
         is_landed = all(shard not in own for shard in view.in_flight)
         return max(begun, attempt.attempt), is_landed
@@ -222,7 +230,9 @@ class Purchase:
         width = self.uploads if self.ref.max_in_flight_requests is None else 1
         for start in range(0, len(unsent), width):
             shards = unsent[start : start + width]
-            for shard, outcome in zip(shards, self._submit_each(shards, attempt), strict=True):
+            for shard, outcome in zip(
+                shards, self._submit_each(shards, attempt), strict=True
+            ):
                 if isinstance(outcome, NightbatchError):
                     failures.append(outcome)
                 elif isinstance(outcome, Later):
@@ -246,7 +256,9 @@ class Purchase:
         with ThreadPoolExecutor(len(shards)) as pool:
             return list(pool.map(lambda shard: self._submit(shard, attempt), shards))
 
-    def _submit(self, shard: Shard, attempt: Awaited) -> Submitted | Later | Late | NightbatchError:
+    def _submit(
+        self, shard: Shard, attempt: Awaited
+    ) -> Submitted | Later | Late | NightbatchError:
         """Do the next step for one shard; return the error where the API will not take it."""
         late = Late(owned=shard in attempt.own) if self._is_late else None
         rule = Rule(self.ref.max_in_flight_requests, admitted=shard == self.admitted)
@@ -285,7 +297,9 @@ class Purchase:
     def _unsent(self, attempt: Awaited) -> list[Shard]:
         """Name the shards that neither have a batch nor have landed."""
         view = self.ledger.view()
-        settled = {keys.shard_of(entry.key) for entry in self.ledger.store.list(keys.BATCHES)} | set(view.landed)
+        settled = {
+            keys.shard_of(entry.key) for entry in self.ledger.store.list(keys.BATCHES)
+        } | set(view.landed)
         unsent = [shard for shard in attempt.shards if shard not in settled]
         return [shard for shard in unsent if self.ledger.batch(shard) is None]
 
@@ -320,9 +334,13 @@ def _words(landed: Sequence[LandedFact]) -> str:
     statuses = Counter[str]()
     for fact in landed:
         statuses.update(fact.statuses)
-    costs = [None if fact.cost_usd is None else Decimal(fact.cost_usd) for fact in landed]
+    costs = [
+        None if fact.cost_usd is None else Decimal(fact.cost_usd) for fact in landed
+    ]
     known = sum((cost for cost in costs if cost is not None), Decimal(0))
-    counts = ", ".join(f"{count:,} {status}" for status, count in statuses.most_common())
+    counts = ", ".join(
+        f"{count:,} {status}" for status, count in statuses.most_common()
+    )
     at_least = "at least " if None in costs else ""
     return f"Landed {counted(len(landed), 'batch', 'batches')}: {counts}; {at_least}{known:.4f} USD."
 
@@ -331,4 +349,6 @@ def _reasons(failures: Sequence[NightbatchError]) -> str:
     """Name each different reason once."""
     reasons = list(dict.fromkeys(str(failure) for failure in failures))
     more = len(reasons) - MOST_REASONS
-    return " ".join([*reasons[:MOST_REASONS], *([f"And {more} more."] if more > 0 else [])])
+    return " ".join(
+        [*reasons[:MOST_REASONS], *([f"And {more} more."] if more > 0 else [])]
+    )

@@ -49,7 +49,9 @@ def fits(place: Place, used: int) -> bool:
 
 def queued(batches: Iterable[Batch]) -> int:
     """Count the requests of all batches that have not ended: what the API counts as its queue."""
-    return sum(batch.counts.get("processing", 0) for batch in batches if not batch.ended)
+    return sum(
+        batch.counts.get("processing", 0) for batch in batches if not batch.ended
+    )
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,20 @@ class Held:
     until: datetime
 
 
-def still_held(held: Sequence[Held], batches: Iterable[Batch], now: datetime) -> list[Held]:
+def still_held(
+    held: Sequence[Held], batches: Iterable[Batch], now: datetime
+) -> list[Held]:
     """Drop what is held for batches that have turned up since, each told by its total, or that never came."""
     left = [one for one in held if one.until > now]
     for batch in batches:
-        match = next((one for one in left if one.total == batch.total and batch.id not in one.known), None)
+        match = next(
+            (
+                one
+                for one in left
+                if one.total == batch.total and batch.id not in one.known
+            ),
+            None,
+        )
         if match is not None:
             left.remove(match)
     return left

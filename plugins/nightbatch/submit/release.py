@@ -29,7 +29,9 @@ class InDoubt(NightbatchError):
     """The claim may have bought a batch: it cannot be released before that is known."""
 
 
-def release(shard: Shard, ledger: Ledger, now: Callable[[], datetime], why: str) -> None:
+def release(
+    shard: Shard, ledger: Ledger, now: Callable[[], datetime], why: str
+) -> None:
     """Give up a claim that has no batch and no POST in doubt. Raises InDoubt."""
     sent = ledger.posts(shard)
     match decide(ledger.batch(shard), sent, now()):
@@ -37,10 +39,18 @@ def release(shard: Shard, ledger: Ledger, now: Callable[[], datetime], why: str)
             land_as_lost(shard, ledger, why)
             return
         case Done(bought):
-            raise InDoubt(f"shard {shard} is batch {bought.batch}: cancel that instead; what it answered is kept.")
+            raise InDoubt(
+                f"shard {shard} is batch {bought.batch}: cancel that instead; what it answered is kept."
+            )
         case Search(sending):
-            told = "its sender may still be at work" if sending.maybe is None else sending.maybe.why
-            raise InDoubt(f"shard {shard} may have been bought by POST {sending.number}: {told.rstrip('.')}.")
+            told = (
+                "its sender may still be at work"
+                if sending.maybe is None
+                else sending.maybe.why
+            )
+            raise InDoubt(
+                f"shard {shard} may have been bought by POST {sending.number}: {told.rstrip('.')}."
+            )
     number = sent[-1].number + 1 if sent else 1
     if not ledger.write_post(shard, number, Post(at=now(), token=uuid4().hex)):
         raise InDoubt(f"shard {shard} is being posted just now.")
@@ -58,7 +68,9 @@ def give_up(shard: Shard, number: int, ledger: Ledger, refusal: Refusal) -> None
         land_as_lost(shard, ledger, refusal.why)
 
 
-def land_as_lost(shard: Shard, ledger: Ledger, why: str, batch: BatchId | None = None) -> LandedFact:
+def land_as_lost(
+    shard: Shard, ledger: Ledger, why: str, batch: BatchId | None = None
+) -> LandedFact:
     """Land every request of a shard as `missing`, for this reason; one that has landed is left as it is."""
     if (known := ledger.landed(shard)) is not None:
         return known
@@ -66,7 +78,9 @@ def land_as_lost(shard: Shard, ledger: Ledger, why: str, batch: BatchId | None =
     roll = Roll(ledger.claimed(shard).column("id"))
     answer = ledger.run(claim.snapshot).answer
     landing = Landing(answer, name, prices(), roll)
-    with parquet.Sheet(ledger.store, keys.landed(shard), landed_schema(answer)) as sheet:
+    with parquet.Sheet(
+        ledger.store, keys.landed(shard), landed_schema(answer)
+    ) as sheet:
         sheet.write(landing.missing(why))
         fact = _fact(shard, claim, name, len(roll))
         sheet.close({METADATA: fact.to_json()})
@@ -77,4 +91,6 @@ def land_as_lost(shard: Shard, ledger: Ledger, why: str, batch: BatchId | None =
 
 def _fact(shard: Shard, claim: Claim, batch: BatchId, count: int) -> LandedFact:
     statuses = {str(Status.MISSING): count}
-    return LandedFact(shard=shard, batch=batch, claim=claim, statuses=statuses, cost_usd="0")
+    return LandedFact(
+        shard=shard, batch=batch, claim=claim, statuses=statuses, cost_usd="0"
+    )

@@ -11,7 +11,16 @@ from nightbatch.ids import Shard
 from nightbatch.ledger.facts import Bought, Claim, Sending
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ports import Batch, Batches
-from nightbatch.submit.decide import Done, Released, Search, Send, Timing, Wait, decide, over
+from nightbatch.submit.decide import (
+    Done,
+    Released,
+    Search,
+    Send,
+    Timing,
+    Wait,
+    decide,
+    over,
+)
 
 
 class Standing(NamedTuple):
@@ -42,21 +51,41 @@ def standing(shard: Shard, known: Known, now: datetime, timing: Timing) -> Stand
         case Done(bought):
             told = _of_batch(bought, known)
         case Released(why):
-            told = ("given up", f"landing as lost: {why}", "run the DAG again, or --release")
+            told = (
+                "given up",
+                f"landing as lost: {why}",
+                "run the DAG again, or --release",
+            )
         case Wait(until, why):
-            told = ("refused", f"{_time(until)}, then it is sent again: {why}", "--release")
+            told = (
+                "refused",
+                f"{_time(until)}, then it is sent again: {why}",
+                "--release",
+            )
         case Search(sending):
             told = _of_orphan(sending, now, timing)
         case Send():
-            told = ("claimed", "a run that submits it", "run the DAG again, or --release")
+            told = (
+                "claimed",
+                "a run that submits it",
+                "run the DAG again, or --release",
+            )
     return Standing(shard, known.claim.total, known.claim.buyer, *told)
 
 
 def _of_batch(bought: Bought, known: Known) -> tuple[str, str, str]:
     if known.trouble:
-        return f"batch {bought.batch}, not seen", f"an API that can be read: {known.trouble}", "--cancel"
+        return (
+            f"batch {bought.batch}, not seen",
+            f"an API that can be read: {known.trouble}",
+            "--cancel",
+        )
     if (batch := known.batch) is None:
-        return f"batch {bought.batch}, gone", "a run that lands it as lost", "run the DAG again"
+        return (
+            f"batch {bought.batch}, gone",
+            "a run that lands it as lost",
+            "run the DAG again",
+        )
     if batch.ended:
         return f"batch {batch.id}, ended", "a run that lands it", "run the DAG again"
     until = f" (by {_time(batch.expires_at)})" if batch.expires_at else ""
@@ -66,11 +95,23 @@ def _of_batch(bought: Bought, known: Known) -> tuple[str, str, str]:
 
 def _of_orphan(sending: Sending, now: datetime, timing: Timing) -> tuple[str, str, str]:
     end = over(sending, timing)
-    how = "its sender may still be at work" if sending.maybe is None else sending.maybe.why.rstrip(".")
+    how = (
+        "its sender may still be at work"
+        if sending.maybe is None
+        else sending.maybe.why.rstrip(".")
+    )
     if end > now:
-        return "orphan", f"POST {sending.number} of {_time(sending.post.at)}: {how}; known by {_time(end)}", "wait"
+        return (
+            "orphan",
+            f"POST {sending.number} of {_time(sending.post.at)}: {how}; known by {_time(end)}",
+            "wait",
+        )
     out = "run the DAG again (looks for its batch; sends it again if there is none), or --release (if there is none)"
-    return "orphan", f"a run that looks for what POST {sending.number} of {_time(sending.post.at)} bought: {how}", out
+    return (
+        "orphan",
+        f"a run that looks for what POST {sending.number} of {_time(sending.post.at)} bought: {how}",
+        out,
+    )
 
 
 def _time(at: datetime) -> str:
@@ -78,7 +119,11 @@ def _time(at: datetime) -> str:
 
 
 def standings(
-    ledger: Ledger, api: Batches, now: datetime, timing: Timing, shards: list[Shard] | None = None
+    ledger: Ledger,
+    api: Batches,
+    now: datetime,
+    timing: Timing,
+    shards: list[Shard] | None = None,
 ) -> Iterator[Standing]:
     """Tell of each claim in flight, or of these, where it stands, as far as the API can be asked."""
     for shard in ledger.view().in_flight if shards is None else shards:

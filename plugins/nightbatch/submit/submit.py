@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from nightbatch.errors import AccountStopped, ApiError, ApiUnavailable, Incomplete, MaybeSent, NotSent, StoreError
+from nightbatch.errors import (
+    AccountStopped,
+    ApiError,
+    ApiUnavailable,
+    Incomplete,
+    MaybeSent,
+    NotSent,
+    StoreError,
+)
 from nightbatch.failpoints import reach
 from nightbatch.ids import BatchId, Shard
 from nightbatch.ledger.facts import Bought, Claim, Maybe, Post, Refusal, Sending
@@ -107,13 +115,17 @@ class Buyer:
                     outcome = self.send(shard, claim, sent, number)
         return outcome
 
-    def send(self, shard: Shard, claim: Claim, sent: list[Sending], number: int) -> Submitted | Later | None:
+    def send(
+        self, shard: Shard, claim: Claim, sent: list[Sending], number: int
+    ) -> Submitted | Later | None:
         """Send one POST if the right to it can be had; None: look at the facts again."""
         with self._room.turn():
             if (later := self._no_room(shard, claim)) is not None:
                 return later
             fuse = Fuse.light(self.now, self.timing.fuse)
-            if not self.ledger.write_post(shard, number, Post(at=self.now(), token=uuid4().hex)):
+            if not self.ledger.write_post(
+                shard, number, Post(at=self.now(), token=uuid4().hex)
+            ):
                 return None
         reach("post written")
         try:
@@ -121,22 +133,35 @@ class Buyer:
         except (NotSent, AccountStopped, Incomplete) as error:
             return self._refused(shard, sent, number, error)
         except StoreError as error:  # while the body was made: nothing was sent
-            return self._refused(shard, sent, number, NotSent(f"the body was not sent whole: {error}"))
+            return self._refused(
+                shard, sent, number, NotSent(f"the body was not sent whole: {error}")
+            )
         except MaybeSent as error:
             return self._unknown(shard, number, error)
         reach("batch created")
         return self._note(shard, claim, batch)
 
-    def search(self, shard: Shard, claim: Claim, sending: Sending) -> Submitted | Later | None:
+    def search(
+        self, shard: Shard, claim: Claim, sending: Sending
+    ) -> Submitted | Later | None:
         """Look for the batch that a sending may have bought; None: the facts have changed."""
         now = self.now()
         try:
-            found = orphans.look(shard, claim, sending, self.ledger, orphans.Eye(self.api, now, self.timing))
+            found = orphans.look(
+                shard,
+                claim,
+                sending,
+                self.ledger,
+                orphans.Eye(self.api, now, self.timing),
+            )
         except ApiUnavailable as error:
             if now - sending.post.at > timedelta(seconds=self.timing.patience):
                 raise
             asked = now + timedelta(seconds=error.retry_after or 0)
-            return Later(max(asked, next_look(sending, now, self.timing)), f"looking for an orphan: {error}")
+            return Later(
+                max(asked, next_look(sending, now, self.timing)),
+                f"looking for an orphan: {error}",
+            )
         reach("orphan looked for")
         if found.mine is not None:
             return self._note(shard, claim, found.mine, how="adopted")
@@ -147,7 +172,9 @@ class Buyer:
         if (end := over(sending, self.timing)) > now:
             why = "a create may have bought a batch: looking for it"
             return Later(min(next_look(sending, now, self.timing), end), why)
-        self.ledger.write_refusal(shard, sending.number, Refusal(at=now, why="no batch of it was found"))
+        self.ledger.write_refusal(
+            shard, sending.number, Refusal(at=now, why="no batch of it was found")
+        )
         reach("orphan ruled out")
         return None
 
@@ -164,12 +191,19 @@ class Buyer:
             place = self._room.wanting(shard, claim)
         except ApiUnavailable as error:
             pause = error.retry_after or self.timing.look
-            return Later(self.now() + timedelta(seconds=pause), f"the queue could not be read: {error}", holds_all=True)
+            return Later(
+                self.now() + timedelta(seconds=pause),
+                f"the queue could not be read: {error}",
+                holds_all=True,
+            )
         if place is None:
             return None
         again = timedelta(seconds=self.timing.look if self.rule.admitted else 0)
         return Later(
-            self.now() + again, f"no room: the queue may hold {place.cap} requests", place=place, holds_all=True
+            self.now() + again,
+            f"no room: the queue may hold {place.cap} requests",
+            place=place,
+            holds_all=True,
         )
 
     def _unknown(self, shard: Shard, number: int, error: ApiError) -> Later:
@@ -179,7 +213,11 @@ class Buyer:
         return Later(self.now() + timedelta(seconds=self.timing.look), str(error))
 
     def _refused(
-        self, shard: Shard, sent: list[Sending], number: int, error: NotSent | AccountStopped | Incomplete
+        self,
+        shard: Shard,
+        sent: list[Sending],
+        number: int,
+        error: NotSent | AccountStopped | Incomplete,
     ) -> Later | None:
         """Note a definite no: wait and send again, give the claim up, or raise what only a human can mend."""
         reach("create refused")
@@ -203,7 +241,14 @@ class Buyer:
             raise NotSent(why, retryable=False)
         return Later(retry_at, why, holds_all=True)
 
-    def _full(self, shard: Shard, sent: list[Sending], number: int, no: Refusal, retry_at: datetime) -> Later:
+    def _full(
+        self,
+        shard: Shard,
+        sent: list[Sending],
+        number: int,
+        no: Refusal,
+        retry_at: datetime,
+    ) -> Later:
         """Wait for room in the queue, which may take hours; the first of the line tries again, ever more rarely."""
         self.ledger.write_refusal(shard, number, no)
         reach("refusal written")
@@ -212,21 +257,29 @@ class Buyer:
         waited = no.at - sent[0].post.at if sent else timedelta()
         again = max(retry_at, no.at + min(waited / 2, LOOK_CEILING))
         place = self._room.place(shard, self.ledger.claim(shard))
-        return Later(no.at, no.why, place=replace(place, full_until=again), holds_all=True)
+        return Later(
+            no.at, no.why, place=replace(place, full_until=again), holds_all=True
+        )
 
     @property
     def _room(self) -> Room:
         return Room(self.ledger, self.api, self.now, self.timing, self.rule)
 
-    def _note(self, shard: Shard, claim: Claim, batch: Batch, how: str = "created") -> Submitted | None:
+    def _note(
+        self, shard: Shard, claim: Claim, batch: Batch, how: str = "created"
+    ) -> Submitted | None:
         """Create the facts of a purchase; where the claim became another batch meanwhile, both stay."""
-        bought = Bought(batch=batch.id, created_at=batch.created_at, total=claim.total, how=how)
+        bought = Bought(
+            batch=batch.id, created_at=batch.created_at, total=claim.total, how=how
+        )
         try:
             self.ledger.write_owner(batch.id, shard)
             reach("owner written")
             known = self.ledger.write_batch(shard, bought)
         except StoreError as error:
-            raise StoreError(f"batch {batch.id} was bought for shard {shard}, but not noted: {error}") from None
+            raise StoreError(
+                f"batch {batch.id} was bought for shard {shard}, but not noted: {error}"
+            ) from None
         reach("batch written")
         if known.batch == batch.id:
             return None

@@ -52,7 +52,13 @@ class Room:
         if self.rule.cap is None:
             yield
             return
-        with lease.hold(self.ledger.store, self.now, holder=uuid4().hex, seconds=TURN_SECONDS, of=keys.TURNS):
+        with lease.hold(
+            self.ledger.store,
+            self.now,
+            holder=uuid4().hex,
+            seconds=TURN_SECONDS,
+            of=keys.TURNS,
+        ):
             yield
 
     def place(self, shard: Shard, claim: Claim) -> Place:
@@ -71,7 +77,9 @@ class Room:
             return None
         mine = self.place(shard, claim)
         free = mine if self.rule.admitted else replace(mine, cap=mine.cap // 2)
-        used = self._coming(shard, free)  # before the listing, so that nothing falls between
+        used = self._coming(
+            shard, free
+        )  # before the listing, so that nothing falls between
         if fits(free, used):
             used += queued(listed(self.api, self.now() - LIFETIME))
         return None if fits(free, used) else mine
@@ -84,7 +92,11 @@ class Room:
         total = 0
         for other in self.ledger.view().in_flight:
             ahead = not self.rule.admitted and other < shard
-            if other in bought or other == shard or not (ahead or (other in posted and self._posting(other))):
+            if (
+                other in bought
+                or other == shard
+                or not (ahead or (other in posted and self._posting(other)))
+            ):
                 continue
             total += self.ledger.claim(other).total
             if not fits(free, total):

@@ -29,7 +29,9 @@ ANSWER_BYTES = 256 * 1024 * 1024
 COPIES = 6
 """How many times the bytes of the rows both may be exceeded: a row can be large, and its images stand in the answer."""
 PART = pa.struct([("text", pa.large_string()), ("piece", pa.int32())])
-PIECE = pa.struct([("kind", pa.string()), ("address", pa.large_string()), ("data", pa.large_binary())])
+PIECE = pa.struct(
+    [("kind", pa.string()), ("address", pa.large_string()), ("data", pa.large_binary())]
+)
 PROMPTS = pa.schema([("parts", pa.large_list(PART)), ("pieces", pa.large_list(PIECE))])
 """What each row is rendered to: texts and numbers of pieces in turn, and the pieces, each once."""
 TEMPLATE, CUT, ERROR, UNREADABLE = b"template", b"cut", b"error", b"unreadable"
@@ -37,14 +39,20 @@ TEMPLATE, CUT, ERROR, UNREADABLE = b"template", b"cut", b"error", b"unreadable"
 
 def main() -> None:
     """Answer until standard input ends."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
+    pages = (
+        int(Path("/proc/self/statm").read_text().split()[0])
+        if Path("/proc/self/statm").exists()
+        else 0
+    )
     questions = cast("BufferedReader", sys.stdin.buffer)
     largest = 0
     while questions.peek(1):
         _limit(sys.maxsize)
         with ipc.open_stream(questions) as reader:
             rows = reader.read_all().combine_chunks()
-        (batch,) = rows.to_batches() or [pa.RecordBatch.from_pylist([], schema=rows.schema)]
+        (batch,) = rows.to_batches() or [
+            pa.RecordBatch.from_pylist([], schema=rows.schema)
+        ]
         largest = max(largest, batch.nbytes)
         if pages:
             _limit(pages * resource.getpagesize() + EXTRA_BYTES + COPIES * largest)
@@ -54,7 +62,10 @@ def main() -> None:
 def _limit(size: int) -> None:
     """Let the process have this many bytes of memory, if whoever started it lets it."""
     _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (size if most == resource.RLIM_INFINITY else min(size, most), most))
+    resource.setrlimit(
+        resource.RLIMIT_AS,
+        (size if most == resource.RLIM_INFINITY else min(size, most), most),
+    )
 
 
 def answer(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[bytes, bytes]]:
@@ -64,13 +75,19 @@ def answer(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[bytes, bytes]]:
     rows = batch.replace_schema_metadata(None)
     try:
         prompts = (
-            template.cut(rows) if metadata[CUT] == b"1" else [[text] for text in template.render(rows).to_pylist()]
+            template.cut(rows)
+            if metadata[CUT] == b"1"
+            else [[text] for text in template.render(rows).to_pylist()]
         )
-        answered = pa.RecordBatch.from_pylist([_row(prompt) for prompt in prompts], schema=PROMPTS)
+        answered = pa.RecordBatch.from_pylist(
+            [_row(prompt) for prompt in prompts], schema=PROMPTS
+        )
         check_size(answered.nbytes, batch.nbytes)
         return answered, {}
     except TemplateError as error:
-        return pa.RecordBatch.from_pylist([], schema=PROMPTS), {ERROR: str(error).encode()}
+        return pa.RecordBatch.from_pylist([], schema=PROMPTS), {
+            ERROR: str(error).encode()
+        }
     except UnicodeError:
         return pa.RecordBatch.from_pylist([], schema=PROMPTS), {UNREADABLE: b"1"}
 
@@ -95,11 +112,17 @@ def write(out: BinaryIO, batch: pa.RecordBatch, metadata: dict[bytes, bytes]) ->
 def _row(prompt: Sequence[str | Piece]) -> dict[str, object]:
     numbers = dict[Piece, int]()
     parts = [
-        {"text": part} if isinstance(part, str) else {"piece": numbers.setdefault(part, len(numbers))}
+        {"text": part}
+        if isinstance(part, str)
+        else {"piece": numbers.setdefault(part, len(numbers))}
         for part in prompt
     ]
     pieces = [
-        {"kind": piece.kind, "data" if isinstance(piece.value, bytes) else "address": piece.value} for piece in numbers
+        {
+            "kind": piece.kind,
+            "data" if isinstance(piece.value, bytes) else "address": piece.value,
+        }
+        for piece in numbers
     ]
     return {"parts": parts, "pieces": pieces}
 

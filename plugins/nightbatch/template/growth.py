@@ -54,7 +54,9 @@ def is_bounded(text: str) -> bool:
                 return False
             is_loop = True
             loop_start = position
-            allowed = _markup(rf"(?:{'|'.join([*re.findall(_NAME, markup['names']), 'loop'])})\b")
+            allowed = _markup(
+                rf"(?:{'|'.join([*re.findall(_NAME, markup['names']), 'loop'])})\b"
+            )
         elif markup["ends"]:
             is_loop = False
             loop_characters += opener.start() - loop_start
@@ -72,6 +74,10 @@ def _markup(root: str) -> re.Pattern[str]:
     condition = rf"{value}(?:{_OPERATOR}{value})*+"
     choice = rf"{condition}(?:\s++if\s++{condition}(?:\s++else\s++{condition})?+)?+"
     media = rf"(?:image|document)\s*+\(\s*+{path}\s*+\)"
-    loop = rf"for\s++(?P<names>{_NAME}(?:\s*+,\s*+{_NAME})?+)\s++in\s++{path}{_FILTERED}"
+    loop = (
+        rf"for\s++(?P<names>{_NAME}(?:\s*+,\s*+{_NAME})?+)\s++in\s++{path}{_FILTERED}"
+    )
     tag = rf"(?:(?:if|elif)\s++{condition}|else|endif|(?P<ends>endfor)|{loop})"
-    return re.compile(rf"\{{\{{-?+\s*+(?:{media}|{choice})\s*+-?+\}}\}}|\{{%-?+\s*+{tag}\s*+-?+%\}}")
+    return re.compile(
+        rf"\{{\{{-?+\s*+(?:{media}|{choice})\s*+-?+\}}\}}|\{{%-?+\s*+{tag}\s*+-?+%\}}"
+    )

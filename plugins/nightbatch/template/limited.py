@@ -20,7 +20,14 @@ import pyarrow as pa
 from pyarrow import ipc
 
 from nightbatch.errors import TemplateError
-from nightbatch.template.child import CUT, ERROR, TEMPLATE, UNREADABLE, check_size, write
+from nightbatch.template.child import (
+    CUT,
+    ERROR,
+    TEMPLATE,
+    UNREADABLE,
+    check_size,
+    write,
+)
 from nightbatch.template.growth import is_bounded
 from nightbatch.template.media import Piece
 from nightbatch.template.template import Template
@@ -44,7 +51,10 @@ class LimitedTemplate(Template):
 
     def render(self, rows: pa.RecordBatch) -> pa.Array:
         """Render one prompt (large_string) for each row."""
-        texts = ["".join(part["text"] for part in row["parts"]) for row in self._rows(rows, b"0")]
+        texts = [
+            "".join(part["text"] for part in row["parts"])
+            for row in self._rows(rows, b"0")
+        ]
         return pa.array(texts, pa.large_string())
 
     def cut(self, rows: pa.RecordBatch) -> list[list[str | Piece]]:
@@ -56,13 +66,19 @@ class LimitedTemplate(Template):
         return Child()
 
     def _rows(self, rows: pa.RecordBatch, cut: bytes) -> Iterator[dict[str, Any]]:
-        wanted = rows.select([name for name in rows.schema.names if name in self.columns])
+        wanted = rows.select(
+            [name for name in rows.schema.names if name in self.columns]
+        )
         count = rows.num_rows
         step = max(1, QUESTION_BYTES * count // max(1, wanted.nbytes))
         size = 0
         for start in range(0, max(1, count), step):
             asked = wanted.slice(start, step)
-            answered = self._child.ask(asked, {TEMPLATE: self.text.encode(), CUT: cut}, min(step, count - start))
+            answered = self._child.ask(
+                asked,
+                {TEMPLATE: self.text.encode(), CUT: cut},
+                min(step, count - start),
+            )
             size += answered.nbytes
             check_size(size, wanted.nbytes)
             metadata = answered.schema.metadata or {}
@@ -80,7 +96,9 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def ask(self, rows: pa.RecordBatch, metadata: dict[bytes, bytes], count: int) -> pa.Table:
+    def ask(
+        self, rows: pa.RecordBatch, metadata: dict[bytes, bytes], count: int
+    ) -> pa.Table:
         """Have rows rendered. Raises TemplateError where the process dies of it or takes too long."""
         if not rows.num_columns:
             rows = pa.record_batch({"": pa.nulls(count)})
@@ -128,6 +146,12 @@ class Child:
 def _parts(row: dict[str, Any]) -> list[str | Piece]:
     """Put the images and documents of a row where their numbers stand."""
     pieces = [
-        Piece(piece["kind"], piece["address"] if piece["data"] is None else piece["data"]) for piece in row["pieces"]
+        Piece(
+            piece["kind"], piece["address"] if piece["data"] is None else piece["data"]
+        )
+        for piece in row["pieces"]
     ]
-    return [part["text"] if part["piece"] is None else pieces[part["piece"]] for part in row["parts"]]
+    return [
+        part["text"] if part["piece"] is None else pieces[part["piece"]]
+        for part in row["parts"]
+    ]

@@ -43,7 +43,10 @@ Fetch = Callable[[Sequence[Sequence[str]]], Iterator[Read]]
 def no_fetch(rows: Sequence[Sequence[str]]) -> Iterator[Read]:
     """Read nothing."""
     for row in rows:
-        yield {address: None if address.startswith(HTTPS) else "names no object" for address in row}
+        yield {
+            address: None if address.startswith(HTTPS) else "names no object"
+            for address in row
+        }
 
 
 class UnfitError(ValueError):
@@ -76,10 +79,16 @@ class Cutter:
 
     def cut(self, text: str) -> list[str | Piece]:
         """Return texts and pieces in their order, and begin anew; what comes after too many pieces is left out."""
-        parts = re.split(f"\x00{self.mark}(\\d+)\x00", text, maxsplit=MOST_PIECES + 1)[: 2 * MOST_PIECES + 2]
+        parts = re.split(f"\x00{self.mark}(\\d+)\x00", text, maxsplit=MOST_PIECES + 1)[
+            : 2 * MOST_PIECES + 2
+        ]
         pieces = self.found
         self.found = []
-        return [pieces[int(part)] if place % 2 else part for place, part in enumerate(parts) if place % 2 or part]
+        return [
+            pieces[int(part)] if place % 2 else part
+            for place, part in enumerate(parts)
+            if place % 2 or part
+        ]
 
 
 def compiled(template: str) -> str:
@@ -90,14 +99,21 @@ def compiled(template: str) -> str:
     unclosed = set[str]()
     done = at = 0
     while opening := _OPENING.search(template, at):
-        end = -1 if opening[0] in unclosed else template.find(_CLOSING[opening[0]], opening.end())
+        end = (
+            -1
+            if opening[0] in unclosed
+            else template.find(_CLOSING[opening[0]], opening.end())
+        )
         if end < 0:
             unclosed.add(opening[0])
             at = opening.start() + 1
             continue
         at = end + len(_CLOSING[opening[0]])
         markup = template[opening.start() : at]
-        parts += [template[done : opening.start()], _CALL.sub(lambda call: KINDS[call[1]], markup)]
+        parts += [
+            template[done : opening.start()],
+            _CALL.sub(lambda call: KINDS[call[1]], markup),
+        ]
         done = at
     return "".join([*parts, template[done:]])
 
@@ -108,7 +124,11 @@ def addresses(parts: Sequence[str | Piece]) -> list[str]:
     if len(pieces) > MOST_PIECES:
         return []
     values = (piece.value for piece in pieces)
-    return [value for value in values if isinstance(value, str) and value.startswith((SCHEME, HTTPS))]
+    return [
+        value
+        for value in values
+        if isinstance(value, str) and value.startswith((SCHEME, HTTPS))
+    ]
 
 
 def encode(parts: Sequence[str | Piece], read: Read, most_bytes: int) -> bytes | None:
@@ -120,11 +140,15 @@ def encode(parts: Sequence[str | Piece], read: Read, most_bytes: int) -> bytes |
     if len(pieces) > MOST_PIECES:
         raise UnfitError(TOO_MANY)
     if not pieces:
-        return msgspec.json.encode("".join(part for part in parts if isinstance(part, str)))
+        return msgspec.json.encode(
+            "".join(part for part in parts if isinstance(part, str))
+        )
     contents = {id(piece): _content(piece, read) for piece in pieces}
     if sum(len(contents[id(piece)]) * 4 // 3 for piece in pieces) > most_bytes:
         return None
-    texts_and_pieces = (part for part in parts if isinstance(part, Piece) or part.strip())
+    texts_and_pieces = (
+        part for part in parts if isinstance(part, Piece) or part.strip()
+    )
     blocks = [_block(part, contents.get(id(part), b"")) for part in texts_and_pieces]
     return msgspec.json.encode(blocks, order="sorted")
 
@@ -135,7 +159,9 @@ def _content(piece: Piece, read: Read) -> bytes | str:
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str) or not value.startswith((SCHEME, HTTPS)):
-        raise UnfitError(f"the {piece.kind} is neither binary nor an s3:// or https:// address")
+        raise UnfitError(
+            f"the {piece.kind} is neither binary nor an s3:// or https:// address"
+        )
     content = read[value]
     if isinstance(content, str):
         raise UnfitError(f"the {piece.kind}'s address {content}")
@@ -147,7 +173,11 @@ def _block(part: str | Piece, content: bytes | str) -> dict[str, Any]:
         return {"type": "text", "text": part}
     if isinstance(content, str):
         return {"type": part.kind, "source": {"type": "url", "url": content}}
-    source = {"type": "base64", "media_type": _media_type(part.kind, content), "data": content}
+    source = {
+        "type": "base64",
+        "media_type": _media_type(part.kind, content),
+        "data": content,
+    }
     return {"type": part.kind, "source": source}
 
 
@@ -159,4 +189,6 @@ def _media_type(kind: str, content: bytes) -> str:
         return found
     if kind == "document" and found == "application/pdf":
         return found
-    raise UnfitError(f"the {kind} is not {'PNG, JPEG, GIF or WebP' if kind == 'image' else 'a PDF'}")
+    raise UnfitError(
+        f"the {kind} is not {'PNG, JPEG, GIF or WebP' if kind == 'image' else 'a PDF'}"
+    )

@@ -21,7 +21,15 @@ import pyarrow as pa
 from nightbatch.columnar.utf8 import values as plain_values
 from nightbatch.errors import TemplateError
 from nightbatch.template import media
-from nightbatch.template.values import Clock, Day, DayAndTime, Fields, Items, plain, seen_column
+from nightbatch.template.values import (
+    Clock,
+    Day,
+    DayAndTime,
+    Fields,
+    Items,
+    plain,
+    seen_column,
+)
 
 FUEL = 10_000_000
 """Steps of MiniJinja for one row: a loop over 10,000 items takes some 300,000; all of them take a second or two."""
@@ -67,7 +75,9 @@ class Compiled:
                 break
             yield text
         if problem:
-            raise TemplateError(f"prompt: {problem}, in row {self._rows:,} of the partition.")
+            raise TemplateError(
+                f"prompt: {problem}, in row {self._rows:,} of the partition."
+            )
 
     def cuts(self, rows: pa.RecordBatch) -> Iterator[list[str | media.Piece]]:
         """Render each row as texts, images and documents in turn."""
@@ -76,11 +86,19 @@ class Compiled:
     def _problem(self, error: BaseException) -> str:
         """Say what went wrong and where in the template, without its words, which may quote a value."""
         if isinstance(error, minijinja.TemplateError):
-            kind = f"it takes more than {FUEL:,} steps" if error.kind == "OutOfFuel" else error.kind
+            kind = (
+                f"it takes more than {FUEL:,} steps"
+                if error.kind == "OutOfFuel"
+                else error.kind
+            )
             used = self._filter(error.range) if error.range else ""
             line = f" at line {error.line} of the template" if error.line else ""
             return f"{kind}{used}{line}"
-        return BINARY if str(error) == BINARY else f"a value cannot be used like this ({type(error).__name__})"
+        return (
+            BINARY
+            if str(error) == BINARY
+            else f"a value cannot be used like this ({type(error).__name__})"
+        )
 
     def _filter(self, span: tuple[int, int]) -> str:
         """Name the filter that stands at a place of the template."""
@@ -132,7 +150,11 @@ def _json(value: Any) -> str:
 def values_of(column: pa.Array) -> list[Any]:
     """Return a column's values with numbers in the form that MiniJinja leaves as it is."""
     values = plain_values(column)
-    return [_number(value) for value in values] if _FRACTIONS.search(str(column.type)) else values
+    return (
+        [_number(value) for value in values]
+        if _FRACTIONS.search(str(column.type))
+        else values
+    )
 
 
 def _values(column: pa.Array) -> list[Any]:

@@ -19,7 +19,13 @@ import pyarrow.compute as pc
 
 from nightbatch.errors import TemplateError
 from nightbatch.template import media
-from nightbatch.template.rendering import TEMPLATE_BYTES, Compiled, display, environment, values_of
+from nightbatch.template.rendering import (
+    TEMPLATE_BYTES,
+    Compiled,
+    display,
+    environment,
+    values_of,
+)
 
 _PLAIN = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}")
 _MARKUP = re.compile(r"\{\{|\{%|\{#")
@@ -38,13 +44,21 @@ class Template:
         """Name the columns that the template reads, sorted."""
         size = len(self.text.encode(errors="surrogatepass"))
         if size > TEMPLATE_BYTES:
-            raise TemplateError(f"prompt: the template has {size:,} bytes; at most {TEMPLATE_BYTES:,} are allowed.")
+            raise TemplateError(
+                f"prompt: the template has {size:,} bytes; at most {TEMPLATE_BYTES:,} are allowed."
+            )
         try:
             names = environment().undeclared_variables_in_str(self._compiled)
         except minijinja.TemplateError as error:
             problem = _first_line(error)
         else:
-            return tuple(sorted(name for name in names - set(media.KINDS.values()) if not self._calls(name)))
+            return tuple(
+                sorted(
+                    name
+                    for name in names - set(media.KINDS.values())
+                    if not self._calls(name)
+                )
+            )
         raise TemplateError(f"prompt: {problem}. Mend the template.")
 
     @cached_property
@@ -58,7 +72,9 @@ class Template:
 
     def _calls(self, name: str) -> bool:
         """Tell `range(3)`, which calls one of Jinja's functions, from a column `range`."""
-        return name in _FUNCTIONS and re.search(rf"\b{name}\s*\(", self.text) is not None
+        return (
+            name in _FUNCTIONS and re.search(rf"\b{name}\s*\(", self.text) is not None
+        )
 
     def check(self, schema: pa.Schema) -> None:
         """Refuse columns that are not there or that cannot be printed."""
@@ -81,7 +97,9 @@ class Template:
     def render(self, rows: pa.RecordBatch) -> pa.Array:
         """Render one prompt (large_string) for each row. Raises UnicodeError where text is not valid UTF-8."""
         if self._pieces is None:
-            return pa.array(self._renderer.texts(rows), pa.large_string(), size=rows.num_rows)
+            return pa.array(
+                self._renderer.texts(rows), pa.large_string(), size=rows.num_rows
+            )
         joined = self._join(self._pieces, rows)
         try:
             joined.validate(full=True)
@@ -101,7 +119,9 @@ class Template:
         if len(pieces) == 1:
             return pa.repeat(pa.scalar(pieces[0], pa.large_string()), rows.num_rows)
         parts: list[Any] = [
-            printed(rows.column(piece)) if index % 2 else pa.scalar(piece, pa.large_string())
+            printed(rows.column(piece))
+            if index % 2
+            else pa.scalar(piece, pa.large_string())
             for index, piece in enumerate(pieces)
         ]
         return pc.binary_join_element_wise(*parts, pa.scalar("", pa.large_string()))
@@ -113,7 +133,9 @@ class Template:
 
 def printed(column: pa.Array) -> pa.Array:
     """Print a whole column; text stays in Arrow."""
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    kind = (
+        column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    )
     if pa.types.is_null(kind):
         return pa.array([""] * len(column), pa.large_string())
     if _is_text(kind) or pa.types.is_integer(kind):
@@ -122,15 +144,28 @@ def printed(column: pa.Array) -> pa.Array:
 
 
 def _first_line(error: minijinja.TemplateError) -> str:
-    return str(error).splitlines()[0].replace("<string>", "the template").replace("in prompt:", "at line ")
+    return (
+        str(error)
+        .splitlines()[0]
+        .replace("<string>", "the template")
+        .replace("in prompt:", "at line ")
+    )
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+    )
 
 
 def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -148,7 +148,11 @@ def seen_column(kind: pa.DataType, values: list[Any]) -> list[Any]:
 def is_plain(kind: pa.DataType) -> bool:
     """Tell a type whose values `seen` would return as they are."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    is_number = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    is_number = (
+        pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+    )
     return bool(is_number or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
@@ -194,8 +198,16 @@ def _allow(kind: type[Moment], attributes: str, methods: str) -> None:
         setattr(kind, name, _strftime if name == "strftime" else _method(name))
 
 
-_allow(Day, "year month day", "ctime isocalendar isoweekday replace strftime toordinal weekday")
-_allow(Clock, "hour minute second microsecond fold", "dst replace strftime tzname utcoffset")
+_allow(
+    Day,
+    "year month day",
+    "ctime isocalendar isoweekday replace strftime toordinal weekday",
+)
+_allow(
+    Clock,
+    "hour minute second microsecond fold",
+    "dst replace strftime tzname utcoffset",
+)
 _allow(DayAndTime, "", "date time timetz")
 _allow(Duration, "days seconds microseconds", "total_seconds")
 for _kind, _base in ((Fields, dict), (Items, list)):
@@ -204,9 +216,20 @@ for _kind, _base in ((Fields, dict), (Items, list)):
             setattr(_kind, _name, Refused())
 
 _UNCHANGED = (
-    type(None), str, bool, int, float, bytes, type(date.min.isocalendar()), Day, DayAndTime, Clock, Duration, Fields,
+    type(None),
+    str,
+    bool,
+    int,
+    float,
+    bytes,
+    type(date.min.isocalendar()),
+    Day,
+    DayAndTime,
+    Clock,
+    Duration,
+    Fields,
     Items,
-)  # fmt: skip
+)
 _SEEN: dict[type, Callable[[Any], Any] | None] = {
     **dict.fromkeys(_UNCHANGED),
     date: Day,

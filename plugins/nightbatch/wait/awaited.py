@@ -12,7 +12,16 @@ from nightbatch.errors import BatchGone
 from nightbatch.ids import BatchId
 from nightbatch.ports import Batch
 from nightbatch.wait.look import Look
-from nightbatch.wait.pace import Ended, Gone, Missing, Pace, Shown, Unread, Watched, on_state
+from nightbatch.wait.pace import (
+    Ended,
+    Gone,
+    Missing,
+    Pace,
+    Shown,
+    Unread,
+    Watched,
+    on_state,
+)
 
 JITTER = 0.15
 """Looks come up to this share sooner than they are due, so that many triggerers do not look at once."""
@@ -41,7 +50,9 @@ class Waits:
         """Return when the first of them should be looked at; None: nobody waits."""
         return min((one.due for one in self._watched.values()), default=None)
 
-    def join(self, name: BatchId, ceiling: float, now: datetime) -> asyncio.Future[Batch]:
+    def join(
+        self, name: BatchId, ceiling: float, now: datetime
+    ) -> asyncio.Future[Batch]:
         """Begin to wait; what is returned is done when the batch has ended, or raises BatchGone or what `fail` says."""
         future: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
         self._futures.setdefault(name, {})[future] = ceiling
@@ -54,7 +65,9 @@ class Waits:
         ceilings = self._futures.get(name, {})
         ceilings.pop(future, None)
         if ceilings:
-            self._watched[name] = replace(self._watched[name], ceiling=min(ceilings.values()))
+            self._watched[name] = replace(
+                self._watched[name], ceiling=min(ceilings.values())
+            )
         else:
             self._futures.pop(name, None)
             self._watched.pop(name, None)
@@ -62,7 +75,10 @@ class Waits:
     async def absorb(self, found: Look, now: Callable[[], datetime]) -> None:
         """Take in what a look has found."""
         states: dict[BatchId, Shown | Missing | Unread] = {**found.alone}
-        states |= {name: Shown(found.listed[name]) for name in self._watched.keys() & found.listed.keys()}
+        states |= {
+            name: Shown(found.listed[name])
+            for name in self._watched.keys() & found.listed.keys()
+        }
         spread = 1 - JITTER * random.random()  # noqa: S311
         for number, (name, state) in enumerate(states.items()):
             if number % BREATH == BREATH - 1:
@@ -75,14 +91,25 @@ class Waits:
         for name in list(self._watched):
             self._settle(name, error)
 
-    def _learn(self, watched: Watched, state: Shown | Missing | Unread, now: datetime, spread: float) -> None:
+    def _learn(
+        self,
+        watched: Watched,
+        state: Shown | Missing | Unread,
+        now: datetime,
+        spread: float,
+    ) -> None:
         match on_state(watched, state, now, self._pace):
             case Ended(batch):
                 self._settle(watched.batch, batch)
             case Gone():
-                self._settle(watched.batch, BatchGone(f"the API no longer knows batch {watched.batch}."))
+                self._settle(
+                    watched.batch,
+                    BatchGone(f"the API no longer knows batch {watched.batch}."),
+                )
             case Watched(due=due) as still:
-                self._watched[watched.batch] = replace(still, due=now + (due - now) * spread)
+                self._watched[watched.batch] = replace(
+                    still, due=now + (due - now) * spread
+                )
 
     def _settle(self, name: BatchId, outcome: Batch | Exception) -> None:
         self._watched.pop(name, None)

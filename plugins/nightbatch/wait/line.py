@@ -52,15 +52,23 @@ class Line:
         """Let through whoever has room, by a listing of all batches that can be running."""
         self._held = still_held(self._held, batches, now)
         used = queued(batches) + sum(one.total for one in self._held)
-        known, until = frozenset(batch.id for batch in batches), now + timedelta(seconds=self._pace.held)
-        for place in admit([self._learn(one, used) for one in self._places.values()], used, now):
+        known, until = (
+            frozenset(batch.id for batch in batches),
+            now + timedelta(seconds=self._pace.held),
+        )
+        for place in admit(
+            [self._learn(one, used) for one in self._places.values()], used, now
+        ):
             self._held.append(Held(place.order, place.total, known, until))
             for future in self._drop(place.order):
                 if not future.done():
                     future.set_result(None)
         if self._places:
             running = (one for one in batches if not one.ended)
-            pauses = [interval(one, now, self._pace, hint=None, ceiling=self._ceiling) for one in running]
+            pauses = [
+                interval(one, now, self._pace, hint=None, ceiling=self._ceiling)
+                for one in running
+            ]
             self.due = now + timedelta(seconds=min(pauses, default=self._pace.soonest))
 
     def fail(self, error: Exception) -> None:

@@ -48,7 +48,9 @@ def aim(watched: Collection[Watched], now: datetime, *, everything: bool) -> Aim
     due = sorted((one for one in watched if one.due <= now), key=lambda one: one.due)
     known = [one.created_at for one in due if one.created_at and not one.straggler]
     oldest = min(known, default=now)
-    reach = sum(1 for one in watched if one.created_at is None or one.created_at >= oldest)
+    reach = sum(
+        1 for one in watched if one.created_at is None or one.created_at >= oldest
+    )
     return Aim(due, reach, now, everything)
 
 
@@ -72,7 +74,9 @@ async def look(reads: AsyncBatches, at: Aim, into: Look) -> None:
             into.alone[one.batch] = Unread()
 
 
-async def _list(reads: AsyncBatches, wanted: Mapping[BatchId, Watched], at: Aim, into: Look) -> None:
+async def _list(
+    reads: AsyncBatches, wanted: Mapping[BatchId, Watched], at: Aim, into: Look
+) -> None:
     """Page through the listing, newest first, for as long as the next page can show what is wanted.
 
     Where the first page is not enough, others send batches too, who knows how many: the next ones are large.
@@ -84,10 +88,15 @@ async def _list(reads: AsyncBatches, wanted: Mapping[BatchId, Watched], at: Aim,
         page = await reads.page(after, limit)
         into.listed.update((batch.id, batch) for batch in page.batches)
         limit = LARGEST
-        after, oldest = page.next, min((batch.created_at for batch in page.batches), default=at.now)
+        after, oldest = (
+            page.next,
+            min((batch.created_at for batch in page.batches), default=at.now),
+        )
         ends = after is None or oldest < at.now - LIFETIME
         into.whole = into.whole or ends
         unseen = [one for name, one in wanted.items() if name not in into.listed]
-        older = [one for one in unseen if not one.created_at or one.created_at <= oldest]
+        older = [
+            one for one in unseen if not one.created_at or one.created_at <= oldest
+        ]
         if ends or not (at.everything or len(older) > STRAGGLERS):
             return

@@ -88,7 +88,9 @@ class Gone:
     """The wait is over: the batch is not there any more."""
 
 
-def on_state(watched: Watched, state: Shown | Missing | Unread, now: datetime, pace: Pace) -> Watched | Ended | Gone:
+def on_state(
+    watched: Watched, state: Shown | Missing | Unread, now: datetime, pace: Pace
+) -> Watched | Ended | Gone:
     """Say what a look at a batch means: that the wait is over, or when to look again."""
     match state:
         case Shown(batch) if batch.ended:
@@ -96,35 +98,51 @@ def on_state(watched: Watched, state: Shown | Missing | Unread, now: datetime, p
         case Shown(batch, hint, alone):
             pause = interval(batch, now, pace, hint=hint, ceiling=watched.ceiling)
             due, born = now + timedelta(seconds=pause), batch.created_at
-            return replace(watched, due=due, created_at=born, straggler=alone, missing_since=None)
+            return replace(
+                watched, due=due, created_at=born, straggler=alone, missing_since=None
+            )
         case Missing():
             since = watched.missing_since or now
             if now - since >= timedelta(seconds=pace.gone):
                 return Gone()
-            due = now + timedelta(seconds=min(watched.ceiling, max(pace.soonest, pace.gone / 6)))
+            due = now + timedelta(
+                seconds=min(watched.ceiling, max(pace.soonest, pace.gone / 6))
+            )
             return replace(watched, due=due, straggler=True, missing_since=since)
         case Unread():
             return replace(watched, due=now + timedelta(seconds=watched.ceiling))
 
 
-def interval(batch: Batch, now: datetime, pace: Pace, *, hint: float | None, ceiling: float) -> float:
+def interval(
+    batch: Batch, now: datetime, pace: Pace, *, hint: float | None, ceiling: float
+) -> float:
     """Return the seconds until a running batch is worth another look."""
     age = max(0.0, (now - batch.created_at).total_seconds())
-    wished = max(pace.soonest + batch.total * pace.per_request, age * pace.share, hint or 0.0)
+    wished = max(
+        pace.soonest + batch.total * pace.per_request, age * pace.share, hint or 0.0
+    )
     return min(ceiling, wished)
 
 
 def longest(ceiling: float) -> float:
     """Return the longest pause between two looks that somebody asks for, at most a day. Raises SettingsError."""
     if not ceiling > 0:
-        raise SettingsError(f"the longest pause between two looks must be more than 0 seconds, not {ceiling:g}.")
+        raise SettingsError(
+            f"the longest pause between two looks must be more than 0 seconds, not {ceiling:g}."
+        )
     return min(ceiling, DAY)
 
 
-def next_look(due: Iterable[datetime | None], last: datetime, calls: int, pace: Pace) -> datetime | None:
+def next_look(
+    due: Iterable[datetime | None], last: datetime, calls: int, pace: Pace
+) -> datetime | None:
     """Return when the next look is due; a look that took many requests is followed by a longer pause."""
     times = [time for time in due if time is not None]
-    return max(min(times), last + timedelta(seconds=pace.soonest * max(1, calls))) if times else None
+    return (
+        max(min(times), last + timedelta(seconds=pace.soonest * max(1, calls)))
+        if times
+        else None
+    )
 
 
 def backoff(failures: int, asked: float | None, pace: Pace) -> float:

@@ -99,7 +99,9 @@ class Poller:
         self._woken.set()
         if self._task is None or self._task.done():
             # In a context of its own, since what it logs belongs to no single task.
-            self._task = self.loop.create_task(self._run(), context=contextvars.Context())
+            self._task = self.loop.create_task(
+                self._run(), context=contextvars.Context()
+            )
 
     async def _run(self) -> None:
         while self._wanted():
@@ -119,7 +121,11 @@ class Poller:
         while True:
             self._woken.clear()
             until = self._next()
-            pause = self.pace.linger if until is None else (until - self.now()).total_seconds()
+            pause = (
+                self.pace.linger
+                if until is None
+                else (until - self.now()).total_seconds()
+            )
             if until is not None and pause <= 0:
                 return True
             try:
@@ -129,7 +135,9 @@ class Poller:
                     return False
 
     def _next(self) -> datetime | None:
-        due = next_look((self._waits.due, self._line.due), self._last, self._calls, self.pace)
+        due = next_look(
+            (self._waits.due, self._line.due), self._last, self._calls, self.pace
+        )
         return max(due, self._not_before) if due else None
 
     async def _tick(self) -> None:

@@ -34,11 +34,18 @@ class Progress:
         """Say in one line what a person wants to know. `ended`: what they came to; None for one that is gone."""
         running = [batch for batch in self.batches if batch.id not in ended]
         requests = sum(batch.requests for batch in self.batches)
-        head = f"{len(ended):,} of {counted(len(self.batches), 'batch', 'batches')} ended"
-        parts = [f"{head} ({counted(requests, 'request')} in all)", _counts(ended.values())]
+        head = (
+            f"{len(ended):,} of {counted(len(self.batches), 'batch', 'batches')} ended"
+        )
+        parts = [
+            f"{head} ({counted(requests, 'request')} in all)",
+            _counts(ended.values()),
+        ]
         if running:
             oldest = min(batch.created_at for batch in running)
-            parts.append(f"the oldest that runs was created {_duration(now - oldest)} ago")
+            parts.append(
+                f"the oldest that runs was created {_duration(now - oldest)} ago"
+            )
             parts.append(self._expected(running))
         return "; ".join(part for part in parts if part) + "."
 
@@ -46,7 +53,9 @@ class Progress:
         """Say when the last of these will probably end."""
         if not self.usual:
             return "when they end is not known yet: no batch of this target has ended before"
-        usual = timedelta(seconds=median(duration.total_seconds() for duration in self.usual))
+        usual = timedelta(
+            seconds=median(duration.total_seconds() for duration in self.usual)
+        )
         latest = max(batch.created_at for batch in running) + usual
         history = f"the last {counted(len(self.usual), 'batch', 'batches')} of this target took {_duration(usual)}"
         return f"expected to end about {latest:%Y-%m-%d %H:%M} UTC ({history})"
@@ -58,7 +67,12 @@ def _counts(batches: Collection[Batch | None]) -> str:
         counts.update(batch.counts if batch else {})
     gone = sum(batch is None for batch in batches)
     words = [f"{count:,} {kind}" for kind, count in counts.most_common() if count]
-    return ", ".join([*words, *([f"{counted(gone, 'batch is', 'batches are')} gone"] if gone else [])])
+    return ", ".join(
+        [
+            *words,
+            *([f"{counted(gone, 'batch is', 'batches are')} gone"] if gone else []),
+        ]
+    )
 
 
 def _duration(duration: timedelta) -> str:

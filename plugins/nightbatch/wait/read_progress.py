@@ -27,12 +27,18 @@ def progress(ledger: Ledger, name: str) -> Progress:
         bought = ledger.batch(shard)
         if bought is None or not bought.batch:
             return None
-        return AwaitedBatch(bought.batch, bought.created_at, bought.total, is_own=shard in own)
+        return AwaitedBatch(
+            bought.batch, bought.created_at, bought.total, is_own=shard in own
+        )
 
     with ThreadPoolExecutor(READERS) as pool:
         batches = [found for found in pool.map(batch, running) if found is not None]
-        durations = list(pool.map(lambda shard: _duration(ledger, shard), view.landed[-HISTORY:]))
-    return Progress(batches, [duration for duration in reversed(durations) if duration is not None])
+        durations = list(
+            pool.map(lambda shard: _duration(ledger, shard), view.landed[-HISTORY:])
+        )
+    return Progress(
+        batches, [duration for duration in reversed(durations) if duration is not None]
+    )
 
 
 def _duration(ledger: Ledger, shard: Shard) -> timedelta | None:

@@ -3,7 +3,13 @@
 `run_immediately` lets the clock start the latest night as soon as the DAG is unpaused, whatever the time of day.
 """
 
-from airflow.sdk import DAG, Asset, CronPartitionTimetable, PartitionedAssetTimetable, task
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronPartitionTimetable,
+    PartitionedAssetTimetable,
+    task,
+)
 
 from nightbatch import Enrichment, enrich
 from nightbatch.airflow.sensors.input import InputSensor
@@ -27,22 +33,36 @@ def parcels(target: str) -> Enrichment:
 
 
 EVERY_NIGHT = CronPartitionTimetable(
-    "0 0 * * *", timezone="UTC", run_offset=-1, run_immediately=True, key_format="%Y-%m-%d"
+    "0 0 * * *",
+    timezone="UTC",
+    run_offset=-1,
+    run_immediately=True,
+    key_format="%Y-%m-%d",
 )
 
 with DAG(dag_id="by_clock", schedule=EVERY_NIGHT, catchup=False):
     asked = parcels("by_clock")
     InputSensor(task_id="input", enrichment=asked, poll=1, still=1) >> enrich(asked)
 
-with DAG(dag_id="by_asset", schedule=PartitionedAssetTimetable(assets=PARCELS), catchup=False):
+with DAG(
+    dag_id="by_asset", schedule=PartitionedAssetTimetable(assets=PARCELS), catchup=False
+):
     enrich(parcels("by_asset"))
 
-with DAG(dag_id="reader", schedule=PartitionedAssetTimetable(assets=Asset("s3://lake/by_asset/")), catchup=False):
+with DAG(
+    dag_id="reader",
+    schedule=PartitionedAssetTimetable(assets=Asset("s3://lake/by_asset/")),
+    catchup=False,
+):
 
     @task
     def read(triggering_asset_events: object = None) -> list[object]:
         """Tell what a downstream DAG is told of a publication."""
-        told = [event.extra for events in triggering_asset_events.values() for event in events]  # type: ignore[attr-defined]
+        told = [
+            event.extra
+            for events in triggering_asset_events.values()
+            for event in events
+        ]  # type: ignore[attr-defined]
         return [[one["partition"], one["rows"], one["cost_usd"]] for one in told]
 
     read()

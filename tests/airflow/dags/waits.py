@@ -25,9 +25,15 @@ with DAG("waits", schedule=None, params={**dict.fromkeys(BATCHES, ""), "deadline
         params: dict[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 10}
         texts = [f"ended-{number}" for number in range(3)]
         items: Any = [
-            {"custom_id": text, "params": {**params, "messages": [{"role": "user", "content": text}]}} for text in texts
+            {
+                "custom_id": text,
+                "params": {**params, "messages": [{"role": "user", "content": text}]},
+            }
+            for text in texts
         ]
-        return str(AnthropicHook().get_conn().messages.batches.create(requests=items).id)
+        return str(
+            AnthropicHook().get_conn().messages.batches.create(requests=items).id
+        )
 
     @task
     def read(seen: dict[str, Any]) -> int:

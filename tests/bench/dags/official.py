@@ -21,9 +21,14 @@ def read_requests(params: dict) -> list[dict]:
                 "model": ask["model"],
                 "max_tokens": ask["max_tokens"],
                 "system": [{"type": "text", "text": ask["system"]}],
-                "output_config": {"format": {"type": "json_schema", "schema": ask["schema"]}},
+                "output_config": {
+                    "format": {"type": "json_schema", "schema": ask["schema"]}
+                },
                 "messages": [
-                    {"role": "user", "content": f"Subject: {row['subject']}\n\n<message>\n{row['body']}\n</message>"}
+                    {
+                        "role": "user",
+                        "content": f"Subject: {row['subject']}\n\n<message>\n{row['body']}\n</message>",
+                    }
                 ],
             },
         }
@@ -42,7 +47,10 @@ def write_answers(batch_id: str, params: dict) -> int:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from airflow.providers.anthropic.hooks.anthropic import AnthropicHook
 
-    rows, hook = [], AnthropicHook()  # kept: the client closes its connection when the hook goes
+    rows, hook = (
+        [],
+        AnthropicHook(),
+    )  # kept: the client closes its connection when the hook goes
     for line in hook.stream_batch_results(batch_id):
         message = line.result.message
         rows.append(
@@ -68,6 +76,10 @@ with DAG(
     params={"key": "", "answers": "", "ask": Param({}, type="object")},
 ):
     asked = AnthropicBatchOperator(
-        task_id="submit_batch", requests=read_requests(), deferrable=True, poll_interval=1, retries=0
+        task_id="submit_batch",
+        requests=read_requests(),
+        deferrable=True,
+        poll_interval=1,
+        retries=0,
     )
     write_answers(asked.output)

@@ -31,7 +31,9 @@ class ApproveOperator(ApprovalOperator):
     template_fields = ("run",)
     ui_color = "#fef7e0"
 
-    def __init__(self, *, run: Any, approvers: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, *, run: Any, approvers: Sequence[str] = (), **kwargs: Any
+    ) -> None:
         super().__init__(
             subject="Buy?",
             defaults=self.REJECT,
@@ -50,10 +52,17 @@ class ApproveOperator(ApprovalOperator):
         from nightbatch.plan.offer import quote
 
         with ports.final_errors():
-            offer = quote(ref, ports.ledger(ref.state, ref.aws_conn_id), ports.now, ports.counts(ref))
+            offer = quote(
+                ref,
+                ports.ledger(ref.state, ref.aws_conn_id),
+                ports.now,
+                ports.counts(ref),
+            )
             asked = question(ref, offer.estimate, asked=offer.asked, notes=offer.notes)
             approvers = others(self.approvers, _starter(context)) if asked else ()
-        self.log.info("%d requests to buy: %s.", offer.estimate.requests, offer.estimate.told)
+        self.log.info(
+            "%d requests to buy: %s.", offer.estimate.requests, offer.estimate.told
+        )
         if asked is None:
             return None
         self.assigned_users = _assigned(approvers)
@@ -65,8 +74,14 @@ class ApproveOperator(ApprovalOperator):
         """Go on, or skip what comes after; refuse the approval of who started the run, where approvers are named."""
         person = (event.get("responded_by_user") or {}).get("name")
         is_own_run = person is not None and person == _starter(context)
-        if self.approvers and is_own_run and self.APPROVE in event.get("chosen_options", ()):
-            raise AirflowFailException("Who starts a run cannot approve it. Clear this task, and let another approve.")
+        if (
+            self.approvers
+            and is_own_run
+            and self.APPROVE in event.get("chosen_options", ())
+        ):
+            raise AirflowFailException(
+                "Who starts a run cannot approve it. Clear this task, and let another approve."
+            )
         return super().execute_complete(context, event)
 
 

@@ -34,7 +34,12 @@ class LandOperator(BaseOperator):
         self.run, self.sent = run, sent
 
     def execute(
-        self, context: Context, event: Any = None, awaited: str = "", queued: str = "", failed: str = ""
+        self,
+        context: Context,
+        event: Any = None,
+        awaited: str = "",
+        queued: str = "",
+        failed: str = "",
     ) -> dict[str, Any]:
         from nightbatch.submit.purchase import Waiting
 
@@ -43,7 +48,9 @@ class LandOperator(BaseOperator):
             ref = received(self.run)
             sent = _sent(self.sent)
             purchase = ports.purchase(ref, self.log, admitted=admitted(event, queued))
-            outcome = purchase.land(awaited or sent["awaited"], failed or sent["failed"])
+            outcome = purchase.land(
+                awaited or sent["awaited"], failed or sent["failed"]
+            )
             if isinstance(outcome, Waiting):
                 defer(self, outcome, ref)
             return {"attempts": outcome.attempt}
@@ -53,5 +60,7 @@ def _sent(result: str) -> dict[str, Any]:
     """Read what `submit` returned."""
     sent = json.loads(result)
     if not isinstance(sent, dict):
-        raise SettingsError("`submit` has returned nothing, so there is nothing to land: clear the run from it on.")
+        raise SettingsError(
+            "`submit` has returned nothing, so there is nothing to land: clear the run from it on."
+        )
     return sent

@@ -51,7 +51,15 @@ class LoadOperator(BaseOperator):
 
         with ports.final_errors(), warehouse(self.conn_id) as house:
             target = ports.store(parse(self.target, "target").url, self.aws_conn_id)
-            done = [load(target, partition, self.into, house) for partition in assets.told(context, self.partition)]
+            done = [
+                load(target, partition, self.into, house)
+                for partition in assets.told(context, self.partition)
+            ]
             for one in done:
-                self.log.info("%d rows of %s are in %s.", one["rows"], one["partition"] or "the target", one["table"])
+                self.log.info(
+                    "%d rows of %s are in %s.",
+                    one["rows"],
+                    one["partition"] or "the target",
+                    one["table"],
+                )
             return done

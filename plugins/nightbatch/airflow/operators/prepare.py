@@ -45,9 +45,16 @@ class PrepareOperator(BaseOperator):
             settings = with_state(settings, open_store)
             check_target(settings, open_store)
             source = open_store(settings.source_root)
-            fetch = fetcher(open_store, MediaRoots.read(settings.media_roots, settings.source))
+            fetch = fetcher(
+                open_store, MediaRoots.read(settings.media_roots, settings.source)
+            )
             run = prepare(settings, source, open_store(settings.state_url), fetch)
-            self.log.info("Snapshot %s: %d rows, %d distinct requests.", run.snapshot, run.rows, run.requests)
+            self.log.info(
+                "Snapshot %s: %d rows, %d distinct requests.",
+                run.snapshot,
+                run.rows,
+                run.requests,
+            )
             ref = run_ref(settings, run, context)
             iceberg.check_place(ref)
             return ref.to_dict()

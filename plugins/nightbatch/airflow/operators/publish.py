@@ -47,11 +47,21 @@ class PublishOperator(BaseOperator):
             ledger, target = ports.ledger(ref.state, ref.aws_conn_id), output(ref)
             started = getattr(context["dag_run"], "start_date", None) or ports.now()
             self.report = report = publish(ref, ledger, target, ports.now, started)
-            self.log.info("%d rows published, %s; %s USD.", report["rows"], report["by_status"], report["cost_usd"])
+            self.log.info(
+                "%d rows published, %s; %s USD.",
+                report["rows"],
+                report["by_status"],
+                report["cost_usd"],
+            )
             if report["schema_changes"]:
-                self.log.warning("Columns changed since the last partition: %s.", "; ".join(report["schema_changes"]))
+                self.log.warning(
+                    "Columns changed since the last partition: %s.",
+                    "; ".join(report["schema_changes"]),
+                )
             for one in (one for one in report["checks"] if not one["passed"]):
-                self.log.warning("check %(check)s has not passed: %(value)s, limit %(limit)s", one)
+                self.log.warning(
+                    "check %(check)s has not passed: %(value)s, limit %(limit)s", one
+                )
             assets.tell(context, self.outlets, report)
             return report
 
@@ -60,4 +70,7 @@ class PublishOperator(BaseOperator):
         from nightbatch.airflow import lineage
 
         ref = RunRef.from_xcom(self.run)
-        return lineage.published(ports.ledger(ref.state, ref.aws_conn_id).run(ref.snapshot).source, self.report)
+        return lineage.published(
+            ports.ledger(ref.state, ref.aws_conn_id).run(ref.snapshot).source,
+            self.report,
+        )

@@ -34,19 +34,33 @@ class SubmitOperator(BaseOperator):
         self.run, self.spared = run, tuple(spared)
 
     def execute(
-        self, context: Context, event: Any = None, awaited: str = "", queued: str = "", failed: str = ""
+        self,
+        context: Context,
+        event: Any = None,
+        awaited: str = "",
+        queued: str = "",
+        failed: str = "",
     ) -> dict[str, Any]:
         from nightbatch.submit.purchase import Waiting
 
         check(event)
         with ports.final_errors():
             ref = received(self.run)
-            outcome = ports.purchase(ref, self.log, admitted=admitted(event, queued)).submit(awaited)
+            outcome = ports.purchase(
+                ref, self.log, admitted=admitted(event, queued)
+            ).submit(awaited)
             if isinstance(outcome, Waiting):
                 defer(self, outcome, ref)
-        result = {"awaited": outcome.awaited, "batches": outcome.batches, "failed": outcome.failed}
+        result = {
+            "awaited": outcome.awaited,
+            "batches": outcome.batches,
+            "failed": outcome.failed,
+        }
         if outcome.failed:
-            self.log.error("Not all could be sent; what was sent is waited for and landed first: %s", outcome.failed)
+            self.log.error(
+                "Not all could be sent; what was sent is waited for and landed first: %s",
+                outcome.failed,
+            )
         if not outcome.batches and self.spared:
             self.log.info("Nothing is to be bought or waited for.")
             context["ti"].xcom_push("return_value", result)

@@ -22,8 +22,16 @@ def defer(task: BaseOperator, waiting: Waiting, ref: RunRef) -> NoReturn:
     later = waiting.later
     why = later.why if later else "the batches of this attempt run"
     task.log.info("Waiting in the triggerer: %s", why)
-    progress = {"awaited": waiting.awaited, "queued": waiting.queued or "", "failed": waiting.failed}
-    task.defer(trigger=_trigger(later, waiting.awaited, ref), method_name="execute", kwargs=progress)
+    progress = {
+        "awaited": waiting.awaited,
+        "queued": waiting.queued or "",
+        "failed": waiting.failed,
+    }
+    task.defer(
+        trigger=_trigger(later, waiting.awaited, ref),
+        method_name="execute",
+        kwargs=progress,
+    )
 
 
 def admitted(event: dict[str, Any] | None, queued: str) -> Shard | None:
@@ -51,4 +59,6 @@ def _trigger(later: Later | None, awaited: str, ref: RunRef) -> BaseTrigger:
         return LaterTrigger(until, list(later.batches), ref.anthropic_conn_id)
     deadlines = [ref.deadline, later.at_latest.isoformat() if later.at_latest else ""]
     deadline = min(filter(None, deadlines), default="")
-    return RoomTrigger(until, as_kwargs(later.place), ref.anthropic_conn_id, ref.poll_seconds, deadline)
+    return RoomTrigger(
+        until, as_kwargs(later.place), ref.anthropic_conn_id, ref.poll_seconds, deadline
+    )

@@ -32,7 +32,14 @@ class BatchSensor(BaseSensorOperator):
     :param cancel_on_fail: cancel the batch when this task is marked failed, or its run fails. Templated.
     """
 
-    template_fields: Sequence[str] = ("batch", "conn", "poll", "deadline", "cancel_at_deadline", "cancel_on_fail")
+    template_fields: Sequence[str] = (
+        "batch",
+        "conn",
+        "poll",
+        "deadline",
+        "cancel_at_deadline",
+        "cancel_on_fail",
+    )
     ui_color = "#f3e8fd"
     start_from_trigger = True
 
@@ -46,10 +53,18 @@ class BatchSensor(BaseSensorOperator):
         cancel_at_deadline: str | bool = True,
         cancel_on_fail: str | bool = False,
         **kwargs: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(**kwargs)
-        self.batch, self.conn, self.poll, self.deadline = self._template(batch), conn, str(poll), deadline
-        self.cancel_at_deadline, self.cancel_on_fail = str(cancel_at_deadline), str(cancel_on_fail)
+        self.batch, self.conn, self.poll, self.deadline = (
+            self._template(batch),
+            conn,
+            str(poll),
+            deadline,
+        )
+        self.cancel_at_deadline, self.cancel_on_fail = (
+            str(cancel_at_deadline),
+            str(cancel_on_fail),
+        )
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls="nightbatch.airflow.triggers.batch.BatchTrigger",
             trigger_kwargs=self._kwargs(),
@@ -59,7 +74,11 @@ class BatchSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> None:
         """Defer, where Airflow did not start in the triggerer (`airflow dags test`)."""
-        self.defer(trigger=BatchTrigger(**self._kwargs()), method_name="execute_complete", timeout=LONGEST)
+        self.defer(
+            trigger=BatchTrigger(**self._kwargs()),
+            method_name="execute_complete",
+            timeout=LONGEST,
+        )
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Return what the trigger saw."""

@@ -47,11 +47,18 @@ class InputSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.partition = f"{{{{ params.get('partition') or {enrichment.partition!r} }}}}"
+        self.partition = (
+            f"{{{{ params.get('partition') or {enrichment.partition!r} }}}}"
+        )
         self.key = "{{ partition_key | default('', true) }}"
         self.source = enrichment.source_root
         self.conn = enrichment.aws_conn_id
-        self.wait_for, self.hours, self.poll, self.still = wait_for, str(hours), str(poll), str(still)
+        self.wait_for, self.hours, self.poll, self.still = (
+            wait_for,
+            str(hours),
+            str(poll),
+            str(still),
+        )
         self.run_name = "{{ run_id }}"
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls="nightbatch.airflow.triggers.input.InputTrigger",
@@ -65,11 +72,15 @@ class InputSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> None:
         """Defer, where Airflow did not start in the triggerer (`airflow dags test`)."""
-        self.defer(trigger=InputTrigger(**self._given()), method_name="execute_complete")
+        self.defer(
+            trigger=InputTrigger(**self._given()), method_name="execute_complete"
+        )
 
     def execute_complete(self, context: Context, event: Any = None) -> None:
         """Fail if the input never came, or could not be looked for."""
         if event and event.get("failed"):
             raise AirflowFailException(event["failed"])
         if event and event.get("late"):
-            raise TimeoutError(f"After {self.hours} h there is no input below {self.source}.")
+            raise TimeoutError(
+                f"After {self.hours} h there is no input below {self.source}."
+            )

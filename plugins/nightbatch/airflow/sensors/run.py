@@ -45,7 +45,9 @@ class RunSensor(BaseSensorOperator):
         trigger = RunTrigger(self.reference, self.awaited)
         self.defer(trigger=trigger, method_name="execute_complete", timeout=LONGEST)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(
+        self, context: Context, event: dict[str, Any]
+    ) -> dict[str, Any]:
         """Return what the trigger saw."""
         if "failed" in event:
             raise AirflowFailException(event["failed"])

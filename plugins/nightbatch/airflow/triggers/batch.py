@@ -8,7 +8,13 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import (
+    BaseTrigger,
+    TaskFailedEvent,
+    TaskSkippedEvent,
+    TaskSuccessEvent,
+    TriggerEvent,
+)
 
 from nightbatch.airflow.triggers.ending import ending, push
 from nightbatch.airflow.triggers.kill import detached, was_killed
@@ -39,11 +45,24 @@ class BatchTrigger(BaseTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.batch, self.conn, self.poll = batch, conn, poll
-        self.deadline, self.cancel_at_deadline, self.cancel_on_fail = deadline, cancel_at_deadline, cancel_on_fail
+        self.deadline, self.cancel_at_deadline, self.cancel_on_fail = (
+            deadline,
+            cancel_at_deadline,
+            cancel_on_fail,
+        )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = ("batch", "conn", "poll", "deadline", "cancel_at_deadline", "cancel_on_fail")
-        return "nightbatch.airflow.triggers.batch.BatchTrigger", {name: getattr(self, name) for name in names}
+        names = (
+            "batch",
+            "conn",
+            "poll",
+            "deadline",
+            "cancel_at_deadline",
+            "cancel_on_fail",
+        )
+        return "nightbatch.airflow.triggers.batch.BatchTrigger", {
+            name: getattr(self, name) for name in names
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         try:
@@ -75,7 +94,9 @@ class BatchTrigger(BaseTrigger):
         if not self.batch:  # a claim that was given up has none
             return {"batch": "", "counts": {}}
         if self.batch == "None" or not re.fullmatch(r"[\w-]+", self.batch):
-            raise SettingsError(f"{self.batch!r} is no id of a batch: see what its template pulls, and from where.")
+            raise SettingsError(
+                f"{self.batch!r} is no id of a batch: see what its template pulls, and from where."
+            )
         shared, ceiling = poller(self.conn), float(self.poll)
         try:
             try:
@@ -96,14 +117,18 @@ class BatchTrigger(BaseTrigger):
 
         if await was_killed(self.task_instance):
             await poller(self.conn).cancel(self.batch)
-            self.log.warning("Batch %s is cancelled, since its task was marked failed.", self.batch)
+            self.log.warning(
+                "Batch %s is cancelled, since its task was marked failed.", self.batch
+            )
 
     def _left(self) -> float | None:
         """Return the seconds until the deadline; a wait that begins after it still looks once at its batch."""
         if not self.deadline or self.deadline == "None":
             return None
         deadline = datetime.fromisoformat(self.deadline)
-        left = (deadline if deadline.tzinfo else deadline.replace(tzinfo=UTC)) - datetime.now(UTC)
+        left = (
+            deadline if deadline.tzinfo else deadline.replace(tzinfo=UTC)
+        ) - datetime.now(UTC)
         return left.total_seconds() if left > timedelta(0) else LAST_LOOK
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 
 
-def ending(task_instance: Any, event: TriggerEvent, payload: dict[str, Any]) -> TriggerEvent:
+def ending(
+    task_instance: Any, event: TriggerEvent, payload: dict[str, Any]
+) -> TriggerEvent:
     """Return what ends the task. `airflow dags test` has no task instance: there a worker gets the payload."""
     return event if task_instance is not None else TriggerEvent(payload)
 

@@ -34,8 +34,17 @@ async def was_killed(ti: Any) -> bool:
 
     if ti is None:
         return False
-    asked = GetTaskStates(dag_id=ti.dag_id, map_index=ti.map_index, task_ids=[ti.task_id], run_ids=[ti.run_id])
+    asked = GetTaskStates(
+        dag_id=ti.dag_id,
+        map_index=ti.map_index,
+        task_ids=[ti.task_id],
+        run_ids=[ti.run_id],
+    )
     answer = await task_runner.SUPERVISOR_COMMS.asend(asked)
-    states = answer.task_states.get(ti.run_id, {}) if isinstance(answer, TaskStatesResult) else {}
+    states = (
+        answer.task_states.get(ti.run_id, {})
+        if isinstance(answer, TaskStatesResult)
+        else {}
+    )
     name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
     return states.get(name) in KILLED

@@ -21,7 +21,9 @@ def dwell() -> float:
     """Return the seconds after which a trigger may fire on a task that has deferred from a worker."""
     from airflow.sdk.configuration import conf
 
-    heartbeat: float = conf.getfloat("workers", "min_heartbeat_interval", fallback=HEARTBEAT_SECONDS)
+    heartbeat: float = conf.getfloat(
+        "workers", "min_heartbeat_interval", fallback=HEARTBEAT_SECONDS
+    )
     return heartbeat + DWELL_SECONDS
 
 
@@ -40,12 +42,19 @@ class LaterTrigger(BaseTrigger):
         from nightbatch.airflow.triggers.shared import poller
 
         await asyncio.sleep(dwell())
-        left = max(0.0, (datetime.fromisoformat(self.until) - datetime.now(UTC)).total_seconds())
+        left = max(
+            0.0,
+            (datetime.fromisoformat(self.until) - datetime.now(UTC)).total_seconds(),
+        )
         if self.batches:
             shared = poller(self.conn_id)
-            waits = [asyncio.ensure_future(shared.wait(one, CEILING)) for one in self.batches]
+            waits = [
+                asyncio.ensure_future(shared.wait(one, CEILING)) for one in self.batches
+            ]
             try:
-                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    waits, timeout=left, return_when=asyncio.FIRST_COMPLETED
+                )
             finally:
                 for wait in waits:
                     wait.cancel()

@@ -23,13 +23,28 @@ class RoomTrigger(BaseTrigger):
     :param deadline: time (ISO) at which to give up; empty: never.
     """
 
-    def __init__(self, after: str, place: Mapping[str, Any], conn_id: str, poll: float, deadline: str = "") -> None:
+    def __init__(
+        self,
+        after: str,
+        place: Mapping[str, Any],
+        conn_id: str,
+        poll: float,
+        deadline: str = "",
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.after, self.place, self.conn_id, self.poll, self.deadline = after, dict(place), conn_id, poll, deadline
+        self.after, self.place, self.conn_id, self.poll, self.deadline = (
+            after,
+            dict(place),
+            conn_id,
+            poll,
+            deadline,
+        )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         names = ("after", "place", "conn_id", "poll", "deadline")
-        return "nightbatch.airflow.triggers.room.RoomTrigger", {name: getattr(self, name) for name in names}
+        return "nightbatch.airflow.triggers.room.RoomTrigger", {
+            name: getattr(self, name) for name in names
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         from nightbatch.airflow.triggers.shared import poller
@@ -47,7 +62,12 @@ class RoomTrigger(BaseTrigger):
 def as_kwargs(place: Place) -> dict[str, Any]:
     """Write a place as plain values."""
     until = place.full_until.isoformat() if place.full_until else ""
-    return {"order": place.order, "total": place.total, "cap": place.cap, "full_until": until}
+    return {
+        "order": place.order,
+        "total": place.total,
+        "cap": place.cap,
+        "full_until": until,
+    }
 
 
 def place_of(given: Mapping[str, Any]) -> Place:
@@ -57,4 +77,8 @@ def place_of(given: Mapping[str, Any]) -> Place:
 
 
 def _left(until: str) -> float | None:
-    return (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds() if until else None
+    return (
+        (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds()
+        if until
+        else None
+    )

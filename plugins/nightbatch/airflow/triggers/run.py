@@ -8,7 +8,12 @@ from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import (
+    BaseTrigger,
+    TaskFailedEvent,
+    TaskSuccessEvent,
+    TriggerEvent,
+)
 
 from nightbatch.airflow.triggers.ending import ending, push
 from nightbatch.airflow.triggers.kill import detached, was_killed
@@ -30,13 +35,17 @@ class RunTrigger(BaseTrigger):
     :param from_worker: `True` where a task has deferred from a worker, and goes on there.
     """
 
-    def __init__(self, reference: str, awaited: str, from_worker: str = "False") -> None:
+    def __init__(
+        self, reference: str, awaited: str, from_worker: str = "False"
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.reference, self.awaited, self.from_worker = reference, awaited, from_worker
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         names = ("reference", "awaited", "from_worker")
-        return "nightbatch.airflow.triggers.run.RunTrigger", {name: getattr(self, name) for name in names}
+        return "nightbatch.airflow.triggers.run.RunTrigger", {
+            name: getattr(self, name) for name in names
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         goes_on = self.from_worker == "True"
@@ -47,7 +56,11 @@ class RunTrigger(BaseTrigger):
         except FINAL as error:
             self.log.error("The wait fails: %s", error)
             failure = {"failed": str(error)}
-            yield TriggerEvent(failure) if goes_on else ending(self.task_instance, TaskFailedEvent(), failure)
+            yield (
+                TriggerEvent(failure)
+                if goes_on
+                else ending(self.task_instance, TaskFailedEvent(), failure)
+            )
             return
         if goes_on:
             yield TriggerEvent({})
@@ -65,7 +78,9 @@ class RunTrigger(BaseTrigger):
         from nightbatch.airflow.triggers.shared import poller
 
         progress = await self._progress()
-        follow = Follow(self._ref, progress, poller(self._ref.anthropic_conn_id), self._say)
+        follow = Follow(
+            self._ref, progress, poller(self._ref.anthropic_conn_id), self._say
+        )
         batches = (await follow.run()).values()
         counts = Counter[str]()
         for batch in batches:
@@ -81,7 +96,10 @@ class RunTrigger(BaseTrigger):
         shared = poller(self._ref.anthropic_conn_id)
         own = [batch for batch in (await self._progress()).batches if batch.is_own]
         await asyncio.gather(*(cancel(shared, batch.id) for batch in own))
-        self.log.warning("The run's batches are cancelled, since its task was marked failed: %d.", len(own))
+        self.log.warning(
+            "The run's batches are cancelled, since its task was marked failed: %d.",
+            len(own),
+        )
 
     async def _progress(self) -> Progress:
         """Read the ledger, again while the store cannot be reached."""
@@ -98,14 +116,18 @@ class RunTrigger(BaseTrigger):
         from nightbatch.airflow import ports
         from nightbatch.wait.read_progress import progress
 
-        return progress(ports.ledger(self._ref.state, self._ref.aws_conn_id), self.awaited)
+        return progress(
+            ports.ledger(self._ref.state, self._ref.aws_conn_id), self.awaited
+        )
 
     @cached_property
     def _ref(self) -> RunRef:
         try:
             return RunRef.from_xcom(self.reference)
         except (TypeError, ValueError):
-            raise SettingsError("the wait has no reference to its run: clear the run from `submit` on.") from None
+            raise SettingsError(
+                "the wait has no reference to its run: clear the run from `submit` on."
+            ) from None
 
     def _say(self, line: str) -> None:
         self.log.info("%s", line)

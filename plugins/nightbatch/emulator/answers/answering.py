@@ -11,7 +11,11 @@ from nightbatch.emulator.answers.cache import PromptCache
 from nightbatch.emulator.answers.frame import Frame, Frames
 from nightbatch.emulator.answers.models import Model, dated_id
 from nightbatch.emulator.answers.outcome import Outcome, errored
-from nightbatch.emulator.answers.params import check_messages, check_prompt, check_with_format
+from nightbatch.emulator.answers.params import (
+    check_messages,
+    check_prompt,
+    check_with_format,
+)
 from nightbatch.emulator.answers.prompt import Prompt, messages_prompt
 from nightbatch.emulator.answers.row_faults import instead, spoil
 from nightbatch.emulator.answers.usage import Usage, tokens
@@ -59,7 +63,9 @@ class Answerer:
             return errored(reply.kind, reply.message)
         if fault is not None:
             reply = spoil(reply, fault.what, fault.options)
-        usage = self.cache.charge(model, prompt, frame.variant, starts=asked.starts, begins=asked.begins)
+        usage = self.cache.charge(
+            model, prompt, frame.variant, starts=asked.starts, begins=asked.begins
+        )
         return succeeded(asked.params, model, usage, reply)
 
     def _reply(self, params: dict[str, Any]) -> Reply | Failure:
@@ -78,12 +84,22 @@ def _with_last_breakpoint(prompt: Prompt, control: object) -> Prompt:
     return prompt
 
 
-def succeeded(params: Mapping[str, Any], model: Model, usage: Usage, reply: Reply) -> Outcome:
+def succeeded(
+    params: Mapping[str, Any], model: Model, usage: Usage, reply: Reply
+) -> Outcome:
     """Return a `succeeded` row. An answer longer than `max_tokens` is cut there and stops with `max_tokens`."""
     reply = _cut(reply, params)
-    content = reply.content if reply.content is not None else [{"type": "text", "text": reply.text}]
-    said = reply.text or "".join(str(block.get("text") or block.get("input") or "") for block in content)
-    usage.output = reply.output_tokens if reply.output_tokens is not None else max(1, tokens(said))
+    content = (
+        reply.content
+        if reply.content is not None
+        else [{"type": "text", "text": reply.text}]
+    )
+    said = reply.text or "".join(
+        str(block.get("text") or block.get("input") or "") for block in content
+    )
+    usage.output = (
+        reply.output_tokens if reply.output_tokens is not None else max(1, tokens(said))
+    )
     stopped, sequence = _stop(reply)
     geo = params.get("inference_geo") or "global"
     message = {
@@ -98,8 +114,18 @@ def succeeded(params: Mapping[str, Any], model: Model, usage: Usage, reply: Repl
         "usage": usage.wire(geo),
     }
     if stopped == "refusal":
-        message["stop_details"] = {"type": "refusal", "category": None, "explanation": None}
-    return Outcome(SUCCEEDED, {"type": "succeeded", "message": message}, model.id, usage, model.cost(usage, geo))
+        message["stop_details"] = {
+            "type": "refusal",
+            "category": None,
+            "explanation": None,
+        }
+    return Outcome(
+        SUCCEEDED,
+        {"type": "succeeded", "message": message},
+        model.id,
+        usage,
+        model.cost(usage, geo),
+    )
 
 
 def _text(answer: str | Mapping[str, Any] | list[Any]) -> str:
@@ -110,14 +136,19 @@ def _cut(reply: Reply, params: Mapping[str, Any]) -> Reply:
     """Cut the text at the first stop sequence and at `max_tokens`."""
     if reply.content is not None:
         return reply
-    found = [(reply.text.find(sequence), sequence) for sequence in params.get("stop_sequences") or []]
+    found = [
+        (reply.text.find(sequence), sequence)
+        for sequence in params.get("stop_sequences") or []
+    ]
     places = sorted(place for place in found if place[0] >= 0)
     if places:
         place, sequence = places[0]
         reply = Reply(reply.text[:place], stop_reason=f"stop_sequence:{sequence}")
     most = params["max_tokens"]
     if tokens(reply.text) > most:
-        return Reply(reply.text[: most * 4], stop_reason="max_tokens", output_tokens=most)
+        return Reply(
+            reply.text[: most * 4], stop_reason="max_tokens", output_tokens=most
+        )
     return reply
 
 

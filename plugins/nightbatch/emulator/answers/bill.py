@@ -35,10 +35,17 @@ class Bill:
 
     def wire(self) -> dict[str, dict[str, Any]]:
         """Return the bill as JSON, model by model."""
-        names = {"input": "input", "written_5m": "cache_write_5m", "written_1h": "cache_write_1h", "read": "cache_read"}
+        names = {
+            "input": "input",
+            "written_5m": "cache_write_5m",
+            "written_1h": "cache_write_1h",
+            "read": "cache_read",
+        }
         names |= {"output": "output"}
         return {
-            model: {f"{name}_tokens": getattr(usage, field) for field, name in names.items()}
+            model: {
+                f"{name}_tokens": getattr(usage, field) for field, name in names.items()
+            }
             | {"cost_usd": round(self.cost[model], 9)}
             for model, usage in self.usage.items()
         }
@@ -52,7 +59,9 @@ def bill_of_lines(lines: Iterable[bytes]) -> Bill:
         model = find_model(message["model"]) if message else None
         if model is not None:
             usage = _read_usage(message["usage"])
-            bill.add(model.id, usage, model.cost(usage, message["usage"]["inference_geo"]))
+            bill.add(
+                model.id, usage, model.cost(usage, message["usage"]["inference_geo"])
+            )
     return bill
 
 

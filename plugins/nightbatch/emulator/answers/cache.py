@@ -25,15 +25,30 @@ class PromptCache:
     def clear(self) -> None:
         self._entries.clear()
 
-    def charge(self, model: Model, prompt: Prompt, variant: bytes, *, starts: float, begins: float) -> Usage:
+    def charge(
+        self,
+        model: Model,
+        prompt: Prompt,
+        variant: bytes,
+        *,
+        starts: float,
+        begins: float,
+    ) -> Usage:
         """Return the prompt's tokens by how they are paid.
 
         The request starts at `starts` and its answer begins at `begins`, in emulated seconds. `variant` is what makes
         another entry of the same text: thinking, effort, output format.
         """
         usage = Usage(input=prompt.tokens)
-        last = max((place for place, part in enumerate(prompt.parts) if part.ttl is not None), default=-1)
-        digest, size, counted = blake2b(variant + model.id.encode(), digest_size=16), 0, 0
+        last = max(
+            (place for place, part in enumerate(prompt.parts) if part.ttl is not None),
+            default=-1,
+        )
+        digest, size, counted = (
+            blake2b(variant + model.id.encode(), digest_size=16),
+            0,
+            0,
+        )
         written: list[tuple[bytes, str, int]] = []
         for part in prompt.parts[: last + 1]:
             digest.update(part.content())
@@ -57,12 +72,18 @@ class PromptCache:
         entry.expires_at = max(entry.expires_at, now + life)
         return True
 
-    def _write(self, written: list[tuple[bytes, str, int]], usage: Usage, begins: float) -> None:
+    def _write(
+        self, written: list[tuple[bytes, str, int]], usage: Usage, begins: float
+    ) -> None:
         for key, ttl, size in written:
             if ttl == "1h":
                 usage.written_1h += size
             else:
                 usage.written_5m += size
             old = self._entries.get(key)
-            readable = min(begins, old.readable_from) if old is not None and old.expires_at > begins else begins
+            readable = (
+                min(begins, old.readable_from)
+                if old is not None and old.expires_at > begins
+                else begins
+            )
             self._entries[key] = _Entry(readable, begins + LIFE[ttl])

@@ -48,4 +48,6 @@ def _read(params: dict[str, Any], betas: Betas) -> Frame:
     except ApiError as error:
         model = error
     variant = msgspec.json.encode((params.get("thinking"), params.get("output_config")))
-    return Frame(params, betas, model, frame_prompt(params), variant, frame_digest(params))
+    return Frame(
+        params, betas, model, frame_prompt(params), variant, frame_digest(params)
+    )

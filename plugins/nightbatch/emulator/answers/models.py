@@ -32,9 +32,16 @@ class Model:
 
     def cost(self, usage: Usage, geo: str) -> float:
         """Return what one request costs in a batch, in dollars: half of everything, a tenth more in the US."""
-        price = self.long_price if self.long_price and usage.prompt() > 100_000 else self.price
+        price = (
+            self.long_price
+            if self.long_price and usage.prompt() > 100_000
+            else self.price
+        )
         written = 1.25 * usage.written_5m + 2 * usage.written_1h
-        tokens = price.input * (usage.input + written + price.read * usage.read) + price.output * usage.output
+        tokens = (
+            price.input * (usage.input + written + price.read * usage.read)
+            + price.output * usage.output
+        )
         return tokens / 2_000_000 * (1.1 if geo == "us" else 1.0)
 
 
@@ -49,15 +56,41 @@ MODELS = {
         Model("claude-opus-4-8", _OPUS),
         Model("claude-opus-4-7", _OPUS, cacheable=2_048),
         Model("claude-opus-4-6", _OPUS, cacheable=4_096, samples=True),
-        Model("claude-opus-4-5", _OPUS, max_output=64_000, context=200_000, cacheable=4_096, samples=True),
-        Model("claude-sonnet-5-5", Price(2, 10, 0.05), cacheable=512, steers_itself=True),
+        Model(
+            "claude-opus-4-5",
+            _OPUS,
+            max_output=64_000,
+            context=200_000,
+            cacheable=4_096,
+            samples=True,
+        ),
+        Model(
+            "claude-sonnet-5-5", Price(2, 10, 0.05), cacheable=512, steers_itself=True
+        ),
         Model("claude-sonnet-5", Price(2, 10)),
         Model("claude-sonnet-4-6", Price(3, 15), samples=True),
-        Model("claude-sonnet-4-5", Price(3, 15), max_output=64_000, context=200_000, samples=True),
         Model(
-            "claude-haiku-5-5", Price(0.1, 0.5, 0.1), cacheable=512, steers_itself=True, long_price=Price(0.5, 2.5, 0.1)
+            "claude-sonnet-4-5",
+            Price(3, 15),
+            max_output=64_000,
+            context=200_000,
+            samples=True,
         ),
-        Model("claude-haiku-4-5", Price(1, 5), max_output=64_000, context=200_000, cacheable=4_096, samples=True),
+        Model(
+            "claude-haiku-5-5",
+            Price(0.1, 0.5, 0.1),
+            cacheable=512,
+            steers_itself=True,
+            long_price=Price(0.5, 2.5, 0.1),
+        ),
+        Model(
+            "claude-haiku-4-5",
+            Price(1, 5),
+            max_output=64_000,
+            context=200_000,
+            cacheable=4_096,
+            samples=True,
+        ),
         Model("claude-fable-5", _FABLE, cacheable=512),
         Model("claude-fable-5-1", _FABLE, cacheable=512, steers_itself=True),
         Model("claude-fable-5-2", _FABLE, cacheable=512, steers_itself=True),

@@ -18,6 +18,10 @@ class Outcome(NamedTuple):
     cost: float = 0.0
 
 
-def errored(kind: str, message: str, details: Mapping[str, Any] | None = None) -> Outcome:
+def errored(
+    kind: str, message: str, details: Mapping[str, Any] | None = None
+) -> Outcome:
     """Return an `errored` row: its error is nested twice."""
-    return Outcome(ERRORED, {"type": "errored", "error": envelope(kind, message, details)})
+    return Outcome(
+        ERRORED, {"type": "errored", "error": envelope(kind, message, details)}
+    )

@@ -45,14 +45,18 @@ def check_prompt(prompt: Prompt, model: Model) -> None:
     if any(ttl not in {"5m", "1h"} for ttl in ttls):
         raise invalid("cache_control.ephemeral.ttl: Input should be '5m' or '1h'")
     if len(ttls) > 4:
-        raise invalid(f"A maximum of 4 blocks with cache_control may be provided. Found {len(ttls)}.")
+        raise invalid(
+            f"A maximum of 4 blocks with cache_control may be provided. Found {len(ttls)}."
+        )
     if "5m" in ttls and "1h" in ttls[ttls.index("5m") :]:
         raise invalid(
             "A ttl='1h' cache_control block must not come after a ttl='5m' cache_control block."
             " Note that blocks are processed in the following order: `tools`, `system`, `messages`."
         )
     if prompt.tokens > model.context:
-        raise invalid(f"prompt is too long: {prompt.tokens} tokens > {model.context} maximum")
+        raise invalid(
+            f"prompt is too long: {prompt.tokens} tokens > {model.context} maximum"
+        )
 
 
 def check_messages(messages: object) -> None:
@@ -74,7 +78,9 @@ def check_with_format(frame: Params, messages: list[dict[str, Any]]) -> None:
     if output_schema(frame) is None:
         return
     if messages[-1]["role"] == "assistant":
-        raise invalid("output_config.format: prefilling the assistant's message is not supported")
+        raise invalid(
+            "output_config.format: prefilling the assistant's message is not supported"
+        )
     for message in messages:
         for block in message["content"] if isinstance(message["content"], list) else ():
             citations = block.get("citations")
@@ -115,7 +121,11 @@ def _check_max_tokens(value: object, model: Model, betas: frozenset[str]) -> Non
         raise invalid("max_tokens: Input should be a valid integer")
     if value < 1:
         raise invalid("max_tokens: Input should be greater than or equal to 1")
-    most = 300_000 if LONG_OUTPUT in betas and model.max_output >= 128_000 else model.max_output
+    most = (
+        300_000
+        if LONG_OUTPUT in betas and model.max_output >= 128_000
+        else model.max_output
+    )
     if value > most:
         raise invalid(
             f"max_tokens: {value} > {most}, which is the maximum allowed number of output tokens for {model.id}"
@@ -146,7 +156,9 @@ def _check_block(block: object, place: str) -> None:
         raise invalid(f"{place}.text: text content blocks must be non-empty")
     source = block.get("source")
     if isinstance(source, dict) and source.get("type") == "url":
-        raise invalid(f"{place}.source.url: Unable to download the file. Please verify the URL and try again.")
+        raise invalid(
+            f"{place}.source.url: Unable to download the file. Please verify the URL and try again."
+        )
 
 
 def _check_modes(params: Params) -> None:
@@ -157,7 +169,9 @@ def _check_modes(params: Params) -> None:
     if params.get("service_tier", "auto") not in {"auto", "standard_only"}:
         raise invalid("service_tier: Input should be 'auto' or 'standard_only'")
     sequences = params.get("stop_sequences", [])
-    if not isinstance(sequences, list) or not all(isinstance(text, str) and text.strip() for text in sequences):
+    if not isinstance(sequences, list) or not all(
+        isinstance(text, str) and text.strip() for text in sequences
+    ):
         raise invalid("stop_sequences: each stop sequence must contain non-whitespace")
     system = params.get("system", "")
     if not isinstance(system, (str, list)):
@@ -171,7 +185,11 @@ def _check_sampling(params: Params, model: Model) -> None:
         value = params.get(name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not low <= value <= high
+        ):
             raise invalid(f"{name}: range: {low}..{high}")
         if not model.samples and not (name == "temperature" and value == 1):
             raise invalid(f"`{name}` is not supported for this model.")
@@ -179,8 +197,15 @@ def _check_sampling(params: Params, model: Model) -> None:
 
 def _check_thinking(thinking: object, params: Params, model: Model) -> None:
     kind = thinking.get("type") if isinstance(thinking, dict) else None
-    if thinking is not None and kind not in {"enabled", "disabled", "adaptive", "between_tools"}:
-        raise invalid("thinking: Input tag is not one of 'enabled', 'disabled', 'adaptive', 'between_tools'")
+    if thinking is not None and kind not in {
+        "enabled",
+        "disabled",
+        "adaptive",
+        "between_tools",
+    }:
+        raise invalid(
+            "thinking: Input tag is not one of 'enabled', 'disabled', 'adaptive', 'between_tools'"
+        )
     if model.steers_itself and kind in {"enabled", "disabled"}:
         raise invalid(
             f'"thinking.type.{kind}" is not supported for this model.'
@@ -189,7 +214,9 @@ def _check_thinking(thinking: object, params: Params, model: Model) -> None:
     if isinstance(thinking, dict) and kind == "enabled":
         budget = thinking.get("budget_tokens")
         if not isinstance(budget, int) or budget < 1_024:
-            raise invalid("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
+            raise invalid(
+                "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
+            )
         if budget >= params["max_tokens"]:
             raise invalid("`max_tokens` must be greater than `thinking.budget_tokens`.")
 
@@ -204,12 +231,21 @@ def _check_tools(params: Params, model: Model) -> None:
     if choice.get("type") in {"any", "tool"}:
         thinking = params.get("thinking")
         if model.steers_itself:
-            raise invalid(f"tool_choice: forced tool use is not supported for {model.id}")
-        if isinstance(thinking, dict) and thinking.get("type") in {"enabled", "adaptive"}:
-            raise invalid("Thinking may not be enabled when tool_choice forces tool use.")
+            raise invalid(
+                f"tool_choice: forced tool use is not supported for {model.id}"
+            )
+        if isinstance(thinking, dict) and thinking.get("type") in {
+            "enabled",
+            "adaptive",
+        }:
+            raise invalid(
+                "Thinking may not be enabled when tool_choice forces tool use."
+            )
         if not tools:
             raise invalid("tool_choice may only be specified while providing tools")
-    if choice.get("type") == "tool" and choice.get("name") not in {tool.get("name") for tool in tools}:
+    if choice.get("type") == "tool" and choice.get("name") not in {
+        tool.get("name") for tool in tools
+    }:
         raise invalid(f"Tool '{choice.get('name')}' not found in provided tools")
 
 
@@ -219,7 +255,9 @@ def _check_output(config: object) -> None:
     if not isinstance(config, dict):
         raise invalid("output_config: Input should be a valid dictionary")
     if config.get("effort") not in _EFFORTS:
-        raise invalid("output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'")
+        raise invalid(
+            "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'"
+        )
     form = config.get("format")
     if form is None:
         return

@@ -21,7 +21,9 @@ class Part(NamedTuple):
         """Return what makes this piece the same as another."""
         if not isinstance(self.block, dict):
             return str(self.block).encode()
-        plain = {key: value for key, value in self.block.items() if key != "cache_control"}
+        plain = {
+            key: value for key, value in self.block.items() if key != "cache_control"
+        }
         return msgspec.json.encode(plain, order="deterministic")
 
 
@@ -88,7 +90,12 @@ def _part(block: object) -> Part:
     text = block.get("text")
     if isinstance(text, str):
         return Part(block, tokens(text), ttl)
-    return Part(block, _OVERHEAD.get(str(block.get("type"))) or len(msgspec.json.encode(block)) // 4 + 1, ttl)
+    return Part(
+        block,
+        _OVERHEAD.get(str(block.get("type")))
+        or len(msgspec.json.encode(block)) // 4 + 1,
+        ttl,
+    )
 
 
 def _text(content: object) -> str:

@@ -48,9 +48,13 @@ def spoil(reply: Reply, what: str, options: Mapping[str, Any]) -> Reply:
         return Reply(text, stop_reason=_STOPS[what], output_tokens=max(1, tokens(text)))
     match what:
         case "refusal":
-            return Reply(options.get("message", "I can't help with that."), stop_reason="refusal")
+            return Reply(
+                options.get("message", "I can't help with that."), stop_reason="refusal"
+            )
         case "invalid_json":
-            return replace(reply, text=f"Here is the answer: {reply.text[:-1]}", content=None)
+            return replace(
+                reply, text=f"Here is the answer: {reply.text[:-1]}", content=None
+            )
         case "wrong_schema":
             return replace(reply, text='{"unexpected": [null, "value"]}', content=None)
         case "empty":

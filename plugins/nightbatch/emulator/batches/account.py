@@ -13,7 +13,9 @@ from nightbatch.emulator.errors import ApiError, invalid
 from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.settings import Settings
 
-EXAMPLE = "message_batch_id"  # the id of the SDK's own tests: always there, never changed
+EXAMPLE = (
+    "message_batch_id"  # the id of the SDK's own tests: always there, never changed
+)
 _LETTERS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
@@ -48,7 +50,13 @@ class Account:
         self.batches: list[Batch] = []
         self.queue_peak = 0
         self._by_id: dict[str, Batch] = {}
-        self._example = Batch(BatchId(EXAMPLE), 0, 1, 0, Timeline(0.0, math.inf, settings.limits.expires_after))
+        self._example = Batch(
+            BatchId(EXAMPLE),
+            0,
+            1,
+            0,
+            Timeline(0.0, math.inf, settings.limits.expires_after),
+        )
         self._live: list[Batch] = []
 
     def create(self, order: Order, now: float) -> Batch:
@@ -57,8 +65,18 @@ class Account:
         waiting = self.waiting(now)
         if waiting + order.count > limit:
             raise queue_full(limit)
-        batch = Batch(new_id("msgbatch_01"), len(self.batches) + 1, order.count, order.size, self._timeline(order, now))
-        batch.betas, batch.faults, batch.credit_until = order.betas, order.faults, order.credit_until
+        batch = Batch(
+            new_id("msgbatch_01"),
+            len(self.batches) + 1,
+            order.count,
+            order.size,
+            self._timeline(order, now),
+        )
+        batch.betas, batch.faults, batch.credit_until = (
+            order.betas,
+            order.faults,
+            order.credit_until,
+        )
         self.add(batch)
         self.queue_peak = max(self.queue_peak, waiting + order.count)
         return batch
@@ -73,7 +91,9 @@ class Account:
         """Return a batch, or raise the 404."""
         batch = self._example if batch_id == EXAMPLE else self._by_id.get(batch_id)
         if batch is None or batch.deleted:
-            raise ApiError("not_found_error", f"Message batch with id {batch_id} not found.")
+            raise ApiError(
+                "not_found_error", f"Message batch with id {batch_id} not found."
+            )
         return batch
 
     def list(self, page: Page) -> tuple[Sequence[Batch], bool]:
@@ -83,11 +103,20 @@ class Account:
         an id that nobody knows there is nothing.
         """
         shown = [batch for batch in self.batches if not batch.deleted]
-        after, before = self._by_id.get(page.after_id or ""), self._by_id.get(page.before_id or "")
+        after, before = (
+            self._by_id.get(page.after_id or ""),
+            self._by_id.get(page.before_id or ""),
+        )
         if (page.after_id and after is None) or (page.before_id and before is None):
             return [], False
-        newest = len(shown) if after is None else bisect_left(shown, after.number, key=_number)
-        oldest = 0 if before is None else bisect_left(shown, before.number + 1, key=_number)
+        newest = (
+            len(shown)
+            if after is None
+            else bisect_left(shown, after.number, key=_number)
+        )
+        oldest = (
+            0 if before is None else bisect_left(shown, before.number + 1, key=_number)
+        )
         between = shown[oldest:newest]
         if page.before_id is not None and page.after_id is None:
             return between[: page.limit][::-1], len(between) > page.limit
@@ -101,11 +130,20 @@ class Account:
         if batch.status(now) == "ended":
             if self._settings.cancel_ended == 200:
                 return batch
-            kind = "conflict_error" if self._settings.cancel_ended == 409 else "invalid_request_error"
-            raise ApiError(kind, f"Batch {batch_id} cannot be canceled because it has already ended.")
+            kind = (
+                "conflict_error"
+                if self._settings.cancel_ended == 409
+                else "invalid_request_error"
+            )
+            raise ApiError(
+                kind,
+                f"Batch {batch_id} cannot be canceled because it has already ended.",
+            )
         times = batch.timeline
         if not times.cancelled(now):
-            times.cancel_takes = min(self._settings.pace.seconds, max(times.ends_at() - now, 0.0)) / 2
+            times.cancel_takes = (
+                min(self._settings.pace.seconds, max(times.ends_at() - now, 0.0)) / 2
+            )
             times.cancel_at = now
         return batch
 
@@ -115,7 +153,9 @@ class Account:
         if batch is self._example:
             return batch
         if batch.status(now) != "ended":
-            raise invalid(f"Batch {batch_id} cannot be deleted because it is still processing. Cancel it first.")
+            raise invalid(
+                f"Batch {batch_id} cannot be deleted because it is still processing. Cancel it first."
+            )
         batch.deleted = True
         return batch
 
@@ -124,10 +164,14 @@ class Account:
         batch = self.find(batch_id)
         if batch.status(now) != "ended":
             message = f"Batch {batch_id} has no available results: it has not finished processing."
-            raise ApiError("not_found_error", message, headers={"x-should-retry": "false"})
+            raise ApiError(
+                "not_found_error", message, headers={"x-should-retry": "false"}
+            )
         if batch.archived(now, self._settings.limits.results_for):
             message = f"The results of batch {batch_id} are no longer available."
-            raise ApiError("not_found_error", message, headers={"x-should-retry": "false"})
+            raise ApiError(
+                "not_found_error", message, headers={"x-should-retry": "false"}
+            )
         return batch
 
     def look_again(self) -> None:
@@ -140,7 +184,12 @@ class Account:
         return sum(batch.count for batch in self._live)
 
     def _timeline(self, order: Order, now: float) -> Timeline:
-        times = Timeline(now, order.duration, now + self._settings.limits.expires_after, order.answers_until)
+        times = Timeline(
+            now,
+            order.duration,
+            now + self._settings.limits.expires_after,
+            order.answers_until,
+        )
         if order.cancel_after is not None:
             times.cancel_at = now + order.cancel_after
             times.cancel_takes = self._settings.pace.seconds / 2

@@ -13,7 +13,12 @@ from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.settings import TimestampStyle
 
 SUCCEEDED, ERRORED, CANCELED, EXPIRED = b"secx"
-KINDS = {SUCCEEDED: "succeeded", ERRORED: "errored", CANCELED: "canceled", EXPIRED: "expired"}
+KINDS = {
+    SUCCEEDED: "succeeded",
+    ERRORED: "errored",
+    CANCELED: "canceled",
+    EXPIRED: "expired",
+}
 
 
 @dataclass(slots=True)
@@ -57,11 +62,20 @@ class Batch:
 
     def counts(self, now: float) -> dict[str, int]:
         """Return `request_counts`: everything is `processing` until the end; at the end they sum to the total."""
-        empty = {"processing": 0, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
+        empty = {
+            "processing": 0,
+            "succeeded": 0,
+            "errored": 0,
+            "canceled": 0,
+            "expired": 0,
+        }
         if self.status(now) != "ended" or self.answers is None:
             return empty | {"processing": self.count}
         answered = self.timeline.answered(self.count)
-        tally = empty | {name: self.answers.kinds.count(kind, 0, answered) for kind, name in KINDS.items()}
+        tally = empty | {
+            name: self.answers.kinds.count(kind, 0, answered)
+            for kind, name in KINDS.items()
+        }
         tally[self.timeline.left_over()] += self.count - answered
         return tally
 
@@ -91,8 +105,12 @@ class View:
             "ended_at": timestamp(times.ends_at(), self.style) if ended else None,
             "created_at": timestamp(times.created_at, self.style),
             "expires_at": timestamp(times.expires_at, self.style),
-            "archived_at": timestamp(times.created_at + self.results_for, self.style) if archived else None,
-            "cancel_initiated_at": timestamp(times.cancel_at or 0, self.style) if times.cancelled(now) else None,
+            "archived_at": timestamp(times.created_at + self.results_for, self.style)
+            if archived
+            else None,
+            "cancel_initiated_at": timestamp(times.cancel_at or 0, self.style)
+            if times.cancelled(now)
+            else None,
             "results_url": f"{self.base_url}/v1/messages/batches/{batch.id}/results"
             if ended and not archived
             else None,

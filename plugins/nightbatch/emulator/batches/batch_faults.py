@@ -9,8 +9,15 @@ from nightbatch.emulator.settings import Pace
 
 def order_of(order: Order, faults: Faults, pace: Pace) -> Order:
     """Return an order with everything that the faults of this moment do to it."""
-    struck = {fault.what: fault.options for fault in faults.strike("batch", {"requests": order.count})}
-    duration = float(struck["slow"].get("seconds", 3_600)) if "slow" in struck else pace.duration(order.count)
+    struck = {
+        fault.what: fault.options
+        for fault in faults.strike("batch", {"requests": order.count})
+    }
+    duration = (
+        float(struck["slow"].get("seconds", 3_600))
+        if "slow" in struck
+        else pace.duration(order.count)
+    )
     cancel_after = None
     if "canceled" in struck:
         share = float(struck["canceled"].get("at", 0.5))
@@ -18,8 +25,12 @@ def order_of(order: Order, faults: Faults, pace: Pace) -> Order:
     return replace(
         order,
         duration=duration,
-        answers_until=float(struck["never_ends"].get("at", 0.5)) if "never_ends" in struck else 1.0,
+        answers_until=float(struck["never_ends"].get("at", 0.5))
+        if "never_ends" in struck
+        else 1.0,
         cancel_after=cancel_after,
-        credit_until=float(struck["credit_out"].get("at", 0.5)) if "credit_out" in struck else 1.0,
+        credit_until=float(struck["credit_out"].get("at", 0.5))
+        if "credit_out" in struck
+        else 1.0,
         faults=faults.of_rows(),
     )

@@ -60,7 +60,11 @@ class Engine:
     def accept(self, count: int, body: Path, betas: frozenset[str]) -> Batch:
         """Create a batch of a body on disk, which becomes the batch's own."""
         pace = self.settings.pace
-        order = order_of(Order(count, body.stat().st_size, pace.duration(count), betas), self.faults, pace)
+        order = order_of(
+            Order(count, body.stat().st_size, pace.duration(count), betas),
+            self.faults,
+            pace,
+        )
         batch = self.account.create(order, self.clock.now())
         body.rename(self.store.body(batch.id))
         self.store.note({"batch": batch_fact(batch), "peak": self.account.queue_peak})
@@ -72,13 +76,21 @@ class Engine:
         store, settings = self.store, self.settings
         paths = store.body(batch.id), store.lines(batch.id), store.index(batch.id)
         job = Job(batch, *paths, settings.pace, settings.seed)
-        self.pending[batch.id] = self.worker.add(work(job, self.answerer), due=batch.timeline.ends_at())
+        self.pending[batch.id] = self.worker.add(
+            work(job, self.answerer), due=batch.timeline.ends_at()
+        )
 
     def cancel(self, batch_id: str) -> Batch:
         """Begin to cancel a batch."""
         batch = self.account.cancel(batch_id, self.clock.now())
         if batch.number:
-            self.store.note({"cancel": batch.id, "at": batch.timeline.cancel_at, "takes": batch.timeline.cancel_takes})
+            self.store.note(
+                {
+                    "cancel": batch.id,
+                    "at": batch.timeline.cancel_at,
+                    "takes": batch.timeline.cancel_takes,
+                }
+            )
         return batch
 
     def delete(self, batch_id: str) -> Batch:
@@ -101,9 +113,17 @@ class Engine:
 
     def undone(self, *, due_by: float) -> list[Future[None]]:
         """Return what is being worked out of batches that should have ended by then."""
-        self.pending = {key: done for key, done in self.pending.items() if not done.done() or done.exception()}
+        self.pending = {
+            key: done
+            for key, done in self.pending.items()
+            if not done.done() or done.exception()
+        }
         batches = (self.account.find(key) for key in list(self.pending))
-        return [self.pending[batch.id] for batch in batches if batch.timeline.ends_at() <= due_by]
+        return [
+            self.pending[batch.id]
+            for batch in batches
+            if batch.timeline.ends_at() <= due_by
+        ]
 
     def _recall(self, event: dict[str, Any]) -> None:
         """Take over a fact of an earlier life."""

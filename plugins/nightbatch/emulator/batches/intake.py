@@ -14,7 +14,10 @@ CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
 _WORDING = (
     (re.compile(r"Object missing required field `(\w+)`"), "Field required"),
-    (re.compile(r"Object contains unknown field `(.+?)`"), "Extra inputs are not permitted"),
+    (
+        re.compile(r"Object contains unknown field `(.+?)`"),
+        "Extra inputs are not permitted",
+    ),
     (re.compile(r"Expected `str`.*()"), "Input should be a valid string"),
     (re.compile(r"Expected `array`.*()"), "Input should be a valid list"),
     (re.compile(r"Expected `object`.*()"), "Input should be a valid dictionary"),
@@ -39,7 +42,9 @@ def open_items(path: Path) -> list[Item]:
     """Split a create body on disk; its pages are mapped, not copied, for as long as the items live."""
     with path.open("rb") as body:
         empty = not path.stat().st_size
-        return read_items(b"" if empty else mmap.mmap(body.fileno(), 0, access=mmap.ACCESS_READ))
+        return read_items(
+            b"" if empty else mmap.mmap(body.fileno(), 0, access=mmap.ACCESS_READ)
+        )
 
 
 def read_items(body: bytes | mmap.mmap) -> list[Item]:
@@ -55,7 +60,9 @@ def read_items(body: bytes | mmap.mmap) -> list[Item]:
 def check_items(items: Sequence[Item], limits: Limits) -> None:
     """Raise the API's 400 for an empty or too long list and for every custom_id that it would not take."""
     if not items:
-        raise invalid("requests: List should have at least 1 item after validation, not 0")
+        raise invalid(
+            "requests: List should have at least 1 item after validation, not 0"
+        )
     if len(items) > limits.max_requests:
         most = f"at most {limits.max_requests} items after validation, not {len(items)}"
         raise invalid(f"requests: List should have {most}")
@@ -64,10 +71,14 @@ def check_items(items: Sequence[Item], limits: Limits) -> None:
         if not CUSTOM_ID.fullmatch(item.custom_id):
             raise invalid(f"requests.{number}.custom_id: {_fault_of(item.custom_id)}")
         if item.custom_id in seen:
-            raise invalid(f"requests.{number}.custom_id: Duplicate custom_id '{item.custom_id}'; it must be unique")
+            raise invalid(
+                f"requests.{number}.custom_id: Duplicate custom_id '{item.custom_id}'; it must be unique"
+            )
         seen.add(item.custom_id)
         if bytes(memoryview(item.params)[:1]) != b"{":
-            raise invalid(f"requests.{number}.params: Input should be a valid dictionary")
+            raise invalid(
+                f"requests.{number}.params: Input should be a valid dictionary"
+            )
 
 
 def too_large() -> ApiError:

@@ -50,15 +50,26 @@ def batch_of(fact: Mapping[str, Any]) -> Batch:
         size=fact["size"],
         timeline=Timeline(**fact["timeline"]),
         betas=frozenset(fact["betas"]),
-        faults=tuple(read_fault(fault["spec"], fault["id"]) for fault in fact["faults"]),
+        faults=tuple(
+            read_fault(fault["spec"], fault["id"]) for fault in fact["faults"]
+        ),
         credit_until=fact["credit_until"],
     )
 
 
 def write_index(path: Path, answers: Answers) -> None:
     """Write a batch's answers but for their lines, whole or not at all."""
-    usage = {model: list(asdict(total).values()) for model, total in answers.bill.usage.items()}
-    index = _Index(answers.ends.tobytes(), bytes(answers.kinds), answers.contents.tobytes(), usage, answers.bill.cost)
+    usage = {
+        model: list(asdict(total).values())
+        for model, total in answers.bill.usage.items()
+    }
+    index = _Index(
+        answers.ends.tobytes(),
+        bytes(answers.kinds),
+        answers.contents.tobytes(),
+        usage,
+        answers.bill.cost,
+    )
     half = path.with_suffix(".half")
     half.write_bytes(msgspec.msgpack.encode(index))
     half.replace(path)

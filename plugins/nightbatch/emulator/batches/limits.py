@@ -18,12 +18,18 @@ class Bucket:
     def take(self, now: float) -> dict[str, str]:
         """Use one call and return the headers; raise the 429 when none is left."""
         passed = max(0.0, now - self.at)
-        level = self.capacity if self.level < 0 else min(self.capacity, self.level + passed * self.capacity / 60)
+        level = (
+            self.capacity
+            if self.level < 0
+            else min(self.capacity, self.level + passed * self.capacity / 60)
+        )
         self.at = now
         if level < 1:
             self.level = level
             wait = math.ceil((1 - level) * 60 / self.capacity)
-            raise rate_limited(self.capacity, {**self._headers(now), "retry-after": str(wait)})
+            raise rate_limited(
+                self.capacity, {**self._headers(now), "retry-after": str(wait)}
+            )
         self.level = level - 1
         return self._headers(now)
 
@@ -45,6 +51,7 @@ def rate_limited(capacity: int, headers: dict[str, str]) -> ApiError:
 def queue_full(limit: int) -> ApiError:
     """Return the 429 of a create that finds no room in the queue."""
     message = (
-        f"This request would exceed your organization's limit of {limit:,} batch requests in the processing queue."
+        f"This request would exceed your organization's limit of {limit:,} batch requests "
+        "in the processing queue."
     )
     return ApiError("rate_limit_error", message, headers={"retry-after": "60"})

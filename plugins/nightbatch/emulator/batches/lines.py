@@ -20,7 +20,9 @@ def result_blocks(path: Path, batch: Batch) -> Iterator[bytes]:
     with path.open("rb") as lines:
         rank = 0
         for stop in _stops(answers.ends, answered):
-            yield lines.read(answers.ends[stop - 1] - (answers.ends[rank - 1] if rank else 0))
+            yield lines.read(
+                answers.ends[stop - 1] - (answers.ends[rank - 1] if rank else 0)
+            )
             rank = stop
         yield from _left_over(lines, batch)
 
@@ -42,7 +44,10 @@ def _left_over(lines: Iterator[bytes], batch: Batch) -> Iterator[bytes]:
     kind = batch.timeline.left_over().encode()
     block = bytearray()
     for line in lines:
-        block += b'{"custom_id":"%b","result":{"type":"%b"}}\n' % (custom_id(line), kind)
+        block += b'{"custom_id":"%b","result":{"type":"%b"}}\n' % (
+            custom_id(line),
+            kind,
+        )
         if len(block) >= BLOCK:
             yield bytes(block)
             block.clear()

@@ -17,7 +17,11 @@ class Store:
     """Files of one emulator. Without a directory of its own it uses a temporary one, gone when it is closed."""
 
     def __init__(self, root: Path | None) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="message-batches-") if root is None else None
+        self._temporary = (
+            tempfile.TemporaryDirectory(prefix="message-batches-")
+            if root is None
+            else None
+        )
         self.root = Path(self._temporary.name) if self._temporary else root or Path()
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._is_ours():
@@ -26,7 +30,9 @@ class Store:
 
     def _is_ours(self) -> bool:
         """Tell whether the folder holds nothing but files of an emulator: only then are its rights changed."""
-        return all(path.suffix in _OURS or path.name == JOURNAL for path in self.root.iterdir())
+        return all(
+            path.suffix in _OURS or path.name == JOURNAL for path in self.root.iterdir()
+        )
 
     def incoming(self) -> Path:
         return self.root / f"{uuid4().hex}.incoming"

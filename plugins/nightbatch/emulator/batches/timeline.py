@@ -24,9 +24,17 @@ class Timeline:
 
     def ends_at(self) -> float:
         """Return when the last request is done: by itself, by cancellation, or by expiry."""
-        natural = self.created_at + self.duration if self.answers_until >= 1.0 else self.expires_at
+        natural = (
+            self.created_at + self.duration
+            if self.answers_until >= 1.0
+            else self.expires_at
+        )
         ends = min(natural, self.expires_at)
-        return ends if self.cancel_at is None else min(ends, self.cancel_at + self.cancel_takes)
+        return (
+            ends
+            if self.cancel_at is None
+            else min(ends, self.cancel_at + self.cancel_takes)
+        )
 
     def cancelled(self, now: float) -> bool:
         return self.cancel_at is not None and self.cancel_at <= now
@@ -38,11 +46,18 @@ class Timeline:
 
     def answered(self, count: int) -> int:
         """Return how many of `count` requests will have been answered when the batch ends."""
-        stop = min(self.ends_at(), self.expires_at if self.cancel_at is None else self.cancel_at)
+        stop = min(
+            self.ends_at(),
+            self.expires_at if self.cancel_at is None else self.cancel_at,
+        )
         through = stop >= self.created_at + self.duration
         share = 1.0 if through else (stop - self.created_at) / self.duration
         return int(count * min(max(share, 0.0), self.answers_until))
 
     def left_over(self) -> Literal["canceled", "expired"]:
         """Return what becomes of the requests that are not answered."""
-        return "expired" if self.cancel_at is None or self.cancel_at >= self.expires_at else "canceled"
+        return (
+            "expired"
+            if self.cancel_at is None or self.cancel_at >= self.expires_at
+            else "canceled"
+        )

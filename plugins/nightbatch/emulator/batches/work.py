@@ -61,16 +61,23 @@ def _shuffled(job: Job) -> list[Item]:
     return items
 
 
-def _line(job: Job, answerer: Answerer, answers: Answers, rank: int, item: Item) -> bytes:
+def _line(
+    job: Job, answerer: Answerer, answers: Answers, rank: int, item: Item
+) -> bytes:
     outcome, content = _outcome(job, answerer, rank, item)
     answers.kinds.append(outcome.kind)
     answers.contents.append(content)
     if outcome.usage is not None:
         answers.bill.add(outcome.model, outcome.usage, outcome.cost)
-    return b'{"custom_id":"%b","result":%b}\n' % (item.custom_id.encode(), _encoder.encode(outcome.result))
+    return b'{"custom_id":"%b","result":%b}\n' % (
+        item.custom_id.encode(),
+        _encoder.encode(outcome.result),
+    )
 
 
-def _outcome(job: Job, answerer: Answerer, rank: int, item: Item) -> tuple[Outcome, int]:
+def _outcome(
+    job: Job, answerer: Answerer, rank: int, item: Item
+) -> tuple[Outcome, int]:
     batch = job.batch
     try:
         params = _params.decode(item.params)
@@ -100,5 +107,7 @@ def _fault(batch: Batch, item: Item, params: dict[str, Any]) -> Fault | None:
 def _moment(job: Job, rank: int) -> tuple[float, float]:
     """Return when a request starts and when its answer begins."""
     times = job.batch.timeline
-    starts = times.created_at + times.duration * rank / job.batch.count * (1 - job.pace.begins_after)
+    starts = times.created_at + times.duration * rank / job.batch.count * (
+        1 - job.pace.begins_after
+    )
     return starts, starts + times.duration * job.pace.begins_after

@@ -16,7 +16,9 @@ class Worker:
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="emulator-worker", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name="emulator-worker", daemon=True
+        )
         self._thread.start()
 
     def add(self, task: Iterator[None], *, due: float) -> Future[None]:

@@ -27,9 +27,14 @@ def read_books(engine: Engine, *, waiting: int) -> dict[str, Any]:
     return {
         "now": timestamp(now),
         "requests": _requests(batches, now),
-        "batches": {"created": len(batches), **Counter(batch.status(now) for batch in batches)},
+        "batches": {
+            "created": len(batches),
+            **Counter(batch.status(now) for batch in batches),
+        },
         "accepted": count_contents(store, batches, accepted),
-        "bought": count_contents(store, [batch for batch in batches if batch.status(now) == "ended"], bought),
+        "bought": count_contents(
+            store, [batch for batch in batches if batch.status(now) == "ended"], bought
+        ),
         "calls": engine.calls.table(),
         "queue": {
             "now": waiting,
@@ -39,12 +44,18 @@ def read_books(engine: Engine, *, waiting: int) -> dict[str, Any]:
         "usage": whole.wire(),
         "cost_usd": whole.total(),
         "faults": engine.faults.report(),
-        "by_batch": [_line(batch, bill, now) for batch, bill in zip(batches, bills, strict=True)],
+        "by_batch": [
+            _line(batch, bill, now) for batch, bill in zip(batches, bills, strict=True)
+        ],
     }
 
 
 def _requests(batches: Iterable[Batch], now: float) -> dict[str, int]:
-    total = Counter(dict.fromkeys(("accepted", "processing", "succeeded", "errored", "canceled", "expired"), 0))
+    total = Counter(
+        dict.fromkeys(
+            ("accepted", "processing", "succeeded", "errored", "canceled", "expired"), 0
+        )
+    )
     for batch in batches:
         total.update(batch.counts(now))
         total["accepted"] += batch.count

@@ -27,7 +27,9 @@ def bought(batch: Batch) -> Iterable[bool]:
     return [kind == SUCCEEDED for kind in kinds[: batch.timeline.answered(batch.count)]]
 
 
-def count_contents(store: Store, batches: Iterable[Batch], chosen: Chosen) -> dict[str, Any]:
+def count_contents(
+    store: Store, batches: Iterable[Batch], chosen: Chosen
+) -> dict[str, Any]:
     """Return how many requests were chosen, how many contents they have, and what came twice, with its places.
 
     A million requests take about half a second.
@@ -51,7 +53,9 @@ def count_contents(store: Store, batches: Iterable[Batch], chosen: Chosen) -> di
         "twice": total - len(everywhere),
         "twice_within_a_batch": total - in_batches,
         "twice_across_batches": in_batches - len(everywhere),
-        "duplicates": list(_places(store, batches, chosen, sorted(again)[:MOST_CONTENTS])),
+        "duplicates": list(
+            _places(store, batches, chosen, sorted(again)[:MOST_CONTENTS])
+        ),
     }
 
 
@@ -64,15 +68,20 @@ def _twice(contents: Iterable[int]) -> set[int]:
     return {content for content in contents if content in seen or seen.add(content)}  # type: ignore[func-returns-value]
 
 
-def _places(store: Store, batches: Iterable[Batch], chosen: Chosen, wanted: list[int]) -> Iterator[dict[str, Any]]:
+def _places(
+    store: Store, batches: Iterable[Batch], chosen: Chosen, wanted: list[int]
+) -> Iterator[dict[str, Any]]:
     found: dict[int, list[tuple[Batch, int]]] = {content: [] for content in wanted}
     for batch in batches if wanted else ():
-        for rank, (content, counts) in enumerate(zip(_contents(batch), chosen(batch), strict=False)):
+        for rank, (content, counts) in enumerate(
+            zip(_contents(batch), chosen(batch), strict=False)
+        ):
             if counts and content in found:
                 found[content].append((batch, rank))
     for content, places in found.items():
         shown = [
-            {"batch_id": batch.id, "custom_id": _custom_id(store, batch, rank)} for batch, rank in places[:MOST_PLACES]
+            {"batch_id": batch.id, "custom_id": _custom_id(store, batch, rank)}
+            for batch, rank in places[:MOST_PLACES]
         ]
         yield {"content": f"{content:016x}", "times": len(places), "places": shown}
 

@@ -67,43 +67,98 @@ TOLD = {
     ),
     "credit": Told("invalid_request_error", CREDIT, 400),
     "on_hold": Told(
-        "invalid_request_error", "This organization has been disabled.", 400, {"error_code": "organization_on_hold"}
+        "invalid_request_error",
+        "This organization has been disabled.",
+        400,
+        {"error_code": "organization_on_hold"},
     ),
     "unauthorized": Told("authentication_error", "invalid x-api-key", 401),
-    "billing": Told("billing_error", "There is an issue with your billing or payment information.", 402),
-    "permission": Told("permission_error", "Your API key does not have permission to use the resource.", 403),
+    "billing": Told(
+        "billing_error",
+        "There is an issue with your billing or payment information.",
+        402,
+    ),
+    "permission": Told(
+        "permission_error",
+        "Your API key does not have permission to use the resource.",
+        403,
+    ),
     "not_found": Told("not_found_error", "Message batch not found.", 404),
     "conflict": Told("conflict_error", "The resource was modified concurrently.", 409),
     "too_large": Told("request_too_large", "Request Entity Too Large", 413, html=True),
 }
 
 TRANSPORT = frozenset({"drop_before", "drop_after", "delay", "stall"})
-LINES = frozenset({"garbled", "duplicated", "unknown_id", "unknown_type", "unknown_fields", "missing", "blank"})
+LINES = frozenset(
+    {
+        "garbled",
+        "duplicated",
+        "unknown_id",
+        "unknown_type",
+        "unknown_fields",
+        "missing",
+        "blank",
+    }
+)
 ENDINGS = frozenset({"reset", "cut_mid_line", "cut_clean", "short", "stall"})
-ROWS = frozenset({
-    "errored", "expired", "canceled", "refusal", "max_tokens", "context_window", "invalid_json", "wrong_schema",
-    "empty", "thinking_only", "pause_turn", "unknown_stop",
-})  # fmt: skip
+ROWS = frozenset(
+    {
+        "errored",
+        "expired",
+        "canceled",
+        "refusal",
+        "max_tokens",
+        "context_window",
+        "invalid_json",
+        "wrong_schema",
+        "empty",
+        "thinking_only",
+        "pause_turn",
+        "unknown_stop",
+    }
+)
 BATCHES = frozenset({"never_ends", "canceled", "slow", "credit_out"})
 
 _HTTP = TRANSPORT | frozenset(TOLD)
-KINDS = {"http": _HTTP, "results": _HTTP | LINES | ENDINGS, "row": ROWS, "batch": BATCHES}
-WHERE = dict.fromkeys(("create", "list", "retrieve", "cancel", "delete", "count_tokens", "any"), "http") | {
+KINDS = {
+    "http": _HTTP,
+    "results": _HTTP | LINES | ENDINGS,
+    "row": ROWS,
+    "batch": BATCHES,
+}
+WHERE = dict.fromkeys(
+    ("create", "list", "retrieve", "cancel", "delete", "count_tokens", "any"), "http"
+) | {
     "results": "results",
     "row": "row",
     "batch": "batch",
 }
-OPTIONS = frozenset({
-    "after", "seconds", "status", "type", "message", "details", "retry_after", "html", "at", "lines", "share", "reset",
-    "close",
-})  # fmt: skip
+OPTIONS = frozenset(
+    {
+        "after",
+        "seconds",
+        "status",
+        "type",
+        "message",
+        "details",
+        "retry_after",
+        "html",
+        "at",
+        "lines",
+        "share",
+        "reset",
+        "close",
+    }
+)
 
 
 def told(what: str, options: Mapping[str, Any]) -> ApiError:
     """Return the error of a kind, as its options change it."""
     kind = TOLD[what]
     retry_after = options.get("retry_after", kind.retry_after)
-    headers = dict(kind.headers) | ({} if retry_after is None else {"retry-after": str(retry_after)})
+    headers = dict(kind.headers) | (
+        {} if retry_after is None else {"retry-after": str(retry_after)}
+    )
     status = int(options.get("status", kind.status))
     message = options.get("message", kind.message)
     if options.get("html", kind.html):

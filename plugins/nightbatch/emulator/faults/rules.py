@@ -9,7 +9,9 @@ from typing import Any
 from nightbatch.emulator.errors import invalid
 from nightbatch.emulator.faults.kinds import KINDS, OPTIONS, WHERE
 
-MATCHES = frozenset({"batch", "custom_id", "model", "text", "min_requests", "max_requests"})
+MATCHES = frozenset(
+    {"batch", "custom_id", "model", "text", "min_requests", "max_requests"}
+)
 WHEN = frozenset({"probability", "count", "nth", "seed", "match"})
 
 Facts = Mapping[str, Any]
@@ -41,7 +43,8 @@ class Fault:
         if self.count is not None and self.hits >= self.count:
             return False
         if self.probability < 1.0:
-            chance = random.Random(f"{self.seed}:{self.id}:{facts.get('chance', self.seen)}").random()  # noqa: S311
+            seed = f"{self.seed}:{self.id}:{facts.get('chance', self.seen)}"
+            chance = random.Random(seed).random()  # noqa: S311
             if chance >= self.probability:
                 return False
         self.hits += 1
@@ -49,10 +52,25 @@ class Fault:
 
     def spec(self) -> dict[str, Any]:
         """Return what it was made of."""
-        when = {"probability": self.probability, "count": self.count, "nth": sorted(self.nth), "seed": self.seed}
-        told = {name: value for name, value in when.items() if value not in (None, [], 1.0, 0)}
+        when = {
+            "probability": self.probability,
+            "count": self.count,
+            "nth": sorted(self.nth),
+            "seed": self.seed,
+        }
+        told = {
+            name: value
+            for name, value in when.items()
+            if value not in (None, [], 1.0, 0)
+        }
         matched = {"match": self.match} if self.match else {}
-        return {"where": self.where, "what": self.what, **self.options, **told, **matched}
+        return {
+            "where": self.where,
+            "what": self.what,
+            **self.options,
+            **told,
+            **matched,
+        }
 
 
 class Faults:
@@ -64,7 +82,10 @@ class Faults:
 
     def add(self, specs: Iterable[Any]) -> list[Fault]:
         """Set faults; raise a 400 that says what is wrong with a spec, and set none."""
-        made = [read_fault(spec, self._made + number) for number, spec in enumerate(specs, 1)]
+        made = [
+            read_fault(spec, self._made + number)
+            for number, spec in enumerate(specs, 1)
+        ]
         self._made += len(made)
         self.all += made
         return made
@@ -72,7 +93,9 @@ class Faults:
     def strike(self, where: str, facts: Facts) -> list[Fault]:
         """Return those that strike this call, or this batch; `any` means calls."""
         meant = {where} if where == "batch" else {where, "any"}
-        return [fault for fault in self.all if fault.where in meant and fault.strikes(facts)]
+        return [
+            fault for fault in self.all if fault.where in meant and fault.strikes(facts)
+        ]
 
     def of_rows(self) -> tuple[Fault, ...]:
         """Return those that may strike single requests of a batch that is created now."""
@@ -80,17 +103,26 @@ class Faults:
 
     def remove(self, fault_id: int | None = None) -> None:
         """Remove one, or all."""
-        self.all = [] if fault_id is None else [fault for fault in self.all if fault.id != fault_id]
+        self.all = (
+            []
+            if fault_id is None
+            else [fault for fault in self.all if fault.id != fault_id]
+        )
 
     def report(self) -> list[dict[str, Any]]:
         """Return every fault with its id, how many it has seen and how many it has struck."""
-        return [{"id": fault.id, **fault.spec(), "seen": fault.seen, "hits": fault.hits} for fault in self.all]
+        return [
+            {"id": fault.id, **fault.spec(), "seen": fault.seen, "hits": fault.hits}
+            for fault in self.all
+        ]
 
 
 def specs_of(given: Any) -> list[Any]:
     """Return the specs in what was given: one, a list, or a dictionary with a list of `faults`."""
     if isinstance(given, Mapping):
-        return list(given["faults"]) if isinstance(given.get("faults"), list) else [given]
+        return (
+            list(given["faults"]) if isinstance(given.get("faults"), list) else [given]
+        )
     return list(given) if isinstance(given, list) else [given]
 
 
@@ -104,7 +136,11 @@ def read_fault(spec: Any, fault_id: int) -> Fault:
     kinds = KINDS[WHERE[where]]
     if what not in kinds:
         raise invalid(f"faults.what: {what!r} is none of {', '.join(sorted(kinds))}")
-    options = {name: value for name, value in spec.items() if name not in WHEN | {"where", "what"}}
+    options = {
+        name: value
+        for name, value in spec.items()
+        if name not in WHEN | {"where", "what"}
+    }
     if unknown := set(options) - OPTIONS:
         raise invalid(f"faults.{min(unknown)}: Extra inputs are not permitted")
     return Fault(fault_id, where, what, options, **_when(spec))
@@ -127,7 +163,9 @@ def _matches(match: Mapping[str, Any], facts: Facts) -> bool:
     for name, wanted in match.items():
         if name in {"min_requests", "max_requests"}:
             count = facts.get("requests")
-            if count is None or (count < wanted if name == "min_requests" else count > wanted):
+            if count is None or (
+                count < wanted if name == "min_requests" else count > wanted
+            ):
                 return False
         elif name == "text":
             if str(wanted) not in str(facts.get("text", "")):

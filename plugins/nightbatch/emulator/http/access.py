@@ -19,7 +19,10 @@ def check_access(headers: Mapping[str, str], keys: frozenset[str]) -> None:
     if not given:
         raise ApiError("authentication_error", "x-api-key header is required")
     if keys and given not in keys:
-        raise ApiError("authentication_error", "invalid x-api-key" if key else "Invalid bearer token")
+        raise ApiError(
+            "authentication_error",
+            "invalid x-api-key" if key else "Invalid bearer token",
+        )
     version = headers.get("anthropic-version")
     if version is None:
         raise invalid("anthropic-version: header is required")
@@ -27,7 +30,12 @@ def check_access(headers: Mapping[str, str], keys: frozenset[str]) -> None:
         raise invalid(f'anthropic-version: "{version}" is not a valid version')
 
 
-def check_origin(headers: Mapping[str, str], port: int, names: frozenset[str], allowed: frozenset[str]) -> None:
+def check_origin(
+    headers: Mapping[str, str],
+    port: int,
+    names: frozenset[str],
+    allowed: frozenset[str],
+) -> None:
     """Raise the 403 of a call by another name, or from a page of another origin, which a browser may be made to send.
 
     `names` are this server's own, at its own `port`; `allowed` are further ones, as NAME (any port) or NAME:PORT.
@@ -40,7 +48,10 @@ def check_origin(headers: Mapping[str, str], port: int, names: frozenset[str], a
         )
     origin = headers.get("origin")
     if origin is not None and _place_of(origin) != host:
-        raise ApiError("permission_error", "Origin: a page of another origin may not call this server.")
+        raise ApiError(
+            "permission_error",
+            "Origin: a page of another origin may not call this server.",
+        )
 
 
 def check_json(headers: Mapping[str, str], *, has_body: bool) -> None:
@@ -52,7 +63,9 @@ def check_json(headers: Mapping[str, str], *, has_body: bool) -> None:
         raise ApiError("permission_error", "Content-Type: expected application/json.")
 
 
-def _is_own(host: tuple[str, int], port: int, names: frozenset[str], allowed: frozenset[str]) -> bool:
+def _is_own(
+    host: tuple[str, int], port: int, names: frozenset[str], allowed: frozenset[str]
+) -> bool:
     name = host[0]
     own = name in names and host[1] == port
     return own or name in allowed or f"{name}:{host[1]}" in allowed
@@ -75,5 +88,9 @@ def _place_of(url: str) -> tuple[str, int] | None:
 
 def betas_of(headers: Mapping[str, str], query: Mapping[str, str]) -> frozenset[str]:
     """Return the beta features asked for; `?beta=true` alone counts as one without a name."""
-    named = {name.strip() for name in headers.get("anthropic-beta", "").split(",") if name.strip()}
+    named = {
+        name.strip()
+        for name in headers.get("anthropic-beta", "").split(",")
+        if name.strip()
+    }
     return frozenset(named | ({"true"} if query.get("beta") == "true" else set()))

@@ -45,4 +45,6 @@ async def after(faults: Iterable[Fault]) -> None:
 
 
 def _seconds(fault: Fault) -> float:
-    return float(fault.options.get("seconds", 1.0 if fault.what == "delay" else FOREVER))
+    return float(
+        fault.options.get("seconds", 1.0 if fault.what == "delay" else FOREVER)
+    )

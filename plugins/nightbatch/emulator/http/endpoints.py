@@ -30,7 +30,9 @@ async def create(request: web.Request) -> web.StreamResponse:
     """Create a batch of the body that was received."""
     engine = request.app[ENGINE]
     upload = request[UPLOAD]
-    batch = engine.accept(upload.count, upload.path, betas_of(request.headers, request.query))
+    batch = engine.accept(
+        upload.count, upload.path, betas_of(request.headers, request.query)
+    )
     return answer(_wire(request, batch))
 
 
@@ -39,10 +41,15 @@ async def list_batches(request: web.Request) -> web.StreamResponse:
     """Return a page of batches, newest first."""
     engine = request.app[ENGINE]
     query = request.query
-    page = Page(_limit(query), query.get("after_id") or None, query.get("before_id") or None)
+    page = Page(
+        _limit(query), query.get("after_id") or None, query.get("before_id") or None
+    )
     batches, more = engine.account.list(page)
     data = [_wire(request, batch) for batch in batches]
-    ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
+    ends = {
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+    }
     return answer({"data": data, "has_more": more, **ends})
 
 
@@ -53,7 +60,10 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
     batch = engine.account.find(request.match_info["id"])
     wire = _wire(request, batch)
     running = wire["processing_status"] != "ended"
-    return answer(wire, {"retry-after": str(engine.settings.pace.retry_after)} if running else None)
+    return answer(
+        wire,
+        {"retry-after": str(engine.settings.pace.retry_after)} if running else None,
+    )
 
 
 @routes.post("/v1/messages/batches/{id}/cancel", name="cancel")
@@ -92,22 +102,33 @@ async def count_tokens(request: web.Request) -> web.StreamResponse:
     return answer({"input_tokens": read_prompt(params).tokens})
 
 
-def answer(body: object, headers: Mapping[str, str] | None = None, status: int = 200) -> web.Response:
+def answer(
+    body: object, headers: Mapping[str, str] | None = None, status: int = 200
+) -> web.Response:
     """Return a JSON response."""
-    return web.Response(body=_encoder.encode(body), status=status, headers=headers, content_type="application/json")
+    return web.Response(
+        body=_encoder.encode(body),
+        status=status,
+        headers=headers,
+        content_type="application/json",
+    )
 
 
 def _wire(request: web.Request, batch: Batch) -> dict[str, Any]:
     engine = request.app[ENGINE]
     settings = engine.settings
-    view = View(str(request.url.origin()), settings.timestamps, settings.limits.results_for)
+    view = View(
+        str(request.url.origin()), settings.timestamps, settings.limits.results_for
+    )
     return view.wire(batch, engine.clock.now())
 
 
 def _limit(query: Mapping[str, str]) -> int:
     given = query.get("limit", "20")
     if not given.lstrip("-").isdigit():
-        raise invalid("limit: Input should be a valid integer, unable to parse string as an integer")
+        raise invalid(
+            "limit: Input should be a valid integer, unable to parse string as an integer"
+        )
     if int(given) < 1:
         raise invalid("limit: Input should be greater than or equal to 1")
     if int(given) > 1_000:

@@ -45,7 +45,9 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-def _check_caller(request: web.Request, settings: Settings, endpoint: str | None) -> None:
+def _check_caller(
+    request: web.Request, settings: Settings, endpoint: str | None
+) -> None:
     """Raise the 403 of a call that a foreign page could have caused."""
     port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
     check_origin(request.headers, port, settings.names, settings.allowed_hosts)
@@ -53,7 +55,9 @@ def _check_caller(request: web.Request, settings: Settings, endpoint: str | None
         check_json(request.headers, has_body=request.body_exists)
 
 
-async def _disturbed(request: web.Request, handler: Handler, endpoint: str) -> web.StreamResponse:
+async def _disturbed(
+    request: web.Request, handler: Handler, endpoint: str
+) -> web.StreamResponse:
     """Call a handler, and let the faults that strike have their way with it."""
     engine = request.app[ENGINE]
     upload = await receive(request, engine) if endpoint == "create" else None
@@ -75,15 +79,22 @@ async def _disturbed(request: web.Request, handler: Handler, endpoint: str) -> w
 
 
 def _facts(request: web.Request, upload: Upload | None) -> dict[str, Any]:
-    return {"batch": request.match_info.get("id", "")} | ({"requests": upload.count} if upload else {})
+    return {"batch": request.match_info.get("id", "")} | (
+        {"requests": upload.count} if upload else {}
+    )
 
 
 def _drop(request: web.Request, dropped: DroppedError) -> web.Response:
     """Close the connection without an answer."""
     transport = request.transport
     if transport is not None:
-        if dropped.reset and (connection := transport.get_extra_info("socket")) is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if (
+            dropped.reset
+            and (connection := transport.get_extra_info("socket")) is not None
+        ):
+            connection.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
         transport.abort()
     return web.Response()
 
@@ -91,8 +102,12 @@ def _drop(request: web.Request, dropped: DroppedError) -> web.Response:
 def told(request: web.Request, error: ApiError) -> web.Response:
     """Return an error as a response."""
     if error.headers.get("content-type") == "text/html":
-        return web.Response(text=error.message, headers=error.headers, status=error.status)
-    return answer(error.body(request[HEADERS]["request-id"]), error.headers, error.status)
+        return web.Response(
+            text=error.message, headers=error.headers, status=error.status
+        )
+    return answer(
+        error.body(request[HEADERS]["request-id"]), error.headers, error.status
+    )
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -113,6 +128,8 @@ async def _unknown(request: web.Request, handler: Handler) -> web.StreamResponse
     except ApiError as error:
         return told(request, error)
     except web.HTTPMethodNotAllowed:
-        return told(request, ApiError("invalid_request_error", "Method Not Allowed", status=405))
+        return told(
+            request, ApiError("invalid_request_error", "Method Not Allowed", status=405)
+        )
     except web.HTTPNotFound:
         return told(request, ApiError("not_found_error", "Not found"))

@@ -24,7 +24,11 @@ def damaged(lines: Iterator[bytes], count: int, fault: Fault) -> Iterator[bytes]
 def _chosen(count: int, fault: Fault) -> frozenset[int] | range:
     default = count if fault.what == "unknown_fields" else 1
     share = fault.options.get("share")
-    wanted = int(fault.options.get("lines", default)) if share is None else max(1, round(float(share) * count))
+    wanted = (
+        int(fault.options.get("lines", default))
+        if share is None
+        else max(1, round(float(share) * count))
+    )
     if wanted >= count:
         return range(count)
     chance = random.Random(f"{fault.seed}:{fault.id}:{count}")  # noqa: S311
@@ -37,26 +41,51 @@ def _garbled(line: bytes) -> list[bytes]:
 
 
 def _unknown_type(line: bytes) -> list[bytes]:
-    return [_changed(line, lambda row: {**row, "result": {"type": "deferred", "until": "2026-12-01T00:00:00Z"}})]
+    return [
+        _changed(
+            line,
+            lambda row: {
+                **row,
+                "result": {"type": "deferred", "until": "2026-12-01T00:00:00Z"},
+            },
+        )
+    ]
 
 
 def _unknown_id(line: bytes) -> list[bytes]:
-    return [line, _changed(line, lambda row: {**row, "custom_id": f"stranger-{row['custom_id']}"[:64]})]
+    return [
+        line,
+        _changed(
+            line, lambda row: {**row, "custom_id": f"stranger-{row['custom_id']}"[:64]}
+        ),
+    ]
 
 
 def _unknown_fields(line: bytes) -> list[bytes]:
     def with_more(row: dict[str, Any]) -> dict[str, Any]:
         result = row["result"] | {"trace": {"region": "eu"}}
         if "message" in result:
-            usage = result["message"]["usage"] | {"reasoning_units": 7, "output_tokens_details": None}
-            result["message"] = result["message"] | {"usage": usage, "context_management": None, "grade": "a"}
+            usage = result["message"]["usage"] | {
+                "reasoning_units": 7,
+                "output_tokens_details": None,
+            }
+            result["message"] = result["message"] | {
+                "usage": usage,
+                "context_management": None,
+                "grade": "a",
+            }
         return row | {"result": result, "sequence": 1}
 
     return [_changed(line, with_more)]
 
 
 def _changed(line: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
-    return json.dumps(change(json.loads(line)), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    return (
+        json.dumps(
+            change(json.loads(line)), separators=(",", ":"), ensure_ascii=False
+        ).encode()
+        + b"\n"
+    )
 
 
 _DAMAGES: dict[str, Damage] = {

@@ -26,7 +26,9 @@ async def send_results(
     """Stream a batch's result lines, with what the faults do to them."""
     await after(fault for fault in faults if fault.what != "stall")
     ending = next((fault for fault in faults if fault.what in ENDINGS), None)
-    blocks = _damaged_blocks(result_blocks(engine.store.lines(batch.id), batch), batch.count, faults)
+    blocks = _damaged_blocks(
+        result_blocks(engine.store.lines(batch.id), batch), batch.count, faults
+    )
     headers = {"content-type": engine.settings.results_type}
     response = web.StreamResponse(headers=headers)
     if engine.settings.gzip and "gzip" in request.headers.get("accept-encoding", ""):
@@ -44,7 +46,10 @@ async def send_results(
 
 
 async def _send_badly(
-    request: web.Request, response: web.StreamResponse, blocks: list[bytes], fault: Fault
+    request: web.Request,
+    response: web.StreamResponse,
+    blocks: list[bytes],
+    fault: Fault,
 ) -> web.StreamResponse:
     """Send the beginning, up to the share `at`, and end as the fault says."""
     body = b"".join(blocks)
@@ -72,11 +77,15 @@ def _place(body: bytes, fault: Fault) -> int:
     return place if place > line_end else line_end + 1
 
 
-def _damaged_blocks(blocks: Iterator[bytes], count: int, faults: tuple[Fault, ...]) -> Iterator[bytes]:
+def _damaged_blocks(
+    blocks: Iterator[bytes], count: int, faults: tuple[Fault, ...]
+) -> Iterator[bytes]:
     wanted = [fault for fault in faults if fault.what in LINES]
     if not wanted:
         return blocks
-    lines: Iterator[bytes] = (line for block in blocks for line in block.splitlines(keepends=True))
+    lines: Iterator[bytes] = (
+        line for block in blocks for line in block.splitlines(keepends=True)
+    )
     for fault in wanted:
         lines = damaged(lines, count, fault)
     return lines

@@ -31,7 +31,12 @@ class schema:  # noqa: N801 - named as it stands in `--responder`
 
     def _tool_use(self, tool: Mapping[str, Any], text: str) -> Reply:
         call = self.instance(tool.get("input_schema", {"type": "object"}), text)
-        block = {"type": "tool_use", "id": "toolu_01", "name": tool.get("name"), "input": call}
+        block = {
+            "type": "tool_use",
+            "id": "toolu_01",
+            "name": tool.get("name"),
+            "input": call,
+        }
         return Reply(content=[block], stop_reason="tool_use")
 
 
@@ -41,7 +46,11 @@ class tickets(schema):  # noqa: N801
     def instance(self, wanted: Mapping[str, Any], text: str) -> Any:
         if not is_ticket_schema(wanted):
             return instance(wanted, text, seed=self.seed)
-        more = {} if FIELDS.issuperset(wanted["properties"]) else instance(wanted, text, seed=self.seed)
+        more = (
+            {}
+            if FIELDS.issuperset(wanted["properties"])
+            else instance(wanted, text, seed=self.seed)
+        )
         return more | triage(text)
 
 
@@ -52,5 +61,7 @@ def _forced_tool(params: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if kind == "any":
         return tools[0] if tools else None
     if kind == "tool" and isinstance(choice, Mapping):
-        return next((tool for tool in tools if tool.get("name") == choice.get("name")), None)
+        return next(
+            (tool for tool in tools if tool.get("name") == choice.get("name")), None
+        )
     return None

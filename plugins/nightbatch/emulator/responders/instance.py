@@ -49,7 +49,9 @@ class _Maker:
     def _of_type(self, schema: Schema, depth: int) -> Any:
         kind = schema.get("type", "object" if "properties" in schema else "string")
         if isinstance(kind, list):
-            kind = self.chance.pick([name for name in kind if name != "null"] or ["null"])
+            kind = self.chance.pick(
+                [name for name in kind if name != "null"] or ["null"]
+            )
         match kind:
             case "object":
                 return self._object(schema, depth)
@@ -68,26 +70,42 @@ class _Maker:
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
         needed = schema.get("required", [])
         fields = schema.get("properties", {})
-        chosen = (name for name in fields if name in needed or (depth < 6 and self.chance.share() < 0.8))
+        chosen = (
+            name
+            for name in fields
+            if name in needed or (depth < 6 and self.chance.share() < 0.8)
+        )
         return {name: self.make(fields[name], depth=depth + 1) for name in chosen}
 
     def _array(self, schema: Schema, depth: int) -> list[Any]:
         least = int(schema.get("minItems", 0))
         most = int(schema.get("maxItems", least + 3))
-        length = least + self.chance.below(max(least, most if depth < 6 else least) - least + 1)
-        return [self.make(schema.get("items", {}), depth=depth + 1) for _ in range(length)]
+        length = least + self.chance.below(
+            max(least, most if depth < 6 else least) - least + 1
+        )
+        return [
+            self.make(schema.get("items", {}), depth=depth + 1) for _ in range(length)
+        ]
 
     def _number(self, schema: Schema, *, whole: bool) -> float:
         step = 1 if whole else 0.01
-        low = schema.get("minimum", schema["exclusiveMinimum"] + step if "exclusiveMinimum" in schema else None)
-        high = schema.get("maximum", schema["exclusiveMaximum"] - step if "exclusiveMaximum" in schema else None)
+        low = schema.get(
+            "minimum",
+            schema["exclusiveMinimum"] + step if "exclusiveMinimum" in schema else None,
+        )
+        high = schema.get(
+            "maximum",
+            schema["exclusiveMaximum"] - step if "exclusiveMaximum" in schema else None,
+        )
         low = (min(0, high) if high is not None else 0) if low is None else low
         high = max(low, 100) if high is None else high
         if not whole:
             return round(low + self.chance.share() * (high - low), 2)
         multiple = int(schema.get("multipleOf", 1)) or 1
         first = -(-int(low) // multiple)
-        return (first + self.chance.below(max(1, int(high) // multiple - first + 1))) * multiple
+        return (
+            first + self.chance.below(max(1, int(high) // multiple - first + 1))
+        ) * multiple
 
     def _string(self, schema: Schema) -> str:
         form = schema.get("format")
@@ -119,12 +137,20 @@ class _Maker:
             "uuid": "".join(f"{self.chance.below(1 << 16):04x}" for _ in range(8)),
         }
         made = forms.get(form)
-        return "-".join(re.findall(r"(.{8})(.{4})(.{4})(.{4})(.{12})", made)[0]) if form == "uuid" and made else made
+        return (
+            "-".join(re.findall(r"(.{8})(.{4})(.{4})(.{4})(.{12})", made)[0])
+            if form == "uuid" and made
+            else made
+        )
 
     def _choose(self, values: list[Any]) -> Any:
         """Return the value that the text names; the first of two; any, by chance, if it names none."""
         for value in values:
-            if isinstance(value, str) and value and value.replace("_", " ").lower() in self.lower:
+            if (
+                isinstance(value, str)
+                and value
+                and value.replace("_", " ").lower() in self.lower
+            ):
                 return value
         return self.chance.pick(values)
 
@@ -163,7 +189,9 @@ def _merged(schemas: list[Any], resolve: Any) -> dict[str, Any]:
 
 
 def _is_null(schema: Any) -> bool:
-    return isinstance(schema, dict) and (schema.get("type") == "null" or schema.get("const", 0) is None)
+    return isinstance(schema, dict) and (
+        schema.get("type") == "null" or schema.get("const", 0) is None
+    )
 
 
 def _matching(pattern: str, chance: Chance) -> str:
@@ -172,7 +200,12 @@ def _matching(pattern: str, chance: Chance) -> str:
 
 
 _PIECE = re.compile(r"(\[[^\]]+\]|\\[dws]|\([^()]*\)|\\.|.)(\{(\d+)(?:,\d*)?\}|[+*?])?")
-_ALPHABETS = {r"\d": "0123456789", r"\w": "abcdefghijklmnopqrstuvwxyz", r"\s": " ", ".": "abcdefgh"}
+_ALPHABETS = {
+    r"\d": "0123456789",
+    r"\w": "abcdefghijklmnopqrstuvwxyz",
+    r"\s": " ",
+    ".": "abcdefgh",
+}
 
 
 def _pieces(pattern: str, chance: Chance) -> list[str]:
@@ -188,9 +221,17 @@ def _piece(piece: str, chance: Chance) -> str:
         return _matching(chance.pick(piece[1:-1].removeprefix("?:").split("|")), chance)
     if piece.startswith("["):
         return chance.pick(_letters(piece[1:-1]))
-    return chance.pick(_ALPHABETS[piece]) if piece in _ALPHABETS else piece.removeprefix("\\")
+    return (
+        chance.pick(_ALPHABETS[piece])
+        if piece in _ALPHABETS
+        else piece.removeprefix("\\")
+    )
 
 
 def _letters(inside: str) -> str:
-    spans = re.sub(r"(.)-(.)", lambda span: "".join(map(chr, range(ord(span[1]), ord(span[2]) + 1))), inside)
+    spans = re.sub(
+        r"(.)-(.)",
+        lambda span: "".join(map(chr, range(ord(span[1]), ord(span[2]) + 1))),
+        inside,
+    )
     return re.sub(r"\\[dw]", lambda kind: _ALPHABETS[kind[0]], spans)

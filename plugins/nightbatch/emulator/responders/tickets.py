@@ -18,7 +18,12 @@ _STEMS = {
     "human": "lawyer legal human manager complain gdpr fraud refund speak-to call-me cancel-my data-loss",
 }
 _CATEGORIES = ("billing", "bug", "account", "shipping", "feature_request")
-_PHRASES = [(stem.replace("-", " "), group) for group, stems in _STEMS.items() for stem in stems.split() if "-" in stem]
+_PHRASES = [
+    (stem.replace("-", " "), group)
+    for group, stems in _STEMS.items()
+    for stem in stems.split()
+    if "-" in stem
+]
 _WORDS: dict[str, list[tuple[str, str]]] = {}
 for _group, _stems in _STEMS.items():
     for _stem in _stems.split():
@@ -42,7 +47,11 @@ def triage(text: str) -> dict[str, Any]:
     return {
         "category": category,
         "urgency": urgency,
-        "sentiment": "negative" if anger > joy else "positive" if joy > anger else "neutral",
+        "sentiment": "negative"
+        if anger > joy
+        else "positive"
+        if joy > anger
+        else "neutral",
         "summary": _summary(text, category),
         "needs_human": urgency >= 5 or said["human"] > 0,
     }
@@ -50,7 +59,9 @@ def triage(text: str) -> dict[str, Any]:
 
 def _summary(text: str, category: str) -> str:
     """Return the sentence that says most about the category, no longer than a line."""
-    sentences = [part.strip() for part in _SENTENCE.split(text[:2_000]) if len(part.strip()) > 12]
+    sentences = [
+        part.strip() for part in _SENTENCE.split(text[:2_000]) if len(part.strip()) > 12
+    ]
     if len(sentences) < 2:
         telling = sentences[0] if sentences else text.strip()[:200]
     else:

@@ -11,7 +11,13 @@ _PLAIN = """
     were what when where which while will with would your
 """
 _COMMON = frozenset(_PLAIN.split())
-_OPENINGS = ("This is about", "The text speaks of", "In short:", "It comes down to", "The matter is")
+_OPENINGS = (
+    "This is about",
+    "The text speaks of",
+    "In short:",
+    "It comes down to",
+    "The matter is",
+)
 
 
 class Chance:
@@ -22,7 +28,9 @@ class Chance:
 
     def below(self, most: int) -> int:
         """Return a number from 0 to `most` - 1."""
-        self._state = (self._state * 6364136223846793005 + 1442695040888963407) & 0xFFFFFFFFFFFFFFFF
+        self._state = (
+            self._state * 6364136223846793005 + 1442695040888963407
+        ) & 0xFFFFFFFFFFFFFFFF
         return (self._state >> 33) % most
 
     def share(self) -> float:
@@ -36,7 +44,11 @@ class Chance:
 
 def pick_words(text: str, chance: Chance, most: int) -> list[str]:
     """Return up to `most` telling words of a text, in its order."""
-    found = [word for word in text[:300].lower().split() if len(word) > 3 and word not in _COMMON and word.isalpha()]
+    found = [
+        word
+        for word in text[:300].lower().split()
+        if len(word) > 3 and word not in _COMMON and word.isalpha()
+    ]
     skipped = chance.below(max(1, len(found) - most + 1))
     return list(dict.fromkeys(found[skipped : skipped + most]))
 

@@ -9,11 +9,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nightbatch.local.stack.ports import LOOPBACK
-from nightbatch.local.stack.settings import ACCESS_KEY, API_KEY, REGION, SECRET_KEY, Settings
+from nightbatch.local.stack.settings import (
+    ACCESS_KEY,
+    API_KEY,
+    REGION,
+    SECRET_KEY,
+    Settings,
+)
 
 # A developer's own credentials, endpoints and Airflow settings must not reach a stack that plays with fake ones;
 # PYTHONDONTWRITEBYTECODE would make every process compile Airflow anew (standalone start 23 s instead of 15).
-NOT_INHERITED = ("AIRFLOW", "AWS_", "ANTHROPIC_", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+NOT_INHERITED = (
+    "AIRFLOW",
+    "AWS_",
+    "ANTHROPIC_",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPATH",
+)
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BUSY_SECONDS = 60
 """How long a patient part waits while another one writes."""
@@ -22,7 +34,11 @@ USERS = {"admin": "admin", "val": "viewer"}
 
 def plain_env() -> dict[str, str]:
     """Return this process's environment without what a stack must not inherit."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(NOT_INHERITED)
+    }
     local = f"{LOOPBACK},localhost"
     return {
         **kept,
@@ -82,7 +98,9 @@ def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, 
             "load_examples": False,
             "mp_forkserver_preload": "airflow.executors.local_executor,nightbatch.preload",
             "execution_api_server_url": f"{url}/execution/",
-            "simple_auth_manager_users": ",".join(f"{user}:{role}" for user, role in USERS.items()),
+            "simple_auth_manager_users": ",".join(
+                f"{user}:{role}" for user, role in USERS.items()
+            ),
             "simple_auth_manager_passwords_file": passwords,
         },
         "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},

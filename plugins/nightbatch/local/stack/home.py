@@ -35,7 +35,9 @@ class Home:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise HomeBusy(f"Another stack is running in {self.path}: stop it first.") from None
+            raise HomeBusy(
+                f"Another stack is running in {self.path}: stop it first."
+            ) from None
         self._lock = lock
         try:
             self._require_ours()
@@ -52,9 +54,14 @@ class Home:
         advice = "Name a folder that is empty or not there yet."
         if self._is_link:
             raise HomeForeign(f"{self._typed} is a link to {self.path}. {advice}")
-        for kept, name in ((PROJECT, "the project"), (Path.home().resolve(), "your home directory")):
+        for kept, name in (
+            (PROJECT, "the project"),
+            (Path.home().resolve(), "your home directory"),
+        ):
             if kept.is_relative_to(self.path):
-                raise HomeForeign(f"{self.path} is or holds {name}, so it is not emptied. {advice}")
+                raise HomeForeign(
+                    f"{self.path} is or holds {name}, so it is not emptied. {advice}"
+                )
         if not self.path.exists():
             return
         if not self.path.is_dir():

@@ -64,19 +64,25 @@ class Lake:
 
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys under a prefix, in order."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=BUCKET, Prefix=prefix
+        )
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def table(self, prefix: str) -> pa.Table:
         """Read all Parquet files under a prefix, in the order of their names."""
         parts = [key for key in self.keys(prefix) if key.endswith(".parquet")]
-        return pa.concat_tables(pq.read_table(io.BytesIO(self.get(key))) for key in parts)
+        return pa.concat_tables(
+            pq.read_table(io.BytesIO(self.get(key))) for key in parts
+        )
 
     def save(self, folder: Path) -> None:
         """Copy every object into a folder of the local disk, for its owner alone."""
         for key in self.keys():
             path = folder / key
-            for parent in reversed(path.relative_to(folder).parents):  # `parents=True` would not pass the mode on
+            for parent in reversed(
+                path.relative_to(folder).parents
+            ):  # `parents=True` would not pass the mode on
                 (folder / parent).mkdir(mode=0o700, exist_ok=True)
             path.touch(mode=0o600)
             path.write_bytes(self.get(key))

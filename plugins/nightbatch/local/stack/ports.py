@@ -27,11 +27,15 @@ def free_port() -> int:
     for port in random.sample(RANGE, k=200):
         if is_free(port):
             return port
-    raise PortTaken(f"None of 200 ports tried between {RANGE.start} and {RANGE.stop} is free.")
+    raise PortTaken(
+        f"None of 200 ports tried between {RANGE.start} and {RANGE.stop} is free."
+    )
 
 
 def require_free(port: int) -> int:
     """Return the port if a server could listen on it; raise PortTaken otherwise."""
     if not is_free(port):
-        raise PortTaken(f"Port {port} on {LOOPBACK} is in use: stop what listens there, or choose another.")
+        raise PortTaken(
+            f"Port {port} on {LOOPBACK} is in use: stop what listens there, or choose another."
+        )
     return port

@@ -27,7 +27,9 @@ SWEEP_SECONDS = 10.0
 
 def marked(home: Path, part: str | None = None) -> list[psutil.Process]:
     """Return the living processes of a stack, or of one part of it."""
-    return [process for process in psutil.process_iter() if _bears_mark(process, home, part)]
+    return [
+        process for process in psutil.process_iter() if _bears_mark(process, home, part)
+    ]
 
 
 def _bears_mark(process: psutil.Process, home: Path, part: str | None) -> bool:
@@ -35,7 +37,10 @@ def _bears_mark(process: psutil.Process, home: Path, part: str | None) -> bool:
         environ = process.environ()
     except (psutil.Error, OSError):
         return False
-    return environ.get(STACK_MARK) == str(home) and part in (None, environ.get(PART_MARK))
+    return environ.get(STACK_MARK) == str(home) and part in (
+        None,
+        environ.get(PART_MARK),
+    )
 
 
 def sweep(home: Path, part: str | None = None) -> None:
@@ -122,7 +127,9 @@ class Service:
             if not self.alive:
                 raise ServiceDied(f"{self.name} ended while starting.\n{self.tail()}")
             if time.monotonic() > deadline:
-                raise NotReady(f"{self.name} was not healthy after {self.patience:.0f} s.\n{self.tail()}")
+                raise NotReady(
+                    f"{self.name} was not healthy after {self.patience:.0f} s.\n{self.tail()}"
+                )
             time.sleep(0.1)
 
     def wait_done(self) -> None:
@@ -132,7 +139,9 @@ class Service:
         try:
             code = self._process.wait(self.patience)
         except subprocess.TimeoutExpired:
-            raise NotReady(f"{self.name} took longer than {self.patience:.0f} s.\n{self.tail()}") from None
+            raise NotReady(
+                f"{self.name} took longer than {self.patience:.0f} s.\n{self.tail()}"
+            ) from None
         if code:
             raise ServiceDied(f"{self.name} ended with code {code}.\n{self.tail()}")
 
@@ -168,4 +177,6 @@ class Service:
         """Return the last lines of the log."""
         if not self.log.exists():
             return ""
-        return os.linesep.join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+        return os.linesep.join(
+            self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+        )

@@ -38,7 +38,9 @@ class Airflow:
 
     def get(self, path: str, **query: object) -> Json:
         """GET a path below /api/v2."""
-        return self._authorised("GET", f"/api/v2{path}" + (f"?{urlencode(query)}" if query else ""))
+        return self._authorised(
+            "GET", f"/api/v2{path}" + (f"?{urlencode(query)}" if query else "")
+        )
 
     def post(self, path: str, body: Mapping[str, object]) -> Json:
         """POST a JSON body to a path below /api/v2."""
@@ -52,7 +54,9 @@ class Airflow:
         """DELETE a path below /api/v2."""
         self._authorised("DELETE", f"/api/v2{path}")
 
-    def _authorised(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
+    def _authorised(
+        self, method: str, path: str, body: Mapping[str, object] | None = None
+    ) -> Json:
         if not self._token:
             self.log_in()
         for left in reversed(range(BUSY_TRIES)):
@@ -80,9 +84,13 @@ class Airflow:
         deadline = time.monotonic() + patience
         while not self._knows(dag_id):
             if errors := self.get("/importErrors")["import_errors"]:
-                raise AirflowRefused("\n".join(error["stack_trace"] for error in errors), status=404)
+                raise AirflowRefused(
+                    "\n".join(error["stack_trace"] for error in errors), status=404
+                )
             if time.monotonic() > deadline:
-                raise NotReady(f"The DAG {dag_id} was not parsed within {patience:.0f} s.")
+                raise NotReady(
+                    f"The DAG {dag_id} was not parsed within {patience:.0f} s."
+                )
             time.sleep(TICK_SECONDS)
 
     def _knows(self, dag_id: str) -> bool:
@@ -95,11 +103,19 @@ class Airflow:
         return True
 
     def trigger(
-        self, dag_id: str, *, conf: Mapping[str, object] | None = None, partition_key: str | None = None
+        self,
+        dag_id: str,
+        *,
+        conf: Mapping[str, object] | None = None,
+        partition_key: str | None = None,
     ) -> str:
         """Start a run of the DAG, unpaused if need be, and return its id."""
         self.patch(f"/dags/{dag_id}", {"is_paused": False})
-        body = {"logical_date": None, "conf": dict(conf or {}), "partition_key": partition_key}
+        body = {
+            "logical_date": None,
+            "conf": dict(conf or {}),
+            "partition_key": partition_key,
+        }
         return str(self.post(f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def run(self, dag_id: str, run_id: str) -> Json:
@@ -117,7 +133,12 @@ class Airflow:
                 return tasks
 
     def wait(
-        self, dag_id: str, run_id: str, *, patience: float = 120.0, watch: Callable[[list[Json]], None] | None = None
+        self,
+        dag_id: str,
+        run_id: str,
+        *,
+        patience: float = 120.0,
+        watch: Callable[[list[Json]], None] | None = None,
     ) -> str:
         """Block until the run has finished and return its state; `watch` sees its task instances at every tick."""
         deadline = time.monotonic() + patience
@@ -128,43 +149,72 @@ class Airflow:
             if state in FINISHED:
                 return state
             if time.monotonic() > deadline:
-                raise NotReady(f"The run {run_id} of {dag_id} was still {state} after {patience:.0f} s.")
+                raise NotReady(
+                    f"The run {run_id} of {dag_id} was still {state} after {patience:.0f} s."
+                )
             time.sleep(TICK_SECONDS)
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, key: str = "return_value") -> Any:
+    def xcom(
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        *,
+        map_index: int = -1,
+        key: str = "return_value",
+    ) -> Any:
         """Return what a task left in XCom."""
         task = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{quote(task_id)}"
-        return self.get(f"{task}/xcomEntries/{key}", map_index=map_index, deserialize="true")["value"]
+        return self.get(
+            f"{task}/xcomEntries/{key}", map_index=map_index, deserialize="true"
+        )["value"]
 
     def log(self, task: Json) -> str:
         """Return the log of a task instance's last try, one event a line."""
         path = f"/dags/{task['dag_id']}/dagRuns/{quote(task['dag_run_id'])}/taskInstances/{quote(task['task_id'])}"
-        answer = self.get(f"{path}/logs/{max(task['try_number'], 1)}", map_index=task["map_index"])
+        answer = self.get(
+            f"{path}/logs/{max(task['try_number'], 1)}", map_index=task["map_index"]
+        )
         content = answer["content"]
-        return content if isinstance(content, str) else "\n".join(map(_log_line, content))
+        return (
+            content if isinstance(content, str) else "\n".join(map(_log_line, content))
+        )
 
 
 def _log_line(entry: Json | str) -> str:
     if isinstance(entry, str):
         return entry
     trace = "".join(
-        f"\n  {error.get('exc_type')}: {error.get('exc_value')}" for error in entry.get("error_detail") or []
+        f"\n  {error.get('exc_type')}: {error.get('exc_value')}"
+        for error in entry.get("error_detail") or []
     )
     return f"{entry.get('timestamp') or '':.19} {entry.get('level') or '':<7} {entry.get('event')}{trace}"
 
 
-def call(port: int, method: str, path: str, body: Mapping[str, object] | None = None, *, token: str = "") -> Json:
+def call(
+    port: int,
+    method: str,
+    path: str,
+    body: Mapping[str, object] | None = None,
+    *,
+    token: str = "",
+) -> Json:
     """Send one JSON call to a local server; raise AirflowRefused when the answer is not a success."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=30)
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     try:
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        connection.request(
+            method, path, json.dumps(body) if body is not None else None, headers
+        )
         response = connection.getresponse()
         payload = response.read()
     finally:
         connection.close()
     if response.status >= 400:
-        raise AirflowRefused(f"{method} {path}: {response.status} {payload[:2000].decode()}", status=response.status)
+        raise AirflowRefused(
+            f"{method} {path}: {response.status} {payload[:2000].decode()}",
+            status=response.status,
+        )
     return json.loads(payload) if payload else {}

@@ -10,7 +10,15 @@ from nightbatch.local.stack.errors import AirflowRefused
 from nightbatch.local.stack.ports import LOOPBACK
 from nightbatch.local.stack.processes import Service
 from nightbatch.local.stack.rest import Airflow
-from nightbatch.local.stack.settings import API_SERVER, DAG_PROCESSOR, EMULATOR, S3, SCHEDULER, TRIGGERER, Settings
+from nightbatch.local.stack.settings import (
+    API_SERVER,
+    DAG_PROCESSOR,
+    EMULATOR,
+    S3,
+    SCHEDULER,
+    TRIGGERER,
+    Settings,
+)
 
 # serve-logs would listen on 0.0.0.0; all parts share one disk, so the API server reads the logs from there.
 AIRFLOW_COMMANDS = {
@@ -27,11 +35,23 @@ def s3_service(settings: Settings, env: Mapping[str, str], *, port: int) -> Serv
     return _service(S3, settings, argv, env, lambda _: _answers(port, "/moto-api/"))
 
 
-def emulator_service(settings: Settings, env: Mapping[str, str], *, port: int) -> Service:
+def emulator_service(
+    settings: Settings, env: Mapping[str, str], *, port: int
+) -> Service:
     """Describe the local Message Batches API; it keeps its batches when it is killed and started again."""
     kept = ("--state", str(settings.home / EMULATOR))
-    argv = (sys.executable, "-m", "nightbatch.emulator", "--port", str(port), *kept, *settings.emulator_args)
-    return _service(EMULATOR, settings, argv, env, lambda _: _answers(port, "/_emulator/health"))
+    argv = (
+        sys.executable,
+        "-m",
+        "nightbatch.emulator",
+        "--port",
+        str(port),
+        *kept,
+        *settings.emulator_args,
+    )
+    return _service(
+        EMULATOR, settings, argv, env, lambda _: _answers(port, "/_emulator/health")
+    )
 
 
 def migration(settings: Settings, env: Mapping[str, str]) -> Service:
@@ -40,14 +60,20 @@ def migration(settings: Settings, env: Mapping[str, str]) -> Service:
     return _service("db-migrate", settings, argv, env, lambda _: True)
 
 
-def airflow_service(name: str, settings: Settings, env: Mapping[str, str], *, airflow: Airflow) -> Service:
+def airflow_service(
+    name: str, settings: Settings, env: Mapping[str, str], *, airflow: Airflow
+) -> Service:
     """Describe one of Airflow's components."""
     argv = (sys.executable, "-m", "airflow", *AIRFLOW_COMMANDS[name])
     return _service(name, settings, argv, env, _health(name, airflow))
 
 
 def _service(
-    name: str, settings: Settings, argv: tuple[str, ...], env: Mapping[str, str], is_ready: Callable[[float], bool]
+    name: str,
+    settings: Settings,
+    argv: tuple[str, ...],
+    env: Mapping[str, str],
+    is_ready: Callable[[float], bool],
 ) -> Service:
     return Service(name, argv, env, settings.home, is_ready, patience=settings.patience)
 

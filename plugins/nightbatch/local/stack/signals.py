@@ -31,7 +31,9 @@ def _exit(number: int, frame: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def _handling(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> Iterator[None]:
+def _handling(
+    handler: Callable[[int, FrameType | None], Any] | signal.Handlers,
+) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -9,7 +9,13 @@ from types import TracebackType
 from typing import Self
 
 from nightbatch.local.stack import services
-from nightbatch.local.stack.environment import airflow_env, connections, new_passwords, patient, plain_env
+from nightbatch.local.stack.environment import (
+    airflow_env,
+    connections,
+    new_passwords,
+    patient,
+    plain_env,
+)
 from nightbatch.local.stack.errors import ServiceDied
 from nightbatch.local.stack.home import Home
 from nightbatch.local.stack.lake import Lake
@@ -17,7 +23,13 @@ from nightbatch.local.stack.ports import LOOPBACK, free_port, require_free
 from nightbatch.local.stack.processes import Service, sweep
 from nightbatch.local.stack.reaper import Reaper
 from nightbatch.local.stack.rest import Airflow, Json, call
-from nightbatch.local.stack.settings import API_SERVER, DAG_PROCESSOR, SCHEDULER, TRIGGERER, Settings
+from nightbatch.local.stack.settings import (
+    API_SERVER,
+    DAG_PROCESSOR,
+    SCHEDULER,
+    TRIGGERER,
+    Settings,
+)
 from nightbatch.local.stack.signals import deaf
 
 STOP_GRACE_SECONDS = 2.0
@@ -29,7 +41,9 @@ class Stack:
     `s3` and `emulator` are the outer world; `scheduler` holds LocalExecutor's workers and tasks as its children.
     """
 
-    def __init__(self, settings: Settings, *, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, settings: Settings, *, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._home = Home(settings.home)  # as it was typed: a link is refused
         self.settings = settings = replace(settings, home=self._home.path)
         self._tell = tell
@@ -38,7 +52,9 @@ class Stack:
 
         self.lake = Lake(free_port())
         self.emulator_port = free_port()
-        self.airflow = Airflow(require_free(settings.ui_port) if settings.ui_port else free_port())
+        self.airflow = Airflow(
+            require_free(settings.ui_port) if settings.ui_port else free_port()
+        )
 
         env = plain_env()
         self.airflow_env = {
@@ -48,12 +64,19 @@ class Stack:
             **settings.env,
         }
         self.s3 = services.s3_service(settings, env, port=self.lake.port)
-        self.emulator = services.emulator_service(settings, env, port=self.emulator_port)
+        self.emulator = services.emulator_service(
+            settings, env, port=self.emulator_port
+        )
         self.api_server = self._airflow_part(API_SERVER)
         self.scheduler = self._airflow_part(SCHEDULER)
         self.dag_processor = self._airflow_part(DAG_PROCESSOR)
         self.triggerer = self._airflow_part(TRIGGERER)
-        self._airflow_parts = [self.api_server, self.scheduler, self.dag_processor, self.triggerer]
+        self._airflow_parts = [
+            self.api_server,
+            self.scheduler,
+            self.dag_processor,
+            self.triggerer,
+        ]
         self._parts = [self.s3, self.emulator, *self._airflow_parts]
 
     def _airflow_part(self, name: str) -> Service:
@@ -97,7 +120,12 @@ class Stack:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         """Stop everything, however the block ended."""
         self.stop()
 
