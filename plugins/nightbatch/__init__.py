@@ -1,18 +1,18 @@
 """nightbatch: nightly Claude batches over Parquet, on Airflow.
 
-The way of the data, one task for each word::
+The flow of the data, one task for each step::
 
     source partition ─prepare→ rows + requests, staged
-                     ─submit─→ what is pending is claimed in shards, each of which becomes a batch, once
+                     ─submit─→ pending requests are claimed in shards; each shard becomes a batch, once
                      ─wait───→ until all batches have ended, in the triggerer
-                     ─land───→ answers · refusals · lost; what is lost is asked again
+                     ─land───→ answers · refusals · lost; lost requests are sent again
                      ─publish→ rows ⋈ answers → partition, report, asset event
 
-A request is named by its content, so that `pending = asked − settled − in flight` is all the logic there is.
-The folders are the words of this story, in its order; each one's docstring tells its part. What they decide on, and
-how facts are kept and priced, stands in `spec`, `messages`, `columnar`, `template`, `ledger` and `money`. `io` holds
-the SDKs, `airflow` what Airflow runs, `commands` the command line. `emulator` and `local` are an account and a cluster
-to try it on.
+The id of a request is the hash of its content, so that `pending = asked − settled − in flight` is all the logic.
+Each step has a folder of its name, whose docstring describes it. The other folders: `spec`, `messages`, `columnar`,
+`template`, `ledger` and `money` hold what the steps decide on, and how facts are kept and priced; `io` holds the SDKs,
+`airflow` what Airflow runs, and `commands` the command line. `emulator` and `local` are an account and a cluster for
+trying it out.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that no part pays for another's imports."""
+    """Import a public name when it is first used, so that no part loads the imports of another."""
     if name not in _HOMES:
         raise AttributeError(f"module 'nightbatch' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    home_module = import_module(_HOMES[name])
+    return getattr(home_module, name)

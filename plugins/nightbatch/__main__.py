@@ -1,4 +1,4 @@
-"""The command line: `python -m nightbatch COMMAND …`, for a person who looks after a state."""
+"""The command line: `python -m nightbatch COMMAND …`, for a person who maintains a state."""
 
 from __future__ import annotations
 
@@ -15,30 +15,36 @@ from nightbatch.messages.safe_words import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 1 if it failed with an error of ours, which is told without a trace."""
-    given = parser().parse_args(arguments)
+    """Run one command; 1 if it failed with an error of ours, which is printed without a traceback."""
+    options = parser().parse_args(arguments)
     try:
-        return int(given.act(given) or 0)
+        return int(options.act(options) or 0)
     except NightbatchError as error:
-        print(f"nightbatch {given.command}: {printable(str(error))}", file=sys.stderr)
+        message = printable(str(error))
+        print(f"nightbatch {options.command}: {message}", file=sys.stderr)
         return 1
 
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
-    made = argparse.ArgumentParser(
+    main_parser = argparse.ArgumentParser(
         prog="nightbatch", description="Look after a state and what it has bought."
     )
-    parts = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers = main_parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND"
+    )
     for module in iter_modules(commands.__path__):
+        if module.name.startswith("_"):
+            continue
         command = import_module(f"{commands.__name__}.{module.name}")
-        text = inspect.getdoc(command) or ""
-        part = parts.add_parser(
-            module.name, help=text.partition("\n")[0].rstrip("."), description=text
+        description = inspect.getdoc(command) or ""
+        first_line, _, _ = description.partition("\n")
+        command_parser = subparsers.add_parser(
+            module.name, help=first_line.rstrip("."), description=description
         )
-        command.arguments(part)
-        part.set_defaults(act=command.run)
-    return made
+        command.arguments(command_parser)
+        command_parser.set_defaults(act=command.run)
+    return main_parser
 
 
 if __name__ == "__main__":

@@ -1,38 +1,38 @@
 """One tree of errors, each named for what the reader must do.
 
     NightbatchError
-    ├── InputError        mend the data or the parameters; a retry changes nothing
+    ├── InputError        fix the data or the parameters; a retry changes nothing
     │   ├── SourceError       a file or column of the source
     │   ├── TemplateError     the prompt template
     │   ├── AnswerTypeError   the answer schema
     │   ├── SettingsError     a parameter
     │   └── TargetError       what is, or would be, published
     ├── StoreError        look at the store
-    │   ├── StoreUnfit        it lacks conditional writes: use another
+    │   ├── StoreUnfit        it lacks conditional writes: use another store
     │   ├── StoreUnavailable  it cannot be reached, or answers 5xx: try again
     │   ├── StoreDenied       credentials or policy
-    │   │   └── BadCredentials    the credentials themselves: mend the connection
-    │   ├── SourceMoving      the source is being written just now: try again
-    │   ├── LeaseTaken        another run plans just now: try again
-    │   ├── Absent            an object that must be there is not
-    │   │   └── NoBucket          nor is its bucket: create it, or mend the URL
-    │   └── Unreadable        it is there, but cannot be read
+    │   │   └── BadCredentials    the credentials themselves: fix the connection
+    │   ├── SourceMoving      the source is being written: try again
+    │   ├── LeaseTaken        another run is planning: try again
+    │   ├── Absent            an object that must exist does not
+    │   │   └── NoBucket          its bucket does not exist either: create it, or fix the URL
+    │   └── Unreadable        it exists, but cannot be read
     ├── ApiError          look at the API
-    │   ├── NotSent           a definite no: nothing was bought; may be sent again
-    │   ├── MaybeSent         it may have been bought: never send again before looking
+    │   ├── NotSent           a definite refusal: nothing was bought; may be sent again
+    │   ├── MaybeSent         it may have been bought: check before it is sent again
     │   ├── ApiUnavailable    a read that failed: try again
     │   ├── BatchGone         no such batch, or its results are no longer kept
-    │   └── AccountStopped    credit, limit, permission or hold: mend the account, then rerun
+    │   └── AccountStopped    credit, limit, permission or hold: fix the account, then rerun
     ├── LoadError         look at the warehouse
-    │   ├── NotReconciled     its rows are not as many as were published: nothing was loaded
-    │   ├── Republished       the partition is being replaced just now: try again
+    │   ├── NotReconciled     its row count is not what was published: nothing was loaded
+    │   ├── Republished       the partition is being replaced: try again
     │   └── WarehouseRefused  the database did not do what was asked
-    ├── Incomplete        results that do not tally with the batch
+    ├── Incomplete        results that do not match the batch's counts
     │   └── NotEnded          the batch still runs: it has no results yet
-    ├── CapExceeded       more money than a cap allows: raise it, or ask for less
-    ├── CanaryRejected    the API takes no request of this kind: mend prompt, schema, model or params
-    ├── ShardsFailed      some batches could not be had, the others have landed: see why, then rerun
-    └── RunFailed         too little was answered: nothing was published
+    ├── CapExceeded       more money than a cap allows: raise it, or send fewer requests
+    ├── CanaryRejected    the API rejects requests of this kind: fix prompt, schema, model or params
+    ├── ShardsFailed      some batches could not be bought or landed, the others have landed: see why, then rerun
+    └── RunFailed         too few rows were answered: nothing was published
 
 No message holds prompts, row values, answers or keys.
 """
@@ -54,7 +54,7 @@ class NightbatchError(Exception):
 
 
 class InputError(NightbatchError):
-    """The data or the parameters must be mended."""
+    """The data or the parameters must be fixed."""
 
 
 class SourceError(InputError):
@@ -105,7 +105,7 @@ class LeaseTaken(StoreError):
     """Another run of the same state plans just now."""
 
     def __init__(self, message: str, *, until: datetime) -> None:
-        """Say when the lease expires at the latest if its holder has died."""
+        """Set `until` to the latest time at which the lease expires if its holder has died."""
         super().__init__(message)
         self.until = until
 
@@ -138,7 +138,7 @@ class NotSent(ApiError):
         once: bool = False,
         full: bool = False,
     ) -> None:
-        """Say whether it may be sent again; `once`: only one more time; `full`: when the account's queue has room."""
+        """Set `retryable` if it may be sent again, `once` if only one more time, `full` if the queue is full."""
         super().__init__(message)
         self.retry_after = retry_after
         self.retryable = retryable
@@ -218,4 +218,4 @@ FINAL = (
     StoreDenied,
     StoreUnfit,
 )
-"""What no retry changes: somebody must look first."""
+"""Errors that no retry changes: a person must act first."""

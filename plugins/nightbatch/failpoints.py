@@ -1,9 +1,9 @@
-"""Failpoints: the places between two steps, by name, where a test may end the process as kill -9 would.
+"""Failpoints: named places between two steps where a test may end the process as kill -9 would.
 
-NIGHTBATCH_FAILPOINTS names a folder. A file in it arms the point of its name once: whoever reaches the point first
-removes the file and is killed. A `$NAME` in it is read from the environment when a point is reached: with
-`$AIRFLOW_CTX_DAG_RUN_ID`, each run of a DAG has a folder of its own. Without the variable, and without a watcher,
-reaching a point does nothing.
+NIGHTBATCH_FAILPOINTS names a folder. A file in it arms the point of its name once: the first process that reaches the
+point removes the file and is killed. A `$NAME` in the folder's name is read from the environment when a point is
+reached: with `$AIRFLOW_CTX_DAG_RUN_ID`, each run of a DAG has its own folder. Without the variable, and without a
+watcher, reaching a point does nothing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _watchers: list[Callable[[str], None]] = []
 
 
 def reach(point: str) -> None:
-    """Say that this point is reached."""
+    """Notify all watchers that this point is reached."""
     for watcher in tuple(_watchers):
         watcher(point)
 
 
 @contextmanager
 def watching(watcher: Callable[[str], None]) -> Iterator[None]:
-    """Tell a watcher of every point that is reached within the block; it may raise."""
+    """Notify a watcher of every point that is reached within the block; it may raise."""
     _watchers.append(watcher)
     try:
         yield
@@ -35,11 +35,12 @@ def watching(watcher: Callable[[str], None]) -> Iterator[None]:
 
 
 def killer(folder: Path) -> Callable[[str], None]:
-    """Kill this process at the first point that a file in the folder is named for."""
+    """Return a watcher that kills this process at the first point for which the folder has a file of its name."""
 
     def kill(point: str) -> None:
+        armed_file = Path(os.path.expandvars(folder), point)
         try:
-            Path(os.path.expandvars(folder), point).unlink()
+            armed_file.unlink()
         except FileNotFoundError:
             return
         os.kill(os.getpid(), signal.SIGKILL)
@@ -47,5 +48,5 @@ def killer(folder: Path) -> Callable[[str], None]:
     return kill
 
 
-if given := os.environ.get(FOLDER):
-    _watchers.append(killer(Path(given)))
+if folder_name := os.environ.get(FOLDER):
+    _watchers.append(killer(Path(folder_name)))

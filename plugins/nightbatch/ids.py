@@ -1,4 +1,4 @@
-"""The names that facts are known by, as types, so that one is never taken for another."""
+"""The ids in facts, each a type of its own, so that one cannot be used in place of another."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ Snapshot = NewType("Snapshot", str)
 """16 hex digits: hash of a source listing and of all settings that shape rows and requests."""
 
 BatchId = NewType("BatchId", str)
-"""The API's own name of a batch."""
+"""The API's own id of a batch."""
 
 ID_BYTES = 20

@@ -1,6 +1,6 @@
-"""The two worlds outside, as few verbs as the steps need: an object store and the Message Batches API.
+"""Protocols for what the steps need from outside: an object store, a table and the Message Batches API.
 
-Every call may raise the errors of `nightbatch.errors`; "not there" is never told by an error of another kind.
+Every call may raise the errors of `nightbatch.errors`; a missing object or batch always has an error of its own.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Entry(NamedTuple):
 
 
 class Upload(Protocol):
-    """An object in the making: nobody sees it before `commit`, and never in part."""
+    """An object being written: it becomes visible with `commit`, as a whole."""
 
     def write(self, data: bytes) -> int: ...
     def commit(self) -> bool:
         """Publish the object; False if the key was taken."""
 
     def abort(self) -> None:
-        """Forget what was written; harmless after `commit`."""
+        """Discard what was written; harmless after `commit`."""
 
 
 class Reads(Protocol):
@@ -49,11 +49,11 @@ class Reads(Protocol):
         """List the objects whose key starts with a prefix, in the order of their keys."""
 
     def children(self, folder: str) -> Iterator[Entry]:
-        """List the objects that stand directly in a folder (empty, or with its slash at the end)."""
+        """List the objects directly in a folder, whose name is empty or ends with a slash."""
 
 
 class Measures(Protocol):
-    """Read objects whose size is looked at first, since others name and write them."""
+    """Read objects whose size is checked first, since others name and write them."""
 
     def size(self, key: str) -> int:
         """Return an object's size in bytes, or raise Absent."""
@@ -73,20 +73,20 @@ class Creates(Protocol):
 
 
 class Removes(Protocol):
-    """Remove objects: published files that are replaced, and what retention expires. No fact is ever changed."""
+    """Remove objects: published files that are replaced, and what retention expires. Facts are never changed."""
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove objects; absent ones are no error."""
 
 
 class Retains(Protocol):
-    """What retention needs besides: when objects came to be, and a fact without what it need not keep."""
+    """Read the age of objects, and replace a fact by one without the parts that have expired."""
 
     def ages(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """List keys that start with a prefix, each with the time at which its content was written."""
 
     def replace(self, key: str, body: bytes) -> None:
-        """Write an object in the place of another; readers see the one or the other, whole."""
+        """Write an object in place of another; a reader gets either the whole old object or the whole new one."""
 
 
 class Store(Reads, Creates, Removes, Protocol):
@@ -95,12 +95,16 @@ class Store(Reads, Creates, Removes, Protocol):
     url: str
 
 
+class MeasuredStore(Store, Measures, Protocol):
+    """An object store below one root URL that also says how large its objects are."""
+
+
 @runtime_checkable
 class Table(Protocol):
-    """A table of a catalog: a partition of it is replaced by one commit, which readers see whole or not at all."""
+    """A table of a catalog: a partition is replaced by one commit, which readers see whole or not at all."""
 
     def open(self, schema: pa.Schema, partition: str) -> Store:
-        """Create the table where it is not there; return the store that its data files go into."""
+        """Create the table if it does not exist; return the store for its data files."""
 
     def replace(
         self,
@@ -109,15 +113,15 @@ class Table(Protocol):
         summary: dict[str, str],
         schema: pa.Schema,
     ) -> None:
-        """Let these files, by URL, be the partition; new columns are added, and `summary` goes with the commit."""
+        """Replace the partition by files, which are URLs; new columns are added, and the commit keeps `summary`."""
 
     def summaries(self) -> list[dict[str, str]]:
-        """Return what went with each commit that leads to the present state, the oldest first."""
+        """Return the summary of each commit that leads to the present state, the oldest first."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch as the API tells it; `counts` means something only once `ended`."""
+    """A batch as the API reports it; `counts` is meaningful only once it has `ended`."""
 
     id: BatchId
     created_at: datetime
@@ -126,8 +130,8 @@ class Batch:
     canceling: bool = False
     expires_at: datetime | None = None
     archived: bool = False
+    """Whether its results are no longer kept."""
     ended_at: datetime | None = None
-    """archived: its results are no longer kept."""
 
     @property
     def total(self) -> int:
@@ -144,7 +148,7 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Body:
-    """A request body of exactly `size` bytes, made anew for each sending."""
+    """A request body of exactly `size` bytes, built again for each sending."""
 
     size: int
     chunks: Iterator[bytes]
@@ -166,8 +170,8 @@ class Batches(Protocol):
         """Read one batch. Raises BatchGone or ApiUnavailable."""
 
 
-class Sight(NamedTuple):
-    """One batch, and the seconds that the API asks to wait before the next look."""
+class BatchStatus(NamedTuple):
+    """One batch, and the seconds that the API asks to wait before the next poll."""
 
     batch: Batch
     hint: float | None = None
@@ -179,24 +183,28 @@ class AsyncBatches(Protocol):
     async def page(self, after: BatchId | None, limit: int) -> Page:
         """List batches, newest first. Raises ApiUnavailable or AccountStopped."""
 
-    async def batch(self, batch: BatchId) -> Sight:
+    async def batch(self, batch: BatchId) -> BatchStatus:
         """Read one batch. Raises BatchGone, ApiUnavailable or AccountStopped."""
 
     async def cancel(self, batch: BatchId) -> None:
-        """Ask that a batch be cancelled; an ended one stays as it is. Raises as `batch`."""
+        """Request that a batch be cancelled; one that has ended is not changed. Raises as `batch`."""
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
 
 
 class Cancels(Protocol):
     """Cancel batches."""
 
     def cancel(self, batch: BatchId) -> Batch:
-        """Ask that a batch be cancelled; an ended one stays as it is."""
+        """Request that a batch be cancelled; one that has ended is not changed."""
 
 
-class Counts(Protocol):
+class CancellingBatches(Batches, Cancels, Protocol):
+    """Buy, read and cancel batches."""
+
+
+class TokenCounter(Protocol):
     """Count tokens."""
 
     def count_tokens(self, params: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""What is published, as Airflow's asset events; and the partitions that such events tell a downstream run of."""
+"""What was published, as Airflow's asset events; and the partitions that such events name for a downstream run."""
 
 from __future__ import annotations
 
@@ -12,57 +12,63 @@ from nightbatch.errors import SettingsError
 from nightbatch.spec import locations
 
 
-def tell(
+def emit_events(
     context: Mapping[str, Any], outlets: Iterable[Any], report: Mapping[str, Any]
 ) -> None:
-    """Give each asset's event the report, and the partition's key where there is a partition.
+    """Attach the report to each asset's event, and the partition's key where there is a partition.
 
-    An event with a key starts partitioned consumers only, one without starts plain ones only; so a partition is told
-    by its key even by a run that has none, such as one from the form.
+    An event with a key starts partitioned consumers only, one without a key starts plain ones only. So the event of
+    a partition always carries the partition's key, even if the run has none, such as one started from the form.
     """
-    key = event_key(
-        str(report["partition"]), getattr(context["dag_run"], "partition_key", None)
-    )
+    run_key = getattr(context["dag_run"], "partition_key", None)
+    partition_key = event_key(str(report["partition"]), run_key)
     for asset in outlets:
         event = context["outlet_events"][asset]
-        if isinstance(
-            asset, AssetAlias
-        ):  # the target is known only now; Airflow gives the event the run's own key
-            event.add(Asset(str(report["target"])), extra=dict(report))
+        if isinstance(asset, AssetAlias):
+            # The target is known only now; Airflow gives the event the run's own key.
+            target_asset = Asset(str(report["target"]))
+            event.add(target_asset, extra=dict(report))
             continue
         event.extra = dict(report)
-        if key:
-            event.add_partitions(key)
+        if partition_key:
+            event.add_partitions(partition_key)
 
 
 def event_key(partition: str, run_key: str | None) -> str:
-    """Return the run's own key if the partition is named by it, else the key that the partition's path gives."""
-    if run_key and re.search(
-        rf"(?<![0-9A-Za-z]){re.escape(run_key)}(?=/|$)", partition
-    ):
-        return run_key
+    """Return the run's own key if the partition is named by it, else the key in the partition's path."""
+    if run_key:
+        key_at_end = rf"(?<![0-9A-Za-z]){re.escape(run_key)}(?=/|$)"
+        if re.search(key_at_end, partition):
+            return run_key
     return locations.partition_key(partition)
 
 
-def told(context: Mapping[str, Any], template: str) -> list[str]:
-    """Return the partitions to work on: the one asked for, else those of the triggering events, else by the run's key.
+def partitions_to_load(context: Mapping[str, Any], template: str) -> list[str]:
+    """Return the partition of the run's parameter, else those of the triggering events, else that of the run's key.
 
-    Raises SettingsError where nothing says which.
+    Raises SettingsError where none of them names a partition.
     """
-    if asked := (context.get("params") or {}).get("partition"):
-        return [str(asked)]
-    events = context.get("triggering_asset_events") or {}
-    named = [
-        event.extra["partition"]
-        for told in events.values()
-        for event in told
-        if "partition" in event.extra
-    ]
-    if named:
-        return list(dict.fromkeys(named))
-    key = getattr(context.get("dag_run"), "partition_key", None)
-    if key is None and "{partition_key}" in template:
+    parameters = context.get("params") or {}
+    requested_partition = parameters.get("partition")
+    if requested_partition:
+        return [str(requested_partition)]
+    event_partitions = _event_partitions(context)
+    if event_partitions:
+        return event_partitions
+    run_key = getattr(context.get("dag_run"), "partition_key", None)
+    if run_key is None and "{partition_key}" in template:
         raise SettingsError(
             "partition: name one, such as dt=2026-11-21; neither an asset event nor a key says which."
         )
-    return [template.replace("{partition_key}", key or "")]
+    return [template.replace("{partition_key}", run_key or "")]
+
+
+def _event_partitions(context: Mapping[str, Any]) -> list[str]:
+    """Return the partitions that the triggering asset events name, each once, in their order."""
+    events_by_asset = context.get("triggering_asset_events") or {}
+    partitions: dict[str, None] = {}
+    for asset_events in events_by_asset.values():
+        for event in asset_events:
+            if "partition" in event.extra:
+                partitions[event.extra["partition"]] = None
+    return list(partitions)

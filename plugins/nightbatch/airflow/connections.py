@@ -18,7 +18,7 @@ def policy() -> Policy:
 
 
 def extra_args() -> dict[str, Any]:
-    """Read what a deployment asks of every object written, such as `{"ServerSideEncryption": "aws:kms"}`."""
+    """Read the arguments of every S3 write of a deployment, such as `{"ServerSideEncryption": "aws:kms"}`."""
     try:
         arguments = json.loads(os.environ.get(EXTRA_ARGS) or "{}")
     except ValueError:
@@ -33,24 +33,28 @@ def extra_args() -> dict[str, Any]:
 def require(conn_id: str, *conn_types: str, name: str) -> Any:
     """Return a connection. `name`: the parameter that names it.
 
-    Raises SettingsError where there is none of that id, or one of another type: credentials of another kind would be
-    sent to a host that they are not meant for, and a missing one must not become the worker's own role.
+    Raises SettingsError where there is no connection of that id, or one of another type: credentials of another kind
+    would be sent to a host that they are not meant for, and a missing connection must not fall back to the worker's
+    own role.
     """
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    expected = " or ".join(conn_types)
+    expected_types = " or ".join(conn_types)
     if not conn_id:
-        raise SettingsError(f"{name}: is empty; name a connection of type {expected}.")
+        raise SettingsError(
+            f"{name}: is empty; name a connection of type {expected_types}."
+        )
     policy().check_connection(conn_id, name)
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise SettingsError(
-            f"{name}: there is no connection {conn_id!r}. Create it, of type {expected}."
+            f"{name}: there is no connection {conn_id!r}. Create it, of type {expected_types}."
         ) from None
-    if connection.conn_type not in conn_types:
+    actual_type = connection.conn_type
+    if actual_type not in conn_types:
         raise SettingsError(
-            f"{name}: connection {conn_id!r} has the type {connection.conn_type!r}, and must have the type {expected}."
+            f"{name}: connection {conn_id!r} has the type {actual_type!r}, and must have the type {expected_types}."
         )
     return connection

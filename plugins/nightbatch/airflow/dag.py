@@ -1,4 +1,4 @@
-"""`enrich(…)`: the whole flow as one task group, a task for each word of the flow, however many batches it takes."""
+"""`enrich(…)`: the whole flow as one task group, one task for each step, however many batches it takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nightbatch.spec.enrichment import Enrichment
 
 ALIAS = "nightbatch"
-"""The alias through which runs that are told their target by a form tell of its asset."""
+"""The alias for the asset events of runs whose target comes from the trigger form."""
 RETRIES: dict[str, Any] = {
     "retries": 3,
     "retry_delay": 20.0,
@@ -41,35 +41,42 @@ def enrich(
     prepare → submit → wait → land → publish, with `approve` before `submit` where it may be needed. Where nothing is
     bought, `wait` and `land` are skipped.
 
-    :param enrichment: what to do. None: the run's parameters say it all.
+    :param enrichment: what to do. None: the run's parameters say everything.
     :param group_id: prefix of the tasks' ids; needed where one DAG enriches two datasets.
     :param inlets: assets that are read. Default: the source, by its URL.
     :param outlets: assets that publishing updates; their events carry the report. Default: the target, by its URL.
         Without an enrichment: the run's own target, through the alias `nightbatch`.
     """
-    read, told = _assets(enrichment, inlets, outlets)
-    approvers = tuple(enrichment.approvers) if enrichment else ()
-    with TaskGroup(group_id or "enrich", prefix_group_id=group_id is not None) as group:
+    source_assets = _source_assets(enrichment, inlets)
+    target_assets = _target_assets(enrichment, outlets)
+    approver_ids = tuple(enrichment.approvers) if enrichment else ()
+    has_prefix = group_id is not None
+    with TaskGroup(group_id or "enrich", prefix_group_id=has_prefix) as group:
         prepare = PrepareOperator(
-            task_id="prepare", enrichment=enrichment, inlets=read, **RETRIES
+            task_id="prepare", enrichment=enrichment, inlets=source_assets, **RETRIES
         )
-        run = _pulled(prepare)
-        submit = SubmitOperator(task_id="submit", run=run, **RETRIES)
-        sent = _pulled(submit)
-        awaited = f"{{{{ {_value(submit)}['awaited'] }}}}"
-        wait = RunSensor(task_id="wait", reference=run, awaited=awaited, **RETRIES)
-        land = LandOperator(task_id="land", run=run, sent=sent, **RETRIES)
+        run_template = _json_template(prepare)
+        submit = SubmitOperator(task_id="submit", run=run_template, **RETRIES)
+        wait = RunSensor(
+            task_id="wait",
+            reference=run_template,
+            awaited=_field_template(submit, "awaited"),
+            **RETRIES,
+        )
+        land = LandOperator(
+            task_id="land", run=run_template, sent=_json_template(submit), **RETRIES
+        )
         publish = PublishOperator(
             task_id="publish",
-            run=run,
-            outlets=told,
+            run=run_template,
+            outlets=target_assets,
             trigger_rule="none_failed",
             **RETRIES,
         )
         submit.spared = (wait.task_id, land.task_id)
-        if _may_ask(enrichment, group.dag):
+        if _may_need_approval(enrichment, group.dag):
             approve = ApproveOperator(
-                task_id="approve", run=run, approvers=approvers, **RETRIES
+                task_id="approve", run=run_template, approvers=approver_ids, **RETRIES
             )
             prepare >> approve >> submit
         else:
@@ -78,30 +85,48 @@ def enrich(
     return group
 
 
-def _value(task: BaseOperator) -> str:
-    """Write the expression that pulls what a task returned; a trigger needs the map index, or waits for ever."""
+def _pull_expression(task: BaseOperator) -> str:
+    """Write the expression that pulls what a task returned; without the map index, a trigger would wait forever."""
     return f"ti.xcom_pull(task_ids='{task.task_id}', map_indexes=ti.map_index)"
 
 
-def _pulled(task: BaseOperator) -> str:
+def _json_template(task: BaseOperator) -> str:
     """Write the template that renders what a task returned, as JSON."""
-    return f"{{{{ {_value(task)} | tojson }}}}"
+    pull_expression = _pull_expression(task)
+    return f"{{{{ {pull_expression} | tojson }}}}"
 
 
-def _assets(
-    enrichment: Enrichment | None,
-    inlets: Sequence[Any] | None,
-    outlets: Sequence[Any] | None,
-) -> tuple[list[Any], list[Any]]:
-    """Name what is read and what is told: source and target; an alias for a target that only a run's form names."""
-    source: list[Any] = [Asset(enrichment.source_root)] if enrichment else []
-    target: list[Any] = [Asset(enrichment.place) if enrichment else AssetAlias(ALIAS)]
-    return source if inlets is None else list(
-        inlets
-    ), target if outlets is None else list(outlets)
+def _field_template(task: BaseOperator, field_name: str) -> str:
+    """Write the template that renders one field of what a task returned."""
+    pull_expression = _pull_expression(task)
+    return f"{{{{ {pull_expression}[{field_name!r}] }}}}"
 
 
-def _may_ask(enrichment: Enrichment | None, dag: Any) -> bool:
-    """Tell whether a run may need a human's approval: because its author says so, or a parameter of the run can."""
-    said = enrichment is None or enrichment.approve_above_usd is not None
-    return said or "approve_above_usd" in (getattr(dag, "params", None) or {})
+def _source_assets(
+    enrichment: Enrichment | None, inlets: Sequence[Any] | None
+) -> list[Any]:
+    """Return the assets that are read: the given inlets, else the source."""
+    if inlets is not None:
+        return list(inlets)
+    if enrichment is None:
+        return []
+    return [Asset(enrichment.source_root)]
+
+
+def _target_assets(
+    enrichment: Enrichment | None, outlets: Sequence[Any] | None
+) -> list[Any]:
+    """Return the assets that are updated: the given outlets, else the target; an alias if only the run names it."""
+    if outlets is not None:
+        return list(outlets)
+    if enrichment is None:
+        return [AssetAlias(ALIAS)]
+    return [Asset(enrichment.place)]
+
+
+def _may_need_approval(enrichment: Enrichment | None, dag: Any) -> bool:
+    """Return whether a run may need approval: by its author's settings, or by a parameter that the DAG declares."""
+    if enrichment is None or enrichment.approve_above_usd is not None:
+        return True
+    declared_params = getattr(dag, "params", None) or {}
+    return "approve_above_usd" in declared_params

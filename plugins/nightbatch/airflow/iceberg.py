@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def check_place(ref: RunRef) -> None:
     """Refuse a table outside the deployment's roots before anything is bought.
 
-    Where a table that is still to be created will be, only its catalog may know; its files are checked when written.
+    Only the catalog may know where a table that does not exist yet will be; its files are checked when written.
     """
     if not ref.table or policy().roots is None:
         return
@@ -38,19 +38,30 @@ def table(ref: RunRef) -> IcebergTable:
     from nightbatch.io.iceberg import IcebergTable
 
     quiet()  # a Glue catalog is reached through boto3
-    found = require(ref.iceberg_conn_id, "iceberg", "generic", name="iceberg_conn_id")
-    given: dict[str, Any] = {
-        name: str(value) for name, value in found.extra_dejson.items()
-    }
-    if found.host:
-        given.setdefault("uri", found.host)
-    if found.login:
-        given.setdefault("credential", f"{found.login}:{found.password or ''}")
+    connection = require(
+        ref.iceberg_conn_id, "iceberg", "generic", name="iceberg_conn_id"
+    )
+    catalog_options = _catalog_options(connection)
 
     @cache
-    def opener(url: str) -> Any:
+    def open_store(url: str) -> Any:
         return ports.store(url, ref.aws_conn_id)
 
-    name = given.pop("name", ref.iceberg_conn_id)
-    catalog = load_catalog(name, **given, **iceberg_files.properties(opener))
-    return IcebergTable(catalog, ref.table or "", opener, given.get("table-location"))
+    catalog_name = catalog_options.pop("name", ref.iceberg_conn_id)
+    file_options = iceberg_files.properties(open_store)
+    catalog = load_catalog(catalog_name, **catalog_options, **file_options)
+    table_location = catalog_options.get("table-location")
+    return IcebergTable(catalog, ref.table or "", open_store, table_location)
+
+
+def _catalog_options(connection: Any) -> dict[str, Any]:
+    """Return PyIceberg's catalog properties: the connection's extra, completed by its host, login and password."""
+    options: dict[str, Any] = {}
+    for option_name, option_value in connection.extra_dejson.items():
+        options[option_name] = str(option_value)
+    if connection.host:
+        options.setdefault("uri", connection.host)
+    if connection.login:
+        credential = f"{connection.login}:{connection.password or ''}"
+        options.setdefault("credential", credential)
+    return options

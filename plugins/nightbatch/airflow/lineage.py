@@ -21,21 +21,28 @@ def published(source: str, report: Mapping[str, Any]) -> OperatorLineage[Any, An
     :param source: URL of the partition's folder.
     :param report: the report of the publication.
     """
-    target = str(report["target"])
-    whole = (
-        target
-        if target.startswith("iceberg:")
-        else target.rstrip("/") + "/" + folder(str(report["partition"]))
+    row_facet = OutputStatisticsOutputDatasetFacet(rowCount=int(report["rows"]))
+    source_namespace, source_name = _dataset_name(source)
+    target_namespace, target_name = _dataset_name(_published_url(report))
+    input_dataset = Dataset(namespace=source_namespace, name=source_name)
+    output_dataset = OutputDataset(
+        namespace=target_namespace,
+        name=target_name,
+        outputFacets={"outputStatistics": row_facet},
     )
-    rows = OutputStatisticsOutputDatasetFacet(rowCount=int(report["rows"]))
-    namespace, name = _named(whole)
-    written = OutputDataset(
-        namespace=namespace, name=name, outputFacets={"outputStatistics": rows}
-    )
-    return OperatorLineage(inputs=[Dataset(*_named(source))], outputs=[written])
+    return OperatorLineage(inputs=[input_dataset], outputs=[output_dataset])
 
 
-def _named(url: str) -> tuple[str, str]:
+def _published_url(report: Mapping[str, Any]) -> str:
+    """Return the URL of the partition's folder, or the name of the Iceberg table."""
+    target_url = str(report["target"])
+    if target_url.startswith("iceberg:"):
+        return target_url
+    partition_folder = folder(str(report["partition"]))
+    return target_url.rstrip("/") + "/" + partition_folder
+
+
+def _dataset_name(url: str) -> tuple[str, str]:
     """Split a URL as OpenLineage names datasets: `s3://lake` and `tickets/dt=2026-11-21`; a table by its name."""
     if url.startswith("iceberg:"):
         return "iceberg", url.removeprefix("iceberg:")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nightbatch.submit.purchase import Purchase
 
 UPLOADS = 3
-"""Bodies that are sent at the same time: one alone does not fill a link with a long way."""
+"""Request bodies that are sent at the same time: one alone does not fill a link with a long round trip."""
 
 
 def now() -> datetime:
@@ -37,8 +37,8 @@ def now() -> datetime:
 def store(url: str, aws_conn_id: str) -> S3Store:
     """Open a store below a URL with the credentials of an `aws` connection.
 
-    What its `service_config.s3.extra_args` says, such as `ServerSideEncryption` and `SSEKMSKeyId`, goes with every
-    object written; NIGHTBATCH_S3_EXTRA_ARGS comes before that, so no connection drops a deployment's encryption.
+    The connection's `service_config.s3.extra_args`, such as `ServerSideEncryption` and `SSEKMSKeyId`, are sent with
+    every object written; NIGHTBATCH_S3_EXTRA_ARGS overrides them, so no connection drops a deployment's encryption.
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
@@ -52,19 +52,20 @@ def store(url: str, aws_conn_id: str) -> S3Store:
     quiet()
     hook = S3Hook(aws_conn_id=aws_conn_id)
     # Not `hook.get_conn()`: to name its caller in the user agent, it takes a quarter second to inspect the stack.
-    client = hook.get_session(hook.region_name).client(
+    session = hook.get_session(hook.region_name)
+    client = session.client(
         "s3",
         endpoint_url=hook.conn_config.get_service_endpoint_url("s3"),
         config=hook.config,
         verify=hook.verify,
     )
-    extra = {**(hook.service_config.get("extra_args") or {}), **extra_args()}
-    return S3Store(
-        url,
-        client,
-        lambda: filesystem(client, hook.get_session().get_credentials()),
-        extra,
-    )
+    connection_args = hook.service_config.get("extra_args") or {}
+    write_args = {**connection_args, **extra_args()}
+
+    def open_filesystem() -> Any:
+        return filesystem(client, hook.get_session().get_credentials())
+
+    return S3Store(url, client, open_filesystem, write_args)
 
 
 def ledger(url: str, aws_conn_id: str) -> Ledger:
@@ -95,21 +96,22 @@ def batches(anthropic_conn_id: str) -> AnthropicBatches:
 
 def counts(ref: RunRef) -> Counts:
     """Count tokens with the credentials of a run; the API is opened when the first count is asked for."""
-    logging.getLogger("httpx2").setLevel(
-        logging.WARNING
-    )  # a line for each count would bury the estimate
-    opened = cache(batches)
-    return lambda params: opened(ref.anthropic_conn_id).count_tokens(params)
+    # A log line for each count would bury the estimate.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    open_batches = cache(batches)
+    return lambda params: open_batches(ref.anthropic_conn_id).count_tokens(params)
 
 
 def purchase(ref: RunRef, log: Any, *, admitted: Shard | None) -> Purchase:
-    """Open what buys for a run. `log`: the task's own, which gets one line a step."""
+    """Open the purchase of a run. `log`: the task's logger, which gets one line per step."""
     from nightbatch.submit.purchase import Purchase
 
+    run_ledger = ledger(ref.state, ref.aws_conn_id)
+    run_batches = batches(ref.anthropic_conn_id)
     return Purchase(
         ref,
-        ledger(ref.state, ref.aws_conn_id),
-        batches(ref.anthropic_conn_id),
+        run_ledger,
+        run_batches,
         now,
         timing(),
         counts(ref),

@@ -22,52 +22,54 @@ BLANK: dict[str, Any] = {"source": "", "target": "", "prompt": "", "model": ""}
 
 def resolve(enrichment: Enrichment | None, context: Mapping[str, Any]) -> Enrichment:
     """Let a run's parameters override the attributes of their names, and find the partition."""
-    params = {
-        name: value
-        for name, value in dict(context.get("params") or {}).items()
-        if name != "partition" or value
-    }
-    declared = _declared(context)
+    run_params = dict(context.get("params") or {})
+    if not run_params.get("partition"):
+        run_params.pop("partition", None)
+    declared_names = _declared_params(context)
     if enrichment is None:
-        settings = overriding.of_form(Enrichment(**BLANK), params, declared)
+        blank_enrichment = Enrichment(**BLANK)
+        settings = overriding.of_form(blank_enrichment, run_params, declared_names)
     else:
-        settings = overriding.of_author(enrichment, params, declared)
-    cap = policy().cap(settings.max_cost_usd)
-    return replace(
-        settings, partition=partition(settings.partition, context), max_cost_usd=cap
-    )
+        settings = overriding.of_author(enrichment, run_params, declared_names)
+    cost_cap = policy().cap(settings.max_cost_usd)
+    run_partition = partition(settings.partition, context)
+    return replace(settings, partition=run_partition, max_cost_usd=cost_cap)
 
 
-def _declared(context: Mapping[str, Any]) -> set[str]:
-    """Name the Params that the DAG, or the task, declares in code; a run's conf may hold others."""
-    owners = (context.get("dag"), context.get("task"))
-    return {name for owner in owners for name in (getattr(owner, "params", None) or {})}
+def _declared_params(context: Mapping[str, Any]) -> set[str]:
+    """Return the names of the Params that the DAG or the task declares in code; a run's conf may hold others."""
+    declared_names: set[str] = set()
+    for owner_name in ("dag", "task"):
+        owner = context.get(owner_name)
+        declared_names.update(getattr(owner, "params", None) or {})
+    return declared_names
 
 
 def partition(template: str, context: Mapping[str, Any]) -> str:
     """Fill in the run's partition key, or yesterday's date (UTC) where the run has none; `/dt=1/` is `dt=1`."""
-    key = getattr(context.get("dag_run"), "partition_key", None) or context.get(
-        "partition_key"
-    )
-    yesterday = (now() - timedelta(days=1)).date().isoformat()
-    return partition_path(template.replace("{partition_key}", key or yesterday))
+    run_key = getattr(context.get("dag_run"), "partition_key", None)
+    partition_key = run_key or context.get("partition_key")
+    if not partition_key:
+        yesterday = now() - timedelta(days=1)
+        partition_key = yesterday.date().isoformat()
+    return partition_path(template.replace("{partition_key}", partition_key))
 
 
 def received(reference: str | Mapping[str, Any]) -> RunRef:
-    """Read what `prepare` passed on, under the cap that the deployment has now."""
+    """Read what `prepare` passed on, under the cost cap that the deployment has now."""
     ref = RunRef.from_xcom(reference)
-    return replace(ref, max_cost_usd=policy().cap(ref.max_cost_usd))
+    cost_cap = policy().cap(ref.max_cost_usd)
+    return replace(ref, max_cost_usd=cost_cap)
 
 
 def run_ref(settings: Enrichment, run: Run, context: Mapping[str, Any]) -> RunRef:
-    """Make what the later tasks need to know of the run: ids and rules, no rows and no prompts."""
+    """Return what the later tasks need of the run: ids and rules, no rows and no prompts."""
     from nightbatch.spec.run import reference
 
     dag_run: Any = context["dag_run"]
     ref = reference(settings, run, f"{dag_run.dag_id}/{dag_run.run_id}")
     if settings.deadline_hours is None:
         return ref
-    started = getattr(dag_run, "start_date", None) or now()
-    return replace(
-        ref, deadline=(started + timedelta(hours=settings.deadline_hours)).isoformat()
-    )
+    started_at = getattr(dag_run, "start_date", None) or now()
+    deadline_at = started_at + timedelta(hours=settings.deadline_hours)
+    return replace(ref, deadline=deadline_at.isoformat())

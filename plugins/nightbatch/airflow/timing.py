@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import fields
 
-from nightbatch.submit.decide import Timing
+from nightbatch.submit.decide import SubmitTiming
 
 
-def timing() -> Timing:
-    """Read how long things may take; NIGHTBATCH_FUSE_SECONDS and its like override the defaults."""
-    given = {
-        one.name: os.environ.get(f"NIGHTBATCH_{one.name.upper()}_SECONDS")
-        for one in fields(Timing)
-    }
-    return Timing(**{name: float(value) for name, value in given.items() if value})
+def timing() -> SubmitTiming:
+    """Read how long things may take; NIGHTBATCH_FUSE_SECONDS and the like override the defaults."""
+    overrides: dict[str, float] = {}
+    for timing_field in fields(SubmitTiming):
+        variable_name = f"NIGHTBATCH_{timing_field.name.upper()}_SECONDS"
+        seconds_text = os.environ.get(variable_name)
+        if seconds_text:
+            overrides[timing_field.name] = float(seconds_text)
+    return SubmitTiming(**overrides)

@@ -16,29 +16,32 @@ from nightbatch.load.warehouse import Warehouse
 DEFAULT = "warehouse_default"
 KINDS = ("duckdb", "postgres")
 LOCKED = "Could not set lock on file"
-PATIENCE_SECONDS, PAUSE_SECONDS = 120, 0.5
+PATIENCE_SECONDS = 120
+PAUSE_SECONDS = 0.5
 
 
 @contextmanager
 def warehouse(conn_id: str) -> Iterator[Warehouse]:
-    """Open the warehouse of a connection; a file that it makes is no other user's to read.
+    """Open the warehouse of a connection; no other user may read a file that this creates.
 
     Where `warehouse_default` does not exist, it is the DuckDB file `warehouse.duckdb` in AIRFLOW_HOME.
     """
-    with _private(), closing(_open(hook(conn_id))) as connection:
-        yield _of(connection)
+    with _private_files():
+        warehouse_hook = hook(conn_id)
+        with closing(_connect(warehouse_hook)) as connection:
+            yield _warehouse_of(connection)
 
 
-def _open(found: Any) -> Any:
-    """Connect; where another process writes to the DuckDB file, wait until it has done."""
-    until = time.monotonic() + PATIENCE_SECONDS
+def _connect(warehouse_hook: Any) -> Any:
+    """Connect; where another process writes to the DuckDB file, wait until it has finished."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return found.get_conn()
+            return warehouse_hook.get_conn()
         except Exception as error:
             if LOCKED not in str(error):
                 raise
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise WarehouseRefused(
                     f"DuckDB: another process has had the file open for {PATIENCE_SECONDS} s."
                 ) from None
@@ -46,13 +49,14 @@ def _open(found: Any) -> Any:
 
 
 @contextmanager
-def _private() -> Iterator[None]:
-    before = os.umask(0o077)
-    os.umask(before | 0o007)
+def _private_files() -> Iterator[None]:
+    """Create files that other users cannot read."""
+    previous_umask = os.umask(0o077)
+    os.umask(previous_umask | 0o007)
     try:
         yield
     finally:
-        os.umask(before)
+        os.umask(previous_umask)
 
 
 def hook(conn_id: str) -> Any:
@@ -61,30 +65,34 @@ def hook(conn_id: str) -> Any:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     policy().check_connection(conn_id, "conn_id")
+    known_types = " or ".join(KINDS)
     try:
-        found = BaseHook.get_connection(conn_id)
+        connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         if conn_id != DEFAULT:
             raise SettingsError(
-                f"conn_id: there is no connection {conn_id!r}. Create it, of type {' or '.join(KINDS)}."
+                f"conn_id: there is no connection {conn_id!r}. Create it, of type {known_types}."
             ) from None
-        return _embedded()
-    if found.conn_type not in KINDS:
+        return _default_hook()
+    if connection.conn_type not in KINDS:
         raise SettingsError(
-            f"connection {conn_id!r} is {found.conn_type!r}; a load goes to {' or '.join(KINDS)}."
+            f"connection {conn_id!r} is {connection.conn_type!r}; a load goes to {known_types}."
         )
-    return found.get_hook()
+    return connection.get_hook()
 
 
-def _embedded() -> Any:
+def _default_hook() -> Any:
+    """Return the hook of the DuckDB file in AIRFLOW_HOME."""
     from airflow.providers.duckdb.hooks.duckdb import DuckDBHook
 
-    home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
-    return DuckDBHook(database=str(home / "warehouse.duckdb"))
+    airflow_home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    return DuckDBHook(database=str(airflow_home / "warehouse.duckdb"))
 
 
-def _of(connection: Any) -> Warehouse:
-    if type(connection).__module__.partition(".")[0] in ("duckdb", "_duckdb"):
+def _warehouse_of(connection: Any) -> Warehouse:
+    """Wrap a connection of either provider."""
+    driver_package = type(connection).__module__.partition(".")[0]
+    if driver_package in ("duckdb", "_duckdb"):
         from nightbatch.io.duck import DuckWarehouse
 
         return DuckWarehouse(connection)

@@ -8,44 +8,52 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from nightbatch.columnar.id_lookup import ALL, Finder, Ids, Span, repeats
+from nightbatch.columnar.id_lookup import ALL, IdLookup, IdRange, Ids, repeats
 
 ROUND = 1_000_000
 """Requests whose ids are compared at a time."""
 
 
 class Repeats(NamedTuple):
-    """Requests that stood before, and where they first did: two columns of numbers."""
+    """Requests whose ids occurred before, and the requests where they first did: two columns of numbers."""
 
     again: np.ndarray
     first: np.ndarray
 
 
 @dataclass(frozen=True)
-class Round:
-    """The requests of one span of ids, each id once, where it first stands: their numbers, and what finds them."""
+class IdRound:
+    """The requests of one span of ids, each id once, where it first occurs: their numbers, and what finds them."""
 
     numbers: np.ndarray
-    finder: Finder
+    finder: IdLookup
     repeats: Repeats
-    span: Span = ALL
+    span: IdRange = ALL
 
     @classmethod
-    def of(cls, numbers: np.ndarray, ids: Ids, span: Span = ALL) -> Round:
+    def of(cls, numbers: np.ndarray, ids: Ids, span: IdRange = ALL) -> IdRound:
         """Make a round of the requests whose ids are in a span."""
-        if not (finder := Finder(ids)).twice:
-            return cls(numbers, finder, Repeats(numbers[:0], numbers[:0]), span)
-        again = repeats(ids)
-        kept = np.ones(len(numbers), dtype=bool)
-        kept[again] = False
-        finder, firsts = Finder(ids.filter(pa.array(kept))), numbers[kept]
-        rows, places = finder.find(ids.take(pa.array(again)))
-        return cls(firsts, finder, Repeats(numbers[again[rows]], firsts[places]), span)
+        finder = IdLookup(ids)
+        if not finder.twice:
+            no_repeats = Repeats(numbers[:0], numbers[:0])
+            return cls(numbers, finder, no_repeats, span)
+        repeat_places = repeats(ids)
+        is_first = np.ones(len(numbers), dtype=bool)
+        is_first[repeat_places] = False
+        finder = IdLookup(ids.filter(pa.array(is_first)))
+        first_numbers = numbers[is_first]
+        repeated_ids = ids.take(pa.array(repeat_places))
+        rows, places = finder.find(repeated_ids)
+        repeat_numbers = numbers[repeat_places[rows]]
+        id_repeats = Repeats(repeat_numbers, first_numbers[places])
+        return cls(first_numbers, finder, id_repeats, span)
 
     def look_up(self, ids: Ids) -> tuple[np.ndarray, np.ndarray]:
         """Return which of these ids (by position) are of this round, and the numbers of their requests."""
-        near = None if self.span == ALL else self.span.places(ids)
-        rows, places = self.finder.find(
-            ids if near is None else ids.take(pa.array(near))
-        )
-        return rows if near is None else near[rows], self.numbers[places]
+        if self.span == ALL:
+            rows, places = self.finder.find(ids)
+            return rows, self.numbers[places]
+        span_rows = self.span.places(ids)
+        span_ids = ids.take(pa.array(span_rows))
+        rows, places = self.finder.find(span_ids)
+        return span_rows[rows], self.numbers[places]

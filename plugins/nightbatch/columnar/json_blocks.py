@@ -12,13 +12,15 @@ from pyarrow import json
 def read(block: pa.Buffer, parse: json.ParseOptions) -> pa.StructArray | None:
     """Read JSON values, a row each; None where Arrow does not take them."""
     try:
-        options = json.ReadOptions(use_threads=False, block_size=block.size + 1)
-        table = json.read_json(pa.BufferReader(block), options, parse)
+        read_options = json.ReadOptions(use_threads=False, block_size=block.size + 1)
+        table = json.read_json(pa.BufferReader(block), read_options, parse)
         table.validate(full=True)
     except (pa.ArrowException, ValueError, OverflowError):
         return None
     rows = table.combine_chunks().to_struct_array()
-    return rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
+    if isinstance(rows, pa.ChunkedArray):
+        return rows.combine_chunks()
+    return rows
 
 
 def part(rows: pa.StructArray, *names: str) -> pa.Array:

@@ -1,4 +1,4 @@
-"""One thread beside the main one: reads come ahead of their use, writes follow behind; both leave Python's lock."""
+"""One thread beside the main one: reads come ahead of their use, writes follow behind; both release Python's lock."""
 
 from __future__ import annotations
 
@@ -15,67 +15,67 @@ _END: Any = object()
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
-    """Yield the same, with the next item being made in a thread meanwhile."""
+    """Yield the same items, while a thread makes the next one."""
     with ThreadPoolExecutor(1, "ahead") as thread:
-        following = thread.submit(next, items, _END)
-        while (item := following.result()) is not _END:
-            following = thread.submit(next, items, _END)
+        next_item = thread.submit(next, items, _END)
+        while (item := next_item.result()) is not _END:
+            next_item = thread.submit(next, items, _END)
             yield item
 
 
 def beside(call: Callable[[S], T], items: Iterator[S]) -> Iterator[T]:
-    """Yield the call of each item, done in a thread while the next item is made here.
+    """Yield the call's result for each item: a thread makes it, while this thread makes the next item.
 
-    For calls that leave Python's lock, and items that need it often: each wait for it may take milliseconds. Where
-    the items end with an error, it comes after the calls of those before it.
+    For calls that release Python's lock, and items that need it often: each wait for it may take milliseconds. Where
+    the items end with an error, it is raised after the results of the items before it.
     """
     with ThreadPoolExecutor(1, "beside") as thread:
-        calls, broken = deque[Future[T]](), None
-        while broken is None:
+        calls = deque[Future[T]]()
+        items_error: Exception | None = None
+        while items_error is None:
             try:
                 calls.append(thread.submit(call, next(items)))
             except StopIteration:
                 break
             except Exception as error:
-                broken = error
+                items_error = error
             if len(calls) > 1:
                 yield calls.popleft().result()
         while calls:
             yield calls.popleft().result()
-        if broken is not None:
-            raise broken
+        if items_error is not None:
+            raise items_error
 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Keep the cycle collector from walking over values that come and go by the million and hold no cycles."""
-    collects = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collects:
+        if was_enabled:
             gc.enable()
 
 
 class Behind:
     """Does calls one after another in a thread, at most one of them waiting; leaving its block waits for all.
 
-    After a call that raised, none is done any more.
+    After a call that raised, no further call is done.
     """
 
     def __init__(self) -> None:
-        self._thread, self._calls = (
-            ThreadPoolExecutor(1, "behind"),
-            deque[Future[Any]](),
-        )
+        self._thread = ThreadPoolExecutor(1, "behind")
+        self._calls = deque[Future[Any]]()
         self._failed = False
 
     def do(self, call: Callable[..., Any], *args: Any) -> None:
         """Have a call done; raises what an earlier one raised."""
         while len(self._calls) > 1:
             self._calls.popleft().result()
-        self._calls.append(self._thread.submit(self._do, call, *args))
+        submitted_call = self._thread.submit(self._do, call, *args)
+        self._calls.append(submitted_call)
 
     def __enter__(self) -> Behind:
         return self

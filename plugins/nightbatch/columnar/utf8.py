@@ -1,4 +1,4 @@
-"""Text that is not valid UTF-8, and times finer than Python's: made readable, column by column."""
+"""Makes text that is not valid UTF-8, and times finer than Python's, readable: column by column."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from nightbatch.errors import SourceError
 
 def repaired(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return the same rows with what is not valid UTF-8 in text columns replaced by U+FFFD."""
-    return pa.RecordBatch.from_arrays(
-        [_repaired(column) for column in rows.columns], names=rows.schema.names
-    )
+    repaired_columns = [_repaired(column) for column in rows.columns]
+    return pa.RecordBatch.from_arrays(repaired_columns, names=rows.schema.names)
 
 
 def _repaired(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if not is_text:
         return column
-    raw = column.cast(pa.large_binary()).to_pylist()
-    return pa.array(
-        [one if one is None else one.decode("utf-8", "replace") for one in raw],
-        pa.large_string(),
-    )
+    raw_values = column.cast(pa.large_binary()).to_pylist()
+    texts = [
+        None if raw_value is None else raw_value.decode("utf-8", "replace")
+        for raw_value in raw_values
+    ]
+    return pa.array(texts, pa.large_string())
 
 
 def values(column: pa.Array) -> list[Any]:
@@ -34,13 +35,14 @@ def values(column: pa.Array) -> list[Any]:
     A date or time beyond the years 1 to 9999 becomes text as Arrow prints it. Raises SourceError for one that lies
     inside a list or struct.
     """
-    coarse = _coarse(column.type)
-    column = column if coarse == column.type else column.cast(coarse, safe=False)
+    coarse_type = _coarse(column.type)
+    if coarse_type != column.type:
+        column = column.cast(coarse_type, safe=False)
     try:
-        found: list[Any] = column.to_pylist()
+        python_values: list[Any] = column.to_pylist()
     except OverflowError:
         return [_value(column, place) for place in range(len(column))]
-    return found
+    return python_values
 
 
 def _value(column: pa.Array, place: int) -> Any:
@@ -51,7 +53,8 @@ def _value(column: pa.Array, place: int) -> Any:
             raise SourceError(
                 f"a value of {column.type} holds a date or time beyond the years 1 to 9999."
             ) from None
-    return column.slice(place, 1).cast(pa.string())[0].as_py()
+    printed_value = column.slice(place, 1).cast(pa.string())
+    return printed_value[0].as_py()
 
 
 def raw(column: pa.Array) -> pa.Array:
@@ -63,8 +66,10 @@ def raw(column: pa.Array) -> pa.Array:
         return column.cast(pa.binary())
     if pa.types.is_large_string(kind):
         return column.cast(pa.large_binary())
-    if pa.types.is_temporal(kind) and kind.bit_width in {32, 64}:
-        return column.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    if pa.types.is_temporal(kind) and kind.bit_width == 32:
+        return column.cast(pa.int32())
+    if pa.types.is_temporal(kind) and kind.bit_width == 64:
+        return column.cast(pa.int64())
     return column
 
 
@@ -76,12 +81,22 @@ def _coarse(kind: pa.DataType) -> pa.DataType:
         return pa.time64("us")
     if pa.types.is_duration(kind) and kind.unit == "ns":
         return pa.duration("us")
+    return _coarse_nested(kind)
+
+
+def _coarse_nested(kind: pa.DataType) -> pa.DataType:
+    """Return a nested type with microseconds in place of nanoseconds; any other type as it is."""
     if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_coarse(field.type)) for field in kind])
+        return pa.struct([_coarse_field(field) for field in kind])
     if pa.types.is_list(kind):
-        return pa.list_(kind.value_field.with_type(_coarse(kind.value_type)))
+        return pa.list_(_coarse_field(kind.value_field))
     if pa.types.is_large_list(kind):
-        return pa.large_list(kind.value_field.with_type(_coarse(kind.value_type)))
+        return pa.large_list(_coarse_field(kind.value_field))
     if pa.types.is_map(kind):
-        return pa.map_(_coarse(kind.key_type), _coarse(kind.item_type))
+        key_type = _coarse(kind.key_type)
+        return pa.map_(key_type, _coarse(kind.item_type))
     return kind
+
+
+def _coarse_field(field: pa.Field) -> pa.Field:
+    return field.with_type(_coarse(field.type))

@@ -1,4 +1,4 @@
-"""Ports for the command line: from Airflow's connections where they are asked for, else from the environment.
+"""Ports for the command line: from Airflow's connections where flags name them, else from the environment.
 
 Without `--aws-conn` boto3 finds credentials as it always does (AWS_* variables, profile, role), what is written is
 encrypted as NIGHTBATCH_S3_EXTRA_ARGS (JSON, such as `{"ServerSideEncryption": "aws:kms"}`) says, and without
@@ -28,17 +28,18 @@ def arguments(parser: ArgumentParser, *, api: bool = True) -> None:
         help="an Airflow connection; without it, boto3's own credentials",
     )
     if api:
-        told = "an Airflow connection; without it, ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL"
-        parser.add_argument("--anthropic-conn", metavar="ID", help=told)
+        help_text = "an Airflow connection; without it, ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL"
+        parser.add_argument("--anthropic-conn", metavar="ID", help=help_text)
 
 
-def store(url: str, given: Namespace) -> S3Store:
+def store(url: str, options: Namespace) -> S3Store:
     """Open a store below a URL."""
-    if given.aws_conn:
+    if options.aws_conn:
         from nightbatch.airflow import ports
 
-        return ports.store(url, given.aws_conn)
-    policy().check_place(parse(url, "URL", root=True), "URL")
+        return ports.store(url, options.aws_conn)
+    location = parse(url, "URL", root=True)
+    policy().check_place(location, "URL")
     import boto3
 
     from nightbatch.columnar.allocator import choose_allocator
@@ -48,30 +49,34 @@ def store(url: str, given: Namespace) -> S3Store:
     choose_allocator()
     quiet()
     session = boto3.Session()
-    client = session.client("s3")
+    s3_client = session.client("s3")
     return S3Store(
-        url, client, lambda: filesystem(client, session.get_credentials()), extra_args()
+        url,
+        s3_client,
+        lambda: filesystem(s3_client, session.get_credentials()),
+        extra_args(),
     )
 
 
-def ledger(url: str, given: Namespace) -> Ledger:
-    """Open a ledger that is there. Raises SettingsError where nothing of one is below the URL."""
+def ledger(url: str, options: Namespace) -> Ledger:
+    """Open an existing ledger. Raises SettingsError if there is none below the URL."""
     from nightbatch.ledger.ledger import Ledger
 
-    opened = Ledger(store(parse(url, "state").url, given))
-    if not opened.is_there:
+    location = parse(url, "state")
+    state_ledger = Ledger(store(location.url, options))
+    if not state_ledger.is_there:
         raise SettingsError(
-            f"state: there is no ledger of nightbatch below {opened.store.url}. Check the URL."
+            f"state: there is no ledger of nightbatch below {state_ledger.store.url}. Check the URL."
         )
-    return opened
+    return state_ledger
 
 
-def batches(given: Namespace) -> AnthropicBatches:
+def batches(options: Namespace) -> AnthropicBatches:
     """Open the Message Batches API."""
-    if given.anthropic_conn:
+    if options.anthropic_conn:
         from nightbatch.airflow import ports
 
-        return ports.batches(given.anthropic_conn)
+        return ports.batches(options.anthropic_conn)
     import anthropic
 
     from nightbatch.io.anthropic_api import AnthropicBatches
@@ -79,7 +84,7 @@ def batches(given: Namespace) -> AnthropicBatches:
     try:
         return AnthropicBatches(anthropic.Anthropic())
     except anthropic.AnthropicError as error:
-        kind = type(error).__name__
+        error_name = type(error).__name__
         raise SettingsError(
-            f"no API key: set ANTHROPIC_API_KEY or name a connection ({kind})."
+            f"no API key: set ANTHROPIC_API_KEY or name a connection ({error_name})."
         ) from None

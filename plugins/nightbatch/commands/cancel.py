@@ -1,7 +1,7 @@
 """Cancel every batch of a run that has not ended.
 
-What a batch has answered by then is paid for and stays: the run lands it, or the next one. Claims that have no batch
-yet are named, not touched.
+Answers that a batch has by then are paid for and kept: this run or the next one lands them. Claims that have no batch
+yet are listed, not changed.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def arguments(parser: ArgumentParser) -> None:
     _ports.arguments(parser)
 
 
-def run(given: Namespace) -> int:
-    """Cancel, and say what became of each; 1 if the run has nothing in flight."""
+def run(options: Namespace) -> int:
+    """Cancel, and print the outcome for each shard; 1 if the run has nothing in flight."""
     from nightbatch.submit.cancel import cancel
 
-    told = list(
-        cancel(given.run, _ports.ledger(given.state, given), _ports.batches(given))
-    )
-    for shard, outcome in told:
+    ledger = _ports.ledger(options.state, options)
+    batches = _ports.batches(options)
+    shard_outcomes = list(cancel(options.run, ledger, batches))
+    for shard, outcome in shard_outcomes:
         print(f"{shard}  {outcome}")
-    print(f"{len(told)} shards of {given.run} in flight")
-    return 0 if told else 1
+    print(f"{len(shard_outcomes)} shards of {options.run} in flight")
+    return 0 if shard_outcomes else 1

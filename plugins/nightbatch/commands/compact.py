@@ -1,6 +1,6 @@
-"""Gather the ids of landed shards into few sorted files, so that plans and publications over years read them fast.
+"""Gather the ids of landed shards into a few sorted files, so that plans and publications over years read them fast.
 
-Nothing is changed or removed, and what readers see stays the same; cut short, it is simply begun again.
+Nothing is changed or removed, and what readers see stays the same; if it is interrupted, run it again.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ def arguments(parser: ArgumentParser) -> None:
     _ports.arguments(parser, api=False)
 
 
-def run(given: Namespace) -> int:
+def run(options: Namespace) -> int:
     """Write the indexes that are missing."""
     from nightbatch.ledger.history import compact
 
-    ledger = _ports.ledger(given.state, given)
-    landed = ledger.view().landed
-    made = compact(ledger.store, landed)
-    print(f"{len(landed)} landed shards, {len(made)} indexes written")
-    for key in made:
-        print(key)
+    ledger = _ports.ledger(options.state, options)
+    landed_shards = ledger.view().landed
+    index_keys = compact(ledger.store, landed_shards)
+    print(f"{len(landed_shards)} landed shards, {len(index_keys)} indexes written")
+    for index_key in index_keys:
+        print(index_key)
     return 0

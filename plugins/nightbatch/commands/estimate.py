@@ -1,21 +1,21 @@
-"""Print what enriching a dataset would cost, before one schedules anything. Nothing is bought and nothing is written.
+"""Print what enriching a dataset would cost, before anything is scheduled. Nothing is bought and nothing is written.
 
-The parameters are those of a run: each as a flag, or all as one JSON object by --conf, which flags override. A text
+The parameters are those of a run: each as a flag, or all as one JSON object in --conf, which flags override. A text
 that begins with @ names a file; a prompt file may hold the system part, a line ---, and the user part. Requests that
-the target's state has answers for cost nothing, and its history makes the estimate a better one; --table has the state
-that --state names. A target that a run would refuse, since another program has files there, is refused. Without an API
-key tokens are guessed from lengths. The exit code is 1 where a cap would refuse the purchase.
+the target's state has answers for cost nothing, and its history improves the estimate; for --table, the state is what
+--state names. A target that a run would refuse, because another program has files there, is refused. Without an API
+key, tokens are estimated from lengths. The exit code is 1 if a cap would refuse the purchase.
 """
 
 from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,6 +23,9 @@ from nightbatch.airflow.connections import policy
 from nightbatch.commands import _ports
 from nightbatch.errors import SettingsError
 from nightbatch.spec.enrichment import Enrichment, Prompt
+
+if TYPE_CHECKING:
+    from nightbatch.io.s3 import S3Store
 
 TEXTS = (
     "source",
@@ -39,7 +42,7 @@ TEXTS = (
 NAMES = ("key", "keep", "allow_params", "media_roots", "approvers")
 NO_FLAGS = ("answer", "anthropic_conn_id", "aws_conn_id")
 NOWHERE = "s3://nightbatch/estimate/"
-"""Stands for the target where none is given, and for the state of a table: there is no history then."""
+"""The target if none is set, and the state of a table if none is set: there is no history then."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -50,14 +53,22 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="JSON",
         help="parameters as one object, or @file",
     )
-    for one in fields(Enrichment):
-        if one.name not in NO_FLAGS:
-            names = dict.fromkeys([f"--{one.name.replace('_', '-')}", f"--{one.name}"])
-            parser.add_argument(*names, dest=one.name, metavar=_metavar(one.name))
+    for parameter in fields(Enrichment):
+        name = parameter.name
+        if name not in NO_FLAGS:
+            parser.add_argument(*_flags(name), dest=name, metavar=_metavar(name))
     _ports.arguments(parser)
 
 
-def run(given: Namespace) -> int:
+def _flags(name: str) -> list[str]:
+    """Spell a flag with dashes and with underscores."""
+    dashed_name = name.replace("_", "-")
+    if dashed_name == name:
+        return [f"--{name}"]
+    return [f"--{dashed_name}", f"--{name}"]
+
+
+def run(options: Namespace) -> int:
     """Print the estimate."""
     from nightbatch.io.overlay import Overlay
     from nightbatch.ledger.ledger import Ledger
@@ -68,77 +79,96 @@ def run(given: Namespace) -> int:
     from nightbatch.spec.media_roots import MediaRoots
     from nightbatch.spec.run import reference
 
-    job = enrichment(given)
-    job = replace(job, max_cost_usd=policy().cap(job.max_cost_usd))
-    job.check()
-    job = policy().narrowed(job)
-    below = None
-    notes = _check_target(job, given)
+    def open_store(url: str) -> S3Store:
+        return _ports.store(url, options)
+
+    job = _permitted(enrichment(options))
+    target_notes = _check_target(job, options)
+    present_state = None
     if _has_state(job):
-        job = with_state(job, lambda url: _ports.store(url, given))
-        below = _ports.store(job.state_url, given)
-    state = Overlay(job.state_url, below)
-    fetch = fetcher(
-        lambda url: _ports.store(url, given),
-        MediaRoots.read(job.media_roots, job.source),
-    )
-    staged = prepare(job, _ports.store(job.source_root, given), state, fetch)
-    key = given.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
-    counts = _ports.batches(given).count_tokens if key else None
-    offer = quote(
-        reference(job, staged, "estimate"),
-        Ledger(state),
-        lambda: datetime.now(UTC),
-        counts,
-    )
-    print("\n".join(told(job, staged.rows, offer, notes)))
+        job = with_state(job, open_store)
+        present_state = open_store(job.state_url)
+    state = Overlay(job.state_url, present_state)
+    media_roots = MediaRoots.read(job.media_roots, job.source)
+    fetch_media = fetcher(open_store, media_roots)
+    staged_run = prepare(job, open_store(job.source_root), state, fetch_media)
+    count_tokens = _token_counter(options)
+    run_ref = reference(job, staged_run, "estimate")
+    offer = quote(run_ref, Ledger(state), _now, count_tokens)
+    table_lines = estimate_lines(job, staged_run.rows, offer, target_notes)
+    print("\n".join(table_lines))
     return 1 if offer.refusal else 0
 
 
-def enrichment(given: Namespace) -> Enrichment:
+def _permitted(job: Enrichment) -> Enrichment:
+    """Check the parameters, and limit them to what the deployment's policy allows."""
+    deployment_policy = policy()
+    capped_job = replace(job, max_cost_usd=deployment_policy.cap(job.max_cost_usd))
+    capped_job.check()
+    return deployment_policy.narrowed(capped_job)
+
+
+def _token_counter(options: Namespace) -> Callable[[dict[str, Any]], int] | None:
+    """Return what counts tokens; None without an API key."""
+    has_key = options.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
+    if not has_key:
+        return None
+    return _ports.batches(options).count_tokens
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def enrichment(options: Namespace) -> Enrichment:
     """Read the parameters."""
-    conf = _json("conf", _text(given.conf))
+    conf = _json("conf", _text(options.conf))
     if not isinstance(conf, dict):
         raise SettingsError("conf: must be a JSON object.")
-    flags = {one.name: getattr(given, one.name, None) for one in fields(Enrichment)}
-    params = {
-        **conf,
-        **{
-            name: _value(name, text) for name, text in flags.items() if text is not None
-        },
-    }
-    target = NOWHERE
+    params = {**conf, **_flag_values(options)}
+    default_target = NOWHERE
     if params.get("table"):
-        target = ""
+        default_target = ""
         params["state"] = params.get("state") or NOWHERE
-    blank = Enrichment(source="", target=target, prompt="", model="").override(
-        {name: value for name, value in params.items() if name != "prompt"}
-    )
-    prompt = params.get("prompt") or ""
-    file = (
-        Prompt.parse(_text(prompt))
-        if str(prompt).startswith("@")
-        else Prompt(user=prompt)
-    )
-    return blank.override(
-        {"prompt": file.user, "system": blank.system_text or file.system}
-    )
+    other_params = {name: value for name, value in params.items() if name != "prompt"}
+    blank = Enrichment(source="", target=default_target, prompt="", model="")
+    job = blank.override(other_params)
+    prompt = _prompt(params.get("prompt") or "")
+    system_text = job.system_text or prompt.system
+    return job.override({"prompt": prompt.user, "system": system_text})
+
+
+def _flag_values(options: Namespace) -> dict[str, Any]:
+    """Read the parameters that are set by flags."""
+    values_by_name = {}
+    for parameter in fields(Enrichment):
+        flag_text = getattr(options, parameter.name, None)
+        if flag_text is not None:
+            values_by_name[parameter.name] = _value(parameter.name, flag_text)
+    return values_by_name
+
+
+def _prompt(text: str) -> Prompt:
+    """Read a prompt: the text itself, or @ and the name of a file that may also hold the system part."""
+    if str(text).startswith("@"):
+        return Prompt.parse(_text(text))
+    return Prompt(user=text)
 
 
 def _has_state(job: Enrichment) -> bool:
-    """Tell whether earlier runs may have left a state: one is named, or the target that it stands beside."""
+    """Tell whether earlier runs may have left a state: it is named, or the target that it is next to is."""
     return (job.state or job.target) != NOWHERE
 
 
-def _check_target(job: Enrichment, given: Namespace) -> list[str]:
-    """Refuse a target that a run would refuse; return what to note where the target may not be read."""
+def _check_target(job: Enrichment, options: Namespace) -> list[str]:
+    """Refuse a target that a run would refuse; return a note if the target may not be read."""
     from nightbatch.errors import StoreDenied
     from nightbatch.prepare.prepare import check_target
 
     if job.target == NOWHERE:
         return []
     try:
-        check_target(job, lambda url: _ports.store(url, given))
+        check_target(job, lambda url: _ports.store(url, options))
     except StoreDenied:
         return [
             "these credentials may not read the target, so it was not checked for files of other programs"
@@ -146,35 +176,44 @@ def _check_target(job: Enrichment, given: Namespace) -> list[str]:
     return []
 
 
-def told(
+def estimate_lines(
     job: Enrichment, rows: int, offer: Any, notes: Sequence[str] = ()
 ) -> Iterator[str]:
-    """Lay the estimate out as a table."""
+    """Write the estimate as a table."""
     from nightbatch.money.estimate import usd
     from nightbatch.money.prices import prices
 
-    made = offer.estimate
-    full = None if made.expected is None else made.expected / prices().batch_factor
-    lines = {
+    estimate = offer.estimate
+    price_table = prices()
+    full_price = None
+    if estimate.expected is not None:
+        full_price = estimate.expected / price_table.batch_factor
+    values_by_name = {
         "source": job.source_url,
         "model": job.model,
         "rows": f"{rows:,}",
         "different requests": f"{offer.asked:,}",
         "answered already": f"{offer.reused:,}",
         "in flight": f"{offer.in_flight:,}",
-        "to be bought": f"{made.requests:,}",
-        "input tokens": f"about {made.input_tokens:,}",
-        "output tokens": f"about {made.output_tokens:,}",
-        "expected": usd(made.expected),
-        "at most": usd(made.at_most),
-        "outside a batch": usd(full),
-        "found by": made.how,
-        "prices of": f"{prices().as_of}, {prices().source}",
+        "to be bought": f"{estimate.requests:,}",
+        "input tokens": f"about {estimate.input_tokens:,}",
+        "output tokens": f"about {estimate.output_tokens:,}",
+        "expected": usd(estimate.expected),
+        "at most": usd(estimate.at_most),
+        "outside a batch": usd(full_price),
+        "found by": estimate.how,
+        "prices of": f"{price_table.as_of}, {price_table.source}",
     }
-    yield from (f"{name:<20}{value}" for name, value in lines.items())
-    yield from (f"{'note':<20}{note}" for note in (*offer.notes, *notes))
+    for name, value in values_by_name.items():
+        yield _table_line(name, value)
+    for note in (*offer.notes, *notes):
+        yield _table_line("note", note)
     if offer.refusal:
-        yield f"{'refused':<20}{offer.refusal}"
+        yield _table_line("refused", offer.refusal)
+
+
+def _table_line(name: str, value: str) -> str:
+    return f"{name:<20}{value}"
 
 
 def _value(name: str, text: str) -> Any:
@@ -183,17 +222,19 @@ def _value(name: str, text: str) -> Any:
     if name in TEXTS:
         return _text(text)
     if name in NAMES and not text.startswith("["):
-        return [one for one in text.split(",") if one]
+        return [item for item in text.split(",") if item]
     return _json(name, _text(text))
 
 
-def _text(given: str) -> str:
-    if not given.startswith("@"):
-        return given
+def _text(text: str) -> str:
+    """Return a text, or the contents of the file that it names after an @."""
+    if not text.startswith("@"):
+        return text
+    file_name = text[1:]
     try:
-        return Path(given[1:]).read_text(encoding="utf-8")
+        return Path(file_name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{given[1:]} cannot be read: {error}") from None
+        raise SettingsError(f"{file_name} cannot be read: {error}") from None
 
 
 def _json(name: str, text: str) -> Any:
@@ -204,4 +245,6 @@ def _json(name: str, text: str) -> Any:
 
 
 def _metavar(name: str) -> str:
-    return "TEXT" if name in TEXTS else "NAME,…" if name in NAMES else "JSON"
+    if name in TEXTS:
+        return "TEXT"
+    return "NAME,…" if name in NAMES else "JSON"

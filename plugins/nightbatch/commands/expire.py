@@ -1,7 +1,7 @@
 """Remove staged rows and prompts, and the models' raw texts, that are older than an age.
 
-Which requests are settled, and their answers, stay: a rerun after it buys nothing that was bought before.
-Give an age that no run of yours exceeds.
+Answers, and the list of settled requests, are kept: a later rerun buys nothing that was bought before.
+Give an age that is longer than any of your runs.
 """
 
 from __future__ import annotations
@@ -36,24 +36,29 @@ def arguments(parser: ArgumentParser) -> None:
 
 def age(text: str) -> timedelta:
     """Read an age: a whole number and h, d or w."""
-    given = re.fullmatch(r"(\d+)([hdw])", text)
-    if not given or not int(given[1]):
+    age_match = re.fullmatch(r"(\d+)([hdw])", text)
+    unit_count = int(age_match[1]) if age_match else 0
+    if not age_match or not unit_count:
         raise ArgumentTypeError(f"{text!r} is not an age such as 30d, 12h or 4w")
-    return timedelta(**{UNITS[given[2]]: int(given[1])})
+    unit_name = UNITS[age_match[2]]
+    return timedelta(**{unit_name: unit_count})
 
 
-def run(given: Namespace) -> int:
+def run(options: Namespace) -> int:
     """Expire what is old enough."""
     from nightbatch.ledger.expire import expire
     from nightbatch.ledger.ledger import Ledger
 
     now = datetime.now(UTC)
-    store = _ports.store(parse(given.state, "state").url, given)
-    done = expire(Ledger(store), store, now - given.older_than, now, dry=given.dry_run)
-    verb = "would be" if given.dry_run else "were"
+    expires_before = now - options.older_than
+    location = parse(options.state, "state")
+    store = _ports.store(location.url, options)
+    expired = expire(Ledger(store), store, expires_before, now, dry=options.dry_run)
+    verb = "would be" if options.dry_run else "were"
     print(
-        f"{len(done.snapshots)} staged snapshots and the raw texts of {len(done.shards)} landed shards {verb} removed"
+        f"{len(expired.snapshots)} staged snapshots and the raw texts of {len(expired.shards)} landed shards "
+        f"{verb} removed"
     )
-    if done.kept:
-        print(f"{len(done.kept)} old snapshots stay: claims of theirs are in flight")
+    if expired.kept:
+        print(f"{len(expired.kept)} old snapshots stay: claims of theirs are in flight")
     return 0

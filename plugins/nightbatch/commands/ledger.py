@@ -1,8 +1,8 @@
 """List the claims of a state that have not landed: what each waits for, and the way out.
 
-`--release SHARD` gives up a claim that has no batch: its requests are free to be claimed again. Where a POST is in
-doubt, its batch is looked for first, and the claim is given up only once none can be it.
-`--cancel SHARD` cancels the batch of a claim: what it has answered by then is kept and billed.
+`--release SHARD` closes a claim that has no batch: its requests are free to be claimed again. If a POST may have
+created a batch, that batch is searched for first, and the claim is closed only if there is none.
+`--cancel SHARD` cancels the batch of a claim: answers that it has by then are kept and billed.
 """
 
 from __future__ import annotations
@@ -28,27 +28,29 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/"
     )
-    one = parser.add_mutually_exclusive_group()
-    one.add_argument(
+    action_group = parser.add_mutually_exclusive_group()
+    action_group.add_argument(
         "--release", metavar="SHARD", help="give up a claim that has bought nothing"
     )
-    one.add_argument("--cancel", metavar="SHARD", help="cancel the batch of a claim")
+    action_group.add_argument(
+        "--cancel", metavar="SHARD", help="cancel the batch of a claim"
+    )
     _ports.arguments(parser)
 
 
-def run(given: Namespace) -> int:
+def run(options: Namespace) -> int:
     """List, release or cancel."""
-    ledger = _ports.ledger(given.state, given)
-    if given.release:
-        _release(ledger, _shard(ledger, given.release), given)
-    elif given.cancel:
-        _cancel(ledger, _shard(ledger, given.cancel), given)
+    ledger = _ports.ledger(options.state, options)
+    if options.release:
+        _release(ledger, _shard(ledger, options.release), options)
+    elif options.cancel:
+        _cancel(ledger, _shard(ledger, options.cancel), options)
     else:
-        _list(ledger, given)
+        _list(ledger, options)
     return 0
 
 
-def _list(ledger: Ledger, given: Namespace) -> None:
+def _list(ledger: Ledger, options: Namespace) -> None:
     from nightbatch.submit.standing import standings
 
     view = ledger.view()
@@ -57,43 +59,40 @@ def _list(ledger: Ledger, given: Namespace) -> None:
     )
     if not view.in_flight:
         return
-    for one in standings(
-        ledger, _ports.batches(given), _now(), timing(), view.in_flight
-    ):
+    batches = _ports.batches(options)
+    for standing in standings(ledger, batches, _now(), timing(), view.in_flight):
+        buyer = printable(standing.buyer)
         print(
-            f"\n{one.shard}  {one.state}: {one.requests} requests of {printable(one.buyer)}"
+            f"\n{standing.shard}  {standing.state}: {standing.requests} requests of {buyer}"
         )
-        print(f"    waits for  {printable(one.waits_for)}")
-        print(f"    way out    {printable(one.way_out)}")
+        print(f"    waits for  {printable(standing.waits_for)}")
+        print(f"    way out    {printable(standing.way_out)}")
 
 
-def _release(ledger: Ledger, shard: Shard, given: Namespace) -> None:
+def _release(ledger: Ledger, shard: Shard, options: Namespace) -> None:
     from nightbatch.submit.release import InDoubt, release
 
     try:
         release(shard, ledger, _now, BY_HAND)
     except InDoubt as doubt:
-        _settle(ledger, shard, given, doubt)
+        _settle(ledger, shard, options, doubt)
     print(f"{shard} is released: its requests are free to be claimed again.")
 
 
 def _settle(
-    ledger: Ledger, shard: Shard, given: Namespace, doubt: NightbatchError
+    ledger: Ledger, shard: Shard, options: Namespace, doubt: NightbatchError
 ) -> None:
-    """Find out whether a POST in doubt has bought a batch, and give the claim up if not; else raise."""
-    from nightbatch.submit.submit import Buyer, Late, Later
+    """Find out whether a POST in doubt has bought a batch, and close the claim if not; else raise."""
+    from nightbatch.submit.submit import Late, Later, Submitter
 
-    buyer = Buyer(
-        ledger,
-        _ports.batches(given),
-        _now,
-        timing(),
-        late=Late(owned=True, why=BY_HAND),
-    )
-    outcome = buyer.submit(shard)
+    released_by_hand = Late(owned=True, why=BY_HAND)
+    batches = _ports.batches(options)
+    submitter = Submitter(ledger, batches, _now, timing(), late=released_by_hand)
+    outcome = submitter.submit(shard)
     if isinstance(outcome, Later):
+        retry_time = f"{outcome.until:%Y-%m-%d %H:%M:%S}"
         raise NightbatchError(
-            f"{doubt} {outcome.why}. Try again from {outcome.until:%Y-%m-%d %H:%M:%S} UTC on."
+            f"{doubt} {outcome.why}. Try again from {retry_time} UTC on."
         )
     if not isinstance(outcome, Late) and outcome.batch:
         raise NightbatchError(
@@ -105,24 +104,23 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _cancel(ledger: Ledger, shard: Shard, given: Namespace) -> None:
-    bought = ledger.batch(shard)
-    if bought is None:
+def _cancel(ledger: Ledger, shard: Shard, options: Namespace) -> None:
+    batch_fact = ledger.batch(shard)
+    if batch_fact is None:
         raise SettingsError(f"{shard} has no batch yet: there is nothing to cancel.")
-    _ports.batches(given).cancel(bought.batch)
+    batch_id = batch_fact.batch
+    _ports.batches(options).cancel(batch_id)
     print(
-        f"{bought.batch} is being cancelled: run the DAG again to land what it has answered."
+        f"{batch_id} is being cancelled: run the DAG again to land what it has answered."
     )
 
 
 def _shard(ledger: Ledger, name: str) -> Shard:
-    view = ledger.view()
+    """Read the number of a claim; raise SettingsError unless that claim is in flight."""
     shard = Shard(name.zfill(8))
-    if shard not in view.in_flight:
-        known = (
-            "has landed already"
-            if shard in view.landed
-            else "is not a claim of this ledger"
-        )
-        raise SettingsError(f"{shard} {known}.")
-    return shard
+    view = ledger.view()
+    if shard in view.in_flight:
+        return shard
+    if shard in view.landed:
+        raise SettingsError(f"{shard} has landed already.")
+    raise SettingsError(f"{shard} is not a claim of this ledger.")

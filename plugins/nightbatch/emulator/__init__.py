@@ -1,1 +1,1 @@
-"""A local Message Batches API: the real wire, answers that depend on the prompt, faults on demand, books that prove."""
+"""A local Message Batches API over HTTP: answers that depend on the prompt, faults on demand, books of purchases."""

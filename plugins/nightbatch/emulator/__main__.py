@@ -8,7 +8,7 @@ from nightbatch.emulator.server import serve
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until a signal to stop."""
     os.umask(0o077)  # bodies hold prompts, results hold answers
     asyncio.run(serve(parse_flags()))
 

@@ -1,4 +1,4 @@
-"""The emulator's clock: wall time plus an offset that tests turn, so that 24 hours and 29 days pass in no time."""
+"""The emulator's clock: wall time plus an offset that tests turn, so that 24 hours or 29 days pass at once."""
 
 import time
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from nightbatch.emulator.settings import TimestampStyle
 
 
 class Clock:
-    """Tell the emulated time, in seconds since the epoch."""
+    """The emulated time, in seconds since the epoch."""
 
     def __init__(self, offset: float = 0.0) -> None:
         self.offset = offset
@@ -21,7 +21,7 @@ class Clock:
 
 
 def timestamp(at: float, style: TimestampStyle = "zulu") -> str:
-    """Write a moment in one of the three forms of RFC 3339 that the API has been seen to send."""
+    """Format a moment in one of the three forms of RFC 3339 that the API has been observed to send."""
     moment = datetime.fromtimestamp(at, UTC)
     if style == "seconds":
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

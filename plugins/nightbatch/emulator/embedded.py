@@ -20,16 +20,15 @@ class Emulator:
         self.url = url
 
     def books(self) -> dict[str, Any]:
-        """Return the books, once everything under way is worked out."""
+        """Return the books, once all pending answers are worked out."""
         return self._call("GET", "books")
 
     def faults(
         self, *specs: dict[str, Any], replace: bool = False
     ) -> list[dict[str, Any]]:
         """Set faults beside those already set, or in their place; return all that are set."""
-        answer = self._call(
-            "POST", "faults", {"faults": list(specs), "replace": replace}
-        )
+        body = {"faults": list(specs), "replace": replace}
+        answer = self._call("POST", "faults", body)
         return list(answer["faults"])
 
     def clear_faults(self) -> None:
@@ -45,10 +44,11 @@ class Emulator:
         self._call("POST", "reset")
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {} if data is None else {"Content-Type": "application/json"}
-        address = f"{self.url}/_emulator/{path}"
-        request = urllib.request.Request(address, data, headers, method=method)  # noqa: S310
+        endpoint_url = f"{self.url}/_emulator/{path}"
+        request = urllib.request.Request(endpoint_url, method=method)  # noqa: S310
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
             answer: dict[str, Any] = json.load(response)
         return answer
@@ -58,18 +58,18 @@ class Emulator:
 def running(settings: Settings | None = None) -> Iterator[Emulator]:
     """Run an emulator in a thread of this process for as long as the block lasts."""
     started = threading.Event()
-    run = _Run(settings or Settings(), started)
-    run.start()
+    server_thread = _ServerThread(settings or Settings(), started)
+    server_thread.start()
     started.wait()
-    if run.failure is not None:
-        raise run.failure
+    if server_thread.failure is not None:
+        raise server_thread.failure
     try:
-        yield Emulator(run.url)
+        yield Emulator(server_thread.url)
     finally:
-        run.stop()
+        server_thread.stop()
 
 
-class _Run(threading.Thread):
+class _ServerThread(threading.Thread):
     """The thread: one event loop, one server."""
 
     def __init__(self, settings: Settings, started: threading.Event) -> None:
@@ -87,7 +87,8 @@ class _Run(threading.Thread):
         self.join()
 
     async def _serve(self) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
         try:
             engine = Engine(self.settings)
             try:

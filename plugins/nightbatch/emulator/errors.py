@@ -1,4 +1,4 @@
-"""The API's errors as values: one class, one table of statuses, one body. An edge turns them into responses."""
+"""The API's errors as values: one class, one table of statuses, one body. `http/middleware` makes responses of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ STATUS = {
 
 
 class ApiError(Exception):
-    """What the client is told instead of an answer."""
+    """An error that the client gets in place of an answer."""
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class ApiError(Exception):
 
     def body(self, request_id: str) -> dict[str, Any]:
         """Return the error envelope: `{"type":"error","error":{…},"request_id":…}`."""
-        return envelope(self.kind, self.message, self.details) | {
-            "request_id": request_id
-        }
+        error_body = envelope(self.kind, self.message, self.details)
+        error_body["request_id"] = request_id
+        return error_body
 
 
 def envelope(
@@ -55,5 +55,5 @@ def envelope(
 
 
 def invalid(message: str) -> ApiError:
-    """Return a 400: the client's own fault."""
+    """Return a 400: the request is invalid."""
     return ApiError("invalid_request_error", message)

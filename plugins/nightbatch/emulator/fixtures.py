@@ -1,7 +1,7 @@
-"""Fixtures for the tests of whoever talks to the Message Batches API.
+"""Fixtures for tests of code that calls the Message Batches API.
 
 `pytest_plugins = ["nightbatch.emulator.fixtures"]` gives `message_batches_api`: one emulator for the whole session,
-fresh for every test. A fixture `message_batches_settings` (session scope) of your own says how it runs.
+reset before every test. Override the fixture `message_batches_settings` (session scope) to change its settings.
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from nightbatch.emulator.embedded import Emulator, running
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Settings
 
 
 @pytest.fixture(scope="session")
 def message_batches_settings() -> Settings:
-    """Return how the emulator runs: quick batches."""
-    return Settings(pace=Pace(seconds=0.05))
+    """Return the emulator's settings: quick batches."""
+    return Settings(pace=BatchDuration(seconds=0.05))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The command line: every setting has its flag."""
+"""The command line: one flag for every setting."""
 
 import argparse
 import json
@@ -7,53 +7,66 @@ from pathlib import Path
 from typing import Any
 
 from nightbatch.emulator.faults.rules import specs_of
-from nightbatch.emulator.settings import Limits, Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Limits, Settings
 
 
 def parse_flags(arguments: Sequence[str] | None = None) -> Settings:
     """Return the settings that the command line asks for."""
-    given = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(arguments)
     limits = Limits(
-        given.max_requests,
-        given.max_bytes,
-        given.requests_per_minute,
-        given.count_tokens_per_minute,
-        given.queue_limit,
-        given.expires_after,
-        given.results_for,
+        max_requests=parsed.max_requests,
+        max_bytes=parsed.max_bytes,
+        requests_per_minute=parsed.requests_per_minute,
+        count_tokens_per_minute=parsed.count_tokens_per_minute,
+        queue=parsed.queue_limit,
+        expires_after=parsed.expires_after,
+        results_for=parsed.results_for,
+    )
+    pace = BatchDuration(
+        seconds=parsed.seconds,
+        begins_after=parsed.begins_after,
+        retry_after=parsed.retry_after,
     )
     return Settings(
-        host=given.host,
-        port=given.port,
-        allowed_hosts=frozenset(map(str.lower, given.allow_host)),
-        seed=given.seed,
-        responder=given.responder,
-        api_keys=frozenset(given.api_key),
-        clock_offset=given.clock_offset,
-        timestamps=given.timestamps,
-        cancel_ended=given.cancel_ended,
-        results_type=given.results_type,
-        gzip=given.gzip,
-        state=given.state,
+        host=parsed.host,
+        port=parsed.port,
+        allowed_hosts=frozenset(map(str.lower, parsed.allow_host)),
+        seed=parsed.seed,
+        responder=parsed.responder,
+        api_keys=frozenset(parsed.api_key),
+        clock_offset=parsed.clock_offset,
+        timestamps=parsed.timestamps,
+        cancel_ended=parsed.cancel_ended,
+        results_type=parsed.results_type,
+        gzip=parsed.gzip,
+        state=parsed.state,
         limits=limits,
-        faults=tuple(_faults(given.fault, given.faults)),
-        pace=Pace(given.seconds, given.begins_after, given.retry_after),
+        faults=tuple(_faults(parsed.fault, parsed.faults)),
+        pace=pace,
     )
 
 
-def _faults(written: Sequence[str], files: Sequence[Path]) -> Iterator[Any]:
+def _faults(specs: Sequence[str], files: Sequence[Path]) -> Iterator[Any]:
     """Yield the specs of `--faults FILE` and of `--fault`, which is JSON or `where:what:key=value,…`."""
     for path in files:
         yield from specs_of(json.loads(path.read_text()))
-    for text in written:
-        if text.lstrip().startswith("{"):
-            yield json.loads(text)
-            continue
-        where, what, options = (*text.split(":", 2), "", "")[:3]
-        pairs = (pair.partition("=") for pair in options.split(",") if pair)
-        yield {"where": where, "what": what} | {
-            name: _value(value) for name, _, value in pairs
-        }
+    for spec in specs:
+        if spec.lstrip().startswith("{"):
+            yield json.loads(spec)
+        else:
+            yield _short_spec(spec)
+
+
+def _short_spec(text: str) -> dict[str, Any]:
+    """Return the spec written as `where:what:key=value,…`; a missing part is empty."""
+    where, _, rest = text.partition(":")
+    what, _, options = rest.partition(":")
+    spec = {"where": where, "what": what}
+    for option in options.split(","):
+        if option:
+            option_name, _, value_text = option.partition("=")
+            spec[option_name] = _value(value_text)
+    return spec
 
 
 def _value(text: str) -> Any:
@@ -154,16 +167,21 @@ def _add_time(parser: argparse.ArgumentParser) -> None:
     add(
         "--seconds",
         type=float,
-        default=Pace.seconds,
+        default=BatchDuration.seconds,
         help="a batch of n requests lasts this x (1 + log10 n)",
     )
     add(
         "--begins-after",
         type=float,
-        default=Pace.begins_after,
+        default=BatchDuration.begins_after,
         help="share of a batch's time until an answer begins",
     )
-    add("--retry-after", type=int, default=Pace.retry_after, help="the hint on a poll")
+    add(
+        "--retry-after",
+        type=int,
+        default=BatchDuration.retry_after,
+        help="the hint on a poll",
+    )
     add(
         "--clock-offset",
         type=float,

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from nightbatch.emulator.settings import Settings
 
@@ -31,10 +31,12 @@ Responder = Callable[[dict[str, Any]], Answer]
 
 
 def load_responder(settings: Settings) -> Responder:
-    """Import `module:callable`. A class is made an instance first, with the seed."""
-    module, _, name = settings.responder.partition(":")
-    found = getattr(importlib.import_module(module), name)
-    if not callable(found):
+    """Import `module:callable`. A class is instantiated with the seed."""
+    module_name, _, attribute_name = settings.responder.partition(":")
+    module = importlib.import_module(module_name)
+    responder: Any = getattr(module, attribute_name)
+    if not callable(responder):
         raise TypeError(f"the responder {settings.responder} is not callable")
-    responder: Responder = found(settings.seed) if isinstance(found, type) else found
-    return responder
+    if isinstance(responder, type):
+        responder = responder(settings.seed)
+    return cast("Responder", responder)

@@ -1,4 +1,4 @@
-"""The server: an aiohttp application over one engine, listening until it is told to stop."""
+"""The server: an aiohttp application over one engine, listening until a signal stops it."""
 
 import asyncio
 import signal
@@ -38,20 +38,21 @@ async def listening(engine: Engine) -> AsyncIterator[str]:
     try:
         await site.start()
         host, port = runner.addresses[0][:2]
-        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        url_host = f"[{host}]" if ":" in host else host
+        yield f"http://{url_host}:{port}"
     finally:
         await runner.cleanup()
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; say the base URL on standard output when ready."""
-    sys.setswitchinterval(
-        0.001
-    )  # the worker computes; a poll should not have to wait for it
+    """Serve until SIGTERM or SIGINT; print the base URL to standard output when ready."""
+    # The worker thread computes without pause; a poll should not have to wait for it.
+    sys.setswitchinterval(0.001)
     engine = Engine(settings)
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    event_loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        event_loop.add_signal_handler(signal_number, stop.set)
     try:
         async with listening(engine) as url:
             print(url, flush=True)  # noqa: T201

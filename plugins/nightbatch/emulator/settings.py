@@ -1,4 +1,4 @@
-"""Everything about one emulator that flags can set; the defaults are the limits of the real API, with short batches."""
+"""The settings of one emulator; the defaults are the limits of the real API, with short batches."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ TimestampStyle = Literal["zulu", "offset", "seconds"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What the account may do. Bytes are of a create body; rates are calls a minute; the queue counts requests."""
+    """The account's limits. Bytes are of a create body; rates are calls a minute; the queue counts requests."""
 
     max_requests: int = 100_000
     max_bytes: int = 256_000_000
@@ -24,7 +24,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Pace:
+class BatchDuration:
     """How long things take, in seconds.
 
     A batch of n requests lasts `seconds` x (1 + log10 n); a cancellation half of `seconds` at most. `begins_after` is
@@ -36,7 +36,8 @@ class Pace:
     retry_after: int = 10
 
     def duration(self, count: int) -> float:
-        return self.seconds * (1 + math.log10(max(count, 1)))
+        magnitude = math.log10(max(count, 1))
+        return self.seconds * (1 + magnitude)
 
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -44,7 +45,7 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True)
 class Settings:
-    """One emulator. `api_keys` empty: any key will do. `state` None: everything is forgotten at the end.
+    """One emulator. `api_keys` empty: any key is accepted. `state` None: nothing is kept after it ends.
 
     `allowed_hosts`: NAME or NAME:PORT in lower case, by which callers may call it besides loopback's names.
     `faults` are the specs of those that are set from the start, and again after a reset.
@@ -64,7 +65,7 @@ class Settings:
     state: Path | None = None
     faults: tuple[Any, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    pace: Pace = field(default_factory=Pace)
+    pace: BatchDuration = field(default_factory=BatchDuration)
 
     @property
     def names(self) -> frozenset[str]:

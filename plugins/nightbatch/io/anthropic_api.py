@@ -1,7 +1,8 @@
 """The Message Batches API through the official SDK, with its retries off.
 
 Creates go raw, since the SDK sends a lost create again without an idempotency key and so buys twice; reads go raw,
-since its models take a failed stream for a whole one. What a status means for the buyer is told in one place, here.
+since its models accept an interrupted stream as a complete one. This file alone decides what a status means for the
+buyer.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ from nightbatch.messages.account import (
 from nightbatch.ports import Batch, Body, Page
 
 PAGE = 1000
-COUNT = 10.0
-"""Seconds that counting tokens may take: an estimate can do without."""
-MAX_RETRY_AFTER = 900.0
+COUNT_TIMEOUT_SECONDS = 10.0
+"""How long counting tokens may take: an estimate can do without."""
+MAX_RETRY_AFTER_SECONDS = 900.0
 STREAM: Any = anthropic.Stream[Any]
 _QUEUE = re.compile(r"\bqueue\b", re.I)
 _NEVER_OPENED = (
@@ -67,6 +68,8 @@ UNREADABLE = (
 )
 """What the SDK, and the reading of an answer, raise where it is not what it should be."""
 SEE_OTHER = 303
+OVERLOADED = 529
+RETRYABLE_STATUSES = {400, 409, 429, OVERLOADED}
 
 
 class AnthropicBatches:
@@ -76,66 +79,62 @@ class AnthropicBatches:
         self._client: anthropic.Anthropic = hardened(client)
 
     def create(self, body: Body) -> Batch:
-        sending = _Sending(body)
+        sent_body = _SentBody(body)
         headers = {"content-type": "application/json", "content-length": str(body.size)}
+        request_options: Any = {"headers": headers, **NO_REDIRECT}
         try:
-            options: Any = {"headers": headers, **NO_REDIRECT}
             answer = self._client.post(
-                PATH, cast_to=object, content=iter(sending), options=options
+                PATH, cast_to=object, content=iter(sent_body), options=request_options
             )
         except UNREADABLE as error:
-            raise sending.judge(error) from None
+            raise sent_body.judge(error) from None
         return _created(answer)
 
     def page(self, after: BatchId | None = None) -> Page:
         try:
-            with _reading():
-                return page_of(
-                    self._client.get(
-                        page_path(after, PAGE), cast_to=object, options=NO_REDIRECT
-                    )
-                )
+            with reading():
+                path = page_path(after, PAGE)
+                answer = self._client.get(path, cast_to=object, options=NO_REDIRECT)
+                return page_of(answer)
         except BatchGone as error:  # the batch that `after` names: begin again
             raise ApiUnavailable(str(error)) from None
 
     def batch(self, batch: BatchId) -> Batch:
-        with _reading():
-            return batch_of(
-                self._client.get(batch_path(batch), cast_to=object, options=NO_REDIRECT)
-            )
+        with reading():
+            path = batch_path(batch)
+            answer = self._client.get(path, cast_to=object, options=NO_REDIRECT)
+            return batch_of(answer)
 
     def cancel(self, batch: BatchId) -> Batch:
-        with _reading(), passing_ended():
-            self._client.post(
-                f"{batch_path(batch)}/cancel", cast_to=object, options=NO_REDIRECT
-            )
+        with reading(), passing_ended():
+            path = f"{batch_path(batch)}/cancel"
+            self._client.post(path, cast_to=object, options=NO_REDIRECT)
         return self.batch(batch)
 
     def count_tokens(self, params: dict[str, Any]) -> int:
-        options: Any = {"timeout": COUNT, **NO_REDIRECT}
-        with _reading():
+        request_options: Any = {"timeout": COUNT_TIMEOUT_SECONDS, **NO_REDIRECT}
+        with reading():
             answer = self._client.post(
                 "/v1/messages/count_tokens",
                 cast_to=object,
                 body=params,
-                options=options,
+                options=request_options,
             )
-            return max(0, int(_object(answer)["input_tokens"]))
+            token_count = int(_object(answer)["input_tokens"])
+            return max(0, token_count)
 
     @contextmanager
     def results(self, batch: BatchId) -> Iterator[Iterator[bytes]]:
         """Stream the results from the connection's own host: the batch's `results_url` may name any other."""
-        options = {
-            "headers": {"accept": "application/x-jsonl, application/binary"},
-            **NO_REDIRECT,
-        }
+        headers = {"accept": "application/x-jsonl, application/binary"}
+        request_options = {"headers": headers, **NO_REDIRECT}
         path = f"{batch_path(batch)}/results"
         client: Any = self._client
-        with _reading():
+        with reading():
             response = client.get(
                 path,
                 cast_to=httpx2.Response,
-                options=options,
+                options=request_options,
                 stream=True,
                 stream_cls=STREAM,
             )
@@ -145,59 +144,65 @@ class AnthropicBatches:
             response.close()
 
 
-class _Sending:
-    """A body on its way, counted: what was not handed over whole cannot have bought anything."""
+class _SentBody:
+    """A body that counts what is sent of it: one that was not sent whole cannot have bought anything."""
 
     def __init__(self, body: Body) -> None:
-        self._body, self._left = body, body.size
+        self._body = body
+        self._unsent_bytes = body.size
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._body.chunks:
-            self._left -= len(chunk)
+            self._unsent_bytes -= len(chunk)
             yield chunk
 
     def judge(self, error: Exception) -> NightbatchError:
         """Say what an error means for the purchase."""
         if isinstance(error, anthropic.APIStatusError):
-            told = create_error(error)
-            return (
-                NotSent(str(told))
-                if isinstance(told, MaybeSent) and self._left > 0
-                else told
-            )
+            return self._judge_status(error)
         cause = error.__cause__ or error
         if isinstance(cause, Incomplete):
             return cause
         if isinstance(cause, NightbatchError):
             return NotSent(f"the body was not sent whole: {cause}")
-        if isinstance(cause, _NEVER_OPENED) or self._left > 0:
-            return NotSent(f"the API could not be reached: {type(cause).__name__}.")
-        return MaybeSent(f"the answer to the create was lost: {type(cause).__name__}.")
+        cause_name = type(cause).__name__
+        if isinstance(cause, _NEVER_OPENED) or self._unsent_bytes > 0:
+            return NotSent(f"the API could not be reached: {cause_name}.")
+        return MaybeSent(f"the answer to the create was lost: {cause_name}.")
+
+    def _judge_status(self, error: anthropic.APIStatusError) -> NightbatchError:
+        status_error = create_error(error)
+        if isinstance(status_error, MaybeSent) and self._unsent_bytes > 0:
+            return NotSent(str(status_error))
+        return status_error
 
 
 def page_of(answer: object) -> Page:
     """Read one page of the listing."""
     page = _object(answer)
     batches = [batch_of(listed) for listed in page["data"]]
-    if not (page.get("has_more") and batches):
+    has_next = page.get("has_more") and batches
+    if not has_next:
         return Page(batches, None)
-    return Page(batches, BatchId(checked_id(page.get("last_id") or batches[-1].id)))
+    last_id = page.get("last_id") or batches[-1].id
+    return Page(batches, BatchId(checked_id(last_id)))
 
 
 def batch_of(answer: object) -> Batch:
-    """Read one batch; what is not needed is not looked at."""
+    """Read one batch, and only the fields that are needed."""
     batch = _object(answer)
-    expires = batch.get("expires_at")
-    ended = batch.get("ended_at")
+    status = batch["processing_status"]
+    expires_at = batch.get("expires_at")
+    ended_at = batch.get("ended_at")
     return Batch(
         id=BatchId(checked_id(batch["id"])),
         created_at=_time(batch["created_at"]),
-        ended=batch["processing_status"] == "ended",
-        canceling=batch["processing_status"] == "canceling",
+        ended=status == "ended",
+        canceling=status == "canceling",
         counts=checked_counts(_object(batch["request_counts"])),
-        expires_at=_time(expires) if expires else None,
+        expires_at=_time(expires_at) if expires_at else None,
         archived=batch.get("archived_at") is not None,
-        ended_at=_time(ended) if ended else None,
+        ended_at=_time(ended_at) if ended_at else None,
     )
 
 
@@ -214,115 +219,128 @@ def _time(text: str) -> datetime:
 
 
 def create_error(error: anthropic.APIStatusError) -> ApiError:
-    """Say what a status on a create means: a definite no, a maybe, or trouble with the account.
-
-    A redirect says that the request belongs elsewhere, so this host has made nothing of it, and nobody else was asked:
-    a definite no. Only 303 follows what was done, and names where to see it: a maybe.
-    """
-    told = _told(error)
-    if _account(error) or _unknown_code(error):
+    """Say what a status on a create means: a definite refusal, an unknown outcome, or trouble with the account."""
+    description = _description(error)
+    if _blames_account(error) or _has_unknown_code(error):
         return AccountStopped(
-            f"{told} {_remedy(error)}, then run again: nothing is lost."
+            f"{description} {_remedy(error)}, then run again: nothing is lost."
         )
     status = error.status_code
-    if status in {SEE_OTHER, 408, 500, 502, 503, 504} or (
-        status > 500 and status != 529
-    ):
-        return MaybeSent(f"the create may have succeeded: {told}")
-    after = retry_after(error.response.headers)
-    retryable, full = (
-        status in {400, 409, 429, 529},
-        status == 429 and bool(_QUEUE.search(_message(error))),
-    )
+    if _may_have_created(status):
+        return MaybeSent(f"the create may have succeeded: {description}")
+    queue_is_full = status == 429 and bool(_QUEUE.search(_message(error)))
     return NotSent(
-        told, retry_after=after, retryable=retryable, once=status == 400, full=full
+        description,
+        retry_after=retry_after(error.response.headers),
+        retryable=status in RETRYABLE_STATUSES,
+        once=status == 400,
+        full=queue_is_full,
     )
+
+
+def _may_have_created(status: int) -> bool:
+    """Tell whether a batch may exist although a create was answered with this status.
+
+    A redirect says that the request belongs elsewhere: this host has not acted on it, and no other host was asked, so
+    it is a definite refusal. Only 303 is sent after the action, and names where to see its result.
+    """
+    if status in {SEE_OTHER, 408}:
+        return True
+    return status >= 500 and status != OVERLOADED
 
 
 def read_error(error: anthropic.APIStatusError) -> ApiError:
     """Say what a status on a read means."""
-    if _account(error):
-        return AccountStopped(f"{_told(error)} {_remedy(error)}, then run again.")
+    description = _description(error)
+    if _blames_account(error):
+        return AccountStopped(f"{description} {_remedy(error)}, then run again.")
     if error.status_code in {404, 410}:
-        return BatchGone(_told(error))
-    return ApiUnavailable(_told(error), retry_after=retry_after(error.response.headers))
+        return BatchGone(description)
+    wait_seconds = retry_after(error.response.headers)
+    return ApiUnavailable(description, retry_after=wait_seconds)
 
 
 def _remedy(error: anthropic.APIStatusError) -> str:
-    return (
-        "Check the API key of the anthropic connection"
-        if error.status_code == 401
-        else "Mend the account"
-    )
+    if error.status_code == 401:
+        return "Check the API key of the anthropic connection"
+    return "Mend the account"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Read `retry-after` in seconds, at most a quarter of an hour."""
     try:
-        return min(MAX_RETRY_AFTER, max(0.0, float(headers.get("retry-after") or "")))
+        wait_seconds = float(headers.get("retry-after") or "")
     except ValueError:
         return None
+    return min(MAX_RETRY_AFTER_SECONDS, max(0.0, wait_seconds))
 
 
-def _account(error: anthropic.APIStatusError) -> bool:
-    inner = _inner(error)
+def _blames_account(error: anthropic.APIStatusError) -> bool:
+    error_type = str(_error_object(error).get("type") or "")
     return answer_blames_account(
-        error.status_code, str(inner.get("type") or ""), _message(error), _code(error)
+        error.status_code, error_type, _message(error), _code(error)
     )
 
 
-def _unknown_code(error: anthropic.APIStatusError) -> bool:
-    """Tell whether a create was refused with a code that is not known: the account's until shown otherwise.
+def _has_unknown_code(error: anthropic.APIStatusError) -> bool:
+    """Tell whether a create was refused with an unknown code that must be taken for trouble with the account.
 
-    It is shown otherwise by a time to come back and by the path of a field.
+    A time to come back, or the path of a field, shows that it is not about the account.
     """
     code = _code(error)
-    if not code or code in PASSING_CODES or error.status_code not in WORDED_STATUSES:
+    if not code or code in PASSING_CODES:
         return False
-    return (
-        retry_after(error.response.headers) is None
-        and safe_words.field(_message(error)) is None
-    )
+    if error.status_code not in WORDED_STATUSES:
+        return False
+    names_time = retry_after(error.response.headers) is not None
+    names_field = safe_words.field(_message(error)) is not None
+    return not names_time and not names_field
 
 
 def _code(error: anthropic.APIStatusError) -> str:
     """Return the `error_code` among the details, if there is one."""
-    details = _inner(error).get("details")
-    return str(details.get("error_code") or "") if isinstance(details, dict) else ""
+    details = _error_object(error).get("details")
+    if not isinstance(details, dict):
+        return ""
+    return str(details.get("error_code") or "")
 
 
-def _told(error: anthropic.APIStatusError) -> str:
+def _description(error: anthropic.APIStatusError) -> str:
     """Name status, type, code, field and request id: the API's words may repeat what was sent."""
-    if 300 <= error.status_code < 400:
+    status = error.status_code
+    if 300 <= status < 400:
         return (
-            f"the API answered {error.status_code}, a redirect, which is not followed: prompts would go to another "
+            f"the API answered {status}, a redirect, which is not followed: prompts would go to another "
             "host. Set the host of the connection to the API's own address."
         )
-    parts = [
-        safe_words.summary(str(_inner(error).get("type") or "error"), _message(error))
-    ]
+    error_type = str(_error_object(error).get("type") or "error")
+    parts = [safe_words.summary(error_type, _message(error))]
     if code := _code(error):
         parts.append(safe_words.name(code))
     if request_id := safe_words.request_id(error.response.headers.get("request-id")):
         parts.append(f"request-id {request_id}")
-    return f"the API answered {error.status_code} {', '.join(parts)}."
+    return f"the API answered {status} {', '.join(parts)}."
 
 
 def _message(error: anthropic.APIStatusError) -> str:
-    message = _inner(error).get("message")
-    return str(message)[:300].rstrip(".") if message else "no message"
+    message = _error_object(error).get("message")
+    if not message:
+        return "no message"
+    return str(message)[:300].rstrip(".")
 
 
-def _inner(error: anthropic.APIStatusError) -> dict[str, Any]:
+def _error_object(error: anthropic.APIStatusError) -> dict[str, Any]:
     body = error.body
-    inner = body.get("error", body) if isinstance(body, dict) else None
-    return inner if isinstance(inner, dict) else {}
+    if not isinstance(body, dict):
+        return {}
+    error_object = body.get("error", body)
+    return error_object if isinstance(error_object, dict) else {}
 
 
 def _chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Tell a stream that breaks apart from one that its reader breaks off."""
+    """Pass chunks on: raise ApiUnavailable if the stream fails, but leave what its consumer raises as it is."""
     while True:
-        with _reading():
+        with reading():
             chunk = next(chunks, b"")
         if not chunk:
             return
@@ -333,8 +351,9 @@ def _created(answer: object) -> Batch:
     try:
         return batch_of(answer)
     except UNREADABLE as error:
+        error_name = type(error).__name__
         raise MaybeSent(
-            f"the answer to the create could not be read: {type(error).__name__}."
+            f"the answer to the create could not be read: {error_name}."
         ) from None
 
 
@@ -349,12 +368,12 @@ def passing_ended() -> Iterator[None]:
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def reading() -> Iterator[None]:
+    """Raise what a failed read, or an answer that cannot be read, means."""
     try:
         yield
     except anthropic.APIStatusError as error:
         raise read_error(error) from None
     except UNREADABLE as error:
-        raise ApiUnavailable(
-            f"the API could not be read: {type(error).__name__}."
-        ) from None
+        error_name = type(error).__name__
+        raise ApiUnavailable(f"the API could not be read: {error_name}.") from None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +13,7 @@ import msgspec
 
 from nightbatch.errors import ApiUnavailable, BatchGone
 from nightbatch.ids import BatchId
-from nightbatch.io.anthropic_api import (
-    UNREADABLE,
-    passing_ended,
-    read_error,
-    retry_after,
-)
+from nightbatch.io.anthropic_api import passing_ended, reading, retry_after
 from nightbatch.io.anthropic_client import (
     NO_REDIRECT,
     batch_path,
@@ -28,11 +22,11 @@ from nightbatch.io.anthropic_client import (
     hardened,
     page_path,
 )
-from nightbatch.ports import Batch, Page, Sight
+from nightbatch.ports import Batch, BatchStatus, Page
 
-TIMEOUT = 60.0
-SMALL = 16 * 1024
-"""Bytes that are decoded at once; more would hold up the loop."""
+TIMEOUT_SECONDS = 60.0
+DECODED_ON_LOOP_BYTES = 16 * 1024
+"""Shorter answers are decoded at once; longer ones would hold up the loop."""
 
 
 class _Wire(msgspec.Struct):
@@ -53,40 +47,39 @@ class AsyncAnthropicBatches:
     """Reads and cancels with an async SDK client, its retries off."""
 
     def __init__(self, client: anthropic.AsyncAnthropic) -> None:
-        self._client: anthropic.AsyncAnthropic = hardened(client, timeout=TIMEOUT)
+        self._client: anthropic.AsyncAnthropic = hardened(
+            client, timeout=TIMEOUT_SECONDS
+        )
 
     async def page(self, after: BatchId | None, limit: int) -> Page:
         try:
-            raw = (await self._get(page_path(after, limit))).content
+            response = await self._get(page_path(after, limit))
         except BatchGone as error:
             raise ApiUnavailable(
                 f"the list of batches could not be read: {error}"
             ) from None
-        with _reading():
-            return (
-                page_of(raw)
-                if len(raw) < SMALL
-                else await asyncio.to_thread(page_of, raw)
-            )
+        raw_page = response.content
+        with reading():
+            if len(raw_page) < DECODED_ON_LOOP_BYTES:
+                return page_of(raw_page)
+            return await asyncio.to_thread(page_of, raw_page)
 
-    async def batch(self, batch: BatchId) -> Sight:
+    async def batch(self, batch: BatchId) -> BatchStatus:
         response = await self._get(batch_path(batch))
-        with _reading():
-            return Sight(batch_of(response.content), retry_after(response.headers))
+        with reading():
+            current_batch = batch_of(response.content)
+            return BatchStatus(current_batch, retry_after(response.headers))
 
     async def cancel(self, batch: BatchId) -> None:
-        with _reading(), passing_ended():
-            await self._client.post(
-                f"{batch_path(batch)}/cancel",
-                cast_to=httpx2.Response,
-                options=NO_REDIRECT,
-            )
+        with reading(), passing_ended():
+            path = f"{batch_path(batch)}/cancel"
+            await self._client.post(path, cast_to=httpx2.Response, options=NO_REDIRECT)
 
     async def close(self) -> None:
         await self._client.close()
 
     async def _get(self, path: str) -> httpx2.Response:
-        with _reading():
+        with reading():
             response: Any = await self._client.get(
                 path, cast_to=httpx2.Response, options=NO_REDIRECT
             )
@@ -95,45 +88,45 @@ class AsyncAnthropicBatches:
 
 def page_of(raw: bytes) -> Page:
     """Read one page of the listing; a batch that cannot be read is left out, and so read by itself."""
-    wire = msgspec.json.decode(raw, type=_WirePage)
-    batches = [batch for one in wire.data if (batch := _readable(one)) is not None]
-    following = wire.last_id or (batches[-1].id if batches else None)
-    return Page(
-        batches, BatchId(checked_id(following)) if wire.has_more and following else None
-    )
+    wire_page = msgspec.json.decode(raw, type=_WirePage)
+    batches = _readable_batches(wire_page.data)
+    return Page(batches, _last_id(wire_page, batches))
 
 
-def batch_of(raw: bytes | msgspec.Raw) -> Batch:
-    """Read one batch; what is not needed is not looked at. Raises ValueError, of which msgspec.DecodeError is one."""
-    wire = msgspec.json.decode(raw, type=_Wire)
-    counts = checked_counts(wire.request_counts or {})
-    status = wire.processing_status
-    batch = BatchId(checked_id(wire.id))
-    born = wire.created_at
-    return Batch(
-        batch,
-        born if born.tzinfo else born.replace(tzinfo=UTC),
-        status == "ended",
-        counts,
-        status == "canceling",
-        wire.expires_at,
-    )
+def _last_id(wire_page: _WirePage, batches: list[Batch]) -> BatchId | None:
+    """Return the id after which the next page begins, or None if there is no next page."""
+    if not wire_page.has_more:
+        return None
+    if wire_page.last_id:
+        return BatchId(checked_id(wire_page.last_id))
+    return batches[-1].id if batches else None
 
 
-def _readable(raw: msgspec.Raw) -> Batch | None:
+def _readable_batches(raw_batches: Iterable[msgspec.Raw]) -> list[Batch]:
+    read_batches = map(_batch_or_none, raw_batches)
+    return [batch for batch in read_batches if batch is not None]
+
+
+def _batch_or_none(raw: msgspec.Raw) -> Batch | None:
     try:
         return batch_of(raw)
     except ValueError:
         return None
 
 
-@contextmanager
-def _reading() -> Iterator[None]:
-    try:
-        yield
-    except anthropic.APIStatusError as error:
-        raise read_error(error) from None
-    except UNREADABLE as error:
-        raise ApiUnavailable(
-            f"the API could not be read: {type(error).__name__}."
-        ) from None
+def batch_of(raw: bytes | msgspec.Raw) -> Batch:
+    """Read one batch, and only the fields that are needed. Raises ValueError, or its subclass msgspec.DecodeError."""
+    wire = msgspec.json.decode(raw, type=_Wire)
+    counts = checked_counts(wire.request_counts or {})
+    status = wire.processing_status
+    created_at = wire.created_at
+    if created_at.tzinfo is None:
+        created_at = created_at.replace(tzinfo=UTC)
+    return Batch(
+        id=BatchId(checked_id(wire.id)),
+        created_at=created_at,
+        ended=status == "ended",
+        counts=counts,
+        canceling=status == "canceling",
+        expires_at=wire.expires_at,
+    )

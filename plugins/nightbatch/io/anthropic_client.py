@@ -35,35 +35,31 @@ _BATCH_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 
 def quiet() -> None:
-    """Keep the libraries beneath from logging what is sent, whatever the log level is or will be."""
+    """Keep the libraries below from logging what is sent, whatever the log level is or will be."""
     for logger_name in QUIET_LOGGERS:
         logger = logging.getLogger(logger_name)
         logger.setLevel(max(logging.INFO, logger.getEffectiveLevel()))
 
 
 def hardened(client: Any, **options: Any) -> Any:
-    """Return an SDK client, sync or async, that sends each request once; the libraries beneath it are quiet.
+    """Return an SDK client, sync or async, that sends each request once; the libraries below it are quiet.
 
     Raises SettingsError where its host is another machine and is reached by plain http.
     """
     quiet()
     _require_private(client.base_url)
-    if settings := getattr(
-        client, "open_telemetry", None
-    ):  # older SDKs have none; the environment may ask for content
-        options["open_telemetry"] = {
-            **settings,
-            "traces": {**settings["traces"], "content_mode": "metadata_only"},
-        }
+    telemetry = getattr(client, "open_telemetry", None)
+    if telemetry:  # older SDKs have none; the environment may ask for content
+        safe_traces = {**telemetry["traces"], "content_mode": "metadata_only"}
+        options["open_telemetry"] = {**telemetry, "traces": safe_traces}
     return client.with_options(max_retries=0, **options)
 
 
 def _require_private(base_url: Any) -> None:
-    if (
-        base_url.scheme != "http"
-        or _is_loopback(base_url.host)
-        or os.environ.get(ALLOW_HTTP) == "1"
-    ):
+    is_plain_http = base_url.scheme == "http"
+    if not is_plain_http or _is_loopback(base_url.host):
+        return
+    if os.environ.get(ALLOW_HTTP) == "1":
         return
     raise SettingsError(
         f"the API's host {base_url.host!r} is reached by plain http: the key and all prompts can be read on the way. "
@@ -81,28 +77,35 @@ def _is_loopback(host: str) -> bool:
 
 
 def batch_path(batch: str) -> str:
-    """Return the path of a batch. Raises BatchGone for what has not the form of an id: no batch has it."""
-    if not _BATCH_ID.fullmatch(batch):
-        raise BatchGone("no batch has an id of this form.")
+    """Return the path of a batch. Raises BatchGone for text that cannot be an id: no batch has it."""
+    _require_id(batch)
     return f"{PATH}/{batch}"
 
 
 def page_path(after: str | None, limit: int) -> str:
-    """Return the path of one page of the listing. Raises BatchGone where `after` has not the form of an id."""
-    if after and not _BATCH_ID.fullmatch(after):
+    """Return the path of one page of the listing. Raises BatchGone where `after` cannot be an id."""
+    first_page = f"{PATH}?limit={limit}"
+    if not after:
+        return first_page
+    _require_id(after)
+    return f"{first_page}&after_id={after}"
+
+
+def _require_id(batch: str) -> None:
+    if not _BATCH_ID.fullmatch(batch):
         raise BatchGone("no batch has an id of this form.")
-    return f"{PATH}?limit={limit}" + (f"&after_id={after}" if after else "")
 
 
 def checked_id(batch: object) -> str:
-    """Return a batch's id; raise ValueError for what has not the form of one, before it gets into a URL or a key."""
+    """Return a batch's id; raise ValueError for anything that cannot be one, before it gets into a URL or a key."""
     if not isinstance(batch, str) or not _BATCH_ID.fullmatch(batch):
         raise ValueError("the batch's id has not the form of one")
     return batch
 
 
 def checked_counts(counts: Mapping[str, Any]) -> dict[str, int]:
-    """Return how many requests ended how; raise ValueError where a kind is no plain name, since kinds are shown."""
-    if any(not _KIND.fullmatch(kind) for kind in counts):
+    """Return the request count by kind of result; raise ValueError unless kinds, which are shown, are plain names."""
+    are_plain = all(_KIND.fullmatch(kind) for kind in counts)
+    if not are_plain:
         raise ValueError("a kind of results is no plain name")
     return {kind: int(count or 0) for kind, count in counts.items()}

@@ -1,4 +1,4 @@
-"""A warehouse in DuckDB: Arrow goes in as it is, nested columns too."""
+"""A warehouse in DuckDB, which takes Arrow as it is, nested columns included."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ SHOWN = (
     duckdb.SyntaxException,
 )
 """Errors whose words name objects, files or SQL, never values of rows; all others may quote them, a commit's too."""
+COLUMN_TYPES = (
+    "SELECT column_name, data_type FROM duckdb_columns() WHERE lower(table_name) = lower($name) AND "
+    "(($schema = '' AND database_name = 'temp') OR (database_name = current_database() "
+    "AND schema_name = coalesce(nullif($schema, ''), current_schema()))) ORDER BY column_index"
+)
 
 
 class DuckWarehouse:
@@ -40,51 +45,56 @@ class DuckWarehouse:
             yield
             self.connection.commit()
         except BaseException as error:
-            with suppress(
-                duckdb.TransactionException
-            ):  # a commit that failed has ended the transaction itself
+            # A commit that failed has ended the transaction itself.
+            with suppress(duckdb.TransactionException):
                 self.connection.rollback()
             if isinstance(error, duckdb.Error):
-                raise _told(error) from None
+                raise _refusal(error) from None
             raise
 
     def columns(self, table: str) -> dict[str, str]:
-        schema, _, name = table.rpartition(".")
-        found = self.connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE lower(table_name) = lower($name) AND "
-            "(($schema = '' AND database_name = 'temp') OR (database_name = current_database() "
-            "AND schema_name = coalesce(nullif($schema, ''), current_schema()))) ORDER BY column_index",
-            {"name": name, "schema": schema},
-        ).fetchall()
-        return {
-            column: kind if "STRUCT(" in kind else kind.lower()
-            for column, kind in found
-        }
+        schema_name, _, table_name = table.rpartition(".")
+        parameters = {"name": table_name, "schema": schema_name}
+        cursor = self.connection.execute(COLUMN_TYPES, parameters)
+        return {column: _type_name(kind) for column, kind in cursor.fetchall()}
 
     def stage(self, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
         failures = list[Exception]()
-        reader = pa.RecordBatchReader.from_batches(schema, _kept(rows, failures))
-        self.connection.register("_nightbatch_rows", reader)
+        watched_rows = _noting_failure(rows, failures)
+        row_reader = pa.RecordBatchReader.from_batches(schema, watched_rows)
+        self.connection.register("_nightbatch_rows", row_reader)
         try:
-            made = self.connection.execute(
+            cursor = self.connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE {STAGED} AS FROM _nightbatch_rows"
             )
-            return int((made.fetchone() or [0])[0])
+            return _row_count(cursor)
         except duckdb.Error:
-            if failures:  # it was the reading that failed, of which DuckDB says it in its own words
+            if (
+                failures
+            ):  # reading the rows failed, which DuckDB reports in its own words
                 raise failures[0] from None
             raise
         finally:
             self.connection.unregister("_nightbatch_rows")
 
     def run(self, statement: Statement) -> int:
-        answer = self.connection.execute(
-            statement.sql.replace(HOLE, "?"), list(statement.values)
-        ).fetchone()
-        return int(answer[0]) if answer else 0
+        sql = statement.sql.replace(HOLE, "?")
+        cursor = self.connection.execute(sql, list(statement.values))
+        return _row_count(cursor)
 
 
-def _kept(
+def _type_name(kind: str) -> str:
+    """Write a type in lower case, as PostgreSQL does, unless it holds names of fields."""
+    return kind if "STRUCT(" in kind else kind.lower()
+
+
+def _row_count(cursor: duckdb.DuckDBPyConnection) -> int:
+    """Read how many rows a statement changed."""
+    first_row = cursor.fetchone()
+    return int(first_row[0]) if first_row else 0
+
+
+def _noting_failure(
     rows: Iterable[pa.RecordBatch], failures: list[Exception]
 ) -> Iterator[pa.RecordBatch]:
     try:
@@ -94,10 +104,10 @@ def _kept(
         raise
 
 
-def _told(error: duckdb.Error) -> WarehouseRefused:
-    kind = type(error).__name__
+def _refusal(error: duckdb.Error) -> WarehouseRefused:
+    error_name = type(error).__name__
     if type(error) in SHOWN:
-        return WarehouseRefused(f"DuckDB: {kind}: {printable(str(error))}")
+        return WarehouseRefused(f"DuckDB: {error_name}: {printable(str(error))}")
     return WarehouseRefused(
-        f"DuckDB: {kind}. Its own words may quote rows, so they are not shown."
+        f"DuckDB: {error_name}. Its own words may quote rows, so they are not shown."
     )

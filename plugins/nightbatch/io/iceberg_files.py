@@ -17,13 +17,13 @@ _openers: dict[str, Callable[[str], Store]] = {}
 
 def properties(opener: Callable[[str], Store]) -> dict[str, str]:
     """Return the catalog properties that make PyIceberg use stores; `opener` opens one below a folder's URL."""
-    name = uuid4().hex
-    _openers[name] = opener
-    return {"py-io-impl": f"{__name__}.StoreIO", OPENER: name}
+    opener_name = uuid4().hex
+    _openers[opener_name] = opener
+    return {"py-io-impl": f"{__name__}.StoreIO", OPENER: opener_name}
 
 
 class StoreIO(FileIO):
-    """Reads and creates objects through stores, one a folder: each folder is checked by what opens it."""
+    """Read and create objects through stores, one for each folder: the opener checks each folder."""
 
     def __init__(self, properties: dict[str, str] | None = None) -> None:
         super().__init__(properties or {})
@@ -36,19 +36,23 @@ class StoreIO(FileIO):
         return StoreOutput(location, *self._place(location))
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
-        store, key = self._place(
-            location if isinstance(location, str) else location.location
-        )
+        url = location if isinstance(location, str) else location.location
+        store, key = self._place(url)
         store.remove([key])
 
     def _place(self, location: str) -> tuple[Store, str]:
         _, _, path = location.partition("://")
-        folder, _, name = path.rpartition("/")
-        if folder not in self._stores:
-            self._stores[folder] = _openers[str(self.properties[OPENER])](
-                f"s3://{folder}/"
-            )
-        return self._stores[folder], name
+        folder, _, object_name = path.rpartition("/")
+        store = self._stores.get(folder)
+        if store is None:
+            store = self._open(f"s3://{folder}/")
+            self._stores[folder] = store
+        return store, object_name
+
+    def _open(self, url: str) -> Store:
+        opener_name = str(self.properties[OPENER])
+        open_store = _openers[opener_name]
+        return open_store(url)
 
 
 class _Placed:
@@ -58,14 +62,10 @@ class _Placed:
     _key: str
 
     def _size(self) -> int | None:
-        return next(
-            (
-                entry.size
-                for entry in self._store.list(self._key)
-                if entry.key == self._key
-            ),
-            None,
-        )
+        for entry in self._store.list(self._key):
+            if entry.key == self._key:
+                return entry.size
+        return None
 
     def __len__(self) -> int:
         size = self._size()
@@ -74,7 +74,7 @@ class _Placed:
         return size
 
     def exists(self) -> bool:
-        """Whether the object is there."""
+        """Tell whether the object exists."""
         return self._size() is not None
 
 
@@ -83,11 +83,12 @@ class StoreInput(_Placed, InputFile):
 
     def __init__(self, location: str, store: Store, key: str) -> None:
         super().__init__(location)
-        self._store, self._key = store, key
+        self._store = store
+        self._key = key
 
     def open(self, seekable: bool = True) -> InputStream:
-        found: Any = self._store.open(self._key)
-        return found  # type: ignore[no-any-return]
+        object_file: Any = self._store.open(self._key)
+        return object_file  # type: ignore[no-any-return]
 
 
 class StoreOutput(_Placed, OutputFile):
@@ -95,7 +96,8 @@ class StoreOutput(_Placed, OutputFile):
 
     def __init__(self, location: str, store: Store, key: str) -> None:
         super().__init__(location)
-        self._store, self._key = store, key
+        self._store = store
+        self._key = key
 
     def to_input_file(self) -> StoreInput:
         return StoreInput(self.location, self._store, self._key)
@@ -105,23 +107,28 @@ class StoreOutput(_Placed, OutputFile):
 
 
 class Creation:
-    """An object in the making: published when it is closed, forgotten when its block ends by an exception."""
+    """An object being written: published when it is closed, discarded when its block ends by an exception."""
 
     def __init__(self, store: Store, key: str) -> None:
-        self._upload, self._key, self._at, self._open = store.upload(key), key, 0, True
+        self._upload = store.upload(key)
+        self._key = key
+        self._written_bytes = 0
+        self._is_open = True
 
     def write(self, b: bytes) -> int:
-        self._at += self._upload.write(bytes(b))
+        self._written_bytes += self._upload.write(bytes(b))
         return len(b)
 
     def tell(self) -> int:
-        return self._at
+        return self._written_bytes
 
     def close(self) -> None:
-        if self._open:
-            self._open = False
-            if not self._upload.commit():
-                raise FileExistsError(self._key)
+        if not self._is_open:
+            return
+        self._is_open = False
+        is_ours = self._upload.commit()
+        if not is_ours:
+            raise FileExistsError(self._key)
 
     def __enter__(self) -> Creation:
         return self
@@ -130,10 +137,10 @@ class Creation:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         if kind is None:
             self.close()
-        elif self._open:
-            self._open = False
+        elif self._is_open:
+            self._is_open = False
             self._upload.abort()

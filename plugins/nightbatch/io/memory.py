@@ -1,4 +1,4 @@
-"""An object store in memory, with the same promises as the one on S3: for tests, and for trying things out."""
+"""An object store in memory, with the same guarantees as the one on S3: for tests and experiments."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from nightbatch.spec.locations import parse
 
 
 class MemoryBucket:
-    """The objects of one bucket; any number of stores look into it."""
+    """The objects of one bucket, which any number of stores may share."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.written: dict[str, datetime] = {}
         self.lock = threading.Lock()
+
+    def urls_below(self, prefix: str) -> list[str]:
+        """List the URLs that start with a prefix, in order."""
+        all_urls = list(self.objects)
+        return sorted(url for url in all_urls if url.startswith(prefix))
 
 
 class MemoryStore:
@@ -43,51 +48,47 @@ class MemoryStore:
         return io.BytesIO(self.get(key))
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        start = self.url + prefix
-        for name in sorted(
-            name for name in list(self._bucket.objects) if name.startswith(start)
-        ):
-            body = self._bucket.objects[name]
-            yield Entry(
-                name.removeprefix(self.url),
-                len(body),
-                hashlib.md5(body, usedforsecurity=False).hexdigest(),
-            )
+        for object_url in self._bucket.urls_below(self.url + prefix):
+            key = object_url.removeprefix(self.url)
+            body = self._bucket.objects[object_url]
+            yield Entry(key, len(body), _etag(body))
 
     def children(self, folder: str) -> Iterator[Entry]:
-        return (
-            entry
-            for entry in self.list(folder)
-            if "/" not in entry.key.removeprefix(folder)
-        )
+        return directly_in(folder, self.list(folder))
 
     def create(self, key: str, body: bytes) -> bool:
+        object_url = self.url + key
         with self._bucket.lock:
-            self._bucket.written.setdefault(self.url + key, datetime.now(UTC))
-            return self._bucket.objects.setdefault(self.url + key, body) == body
+            self._bucket.written.setdefault(object_url, datetime.now(UTC))
+            present_body = self._bucket.objects.setdefault(object_url, body)
+            return present_body == body
 
     def upload(self, key: str) -> MemoryUpload:
         return MemoryUpload(self, key)
 
     def remove(self, keys: Iterable[str]) -> None:
         for key in keys:
-            self._bucket.objects.pop(self.url + key, None)
-            self._bucket.written.pop(self.url + key, None)
+            object_url = self.url + key
+            self._bucket.objects.pop(object_url, None)
+            self._bucket.written.pop(object_url, None)
 
     def ages(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         for entry in self.list(prefix):
             yield entry.key, self._bucket.written[self.url + entry.key]
 
     def replace(self, key: str, body: bytes) -> None:
-        self._bucket.objects[self.url + key] = body
-        self._bucket.written[self.url + key] = datetime.now(UTC)
+        object_url = self.url + key
+        self._bucket.objects[object_url] = body
+        self._bucket.written[object_url] = datetime.now(UTC)
 
 
 class MemoryUpload:
-    """An object in the making."""
+    """An object being written."""
 
     def __init__(self, store: MemoryStore, key: str) -> None:
-        self._store, self._key, self._buffer = store, key, io.BytesIO()
+        self._store = store
+        self._key = key
+        self._buffer = io.BytesIO()
 
     def write(self, data: bytes) -> int:
         return self._buffer.write(data)
@@ -97,3 +98,15 @@ class MemoryUpload:
 
     def abort(self) -> None:
         self._buffer.close()
+
+
+def directly_in(folder: str, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Keep the entries that are in a folder itself, not in a folder below it."""
+    for entry in entries:
+        path = entry.key.removeprefix(folder)
+        if "/" not in path:
+            yield entry
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()

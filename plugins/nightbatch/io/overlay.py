@@ -1,4 +1,4 @@
-"""A store whose writes stay in memory: what would be written is seen by the reader, and by nobody else."""
+"""A store whose writes stay in memory: only the process that writes them can read them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from nightbatch.errors import Absent
-from nightbatch.io.memory import MemoryBucket, MemoryStore, MemoryUpload
+from nightbatch.io.memory import MemoryBucket, MemoryStore, MemoryUpload, directly_in
 from nightbatch.ports import Entry, Reads
 
 
 class Overlay:
-    """Objects in memory over those of another store, which is only read; None: over nothing."""
+    """Objects in memory over those of another store, which is only read; with None, there are no objects below."""
 
     def __init__(self, url: str, below: Reads | None) -> None:
-        self._above, self._below = MemoryStore(url, MemoryBucket()), below
+        self._above = MemoryStore(url, MemoryBucket())
+        self._below = below
         self.url = self._above.url
 
     def get(self, key: str) -> bytes:
@@ -24,18 +25,13 @@ class Overlay:
         return self._holder(key).open(key)
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        found = {
-            entry.key: entry
-            for entry in [*self._listed_below(prefix), *self._above.list(prefix)]
-        }
-        return iter([found[key] for key in sorted(found)])
+        entries = {entry.key: entry for entry in self._listed_below(prefix)}
+        for entry in self._above.list(prefix):
+            entries[entry.key] = entry
+        return iter([entries[key] for key in sorted(entries)])
 
     def children(self, folder: str) -> Iterator[Entry]:
-        return (
-            entry
-            for entry in self.list(folder)
-            if "/" not in entry.key.removeprefix(folder)
-        )
+        return directly_in(folder, self.list(folder))
 
     def create(self, key: str, body: bytes) -> bool:
         return self._above.create(key, body)
@@ -47,11 +43,16 @@ class Overlay:
         self._above.remove(keys)
 
     def _holder(self, key: str) -> Reads:
-        held = any(entry.key == key for entry in self._above.list(key))
-        return self._above if held or self._below is None else self._below
+        """Return the store that an object is to be read from."""
+        if self._below is None:
+            return self._above
+        is_above = any(entry.key == key for entry in self._above.list(key))
+        return self._above if is_above else self._below
 
     def _listed_below(self, prefix: str) -> Iterable[Entry]:
+        if self._below is None:
+            return ()
         try:
-            return () if self._below is None else tuple(self._below.list(prefix))
-        except Absent:  # the bucket is still to be made
+            return tuple(self._below.list(prefix))
+        except Absent:  # the bucket does not exist yet
             return ()

@@ -1,4 +1,4 @@
-"""A warehouse in PostgreSQL: rows travel by COPY, nested columns as JSON."""
+"""A warehouse in PostgreSQL: rows are loaded by COPY, nested columns as JSON."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from nightbatch.load.statements import column, quoted
 from nightbatch.load.warehouse import HOLE, PARTITION, STAGED, Statement
 from nightbatch.messages.safe_words import printable
 
-NUL, INSTEAD = "\0", "\N{REPLACEMENT CHARACTER}"
+NUL = "\0"
+NUL_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 SHOWN = ("08", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "56", "57", "58")
 """Classes of SQLSTATE whose message names objects or resources, never values: all others may quote rows."""
 RAISED = "exec_stmt_raise"
-"""Where the server says an error comes from that a function or trigger raised, with any SQLSTATE and any words."""
+"""The source that the server names for an error raised by a function or trigger, with any SQLSTATE and any words."""
 NAMED = ("schema", "table", "column", "constraint")
 _CSV = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
 _KINDS = {
@@ -59,7 +60,7 @@ class PostgresWarehouse:
             if not getattr(self.connection, "closed", False):
                 self.connection.rollback()
             if type(error).__module__.startswith("psycopg"):
-                raise _told(error) from None
+                raise _refusal(error) from None
             raise
 
     def columns(self, table: str) -> dict[str, str]:
@@ -72,26 +73,27 @@ class PostgresWarehouse:
             return dict(cursor.fetchall())
 
     def stage(self, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
-        columns = ", ".join(
-            f"{column(field.name)} {kind_of(field)}" for field in schema
-        )
+        definitions = [f"{column(field.name)} {kind_of(field)}" for field in schema]
+        column_list = ", ".join(definitions)
         self._execute(f"DROP TABLE IF EXISTS pg_temp.{STAGED}")
-        self._execute(f"CREATE TEMP TABLE {STAGED} ({columns}) ON COMMIT DROP")
-        count = 0
+        self._execute(f"CREATE TEMP TABLE {STAGED} ({column_list}) ON COMMIT DROP")
+        copy_sql = f"COPY {STAGED} FROM STDIN (FORMAT csv)"
+        row_count = 0
         with self.connection.cursor() as cursor:
-            for batch in rows:
-                count += batch.num_rows
-                _copy(cursor, f"COPY {STAGED} FROM STDIN (FORMAT csv)", as_csv(batch))
-        return count
+            for row_batch in rows:
+                row_count += row_batch.num_rows
+                _copy(cursor, copy_sql, as_csv(row_batch))
+        return row_count
 
     def run(self, statement: Statement) -> int:
+        escaped_sql = statement.sql.replace("%", "%%")
+        driver_sql = escaped_sql.replace(HOLE, "%s")
         with self.connection.cursor() as cursor:
-            cursor.execute(
-                statement.sql.replace("%", "%%").replace(HOLE, "%s"),
-                list(statement.values),
-            )
-            answer = cursor.fetchone() if cursor.description else None
-            return int(answer[0]) if answer else 0
+            cursor.execute(driver_sql, list(statement.values))
+            if not cursor.description:
+                return 0
+            first_row = cursor.fetchone()
+            return int(first_row[0]) if first_row else 0
 
     def _execute(self, sql: str) -> None:
         with self.connection.cursor() as cursor:
@@ -100,7 +102,9 @@ class PostgresWarehouse:
 
 def kind_of(field: pa.Field) -> str:
     """Name the PostgreSQL type of a column. Raises TargetError where it has none."""
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     if kind in _KINDS:
         return _KINDS[kind]
     if _is_text(kind):
@@ -121,37 +125,43 @@ def kind_of(field: pa.Field) -> str:
 
 
 def as_csv(rows: pa.RecordBatch) -> bytes:
-    """Encode rows for COPY: every value quoted, so that an empty text is none of the nulls, which are not."""
-    out = io.BytesIO()
-    arrays = [_written(column) for column in rows.columns]
-    pyarrow.csv.write_csv(
-        pa.RecordBatch.from_arrays(arrays, names=rows.schema.names), out, _CSV
-    )
-    return out.getvalue()
+    """Encode rows for COPY: all values are quoted and nulls are not, so that an empty text differs from a null."""
+    csv_columns = [_csv_column(values) for values in rows.columns]
+    csv_rows = pa.RecordBatch.from_arrays(csv_columns, names=rows.schema.names)
+    csv_file = io.BytesIO()
+    pyarrow.csv.write_csv(csv_rows, csv_file, _CSV)
+    return csv_file.getvalue()
 
 
-def _written(column: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_nested(column.type):
-        column = pa.array([_json(value) for value in column.to_pylist()], pa.string())
-    if _is_binary(column.type):
-        return pa.array(
-            [None if one is None else "\\x" + one.hex() for one in column.to_pylist()],
-            pa.string(),
-        )
-    if _is_text(column.type):
-        return pc.replace_substring(column.cast(pa.large_string()), NUL, INSTEAD)
-    return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
+def _csv_column(values: pa.Array) -> pa.Array:
+    """Convert a column to a type that the CSV writer knows and that PostgreSQL reads back."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_nested(values.type):
+        json_texts = [_json(value) for value in values.to_pylist()]
+        values = pa.array(json_texts, pa.string())
+    if _is_binary(values.type):
+        hex_texts = [_hex(value) for value in values.to_pylist()]
+        return pa.array(hex_texts, pa.string())
+    if _is_text(values.type):
+        texts = values.cast(pa.large_string())
+        return pc.replace_substring(texts, NUL, NUL_REPLACEMENT)
+    if pa.types.is_float16(values.type):
+        return values.cast(pa.float32())
+    return values
+
+
+def _hex(value: bytes | None) -> str | None:
+    """Encode bytes as bytea takes them."""
+    return None if value is None else "\\x" + value.hex()
 
 
 def _json(value: Any) -> str | None:
-    """Encode as JSON that jsonb can hold, which knows no NUL."""
-    return (
-        None
-        if value is None
-        else msgspec.json.encode(value).decode().replace("\\u0000", INSTEAD)
-    )
+    """Encode as JSON that jsonb can hold, which does not take NUL."""
+    if value is None:
+        return None
+    json_text = msgspec.json.encode(value).decode()
+    return json_text.replace("\\u0000", NUL_REPLACEMENT)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -163,9 +173,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _is_binary(kind: pa.DataType) -> bool:
-    fixed = pa.types.is_fixed_size_binary(kind)
     return bool(
-        fixed
+        pa.types.is_fixed_size_binary(kind)
         or pa.types.is_binary(kind)
         or pa.types.is_large_binary(kind)
         or pa.types.is_binary_view(kind)
@@ -180,26 +189,34 @@ def _copy(cursor: Any, sql: str, data: bytes) -> None:
         copy.write(data)
 
 
-def _told(error: BaseException) -> WarehouseRefused:
-    """Name what failed by what holds no values: a message may quote rows, and what a trigger raises may be a row."""
+def _refusal(error: BaseException) -> WarehouseRefused:
+    """Describe an error without values: a message may quote rows, and what a trigger raises may be a row."""
+    error_name = type(error).__name__
+    sql_state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if not sql_state:
+        return WarehouseRefused(f"PostgreSQL: {error_name}{_driver_words(error)}")
     diagnosis = getattr(error, "diag", None)
-    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    kind = type(error).__name__
-    if not code:  # of the driver itself: only a lost connection is described by it without what was sent
-        lost = kind in ("OperationalError", "InterfaceError")
-        return WarehouseRefused(
-            f"PostgreSQL: {kind}"
-            + (f": {printable(str(error).strip())}" if lost else ".")
-        )
-    parts = [f"PostgreSQL: {kind} ({code})"]
-    if getattr(diagnosis, "source_function", None) != RAISED:
-        parts += [
-            f"{name} {value!r}"
-            for name in NAMED
-            if (value := getattr(diagnosis, f"{name}_name", None))
-        ]
-        if code.startswith(SHOWN) and not getattr(
-            diagnosis, "context", None
-        ):  # else it is a function's own statement
-            parts.append(printable(str(getattr(diagnosis, "message_primary", ""))))
+    details = _safe_details(sql_state, diagnosis)
+    parts = [f"PostgreSQL: {error_name} ({sql_state})", *details]
     return WarehouseRefused(", ".join(parts))
+
+
+def _driver_words(error: BaseException) -> str:
+    """Return the words of an error of the driver itself: only those of a lost connection never quote what was sent."""
+    is_lost_connection = type(error).__name__ in ("OperationalError", "InterfaceError")
+    if not is_lost_connection:
+        return "."
+    return f": {printable(str(error).strip())}"
+
+
+def _safe_details(sql_state: str, diagnosis: Any) -> Iterator[str]:
+    """Name the objects that an error is about, and give its message where that cannot hold values."""
+    if getattr(diagnosis, "source_function", None) == RAISED:
+        return
+    for object_kind in NAMED:
+        object_name = getattr(diagnosis, f"{object_kind}_name", None)
+        if object_name:
+            yield f"{object_kind} {object_name!r}"
+    is_within_function = bool(getattr(diagnosis, "context", None))
+    if sql_state.startswith(SHOWN) and not is_within_function:
+        yield printable(str(getattr(diagnosis, "message_primary", "")))

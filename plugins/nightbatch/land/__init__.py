@@ -1,4 +1,5 @@
-"""Results become rows, complete or not at all.
+"""Turn results into rows, complete or not at all.
 
-Plain answers go a block at a time (`plain`), all else a line at a time (`judge`); both give the same row.
+Plain answers are read a block at a time (`plain`), all other results a line at a time (`judge`); both give the same
+rows.
 """

@@ -1,4 +1,4 @@
-"""Land: stream the results of an ended batch into one Parquet file, complete or not at all."""
+"""Stream the results of an ended batch into one Parquet file, complete or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nightbatch.ids import Shard
 from nightbatch.land.landed_schema import landed_schema
 from nightbatch.land.landing import Landing
 from nightbatch.land.read_results import Pause, read
-from nightbatch.land.received import Roll
+from nightbatch.land.received import Received
 from nightbatch.ledger import keys
 from nightbatch.ledger.facts import METADATA, Bought, Claim, LandedFact
 from nightbatch.ledger.ledger import Ledger
@@ -29,28 +29,28 @@ from nightbatch.plan import canary
 from nightbatch.ports import Batches
 
 TOP_ERRORS = 3
-LAYOUT = parquet.Layout(unique=("id", "text"), group=4 * 1024 * 1024)
-"""Row groups are small, so that they are written while results come in and little is left for the end."""
+LAYOUT = parquet.GroupLayout(unique=("id", "text"), group=4 * 1024 * 1024)
+"""Row groups are small, so that most are written while results come in and few remain for the end."""
 
 
 def land(
     shard: Shard, ledger: Ledger, api: Batches, pause: Pause = time.sleep
 ) -> LandedFact:
-    """Land a shard whose batch has ended; a shard that has landed is left as it is.
+    """Land a shard whose batch has ended; a shard that has landed is not changed.
 
-    If the batch or its results are gone for good, what they held lands as `missing`: it will be asked again. A batch
-    that turns up for a shard which was given up becomes a claim of its own, so that its answers land too. Raises
-    AccountStopped where the account is at fault for what was not answered, once all is landed, and CanaryRejected
-    where the shard is a canary of which nothing was taken.
+    If the batch or its results no longer exist, their requests land as `missing` and will be sent again. A batch
+    that appears for a shard which was closed without one becomes a claim of its own, so that its answers land too.
+    Raises AccountStopped, after everything has landed, if unanswered requests are the account's fault, and
+    CanaryRejected if the shard is a canary and the API rejected all of it.
     """
     fact = ledger.landed(shard)
+    bought = ledger.batch(shard)
     is_new = fact is None
     if fact is None:
-        bought = ledger.batch(shard)
         if bought is None:
             raise Incomplete(f"shard {shard} has no batch yet: submit comes first.")
         fact = _land(shard, bought, ledger, api, pause)
-    elif (bought := ledger.batch(shard)) is not None and bought.batch != fact.batch:
+    elif bought is not None and bought.batch != fact.batch:
         ledger.write_second(fact.claim, ledger.claimed(shard), bought.batch)
     cost_table.write(ledger, fact)
     if is_new and fact.account:
@@ -72,27 +72,26 @@ def _land(
 ) -> LandedFact:
     claim = ledger.claim(shard)
     run = ledger.run(claim.snapshot)
-    roll = Roll(ledger.claimed(shard).column("id"))
-    landing = Landing(run.answer, bought.batch, prices(), roll, run.model)
+    request_ids = ledger.claimed(shard).column("id")
+    received = Received(request_ids)
+    landing = Landing(run.answer, bought.batch, prices(), received, run.model)
     totals = _Totals()
-    with parquet.Sheet(
-        ledger.store, keys.landed(shard), landed_schema(run.answer), LAYOUT
-    ) as sheet:
+    landed_key = keys.landed(shard)
+    schema = landed_schema(run.answer)
+    with parquet.ParquetUpload(ledger.store, landed_key, schema, LAYOUT) as upload:
         with uncollected(), Behind() as behind:
-            reading = read(
-                bought,
-                landing,
-                api,
-                lambda rows: behind.do(totals.write, sheet, rows),
-                pause,
-            )
-        totals.write(sheet, landing.missing(reading.why_missing))
-        fact = replace(
-            totals.fact(shard, claim, bought, landing), ended_at=reading.ended_at
-        )
-        sheet.close({METADATA: fact.to_json()})
+
+            def write_behind(rows: pa.RecordBatch) -> None:
+                behind.do(totals.write, upload, rows)
+
+            reading = read(bought, landing, api, write_behind, pause)
+        missing_rows = landing.missing(reading.why_missing)
+        totals.write(upload, missing_rows)
+        fact = totals.fact(shard, claim, bought, landing)
+        fact = replace(fact, ended_at=reading.ended_at)
+        upload.close({METADATA: fact.to_json()})
         reach("results staged")
-        sheet.commit()
+        upload.commit()
     reach("results landed")
     if landing.statuses[Status.ANSWERED]:
         ledger.write_question(run)
@@ -100,38 +99,44 @@ def _land(
 
 
 class _Totals:
-    """Sums over the rows that land."""
+    """Sums over the rows that have landed."""
 
     def __init__(self) -> None:
         self.cost: Decimal | None = Decimal(0)
         self.tokens = dict.fromkeys(TOKENS, 0)
 
-    def write(self, sheet: parquet.Sheet, rows: pa.RecordBatch) -> None:
+    def write(self, upload: parquet.ParquetUpload, rows: pa.RecordBatch) -> None:
+        """Write rows and add them to the sums."""
         if not rows.num_rows:
             return
-        sheet.write(rows)
-        costs = rows.column("cost_usd")
-        unknown = self.cost is None or costs.null_count
-        self.cost = (
-            None
-            if unknown
-            else (self.cost or Decimal(0)) + (pc.sum(costs).as_py() or Decimal(0))
-        )
-        for name in TOKENS:
-            self.tokens[name] += pc.sum(rows.column(name)).as_py() or 0
+        upload.write(rows)
+        self._add_costs(rows.column("cost_usd"))
+        for token_class in TOKENS:
+            token_count = pc.sum(rows.column(token_class)).as_py()
+            self.tokens[token_class] += token_count or 0
+
+    def _add_costs(self, costs: pa.Array) -> None:
+        """Add costs; the total is None once a cost is unknown."""
+        if self.cost is None:
+            return
+        if costs.null_count:
+            self.cost = None
+            return
+        batch_cost = pc.sum(costs).as_py()
+        self.cost += batch_cost or Decimal(0)
 
     def fact(
         self, shard: Shard, claim: Claim, bought: Bought, landing: Landing
     ) -> LandedFact:
+        """Return the fact of a landed shard."""
         bill = landing.bill
-        whole = bill.costs()
+        costs = bill.costs()
+        status_counts = sorted(landing.statuses.items())
         return LandedFact(
             shard=shard,
             batch=bought.batch,
             claim=claim,
-            statuses={
-                str(status): count for status, count in sorted(landing.statuses.items())
-            },
+            statuses={str(status): count for status, count in status_counts},
             cost_usd=None if self.cost is None else str(self.cost),
             lines=landing.roll.told,
             account=landing.account,
@@ -141,8 +146,8 @@ class _Totals:
             server_tools=dict(bill.tools),
             unknown_usage=bill.has_unknown,
             created_at=bought.created_at,
-            standard_usd=str(whole.standard) if whole else None,
-            uncached_usd=str(whole.uncached) if whole else None,
+            standard_usd=str(costs.standard) if costs else None,
+            uncached_usd=str(costs.uncached) if costs else None,
             billed=bill.answers,
             full_price=bill.full_price,
             longest=bill.longest,

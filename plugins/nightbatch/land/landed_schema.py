@@ -1,4 +1,4 @@
-"""What a landed shard holds: a row for each of its requests, with the model's own words wherever it said some."""
+"""The schema of a landed shard: one row per request, with the model's text where there is one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nightbatch.messages.usage import TOKENS
 COST = pa.decimal128(18, 12)
 UNPUBLISHED = ("id", "text", "service_tier")
 REPEATING = ("model", "stop_reason", "batch_id")
-"""Columns of few different words."""
-_STATUSES = {status: number for number, status in enumerate(Status)}
-_NAMES = pa.array([str(status) for status in Status], pa.string())
+"""Columns with few different values."""
+_STATUS_CODES = {status: number for number, status in enumerate(Status)}
+_STATUS_NAMES = pa.array([str(status) for status in Status], pa.string())
 
 
 def landed_schema(answer: AnswerType) -> pa.Schema:
@@ -38,26 +38,29 @@ def landed_schema(answer: AnswerType) -> pa.Schema:
 
 
 def published_schema(answer: AnswerType) -> pa.Schema:
-    """Return the schema of what is published of a landed shard, as it is read: repeating words as dictionaries."""
-    words = pa.dictionary(pa.int32(), pa.string())
-    fields = [field for field in landed_schema(answer) if field.name not in UNPUBLISHED]
-    return pa.schema(
-        [
-            field.with_type(words) if field.name in REPEATING else field
-            for field in fields
-        ]
-    )
+    """Return the columns of a landed shard that are published, as they are read: repeating values as dictionaries."""
+    dictionary_type = pa.dictionary(pa.int32(), pa.string())
+    published_fields: list[pa.Field] = []
+    for field in landed_schema(answer):
+        if field.name in REPEATING:
+            published_fields.append(field.with_type(dictionary_type))
+        elif field.name not in UNPUBLISHED:
+            published_fields.append(field)
+    return pa.schema(published_fields)
 
 
-def statuses(of: list[Status]) -> pa.DictionaryArray:
-    """Make a column of statuses; all have the same dictionary."""
-    return _column(np.array([_STATUSES[status] for status in of], dtype=np.int8))
+def statuses(row_statuses: list[Status]) -> pa.DictionaryArray:
+    """Make a column of statuses; all such columns have the same dictionary."""
+    status_codes = [_STATUS_CODES[status] for status in row_statuses]
+    return _status_column(np.array(status_codes, dtype=np.int8))
 
 
 def all_of(status: Status, count: int) -> pa.DictionaryArray:
-    """Make a column of one status."""
-    return _column(np.full(count, _STATUSES[status], dtype=np.int8))
+    """Make a column with the same status in every row."""
+    status_code = _STATUS_CODES[status]
+    return _status_column(np.full(count, status_code, dtype=np.int8))
 
 
-def _column(numbers: np.ndarray) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int8()), _NAMES)
+def _status_column(status_codes: np.ndarray) -> pa.DictionaryArray:
+    indices = pa.array(status_codes, pa.int8())
+    return pa.DictionaryArray.from_arrays(indices, _STATUS_NAMES)

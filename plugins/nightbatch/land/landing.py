@@ -1,6 +1,6 @@
-"""Landing: the results of one shard become Arrow rows, each request once, and what does not tally is told.
+"""Turn the results of one shard into Arrow rows, one for each request, and count lines that do not tally.
 
-A stream that does not tally is read again, and what was read before stays: each reading can only add.
+A stream that does not tally is read again, and rows read before are kept: each reading can only add rows.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import pyarrow.compute as pc
 
 from nightbatch.ids import BatchId
 from nightbatch.land.columns import Columns, columns
-from nightbatch.land.judge import Landed, judge
+from nightbatch.land.judge import Verdict, verdict
 from nightbatch.land.landed_schema import COST, landed_schema
 from nightbatch.land.plain import Pick, Plain, pick, plain, scan
-from nightbatch.land.received import Roll
+from nightbatch.land.received import Received
 from nightbatch.messages import safe_words
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.outcome import Status
-from nightbatch.messages.result_lines import Line, decode
-from nightbatch.money.billing import Bill, Used, charged, decimals, is_absurd
+from nightbatch.messages.result_lines import ResultLine, decode
+from nightbatch.money.billing import BilledUsage, Used, charged, decimals, is_absurd
 from nightbatch.money.prices import Prices
 
 MOST_ERRORS = 200
@@ -31,156 +31,209 @@ MOST_ERRORS = 200
 
 @dataclass
 class Landing:
-    """Gathers the results of a shard and says what does not tally."""
+    """Collects the results of a shard and reports what does not tally."""
 
     answer: AnswerType
     batch: BatchId
     prices: Prices
-    roll: Roll
+    roll: Received
     asked_model: str = ""
     kinds: Counter[str] = field(default_factory=Counter)
     statuses: Counter[Status] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     odd: Counter[str] = field(default_factory=Counter)
-    """Lines of the last reading: garbled, unknown, repeated, differing (repeated, but not alike), untallied."""
+    """Lines of the last reading: garbled, unknown, repeated, differing (repeated with other content), untallied."""
     account: str | None = None
-    bill: Bill = field(init=False)
+    bill: BilledUsage = field(init=False)
     schema: pa.Schema = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bill, self.schema = Bill(self.prices), landed_schema(self.answer)
+        self.bill = BilledUsage(self.prices)
+        self.schema = landed_schema(self.answer)
 
     @property
     def missed(self) -> int:
-        """How many requests no line has spoken of."""
+        """How many requests have no result yet."""
         return len(self.roll) - self.roll.told
 
     def begin(self) -> None:
-        """Begin to read the stream, for the first time or once more."""
+        """Begin to read the stream, for the first time or again."""
         self.odd.clear()
         self.roll.begin()
 
     def add(self, block: bytes) -> pa.RecordBatch:
-        """Turn a block of whole lines into landed rows, one for each request that no line spoke of before."""
+        """Turn a block of whole lines into landed rows, one for each request that had no result before."""
         return self.take(self.read(block))
 
     def read(self, block: bytes) -> Pick:
-        """Do what needs little of Python's lock and nothing of what was read before: fit for a thread beside."""
+        """Do the part that seldom holds Python's lock and needs no earlier block: it can run in another thread."""
         return pick(scan(block), self.answer)
 
     def take(self, picked: Pick) -> pa.RecordBatch:
-        """Do the same with a block that has been read: plain answers in columns, all other lines one by one."""
-        easy = plain(picked, self.answer)
-        rest = decode(easy.rest if easy else picked.block)
-        if easy is None:
-            return self._judged(rest)
-        places = self.roll.places(easy.names)
-        spoken = self.roll.places([line.custom_id for line in rest if line is not None])
-        if np.isin(spoken[spoken >= 0], places).any():
-            return self._judged(
-                decode(picked.block)
-            )  # of two that differ the first one counts
-        rows = self._plain(easy, places)
-        return pa.concat_batches([rows, self._judged(rest)]) if rest else rows
+        """Turn a block that has been read into landed rows: plain answers as columns, all other lines one by one."""
+        plain_answers = plain(picked, self.answer)
+        if plain_answers is None:
+            return self._judged(decode(picked.block))
+        other_lines = decode(plain_answers.rest)
+        plain_places = self.roll.places(plain_answers.names)
+        if self._any_named(other_lines, plain_places):
+            # A request has two lines, and the first one counts: judge all in order.
+            return self._judged(decode(picked.block))
+        plain_rows = self._plain(plain_answers, plain_places)
+        if not other_lines:
+            return plain_rows
+        return pa.concat_batches([plain_rows, self._judged(other_lines)])
+
+    def _any_named(
+        self, lines: Sequence[ResultLine | None], places: np.ndarray
+    ) -> bool:
+        """Check whether any of these lines names a request at one of these positions."""
+        read_lines = [line for line in lines if line is not None]
+        line_places = self._places(read_lines)
+        known_places = line_places[line_places >= 0]
+        is_named = np.isin(known_places, places)
+        return bool(is_named.any())
+
+    def _places(self, lines: Sequence[ResultLine]) -> np.ndarray:
+        """Find the position of each line's request."""
+        custom_ids = [line.custom_id for line in lines]
+        return self.roll.places(custom_ids)
 
     def gap(self, counts: Mapping[str, int]) -> str | None:
-        """Say what of the shard has not been read, and what the batch's own counts say; None: all of it has been.
+        """Describe which results have not been read, next to the batch's own counts; None if all have been read.
 
-        Where all has been read but the kinds differ from the counts, the lines stand, and are counted as untallied.
+        If all have been read but the kinds differ from the counts, the lines are kept and counted as untallied.
         """
-        told = {
+        reported_counts = {
             safe_words.name(kind): count
             for kind, count in counts.items()
             if count and kind != "processing"
         }
         if not self.missed:
-            self._count(untallied=(Counter(told) - self.kinds).total())
+            untallied_kinds = Counter(reported_counts) - self.kinds
+            self._count(untallied=untallied_kinds.total())
             return None
-        odd = (
-            ", ".join(f"{count} {name}" for name, count in sorted(self.odd.items()))
-            or "none odd"
-        )
-        read = f"{self.roll.told} of {len(self.roll)} results were read"
-        lines = {safe_words.name(kind): count for kind, count in self.kinds.items()}
-        return f"{read}; lines: {lines}, told: {told}, {odd}"
+        progress = f"{self.roll.told} of {len(self.roll)} results were read"
+        line_counts = {safe_words.name(kind): n for kind, n in self.kinds.items()}
+        lines_read = f"lines: {line_counts}, reported: {reported_counts}"
+        return f"{progress}; {lines_read}, {self._odd_lines()}"
+
+    def _odd_lines(self) -> str:
+        odd_counts = [f"{count} {kind}" for kind, count in sorted(self.odd.items())]
+        return ", ".join(odd_counts) or "none odd"
 
     def missing(self, why: str) -> pa.RecordBatch:
-        """Make a lost row of each request that no line spoke of."""
-        ids = self.roll.silent()
-        return self.rows(
-            ids, [Landed(Status.MISSING, error=why) for _ in range(len(ids))]
-        )
+        """Make a `missing` row for each request without a result."""
+        missing_ids = self.roll.silent()
+        verdicts = [Verdict(Status.MISSING, error=why) for _ in range(len(missing_ids))]
+        return self.rows(missing_ids, verdicts)
 
-    def rows(self, ids: pa.Array, landed: Sequence[Landed]) -> pa.RecordBatch:
-        """Build rows of what was judged one by one."""
-        made = columns(landed, self.answer)
-        for one in landed:
-            self.statuses[one.status] += 1
-            error = safe_words.shown(one.error) if one.error else None
-            self.account = self.account or (error if one.account else None)
-            if error and (error in self.errors or len(self.errors) < MOST_ERRORS):
-                self.errors[error] += 1
-        return self._batch(ids, made)
+    def rows(self, ids: pa.Array, verdicts: Sequence[Verdict]) -> pa.RecordBatch:
+        """Build rows from verdicts, and count their statuses and errors."""
+        verdict_columns = columns(verdicts, self.answer)
+        for row_verdict in verdicts:
+            self.statuses[row_verdict.status] += 1
+            if row_verdict.error:
+                self._count_error(row_verdict.error, account=row_verdict.account)
+        return self._batch(ids, verdict_columns)
 
-    def _plain(self, easy: Plain, named: np.ndarray) -> pa.RecordBatch:
-        new, places = self._call(named, lambda line: int(easy.said[line]))
-        self.roll.note(places, easy.said[new])
-        if len(new):
-            self.kinds["succeeded"] += len(new)
-            self.statuses[Status.ANSWERED] += len(new)
-        return self._batch(self.roll.ids.take(pa.array(places)), easy.columns.take(new))
+    def _count_error(self, error: str, *, account: bool) -> None:
+        """Count an error without its words; keep the first one that is the account's fault."""
+        shown_error = safe_words.shown(error)
+        if account:
+            self.account = self.account or shown_error
+        if not shown_error:
+            return
+        has_room = len(self.errors) < MOST_ERRORS
+        if has_room or shown_error in self.errors:
+            self.errors[shown_error] += 1
 
-    def _judged(self, decoded: Sequence[Line | None]) -> pa.RecordBatch:
+    def _plain(self, plain_answers: Plain, places: np.ndarray) -> pa.RecordBatch:
+        text_hashes = plain_answers.said
+
+        def content_hash(line_number: int) -> int:
+            return int(text_hashes[line_number])
+
+        new_lines, new_places = self._call(places, content_hash)
+        new_hashes = text_hashes[new_lines]
+        self.roll.note(new_places, new_hashes)
+        new_count = len(new_lines)
+        if new_count:
+            self.kinds["succeeded"] += new_count
+            self.statuses[Status.ANSWERED] += new_count
+        new_columns = plain_answers.columns.take(new_lines)
+        return self._batch(self._ids(new_places), new_columns)
+
+    def _judged(self, decoded: Sequence[ResultLine | None]) -> pa.RecordBatch:
         lines = [line for line in decoded if line is not None]
-        self._count(garbled=len(decoded) - len(lines))
-        named = self.roll.places([line.custom_id for line in lines])
-        new, places = self._call(
-            named, lambda at: judge(lines[at].result, self.answer).said
-        )
-        judged = [judge(lines[at].result, self.answer) for at in new.tolist()]
-        self.roll.note(places, np.array([one.said for one in judged], dtype=np.int64))
-        self.kinds.update(lines[at].result.type for at in new.tolist())
-        return self.rows(self.roll.ids.take(pa.array(places)), judged)
+        garbled_count = len(decoded) - len(lines)
+        self._count(garbled=garbled_count)
+
+        def content_hash(line_number: int) -> int:
+            return self._verdict(lines[line_number]).said
+
+        places = self._places(lines)
+        new_lines, new_places = self._call(places, content_hash)
+        first_lines = [lines[line_number] for line_number in new_lines.tolist()]
+        verdicts = [self._verdict(line) for line in first_lines]
+        hashes = [row_verdict.said for row_verdict in verdicts]
+        self.roll.note(new_places, np.array(hashes, dtype=np.int64))
+        self.kinds.update(line.result.type for line in first_lines)
+        return self.rows(self._ids(new_places), verdicts)
+
+    def _verdict(self, line: ResultLine) -> Verdict:
+        return verdict(line.result, self.answer)
+
+    def _ids(self, places: np.ndarray) -> pa.Array:
+        return self.roll.ids.take(pa.array(places))
 
     def _call(
-        self, places: np.ndarray, said: Callable[[int], int]
+        self, places: np.ndarray, hash_of: Callable[[int], int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Find which lines speak of a request for the first time, and its place; count those that are odd."""
-        self._count(unknown=int((places < 0).sum()))
-        new, again = self.roll.call(places)
-        firsts = (
-            dict(zip(places[new].tolist(), new.tolist(), strict=True))
-            if len(again)
-            else {}
-        )
-        for line in again.tolist():
-            place = int(places[line])
-            before = said(firsts[place]) if place in firsts else self.roll.said(place)
-            self._count(**{"repeated" if said(line) == before else "differing": 1})
-        return new, places[new]
+        """Find the lines that are the first for their request, and its position; count lines that are odd.
 
-    def _batch(self, ids: pa.Array, of: Columns) -> pa.RecordBatch:
-        models = pc.fill_null(
-            pc.if_else(pc.equal(of.models, ""), None, of.models), self.asked_model
-        )
-        cost, unknown = charged(
-            self.prices,
-            self.bill,
-            Used(models, of.tiers, of.regions, of.tokens, of.tools),
-        )
-        unused = np.asarray(of.tiers.is_null()) | is_absurd(of.tokens)
+        `places`: the position of each line's request. `hash_of`: the hash of a line's content.
+        """
+        unknown_count = int((places < 0).sum())
+        self._count(unknown=unknown_count)
+        new_lines, repeated_lines = self.roll.call(places)
+        new_places = places[new_lines]
+        if len(repeated_lines):
+            place_lines = zip(new_places.tolist(), new_lines.tolist(), strict=True)
+            first_lines = dict(place_lines)
+            for line in repeated_lines.tolist():
+                place = int(places[line])
+                first_hash = self.roll.said(place)
+                if place in first_lines:
+                    first_hash = hash_of(first_lines[place])
+                is_same = hash_of(line) == first_hash
+                self.odd["repeated" if is_same else "differing"] += 1
+        return new_lines, new_places
+
+    def _batch(self, ids: pa.Array, landed: Columns) -> pa.RecordBatch:
+        """Price rows and lay them out in the schema of a landed shard."""
+        named_models = pc.if_else(pc.equal(landed.models, ""), None, landed.models)
+        models = pc.fill_null(named_models, self.asked_model)
+        used = Used(models, landed.tiers, landed.regions, landed.tokens, landed.tools)
+        costs, is_unknown = charged(self.prices, self.bill, used)
+        has_no_tokens = np.asarray(landed.tiers.is_null()) | is_absurd(landed.tokens)
+        batch_id = pa.scalar(self.batch, pa.string())
+        token_columns = [
+            pa.array(counts, pa.int64(), mask=has_no_tokens)
+            for counts in landed.tokens.T
+        ]
         arrays = [
             ids,
-            of.statuses,
-            of.errors,
-            of.values,
-            of.texts,
-            of.models,
-            of.stops,
-            pa.repeat(pa.scalar(self.batch, pa.string()), len(of)),
-            *(pa.array(column, pa.int64(), mask=unused) for column in of.tokens.T),
-            of.tiers,
-            decimals(COST, cost, unknown),
+            landed.statuses,
+            landed.errors,
+            landed.values,
+            landed.texts,
+            landed.models,
+            landed.stops,
+            pa.repeat(batch_id, len(landed)),
+            *token_columns,
+            landed.tiers,
+            decimals(COST, costs, is_unknown),
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 

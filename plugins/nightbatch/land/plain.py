@@ -1,6 +1,6 @@
-"""The common result, a column at a time: a message that ended by itself and says one text, which is an answer.
+"""Read the common result a column at a time: a message that ended by itself, whose content is one text, an answer.
 
-What it makes of a line is what `judge` makes of it; lines that are not so plain are left to `judge`, one by one.
+Its rows are the same as those of `judge`; all other lines are left to `judge`, one by one.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from nightbatch.money.server_tools import tool_uses
 
 _decoder = msgspec.json.Decoder()
 _TOOL_USES = re.compile(rb'"server_tool_use"\s*:\s*(\{[^{}]*\}|\{)')
-_ENDED = pa.array(
+_STOPS_OF_ANSWERS = pa.array(
     [
         stop
-        for (kind, stop), status in TABLE.items()
-        if kind == "succeeded" and status is Status.ANSWERED
+        for (result_type, stop), status in TABLE.items()
+        if result_type == "succeeded" and status is Status.ANSWERED
     ],
     pa.string(),
 )
 
 
 class Pick(NamedTuple):
-    """A block, and the plain messages in it (None: it could not be scanned): which lines those are, and their texts.
+    """A block, the plain messages in it (None if it could not be scanned), which lines those are, and their texts.
 
-    parsed: what came of parsing the texts; None where they are parsed one by one.
+    parsed: the parsed texts; None if they are parsed one by one.
     """
 
     block: bytes
@@ -54,7 +54,7 @@ class Pick(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """Plain answers: whose they are (custom_ids), a hash of each one's words, their columns; and all other lines."""
+    """Plain answers: their custom_ids, the hashes of their texts, their columns; and all other lines."""
 
     names: pa.Array
     said: np.ndarray
@@ -63,81 +63,102 @@ class Plain(NamedTuple):
 
 
 def pick(scanned: Scan, answer: AnswerType) -> Pick:
-    """Pick the plain messages out of a block, and parse their texts as far as this can be done beside other work."""
+    """Pick the plain messages out of a block, and parse their texts as far as another thread can."""
     rows = scanned.rows
     if rows is None or _has_other_tools(scanned.block, rows):
-        return Pick(
-            scanned.block, None, np.empty(0, bool), pa.array([], pa.string()), None
-        )
-    lines = _plain(rows)
-    rows = rows if lines.all() else rows.filter(pa.array(lines))
+        no_lines = np.empty(0, bool)
+        no_texts = pa.array([], pa.string())
+        return Pick(scanned.block, None, no_lines, no_texts, None)
+    is_plain = _plain(rows)
+    if not is_plain.all():
+        rows = rows.filter(pa.array(is_plain))
     texts = _texts(rows)
-    return Pick(scanned.block, rows, lines, texts, answer.parse(texts))
+    parsed = answer.parse(texts)
+    return Pick(scanned.block, rows, is_plain, texts, parsed)
 
 
 def plain(picked: Pick, answer: AnswerType) -> Plain | None:
-    """Lay out the plain messages that are answers in columns; None where the block could not be scanned."""
-    block, rows, lines, texts, parsed = picked
+    """Lay out the plain messages that are answers as columns; None if the block could not be scanned."""
+    rows = picked.rows
     if rows is None:
         return None
-    values, answers = answer.read_all(texts, parsed)
-    if not answers.all():
-        lines, fit = lines.copy(), pa.array(answers)
-        lines[lines] = answers
-        rows, texts, values = rows.filter(fit), texts.filter(fit), values.filter(fit)
-    rest = (
-        b""
-        if lines.all()
-        else b"\n".join(compress(filter(None, block.split(b"\n")), ~lines))
-    )
-    said = np.fromiter(
-        map(hash, texts.cast(pa.binary()).to_pylist()), np.int64, len(texts)
-    )
-    return Plain(part(rows, "custom_id"), said, _columns(rows, texts, values), rest)
+    texts = picked.texts
+    answer_lines = picked.lines
+    values, is_answer = answer.read_all(texts, picked.parsed)
+    if not is_answer.all():
+        answer_lines = answer_lines.copy()
+        answer_lines[answer_lines] = is_answer
+        answer_mask = pa.array(is_answer)
+        rows = rows.filter(answer_mask)
+        texts = texts.filter(answer_mask)
+        values = values.filter(answer_mask)
+    other_lines = _other_lines(picked.block, answer_lines)
+    text_hashes = _text_hashes(texts)
+    answer_columns = _columns(rows, texts, values)
+    return Plain(part(rows, "custom_id"), text_hashes, answer_columns, other_lines)
+
+
+def _other_lines(block: bytes, answer_lines: np.ndarray) -> bytes:
+    """Return the lines of a block that are not plain answers."""
+    if answer_lines.all():
+        return b""
+    whole_lines = filter(None, block.split(b"\n"))
+    return b"\n".join(compress(whole_lines, ~answer_lines))
+
+
+def _text_hashes(texts: pa.Array) -> np.ndarray:
+    text_bytes = texts.cast(pa.binary()).to_pylist()
+    return np.fromiter(map(hash, text_bytes), np.int64, len(texts))
 
 
 def _plain(rows: pa.StructArray) -> np.ndarray:
-    """Tell which rows are messages of one text block that ended by themselves and say what they used."""
+    """Return which rows are messages with one text block that ended by themselves and report their usage."""
     message = part(rows, "result", "message")
-    one = pc.equal(pc.list_value_length(part(message, "content")), 1)
+    block_counts = pc.list_value_length(part(message, "content"))
     rules = [
-        one,
+        pc.equal(block_counts, 1),
         part(rows, "custom_id").is_valid(),
         pc.equal(part(rows, "result", "type"), "succeeded"),
-        pc.is_in(part(message, "stop_reason"), value_set=_ENDED),
+        pc.is_in(part(message, "stop_reason"), value_set=_STOPS_OF_ANSWERS),
         part(message, "usage").is_valid(),
+        _unused(message, "web_search_requests"),
+        _unused(message, "web_fetch_requests"),
     ]
-    rules += [
-        _unused(message, tool) for tool in ("web_search_requests", "web_fetch_requests")
-    ]
-    so_far = pc.fill_null(reduce(pc.and_, rules), fill_value=False)
-    block = part(rows.filter(so_far), "result", "message", "content").flatten()
-    text = pc.and_(
-        pc.equal(part(block, "type"), "text"),
-        pc.greater(pc.binary_length(part(block, "text")), 0),
-    )
-    picked = np.array(so_far)
-    picked[picked] = np.asarray(pc.fill_null(text, fill_value=False))
-    return picked
+    is_candidate = pc.fill_null(reduce(pc.and_, rules), fill_value=False)
+    candidates = rows.filter(is_candidate)
+    content_blocks = part(candidates, "result", "message", "content").flatten()
+    is_text_block = pc.equal(part(content_blocks, "type"), "text")
+    text_lengths = pc.binary_length(part(content_blocks, "text"))
+    has_text = pc.and_(is_text_block, pc.greater(text_lengths, 0))
+    is_plain = np.array(is_candidate)
+    is_plain[is_plain] = np.asarray(pc.fill_null(has_text, fill_value=False))
+    return is_plain
 
 
 def _unused(message: pa.StructArray, tool: str) -> pa.Array:
-    """Tell which messages were made without a tool that is billed by use; the others are judged one by one."""
-    return pc.equal(pc.fill_null(part(message, "usage", "server_tool_use", tool), 0), 0)
+    """Return which messages did not use a tool that is billed by use; the others are judged one by one."""
+    use_counts = part(message, "usage", "server_tool_use", tool)
+    return pc.equal(pc.fill_null(use_counts, 0), 0)
 
 
 def _has_other_tools(block: bytes, rows: pa.StructArray) -> bool:
-    """Tell whether a block reports uses of a tool that has no column, which would be billed and not seen here."""
-    reported = part(rows, "result", "message", "usage", "server_tool_use")
-    count = len(reported) - reported.null_count
-    if not count:
+    """Check whether a block reports uses of a tool that has no column here: they are billed and would be missed."""
+    reported_uses = part(rows, "result", "message", "usage", "server_tool_use")
+    report_count = len(reported_uses) - reported_uses.null_count
+    if not report_count:
         return False
-    uses = _TOOL_USES.findall(block)
+    use_texts = _TOOL_USES.findall(block)
     try:
-        others = sum(tool_uses(_decoder.decode(use))[2] for use in set(uses))
+        other_count = sum(_other_tool_uses(text) for text in set(use_texts))
     except msgspec.DecodeError:
         return True
-    return others > 0 or len(uses) < count
+    return other_count > 0 or len(use_texts) < report_count
+
+
+def _other_tool_uses(use_text: bytes) -> int:
+    """Count the uses of tools that have no column, in a `server_tool_use` object."""
+    _, _, other_count = tool_uses(_decoder.decode(use_text))
+    return other_count
 
 
 def _texts(rows: pa.StructArray) -> pa.Array:
@@ -147,7 +168,8 @@ def _texts(rows: pa.StructArray) -> pa.Array:
 def _columns(rows: pa.StructArray, texts: pa.Array, values: pa.Array) -> Columns:
     message = part(rows, "result", "message")
     usage = part(message, "usage")
-    tier = part(usage, "service_tier")
+    service_tiers = part(usage, "service_tier")
+    has_no_tier = pc.fill_null(pc.equal(service_tiers, ""), fill_value=True)
     return Columns(
         statuses=all_of(Status.ANSWERED, len(rows)),
         errors=pa.nulls(len(rows), pa.string()),
@@ -155,9 +177,7 @@ def _columns(rows: pa.StructArray, texts: pa.Array, values: pa.Array) -> Columns
         texts=texts,
         models=part(message, "model"),
         stops=part(message, "stop_reason"),
-        tiers=pc.if_else(
-            pc.fill_null(pc.equal(tier, ""), fill_value=True), BATCH, tier
-        ),
+        tiers=pc.if_else(has_no_tier, BATCH, service_tiers),
         regions=part(usage, "inference_geo"),
         tokens=_tokens(usage),
         tools=np.zeros((len(rows), len(SERVER_TOOLS)), dtype=np.int64),
@@ -165,30 +185,37 @@ def _columns(rows: pa.StructArray, texts: pa.Array, values: pa.Array) -> Columns
 
 
 def _tokens(usage: pa.StructArray) -> np.ndarray:
-    """Lay out tokens by class, as `results` does for one."""
-    read, said, new, written = (
-        _whole(part(usage, name))
-        for name in (
-            "cache_read_input_tokens",
-            "output_tokens",
-            "input_tokens",
-            "cache_creation_input_tokens",
-        )
+    """Lay out tokens by class, one row per message, with the same rules as `judge`."""
+    input_tokens = _counts(usage, "input_tokens")
+    output_tokens = _counts(usage, "output_tokens")
+    cache_reads = _counts(usage, "cache_read_input_tokens")
+    all_writes = _counts(usage, "cache_creation_input_tokens")
+    by_age = part(usage, "cache_creation")
+    hour_writes = _counts(by_age, "ephemeral_1h_input_tokens")
+    five_minute_writes = _counts(by_age, "ephemeral_5m_input_tokens")
+    other_writes = np.maximum(0, all_writes - hour_writes)
+    five_minute_writes = np.where(
+        five_minute_writes != 0, five_minute_writes, other_writes
     )
-    hour, five = (
-        _whole(part(usage, "cache_creation", f"ephemeral_{age}_input_tokens"))
-        for age in ("1h", "5m")
-    )
-    five = np.where(five != 0, five, np.maximum(0, written - hour))
-    five = np.where(is_absurd(written[:, None]), ABSURD, five)
-    return np.stack([new, five, hour, read, said], axis=1)
+    is_absurd_write = is_absurd(all_writes[:, None])
+    five_minute_writes = np.where(is_absurd_write, ABSURD, five_minute_writes)
+    token_classes = [
+        input_tokens,
+        five_minute_writes,
+        hour_writes,
+        cache_reads,
+        output_tokens,
+    ]
+    return np.stack(token_classes, axis=1)
 
 
-def _whole(counts: pa.Array) -> np.ndarray:
-    return np.asarray(pc.fill_null(counts, 0))
+def _counts(rows: pa.StructArray, name: str) -> np.ndarray:
+    """Read a field of counts; 0 where it is null."""
+    return np.asarray(pc.fill_null(part(rows, name), 0))
 
 
-_COUNT, _WORD = pa.int64(), pa.string()
+_COUNT = pa.int64()
+_WORD = pa.string()
 _USAGE = pa.struct(
     [
         ("input_tokens", _COUNT),
@@ -233,20 +260,24 @@ _PARSE = json.ParseOptions(explicit_schema=_LINE, unexpected_field_behavior="ign
 
 @dataclass(frozen=True)
 class Scan:
-    """A block of whole lines, and one row for each of them; None where Arrow does not take it."""
+    """A block of whole lines, and one row for each of them; None if Arrow cannot read it."""
 
     block: bytes
     rows: pa.StructArray | None
 
 
 def scan(block: bytes) -> Scan:
-    """Read a block of whole lines. Holds no lock of Python's while it reads.
+    """Read a block of whole lines. Releases Python's lock while it reads.
 
-    Each line must be one object, and none may be blank: Arrow reads two objects of a line as two rows, and passes over
-    blank lines, so that the number of rows alone would not show which line a row is.
+    Each line must be one object, and none may be blank: Arrow reads two objects on one line as two rows, and skips
+    blank lines, so the number of rows alone would not show which line a row comes from.
     """
     rows = read(pa.py_buffer(block), _PARSE)
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
-    objects = block.count(b"}\n{") + 1
-    is_plain = rows is not None and len(rows) == lines == objects
-    return Scan(block, rows if is_plain else None)
+    if rows is None:
+        return Scan(block, None)
+    line_count = block.count(b"\n")
+    if not block.endswith(b"\n"):
+        line_count += 1
+    object_count = block.count(b"}\n{") + 1
+    is_row_per_line = len(rows) == line_count == object_count
+    return Scan(block, rows if is_row_per_line else None)

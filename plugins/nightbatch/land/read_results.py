@@ -1,8 +1,8 @@
-"""Reading the results of an ended batch until they tally with it, or until no more is to be had.
+"""Read the results of an ended batch until they tally with it, or until no more can be read.
 
-A stream that is short, broken or garbled is read again, a bounded number of times, and each reading adds what those
-before it lacked. What is missing then is lost, and free to be asked again; but results that could not be read at all
-are not lost: they are paid for, so the task fails and is tried again.
+A stream that is short, broken or garbled is read again, a bounded number of times, and each reading adds results that
+the earlier ones lacked. Results still missing then are lost, and their requests may be sent again. But results that
+could not be read at all are not lost: they are paid for, so the task fails and is retried.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from nightbatch.ports import Batch, Batches
 
 READINGS = 6
 BLOCK = 8 * 1024 * 1024
-"""Bytes of results that are read at a time: each block costs some milliseconds of hand-over and of calls."""
+"""Bytes of results that are read at a time: each block costs a few milliseconds to hand to a thread and process."""
 LONGEST_LINE = 32 * 1024 * 1024
-"""Bytes: the longest answer of any model, 300,000 tokens, takes about two megabytes."""
+"""Bytes: the longest answer of any model, 300,000 tokens, is about two megabytes."""
 TOO_LONG = b" too long"
-"""Ends what is kept of a line that is too long: with it no line is JSON."""
+"""Replaces the end of a line that is too long: with it no line is JSON."""
 MOST_PASSED = 1024 * 1024 * 1024
-"""Bytes: a stream with more than this in lines that are too long is broken, and may have no end."""
+"""Bytes: a stream with more than this in lines that are too long is broken, and may never end."""
 FEW = 1_000
-"""Up to so many results may be given up for lost when their stream breaks each time; more are waited for."""
+"""Up to this many results are marked as lost if every reading breaks off; if more are missing, the task is retried."""
 KEPT = timedelta(days=29)
-"""For so long after a batch's creation its results can be read."""
+"""How long after a batch's creation its results can be read."""
 CLOCKS = timedelta(hours=1)
-"""More than any two clocks differ."""
+"""More than the largest difference between two clocks."""
 
 Write = Callable[[pa.RecordBatch], None]
 Pause = Callable[[float], None]
 
 
 class Reading(NamedTuple):
-    """What the reading of results came to: why those that are missing are, and when the batch ended."""
+    """The end of reading results: why some are missing (empty: none are), and when the batch ended."""
 
     why_missing: str
     ended_at: datetime | None
@@ -51,21 +51,22 @@ class Reading(NamedTuple):
 def read(
     bought: Bought, landing: Landing, api: Batches, write: Write, pause: Pause
 ) -> Reading:
-    """Read the results until they tally, as often as is worth it."""
+    """Read the results until they tally, at most READINGS times."""
     batch: Batch | None = None
-    trouble: Exception = Incomplete()
-    for reading in range(READINGS):
-        if reading:
-            pause(_pause(reading, trouble))
+    last_error: Exception = Incomplete()
+    for reading_number in range(READINGS):
+        if reading_number:
+            pause(_pause_seconds(reading_number, last_error))
         try:
             batch = batch or _ended(api.batch(bought.batch))
             _read_once(batch, landing, api, write)
-            trouble = Incomplete(f"batch {bought.batch}: {landing.gap(batch.counts)}.")
+            gap = landing.gap(batch.counts)
+            last_error = Incomplete(f"batch {bought.batch}: {gap}.")
         except (ApiUnavailable, BatchGone) as error:
-            trouble = error
+            last_error = error
         if batch is not None and landing.gap(batch.counts) is None:
             return Reading("", batch.ended_at)
-    why_missing = _give_up(bought, batch, landing, api, trouble)
+    why_missing = _why_lost(bought, batch, landing, api, last_error)
     return Reading(why_missing, batch.ended_at if batch else None)
 
 
@@ -74,36 +75,48 @@ def _read_once(batch: Batch, landing: Landing, api: Batches, write: Write) -> No
     with api.results(batch.id) as chunks:
         reach("results opened")
         for picked in beside(landing.read, blocks(chunks)):
-            write(landing.take(picked))
+            landed_rows = landing.take(picked)
+            write(landed_rows)
             reach("block of results read")
 
 
-def _give_up(
+def _why_lost(
     bought: Bought,
     batch: Batch | None,
     landing: Landing,
     api: Batches,
-    trouble: Exception,
+    last_error: Exception,
 ) -> str:
-    """Say why what is still missing is lost, or raise where it may still be read: it is paid for."""
-    if isinstance(trouble, BatchGone):
-        if batch is None and not _listed(api, bought):
-            return f"batch {bought.batch} was deleted before its results were read"
-        if batch is not None and (
-            batch.archived or datetime.now(UTC) - batch.created_at > KEPT
-        ):
-            return f"the results of batch {bought.batch} are no longer kept by the API"
-        raise ApiUnavailable(
-            f"batch {bought.batch} has ended, but its results are not there: {trouble}"
-        )
-    nothing = not landing.roll.told and not landing.odd
-    few = landing.missed <= FEW
-    if (isinstance(trouble, ApiUnavailable) and (nothing or not few)) or (
-        nothing and not few
-    ):
-        raise trouble
+    """Return why the missing results are lost; raise if they may still be read later, since they are paid for."""
+    if isinstance(last_error, BatchGone):
+        return _why_gone(bought, batch, api, last_error)
+    nothing_read = not landing.roll.told and not landing.odd
+    many_missing = landing.missed > FEW
+    if isinstance(last_error, ApiUnavailable):
+        is_readable_later = nothing_read or many_missing
+    else:
+        is_readable_later = nothing_read and many_missing
+    if is_readable_later:
+        raise last_error
     return (
         f"not in the results of batch {bought.batch}, which were read {READINGS} times"
+    )
+
+
+def _why_gone(
+    bought: Bought, batch: Batch | None, api: Batches, last_error: BatchGone
+) -> str:
+    """Return why the results no longer exist; raise ApiUnavailable if they should still exist."""
+    if batch is None:
+        is_deleted = not _listed(api, bought)
+        if is_deleted:
+            return f"batch {bought.batch} was deleted before its results were read"
+    else:
+        is_expired = datetime.now(UTC) - batch.created_at > KEPT
+        if batch.archived or is_expired:
+            return f"the results of batch {bought.batch} are no longer kept by the API"
+    raise ApiUnavailable(
+        f"batch {bought.batch} has ended, but its results are not there: {last_error}"
     )
 
 
@@ -116,62 +129,73 @@ def _ended(batch: Batch) -> Batch:
 
 
 def _listed(api: Batches, bought: Bought) -> bool:
-    """Tell whether the API lists a batch; only the list of a batch's own time is looked at, by whichever clock."""
-    return any(
-        batch.id == bought.batch for batch in listed(api, bought.created_at - CLOCKS)
-    )
+    """Check whether the API lists a batch. Reads only the list since the batch's creation, by any clock."""
+    earliest_creation = bought.created_at - CLOCKS
+    listed_batches = listed(api, earliest_creation)
+    return any(batch.id == bought.batch for batch in listed_batches)
 
 
-def _pause(reading: int, trouble: Exception) -> float:
-    """Seconds before the next reading: a short stream is read again soon, an API in trouble later."""
-    if isinstance(trouble, Incomplete):
+def _pause_seconds(reading_number: int, last_error: Exception) -> float:
+    """Return the seconds before the next reading: few after a short stream, more after an API error."""
+    if isinstance(last_error, Incomplete):
         return 0.5
-    told = trouble.retry_after if isinstance(trouble, ApiUnavailable) else None
-    return min(30.0, max(told or 0.0, 2.0 ** (reading - 1)))
+    retry_after = None
+    if isinstance(last_error, ApiUnavailable):
+        retry_after = last_error.retry_after
+    backoff_seconds = 2.0 ** (reading_number - 1)
+    return min(30.0, max(retry_after or 0.0, backoff_seconds))
 
 
 def blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Gather chunks into blocks of whole lines; a last line without an end is given out as it is.
+    """Gather chunks into blocks of whole lines; a last line without a line end is yielded as it is.
 
-    A line that is longer than LONGEST_LINE is passed over, with TOO_LONG in its place, which counts as garbled. Where
-    the stream breaks, the whole lines before the break are given out first.
+    A line that is longer than LONGEST_LINE is skipped, with TOO_LONG in its place, which counts as garbled. If
+    the stream breaks, the whole lines before the break are yielded first.
     """
-    held, size = list[bytes](), 0
+    pending_chunks: list[bytes] = []
+    pending_size = 0  # bytes
     try:
         for chunk in _without_long_lines(chunks):
-            held.append(chunk)
-            size += len(chunk)
-            if size >= BLOCK and (end := chunk.rfind(b"\n") + 1):
-                held[-1] = chunk[:end]
-                yield b"".join(held)
-                held, size = [chunk[end:]], len(chunk) - end
+            pending_chunks.append(chunk)
+            pending_size += len(chunk)
+            if pending_size < BLOCK:
+                continue
+            line_end = chunk.rfind(b"\n") + 1
+            if line_end:
+                pending_chunks[-1] = chunk[:line_end]
+                yield b"".join(pending_chunks)
+                pending_chunks = [chunk[line_end:]]
+                pending_size = len(chunk) - line_end
     except ApiUnavailable:
-        whole = b"".join(held)
-        yield whole[: whole.rfind(b"\n") + 1]
+        pending_bytes = b"".join(pending_chunks)
+        last_line_end = pending_bytes.rfind(b"\n") + 1
+        yield pending_bytes[:last_line_end]
         raise
-    if size:
-        yield b"".join(held)
+    if pending_size:
+        yield b"".join(pending_chunks)
 
 
 def _without_long_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Pass over what a line has beyond LONGEST_LINE, and end the line with TOO_LONG, which makes it garbled."""
-    length = 0  # bytes of the line that is being read
-    passed = 0  # bytes that were passed over, in all lines
+    """Skip the bytes of a line beyond LONGEST_LINE, and end the line with TOO_LONG, which makes it garbled."""
+    line_size = 0  # bytes of the line that is being read
+    skipped_size = 0  # bytes that were skipped, in all lines
     for chunk in chunks:
-        first_end = chunk.find(b"\n")
-        length += len(chunk) if first_end < 0 else first_end
-        if length <= LONGEST_LINE:
+        line_end = chunk.find(b"\n")
+        has_line_end = line_end >= 0
+        size_in_line = line_end if has_line_end else len(chunk)
+        line_size += size_in_line
+        if line_size <= LONGEST_LINE:
             yield chunk
         else:
-            start = len(chunk) if first_end < 0 else first_end
-            passed += start
-            if passed > MOST_PASSED:
+            skipped_size += size_in_line
+            if skipped_size > MOST_PASSED:
                 raise ApiUnavailable(
                     f"the results hold more than {MOST_PASSED:,} bytes in lines that are too long."
                 )
-            if first_end >= 0:
-                yield TOO_LONG + chunk[start:]
-        if first_end >= 0:
-            length = len(chunk) - chunk.rfind(b"\n") - 1
-    if length > LONGEST_LINE:
+            if has_line_end:
+                yield TOO_LONG + chunk[line_end:]
+        if has_line_end:
+            last_line_start = chunk.rfind(b"\n") + 1
+            line_size = len(chunk) - last_line_start
+    if line_size > LONGEST_LINE:
         yield TOO_LONG

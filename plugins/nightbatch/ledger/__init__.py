@@ -1,5 +1,5 @@
 """The facts below one state URL, each created once; every status follows from them.
 
 `keys` names every object, `facts` says what each holds, `ledger` reads and creates them. Also who may plan (`lease`),
-what was ever settled (`history`, `index`), whose state it is (`state`), and forgetting (`expire`).
+what was ever settled (`history`, `index`), where the state is (`state`), and removing old texts (`expire`).
 """

@@ -1,11 +1,11 @@
-"""Expire: forget the row texts and the models' own words that are older than an age, and nothing a rerun needs.
+"""Expire: remove row texts and raw answer texts that are older than an age, and nothing that a rerun needs.
 
-What stays for good is which requests are settled and with which answer: the difference of every later run.
+Which requests are settled, and with which answer, is kept for good: every later run depends on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -18,21 +18,21 @@ from nightbatch.columnar import parquet
 from nightbatch.errors import SettingsError
 from nightbatch.ids import Shard, Snapshot
 from nightbatch.ledger import keys, lease
-from nightbatch.ledger.facts import METADATA
-from nightbatch.ledger.ledger import Ledger
-from nightbatch.ports import Retains
+from nightbatch.ledger.facts import METADATA, Claim
+from nightbatch.ledger.ledger import Ledger, LedgerView
+from nightbatch.ports import Retains, Store
 
 TEXT = "text"
 
 
 @dataclass(frozen=True)
 class Expired:
-    """What was removed: snapshots, whole; and the raw texts of landed shards."""
+    """What was removed: whole snapshots, and the raw texts of landed shards."""
 
     snapshots: list[Snapshot]
     shards: list[Shard]
     kept: list[Snapshot]
-    """Old snapshots that stay, because something of them is in flight."""
+    """Old snapshots that stay, because some of their requests are in flight."""
 
 
 def expire(
@@ -45,10 +45,10 @@ def expire(
 ) -> Expired:
     """Remove what was written before a time; `facts` is the ledger's own store.
 
-    Done again, or after it was cut short, it does the rest.
+    Running it again, also after an interruption, removes the rest.
 
-    A snapshot goes with `run.json` first, so that a later run of the same input stages it anew; one of which a claim
-    has not landed stays, since its batch may have to be sent yet.
+    Of a snapshot, `run.json` is removed first, so that a later run of the same input stages it again. A snapshot with a
+    claim that has not landed is kept, since its batch may still have to be sent.
     """
     if not ledger.is_there:
         raise SettingsError(
@@ -56,75 +56,105 @@ def expire(
         )
     view = ledger.view()
     claims = {shard: ledger.claim(shard) for shard in view.claimed}
-    busy = {claims[shard].snapshot for shard in view.in_flight}
-    busy |= {claim.snapshot for claim in claims.values() if claim.created_at >= before}
-    old = dict(_old_snapshots(facts, before))
-    gone = [snapshot for snapshot in old if snapshot not in busy]
-    shards = [
-        shard
-        for shard in view.landed
-        if shard in claims and claims[shard].created_at < before
+    busy_snapshots = _busy_snapshots(view, claims, before)
+    old_snapshots = _old_snapshots(facts, before)
+    expired_snapshots = [
+        snapshot for snapshot in old_snapshots if snapshot not in busy_snapshots
     ]
-    redacted = [
-        shard for shard in shards if _forget_text(ledger, facts, shard, dry=dry)
+    old_shards = _old_landed_shards(view, claims, before)
+    redacted_shards = [
+        shard for shard in old_shards if _remove_text(ledger, facts, shard, dry=dry)
     ]
-    if gone and not dry:
+    if expired_snapshots and not dry:
         with lease.hold(
             ledger.store,
             lambda: now,
             holder=f"expire/{uuid4().hex}",
             seconds=ledger.lease_seconds,
         ):
-            for snapshot in gone:
-                ledger.store.remove([keys.run(snapshot)])
-                ledger.store.remove(old[snapshot])
-    return Expired(gone, redacted, sorted(busy & old.keys()))
+            for snapshot in expired_snapshots:
+                _remove_snapshot(ledger.store, snapshot, old_snapshots[snapshot])
+    kept_snapshots = sorted(busy_snapshots & old_snapshots.keys())
+    return Expired(expired_snapshots, redacted_shards, kept_snapshots)
 
 
-def _old_snapshots(
-    facts: Retains, before: datetime
-) -> Iterator[tuple[Snapshot, list[str]]]:
-    """Name the snapshots of which nothing was written since, with their objects."""
-    found: dict[Snapshot, list[str]] = {}
-    fresh: set[Snapshot] = set()
-    for key, written in facts.ages(keys.SNAPSHOTS):
+def _busy_snapshots(
+    view: LedgerView, claims: Mapping[Shard, Claim], before: datetime
+) -> set[Snapshot]:
+    """Name the snapshots with a claim that is in flight or was not written before the time."""
+    in_flight = {claims[shard].snapshot for shard in view.in_flight}
+    recently_claimed = {
+        claim.snapshot for claim in claims.values() if claim.created_at >= before
+    }
+    return in_flight | recently_claimed
+
+
+def _old_landed_shards(
+    view: LedgerView, claims: Mapping[Shard, Claim], before: datetime
+) -> list[Shard]:
+    claimed_shards = [shard for shard in view.landed if shard in claims]
+    return [shard for shard in claimed_shards if claims[shard].created_at < before]
+
+
+def _old_snapshots(facts: Retains, before: datetime) -> dict[Snapshot, list[str]]:
+    """Name the snapshots of which nothing was written since, with the keys of their objects."""
+    snapshot_keys: dict[Snapshot, list[str]] = {}
+    recent_snapshots: set[Snapshot] = set()
+    for key, written_at in facts.ages(keys.SNAPSHOTS):
         if not keys.is_fact(key):
             continue
-        snapshot = Snapshot(key.split("/")[1])
-        found.setdefault(snapshot, []).append(key)
-        if written >= before:
-            fresh.add(snapshot)
-    yield from (
-        (snapshot, objects)
-        for snapshot, objects in found.items()
-        if snapshot not in fresh
-    )
+        snapshot = keys.snapshot_of(key)
+        keys_so_far = snapshot_keys.setdefault(snapshot, [])
+        keys_so_far.append(key)
+        if written_at >= before:
+            recent_snapshots.add(snapshot)
+    for snapshot in recent_snapshots:
+        del snapshot_keys[snapshot]
+    return snapshot_keys
 
 
-def _forget_text(ledger: Ledger, facts: Retains, shard: Shard, *, dry: bool) -> bool:
-    """Write a landed shard anew without the models' own words, rows and facts as they were; False if it has none."""
-    opened = parquet.file(ledger.store, keys.landed(shard))
-    schema = opened.schema_arrow
-    if (
-        TEXT not in schema.names
-        or pc.all(pc.is_null(opened.read([TEXT]).column(0))).as_py() is not False
-    ):
+def _remove_snapshot(
+    store: Store, snapshot: Snapshot, snapshot_keys: list[str]
+) -> None:
+    store.remove([keys.run(snapshot)])
+    store.remove(snapshot_keys)
+
+
+def _remove_text(ledger: Ledger, facts: Retains, shard: Shard, *, dry: bool) -> bool:
+    """Rewrite a landed shard without the raw answer texts, all else unchanged; False if it has none."""
+    landed_key = keys.landed(shard)
+    landed_file = parquet.file(ledger.store, landed_key)
+    if not _has_text(landed_file):
         return False
     if not dry:
-        facts.replace(keys.landed(shard), _without_text(opened, schema))
+        facts.replace(landed_key, _without_text(landed_file))
     return True
 
 
-def _without_text(opened: pq.ParquetFile, schema: pa.Schema) -> bytes:
-    out = pa.BufferOutputStream()
-    place = schema.get_field_index(TEXT)
-    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
-        for batch in opened.iter_batches():
+def _has_text(landed_file: pq.ParquetFile) -> bool:
+    if TEXT not in landed_file.schema_arrow.names:
+        return False
+    texts = landed_file.read([TEXT]).column(0)
+    is_null = pc.is_null(texts)
+    all_null = pc.all(is_null).as_py()  # None where there is no row
+    return all_null is False
+
+
+def _without_text(landed_file: pq.ParquetFile) -> bytes:
+    schema = landed_file.schema_arrow
+    text_index = schema.get_field_index(TEXT)
+    text_type = schema.field(TEXT).type
+    file_metadata = landed_file.metadata.metadata or {}
+    fact_json = file_metadata.get(METADATA, b"{}")
+    output = pa.BufferOutputStream()
+    with pq.ParquetWriter(output, schema, compression="zstd") as writer:
+        for batch in landed_file.iter_batches():
+            no_text = pa.nulls(batch.num_rows, text_type)
             columns = list(batch.columns)
-            columns[place] = pa.nulls(batch.num_rows, schema.field(TEXT).type)
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-        writer.add_key_value_metadata(
-            {METADATA: (opened.metadata.metadata or {}).get(METADATA, b"{}")}
-        )
-    body: bytes = out.getvalue().to_pybytes()
+            columns[text_index] = no_text
+            redacted_batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+            writer.write_batch(redacted_batch)
+        writer.add_key_value_metadata({METADATA: fact_json})
+    buffer = output.getvalue()
+    body: bytes = buffer.to_pybytes()
     return body

@@ -17,7 +17,7 @@ METADATA = b"nightbatch"
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that was written once, as JSON."""
+    """Something that is written once, as JSON."""
 
     def to_json(self) -> bytes:
         """Encode; equal facts give equal bytes."""
@@ -25,8 +25,10 @@ class Fact:
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
-        """Decode; fields that a later version added are passed over."""
-        return msgspec.convert(_known(cls, msgspec.json.decode(raw)), cls)
+        """Decode; fields that a later version added are ignored."""
+        json_fields = msgspec.json.decode(raw)
+        own_fields = _own_fields(cls, json_fields)
+        return msgspec.convert(own_fields, cls)
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class Claim(Fact):
     token: str
     estimated_usd: str | None = None
     batch: BatchId | None = None
-    """Set where the shard was bought before it was claimed: a second purchase that came to light late."""
+    """Set where the shard was bought before it was claimed: a second purchase that was noticed later."""
     at_most_usd: str | None = None
     how: str = ""
     model: str = ""
     question: str = ""
-    """how: how the estimate was found. question: names what is asked, whatever the row."""
+    """how: how the estimate was made. question: the id of all of a request but the row."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Post(Fact):
 
 @dataclass(frozen=True)
 class Maybe(Fact):
-    """The sender of this POST has stopped waiting, and does not know what it bought."""
+    """The sender of this POST has stopped waiting, and does not know whether it bought a batch."""
 
     at: datetime
     why: str
@@ -73,7 +75,7 @@ class Maybe(Fact):
 class Refusal(Fact):
     """The POST of this number bought nothing.
 
-    `once`: a no of the kind that is worth one more try. `released`: the claim is given up, and never posted again.
+    `once`: a refusal of the kind that is worth one more try. `released`: the claim is closed and never posted again.
     """
 
     at: datetime
@@ -84,7 +86,7 @@ class Refusal(Fact):
 
 
 class Sending(NamedTuple):
-    """What is known of one POST: its number, who may send it, and how it ended, if that is known."""
+    """One POST: its number, who may send it, and how it ended, if that is known."""
 
     number: int
     post: Post
@@ -104,28 +106,28 @@ class Bought(Fact):
 
 @dataclass(frozen=True)
 class Owner(Fact):
-    """This batch is that claim's: one batch, one claim."""
+    """This batch belongs to that claim: one batch, one claim."""
 
     shard: Shard
 
 
 @dataclass(frozen=True)
 class Seen(Fact):
-    """Some custom_ids from the results of a batch that might have been an orphan; none: they are not of our kind."""
+    """Some custom_ids from the results of a batch that may belong to an orphan; none: they do not have our form."""
 
     custom_ids: list[str]
 
 
 @dataclass(frozen=True)
 class Gone(Fact):
-    """Since when the results of a batch that might have been an orphan cannot be had."""
+    """Since when the results of a batch that may belong to an orphan cannot be read."""
 
     at: datetime
 
 
 @dataclass(frozen=True)
 class LandedFact(Fact):
-    """What a landed file says of itself, in its own metadata."""
+    """What a landed file says about itself, in its own metadata."""
 
     shard: Shard
     batch: BatchId
@@ -144,13 +146,13 @@ class LandedFact(Fact):
     full_price: int = 0
     longest: int = 0
     """standard_usd, uncached_usd: what it would have cost outside a batch, and without the cache. billed, full_price:
-    requests that cost something, and those not at batch price. longest: most tokens of one answer."""
+    requests that cost something, and those not at batch price. longest: the most output tokens of one answer."""
     errors: dict[str, int] = field(default_factory=dict)
     odd: dict[str, int] = field(default_factory=dict)
     server_tools: dict[str, int] = field(default_factory=dict)
     unknown_usage: bool = False
-    """errors: how often the commonest were reported, by type and field; odd: lines that were passed over.
-    server_tools: uses of tools that the API bills by use. unknown_usage: a result reported usage that cannot be."""
+    """errors: how often the most common ones were reported, by type and field. odd: lines that were ignored.
+    server_tools: uses of tools that the API bills by use. unknown_usage: a result reported impossible usage."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,7 @@ class PlannedShard:
     joined: bool = False
 
 
-def _known(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    names = {one.name for one in fields(cls)}
-    return {name: value for name, value in given.items() if name in names}
+def _own_fields(cls: type, json_fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the fields that the class has."""
+    own_names = {own_field.name for own_field in fields(cls)}
+    return {name: value for name, value in json_fields.items() if name in own_names}

@@ -1,6 +1,6 @@
 """The store of a ledger as the ledger sees it: only keys that have exactly the form of a fact are listed.
 
-What else may lie below a state's URL is never read, counted or removed.
+Other objects below a state's URL are never read, counted or removed.
 """
 
 from __future__ import annotations

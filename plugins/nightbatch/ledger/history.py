@@ -1,4 +1,4 @@
-"""What has landed, by id: read from the indexes where they are, from the landed shards' own files where not."""
+"""What has landed, by id: read from indexes, and from the landed shards' own files where no index covers them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.columnar import parquet
-from nightbatch.columnar.id_lookup import ALL, Ids, Span
+from nightbatch.columnar.id_lookup import ALL, IdRange, Ids
 from nightbatch.errors import Absent
 from nightbatch.ids import Shard
 from nightbatch.ledger import index, keys
 from nightbatch.ledger.facts import METADATA, LandedFact
-from nightbatch.ledger.index import Whose
+from nightbatch.ledger.index import BoughtFor
 from nightbatch.ports import Store
 
 BATCH_ROWS = 262_144
@@ -23,10 +23,10 @@ BATCH_ROWS = 262_144
 
 @dataclass(frozen=True)
 class Volume:
-    """A file that tells the ids of some landed shards: one shard's own, or an index that covers `covered` shards."""
+    """A file with the ids of some landed shards: one shard's own, or an index that covers `covered` shards."""
 
     key: str
-    shards: dict[Shard, Whose]
+    shards: dict[Shard, BoughtFor]
     covered: int = 0
 
     @property
@@ -43,69 +43,69 @@ class History:
     volumes: list[Volume]
 
     @cached_property
-    def shards(self) -> dict[Shard, Whose]:
-        """Tell for whom each landed shard was bought, oldest first."""
-        return dict(
-            sorted(
-                (shard, of)
-                for volume in self.volumes
-                for shard, of in volume.shards.items()
-            )
-        )
+    def shards(self) -> dict[Shard, BoughtFor]:
+        """Return for whom each landed shard was bought, oldest first."""
+        all_shards: dict[Shard, BoughtFor] = {}
+        for volume in self.volumes:
+            all_shards.update(volume.shards)
+        return dict(sorted(all_shards.items()))
 
-    def settled(self, wanted: Collection[Shard], span: Span = ALL) -> Iterator[Ids]:
+    def settled(self, wanted: Collection[Shard], span: IdRange = ALL) -> Iterator[Ids]:
         """Read the ids that were settled in the wanted shards: all that are in the span, and maybe others."""
         for entries in self.entries(wanted, span):
-            final = entries.column("settled")
-            yield (
-                entries.column("id")
-                if pc.all(final).as_py()
-                else entries.filter(final).column("id")
-            )
+            ids = entries.column("id")
+            is_settled = entries.column("settled")
+            all_settled = pc.all(is_settled).as_py()
+            yield ids if all_settled else ids.filter(is_settled)
 
     def entries(
-        self, wanted: Collection[Shard], span: Span = ALL
+        self, wanted: Collection[Shard], span: IdRange = ALL
     ) -> Iterator[pa.Table]:
         """Read `id`, `shard`, `row` and `settled` of what landed in wanted shards: all in the span, maybe more."""
+        wanted_shards = set(wanted)
         for volume in self.volumes:
-            some = volume.shards.keys() & set(wanted)
-            if some and volume.is_index:
-                yield from self._indexed(
-                    volume, None if len(some) == volume.covered else some, span
-                )
-            elif some:
-                (shard,) = some
-                yield index.entries(
-                    shard, parquet.table(self.store, volume.key, ["id", "status"])
-                )
+            shards_to_read = volume.shards.keys() & wanted_shards
+            if not shards_to_read:
+                continue
+            if volume.is_index:
+                yield from self._from_index(volume, shards_to_read, span)
+            else:
+                (shard,) = shards_to_read
+                yield _own_entries(self.store, shard, volume.key)
 
-    def _indexed(
-        self, volume: Volume, some: Collection[Shard] | None, span: Span
+    def _from_index(
+        self, volume: Volume, shards_to_read: Collection[Shard], span: IdRange
     ) -> Iterator[pa.Table]:
-        numbers = pa.array([int(shard) for shard in some or ()], pa.int32())
-        for table in parquet.groups(self.store, volume.key, "id", span.meets):
-            yield (
-                table
-                if some is None
-                else table.filter(pc.is_in(table.column("shard"), value_set=numbers))
-            )
+        row_groups = parquet.groups(self.store, volume.key, "id", span.meets)
+        if len(shards_to_read) == volume.covered:
+            yield from row_groups
+            return
+        shard_numbers = [int(shard) for shard in shards_to_read]
+        wanted_numbers = pa.array(shard_numbers, pa.int32())
+        for row_group in row_groups:
+            group_numbers = row_group.column("shard")
+            is_wanted = pc.is_in(group_numbers, value_set=wanted_numbers)
+            yield row_group.filter(is_wanted)
 
 
 def history(store: Store, landed: Sequence[Shard]) -> History:
     """Find the volumes of these landed shards: the indexes first, then the files of the shards that none covers."""
-    left, volumes = set(landed), []
+    uncovered = set(landed)
+    volumes: list[Volume] = []
     for entry in store.list(keys.INDEX):
-        covered = index.from_metadata(
-            parquet.metadata(store, entry.key, index.METADATA) or b"[]"
-        )
-        mine = {shard: of for shard, of in covered.items() if shard in left}
-        if mine:
-            volumes.append(Volume(entry.key, mine, len(covered)))
-            left -= mine.keys()
-    found = ((shard, _whose(store, shard)) for shard in sorted(left))
-    volumes += [
-        Volume(keys.landed(shard), {shard: of}) for shard, of in found if of is not None
-    ]
+        covered = _covered_by(store, entry.key)
+        newly_covered = {
+            shard: bought_for
+            for shard, bought_for in covered.items()
+            if shard in uncovered
+        }
+        if newly_covered:
+            volumes.append(Volume(entry.key, newly_covered, len(covered)))
+            uncovered -= newly_covered.keys()
+    for shard in sorted(uncovered):
+        bought_for = _bought_for(store, shard)
+        if bought_for is not None:
+            volumes.append(Volume(keys.landed(shard), {shard: bought_for}))
     return History(store, volumes)
 
 
@@ -114,47 +114,66 @@ def compact(
 ) -> list[str]:
     """Write indexes over the landed shards that none covers yet, about `most_rows` ids each; return their keys.
 
-    An index is one file, created whole: a compaction that is cut short leaves what it has finished, and is begun again
-    for the rest. Shards are never touched, and a shard that two indexes cover is read from the first.
+    An index is one file, created whole. An interrupted compaction leaves the indexes that it has finished, and the next
+    one covers the rest. Shards are never touched, and a shard that two indexes cover is read from the first.
     """
-    made: list[str] = []
-    group: list[pa.Table] = []
-    covered: dict[Shard, Whose] = {}
-    singles = [
-        volume for volume in history(store, landed).volumes if not volume.is_index
-    ]
-    for number, volume in enumerate(singles, 1):
-        ((shard, of),) = volume.shards.items()
-        group.append(
-            index.entries(shard, parquet.table(store, volume.key, ["id", "status"]))
-        )
-        covered[shard] = of
-        if sum(table.num_rows for table in group) >= most_rows or number == len(
-            singles
-        ):
-            made.append(_write(store, group, covered))
-            group, covered = [], {}
-    return made
+    index_keys: list[str] = []
+    entries: list[pa.Table] = []
+    covered: dict[Shard, BoughtFor] = {}
+    row_count = 0
+    volumes = history(store, landed).volumes
+    shard_files = [volume for volume in volumes if not volume.is_index]
+    for volume in shard_files:
+        ((shard, bought_for),) = volume.shards.items()
+        shard_entries = _own_entries(store, shard, volume.key)
+        entries.append(shard_entries)
+        covered[shard] = bought_for
+        row_count += shard_entries.num_rows
+        is_last = volume is shard_files[-1]
+        if row_count >= most_rows or is_last:
+            index_key = _write_index(store, entries, covered)
+            index_keys.append(index_key)
+            entries = []
+            covered = {}
+            row_count = 0
+    return index_keys
 
 
-def _write(store: Store, group: list[pa.Table], covered: dict[Shard, Whose]) -> str:
+def _write_index(
+    store: Store, entries: list[pa.Table], covered: dict[Shard, BoughtFor]
+) -> str:
     shards = sorted(covered)
-    key = keys.index(shards[0], shards[-1], index.name(shards))
-    with parquet.Sheet(
-        store, key, index.INDEX, parquet.Layout(plain=True, ordered="id")
-    ) as sheet:
-        table = index.merged(group)
-        for start in range(0, table.num_rows, BATCH_ROWS):
-            sheet.write(table.slice(start, BATCH_ROWS))
-        sheet.close(index.to_metadata(covered))
-        sheet.commit()
-    return key
+    content_name = index.name(shards)
+    index_key = keys.index(shards[0], shards[-1], content_name)
+    index_metadata = index.to_metadata(covered)
+    layout = parquet.GroupLayout(plain=True, ordered="id")
+    with parquet.ParquetUpload(store, index_key, index.INDEX, layout) as upload:
+        merged_entries = index.merged(entries)
+        row_count = merged_entries.num_rows
+        for start in range(0, row_count, BATCH_ROWS):
+            rows = merged_entries.slice(start, BATCH_ROWS)
+            upload.write(rows)
+        upload.close(index_metadata)
+        upload.commit()
+    return index_key
 
 
-def _whose(store: Store, shard: Shard) -> Whose | None:
+def _own_entries(store: Store, shard: Shard, landed_key: str) -> pa.Table:
+    """Read the entries of one shard from its own file."""
+    landed_rows = parquet.table(store, landed_key, ["id", "status"])
+    return index.entries(shard, landed_rows)
+
+
+def _covered_by(store: Store, index_key: str) -> dict[Shard, BoughtFor]:
+    """Read which shards an index covers; none where it has no metadata."""
+    raw_metadata = parquet.metadata(store, index_key, index.METADATA)
+    return index.from_metadata(raw_metadata or b"[]")
+
+
+def _bought_for(store: Store, shard: Shard) -> BoughtFor | None:
+    """Read for whom a shard was bought; None where it has not landed."""
     try:
-        return index.whose(
-            LandedFact.from_json(parquet.metadata(store, keys.landed(shard), METADATA))
-        )
+        raw_fact = parquet.metadata(store, keys.landed(shard), METADATA)
     except Absent:
         return None
+    return index.bought_for(LandedFact.from_json(raw_fact))

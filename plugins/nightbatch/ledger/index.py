@@ -1,6 +1,6 @@
-"""An index: which ids some landed shards hold and in which row, sorted, and whose those shards are, in one file.
+"""An index, in one file: which ids some landed shards hold and in which row, sorted; for whom they were bought.
 
-It repeats what the shards say and adds nothing, so it may be there or not, twice or once: readers find the same.
+It only repeats what the shards say, so readers find the same with one index, with two of them, or with none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INDEX = pa.schema(
 _FINAL = pa.array(sorted(SETTLED), pa.string())
 
 
-class Whose(NamedTuple):
+class BoughtFor(NamedTuple):
     """For whom a shard was bought."""
 
     buyer: str
@@ -40,41 +40,48 @@ class Whose(NamedTuple):
     partition: str
 
 
-def whose(fact: LandedFact) -> Whose:
+def bought_for(fact: LandedFact) -> BoughtFor:
     """Read for whom a landed shard was bought."""
-    return Whose(
-        fact.claim.buyer, fact.claim.scope, fact.claim.target, fact.claim.partition
-    )
+    claim = fact.claim
+    return BoughtFor(claim.buyer, claim.scope, claim.target, claim.partition)
 
 
 def entries(shard: Shard, landed: pa.Table | pa.RecordBatch) -> pa.Table:
     """Make the index's rows of a landed shard (its `id` and `status`), in the shard's order."""
-    settled = pc.is_in(landed.column("status").cast(pa.string()), value_set=_FINAL)
-    numbers = pa.repeat(pa.scalar(int(shard), pa.int32()), landed.num_rows)
-    rows = pa.array(np.arange(landed.num_rows, dtype=np.int32))
-    return pa.table([landed.column("id"), numbers, rows, settled], schema=INDEX)
+    row_count = landed.num_rows
+    shard_number = pa.scalar(int(shard), pa.int32())
+    row_numbers = np.arange(row_count, dtype=np.int32)
+    statuses = landed.column("status").cast(pa.string())
+    index_columns = [
+        landed.column("id"),
+        pa.repeat(shard_number, row_count),
+        pa.array(row_numbers),
+        pc.is_in(statuses, value_set=_FINAL),
+    ]
+    return pa.table(index_columns, schema=INDEX)
 
 
 def merged(tables: Sequence[pa.Table]) -> pa.Table:
     """Merge entries, sorted by the heads of their ids."""
-    table = pa.concat_tables(tables).combine_chunks()
-    return table.take(
-        pa.array(np.argsort(heads(words(table.column("id"))), kind="stable"))
-    )
+    all_entries = pa.concat_tables(tables).combine_chunks()
+    id_words = words(all_entries.column("id"))
+    id_order = np.argsort(heads(id_words), kind="stable")
+    return all_entries.take(pa.array(id_order))
 
 
-def to_metadata(covered: Mapping[Shard, Whose]) -> dict[bytes, bytes]:
+def to_metadata(covered: Mapping[Shard, BoughtFor]) -> dict[bytes, bytes]:
     """Name the shards that an index covers, in its own metadata."""
-    return {
-        METADATA: msgspec.json.encode([[shard, *of] for shard, of in covered.items()])
-    }
+    rows = [[shard, *bought_for] for shard, bought_for in covered.items()]
+    return {METADATA: msgspec.json.encode(rows)}
 
 
-def from_metadata(raw: bytes) -> dict[Shard, Whose]:
+def from_metadata(raw: bytes) -> dict[Shard, BoughtFor]:
     """Read which shards an index covers."""
-    return {Shard(shard): Whose(*of) for shard, *of in msgspec.json.decode(raw)}
+    rows = msgspec.json.decode(raw)
+    return {Shard(shard): BoughtFor(*bought_for) for shard, *bought_for in rows}
 
 
 def name(shards: Sequence[Shard]) -> str:
     """Name a set of shards: 12 hex digits."""
-    return hashlib.sha256(",".join(shards).encode()).hexdigest()[:12]
+    joined_names = ",".join(shards)
+    return hashlib.sha256(joined_names.encode()).hexdigest()[:12]

@@ -6,29 +6,30 @@ import re
 
 from nightbatch.ids import BatchId, Shard, Snapshot
 
-LEASES, TURNS = "leases/", "turns/"
+LEASES = "leases/"
+TURNS = "turns/"
 INDEX = "index/"
 PROBE = "probe/"
-CLAIMS, POSTS, BATCHES, LANDED, SNAPSHOTS, REPORTS, COSTS, QUESTIONS = (
-    "claims/",
-    "posts/",
-    "batches/",
-    "landed/",
-    "snapshots/",
-    "reports/",
-    "costs/",
-    "questions/",
-)
-OWNERS, SEEN, WAITS = "owners/", "seen/", "waits/"
+CLAIMS = "claims/"
+POSTS = "posts/"
+BATCHES = "batches/"
+LANDED = "landed/"
+SNAPSHOTS = "snapshots/"
+REPORTS = "reports/"
+COSTS = "costs/"
+QUESTIONS = "questions/"
+OWNERS = "owners/"
+SEEN = "seen/"
+WAITS = "waits/"
 MARK = "state.json"
-"""Says that a folder is the state of a target."""
+"""Marks a folder as the state of a target."""
 
 _FACT = re.compile(
     r"state\.json"
     r"|(claims|landed|costs)/\d{8}\.parquet"
     r"|batches/\d{8}\.json"
     r"|posts/\d{8}/\d+(\.no|\.maybe)?\.json"
-    r"|owners/(?!state\.)[\w-]+\.json"  # state.json there is the mark of a state that version 0.1 put into this one
+    r"|owners/(?!state\.)[\w-]+\.json"  # state.json there marks a state that version 0.1 created inside this one
     r"|seen/(?!state\.)[\w-]+(\.gone)?\.json"
     r"|snapshots/[0-9a-f]{16}/(run\.json|(rows|requests)-\d{5}\.parquet)"
     r"|questions/[0-9a-f]{16}\.json"
@@ -57,7 +58,7 @@ def shard(number: int) -> Shard:
 
 
 def snapshot(name: Snapshot) -> str:
-    """Everything of one snapshot."""
+    """The folder of one snapshot."""
     return f"{SNAPSHOTS}{name}/"
 
 
@@ -76,14 +77,14 @@ def run(snapshot: Snapshot) -> str:
     return f"{SNAPSHOTS}{snapshot}/run.json"
 
 
-def lease(number: int, of: str = LEASES) -> str:
-    """The right to plan (or to look for room in the queue), held by one until it expires or is given back."""
-    return f"{of}{number:08d}.json"
+def lease(number: int, folder: str = LEASES) -> str:
+    """The right to plan (or to look for room in the queue), held by one run until it expires or is released."""
+    return f"{folder}{number:08d}.json"
 
 
-def lease_end(number: int, of: str = LEASES) -> str:
-    """The lease of this number was given back before it expired."""
-    return f"{of}{number:08d}.done"
+def lease_end(number: int, folder: str = LEASES) -> str:
+    """The lease of this number was released before it expired."""
+    return f"{folder}{number:08d}.done"
 
 
 def claim(shard: Shard) -> str:
@@ -92,7 +93,7 @@ def claim(shard: Shard) -> str:
 
 
 def post(shard: Shard, number: int) -> str:
-    """Created before the POST of this number, by the one who may send it."""
+    """Created before the POST of this number, by the sender that may send it."""
     return f"{POSTS}{shard}/{number}.json"
 
 
@@ -102,7 +103,7 @@ def is_post(key: str) -> bool:
 
 
 def refusal(shard: Shard, number: int) -> str:
-    """The definite no to the POST of this number: nothing was bought by it."""
+    """The POST of this number was refused: it has bought nothing."""
     return f"{POSTS}{shard}/{number}.no.json"
 
 
@@ -112,17 +113,17 @@ def maybe(shard: Shard, number: int) -> str:
 
 
 def owner(batch: BatchId) -> str:
-    """Which claim a batch is: created right after the POST, or when an orphan is adopted."""
+    """The claim to which a batch belongs: created right after the POST, or when an orphan is adopted."""
     return f"{OWNERS}{batch}.json"
 
 
 def seen(batch: BatchId) -> str:
-    """Some custom_ids of a batch that was taken for a possible orphan."""
+    """Some custom_ids of a batch that may belong to an orphan."""
     return f"{SEEN}{batch}.json"
 
 
 def gone(batch: BatchId) -> str:
-    """When the results of a possible orphan were first found gone."""
+    """When the results of such a batch were first missing."""
     return f"{SEEN}{batch}.gone.json"
 
 
@@ -132,7 +133,7 @@ def batch(shard: Shard) -> str:
 
 
 def landed(shard: Shard) -> str:
-    """What became of each request of a shard."""
+    """The outcome of each request of a shard."""
     return f"{LANDED}{shard}.parquet"
 
 
@@ -147,7 +148,7 @@ def index(first: Shard, last: Shard, content: str) -> str:
 
 
 def question(name: str) -> str:
-    """The fact that this prompt, schema, model and parameters have been answered once: no canary is needed."""
+    """This prompt, schema, model and parameters have been answered once: no canary is needed."""
     return f"{QUESTIONS}{name}.json"
 
 
@@ -158,17 +159,31 @@ def awaited(name: str) -> str:
 
 def report(partition: str, snapshot: Snapshot) -> str:
     """The report of a published partition."""
-    return f"{REPORTS}{partition + '/' if partition else ''}{snapshot}.json"
+    folder = f"{REPORTS}{partition}/" if partition else REPORTS
+    return f"{folder}{snapshot}.json"
 
 
 def shard_of(key: str) -> Shard:
     """Read the shard's name back from a claim's, batch's, post's or landed key."""
-    return Shard(key.split("/")[1].partition(".")[0])
+    file_name = key.split("/")[1]
+    return Shard(file_name.partition(".")[0])
 
 
 def batch_of(key: str) -> BatchId:
     """Read the batch's id back from an owner's key."""
-    return BatchId(key.split("/")[1].removesuffix(".json"))
+    file_name = key.split("/")[1]
+    return BatchId(file_name.removesuffix(".json"))
+
+
+def snapshot_of(key: str) -> Snapshot:
+    """Read the snapshot's name back from the key of one of its objects."""
+    return Snapshot(key.split("/")[1])
+
+
+def number_of(key: str) -> int:
+    """Read the number back from a lease's key, or from that of a post or how it ended."""
+    file_name = key.rsplit("/", 1)[1]
+    return int(file_name.split(".")[0])
 
 
 def part(folder: str, content: str, number: int) -> str:

@@ -1,7 +1,7 @@
-"""The lease: planners of one state go one after the other, so that each sees the claims of those before it.
+"""The lease: planners of one state run one after the other, so that each sees the claims of those before it.
 
-A lease is a fact like any other: number n+1 is created once n has expired, was given back, or is held by the same run,
-whose earlier try must have ended. It saves work; that nothing is claimed twice rests on the claims' own log.
+A lease is a fact like any other: number n+1 is created once n has expired, was released, or is held by the same run,
+whose earlier try must have ended. It only saves work; the log of claims ensures that nothing is claimed twice.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from nightbatch.ledger.facts import Fact
 from nightbatch.ports import Store
 
 SECONDS = 300.0
-PATIENT, KEPT = 5, 4
-"""For so many leases' time others are waited for; so many that are over stay for a person to read."""
+PATIENT = 5
+"""How many lease times to wait for others."""
+KEPT = 4
+"""How many ended leases to keep for a person to read."""
 
 
 @dataclass(frozen=True)
@@ -42,50 +44,60 @@ def hold(  # noqa: PLR0913
     pause: Callable[[float], None] = time.sleep,
     patience: float | None = None,
 ) -> Iterator[None]:
-    """Hold the lease of a state for the length of a block; wait for whoever has it, up to `patience` seconds.
+    """Hold the lease of a state for the length of a block; wait for another holder, up to `patience` seconds.
 
-    Raises LeaseTaken where it is still held then; without `patience` that is after five leases' time.
+    Raises LeaseTaken if it is still held then; without `patience` that is after five lease times. `of`: the folder of
+    the leases.
     """
-    longest = PATIENT * seconds
-    limit = longest if patience is None else min(patience, longest)
-    waited, step = 0.0, 0.05
+    longest_wait = PATIENT * seconds
+    max_wait = longest_wait if patience is None else min(patience, longest_wait)
+    waited_seconds = 0.0
+    pause_seconds = 0.05
     while (number := _take(store, holder, now(), seconds, of)) is None:
-        if waited >= limit:
-            message = f"{store.url}: others have held the lease {of} for {waited:.0f} s. Try again later."
+        if waited_seconds >= max_wait:
+            message = f"{store.url}: others have held the lease {of} for {waited_seconds:.0f} s. Try again later."
             raise LeaseTaken(message, until=now() + timedelta(seconds=seconds))
-        pause(step)
-        waited, step = waited + step, min(2.0, step * 1.5)
+        pause(pause_seconds)
+        waited_seconds += pause_seconds
+        pause_seconds = min(2.0, pause_seconds * 1.5)
     try:
         yield
     finally:
         store.create(keys.lease_end(number, of), b"{}")
         reach("lease given back")
-        old = range(max(1, number - 2 * KEPT), number - KEPT)
-        store.remove(
-            key for one in old for key in (keys.lease(one, of), keys.lease_end(one, of))
-        )
+        store.remove(_old_keys(number, of))
+
+
+def _old_keys(number: int, folder: str) -> Iterator[str]:
+    """Name the objects of ended leases that are not kept any longer."""
+    first_number = max(1, number - 2 * KEPT)
+    for old_number in range(first_number, number - KEPT):
+        yield keys.lease(old_number, folder)
+        yield keys.lease_end(old_number, folder)
 
 
 def _take(
-    store: Store, holder: str, now: datetime, seconds: float, of: str
+    store: Store, holder: str, now: datetime, seconds: float, folder: str
 ) -> int | None:
-    """Return the number of the lease if it could be taken."""
-    names = {entry.key for entry in store.list(of)}
-    last = max((int(name.rsplit("/", 1)[1].split(".")[0]) for name in names), default=0)
-    if (
-        last
-        and keys.lease_end(last, of) not in names
-        and _holds(store, keys.lease(last, of), holder, now)
-    ):
-        return None
-    mine = Lease(holder=holder, until=now + timedelta(seconds=seconds))
-    return last + 1 if store.create(keys.lease(last + 1, of), mine.to_json()) else None
+    """Return the number of the new lease; None if another holder has it."""
+    listed_keys = {entry.key for entry in store.list(folder)}
+    last_number = max(map(keys.number_of, listed_keys), default=0)
+    last_end_key = keys.lease_end(last_number, folder)
+    if last_number and last_end_key not in listed_keys:
+        last_key = keys.lease(last_number, folder)
+        if _is_held_by_another(store, last_key, holder, now):
+            return None
+    expires_at = now + timedelta(seconds=seconds)
+    next_lease = Lease(holder=holder, until=expires_at)
+    next_number = last_number + 1
+    next_key = keys.lease(next_number, folder)
+    was_created = store.create(next_key, next_lease.to_json())
+    return next_number if was_created else None
 
 
-def _holds(store: Store, key: str, holder: str, now: datetime) -> bool:
-    """Tell whether another than this holder has a lease now."""
+def _is_held_by_another(store: Store, key: str, holder: str, now: datetime) -> bool:
     try:
         lease = Lease.from_json(store.get(key))
-    except Absent:  # given back and cleared away since it was listed
+    except Absent:  # released and removed since it was listed
         return False
     return lease.holder != holder and lease.until > now

@@ -1,12 +1,13 @@
-"""The ledger: reads and creates the facts of one state. Claims are a log: number n+1 is written by who has seen n.
+"""The ledger: reads and creates the facts of one state.
 
-So two planners that act on the same view collide on one key, and the one that comes second looks again.
+Claims are a log: number n+1 is written by a planner that has read n. So two planners that act on the same view collide
+on one key, and the second one reads the log again.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -37,7 +38,7 @@ from nightbatch.ports import Store
 from nightbatch.spec.run import Run
 
 MARK = b'{"format":1}'
-"""What the mark of a state holds: it never changes, so that creating it again is no conflict."""
+"""The content of a state's mark: it never changes, so that creating it again is no conflict."""
 
 
 def is_mark(body: bytes) -> bool:
@@ -46,15 +47,13 @@ def is_mark(body: bytes) -> bool:
         content = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return (
-        isinstance(content, dict)
-        and content.keys() == {"format"}
-        and isinstance(content["format"], int)
-    )
+    if not isinstance(content, dict) or content.keys() != {"format"}:
+        return False
+    return isinstance(content["format"], int)
 
 
 @dataclass(frozen=True)
-class View:
+class LedgerView:
     """Which shards are claimed, and which of them have landed."""
 
     claimed: list[Shard]
@@ -63,43 +62,43 @@ class View:
     @property
     def in_flight(self) -> list[Shard]:
         """Claimed and not landed."""
-        landed = set(self.landed)
-        return [shard for shard in self.claimed if shard not in landed]
+        landed_shards = set(self.landed)
+        return [shard for shard in self.claimed if shard not in landed_shards]
 
     @property
     def next(self) -> Shard:
         """The number that a new claim must take."""
-        return keys.shard(int(self.claimed[-1]) + 1 if self.claimed else 1)
+        last_number = int(self.claimed[-1]) if self.claimed else 0
+        return keys.shard(last_number + 1)
 
 
 class Ledger:
     """The facts below one state URL."""
 
     def __init__(self, store: Store, lease_seconds: float = 300) -> None:
-        """Open a ledger; `lease_seconds`: how long a planner that has died holds off the others."""
+        """Open a ledger; `lease_seconds`: how long others must wait for a planner that has died."""
         self.store: Store = FactsStore(store)
         self.lease_seconds = lease_seconds
 
     @property
     def is_there(self) -> bool:
-        """Tell whether the URL is a state: by its mark or, where version 0.1 has made it, by a claim or a snapshot.
+        """Tell whether the URL is a state: by its mark or, if version 0.1 created it, by a claim or a snapshot.
 
-        The mark is listed before it is read: a store may answer "denied" for what is not there.
+        The mark is listed before it is read: a store may answer "denied" for an object that does not exist.
         """
         if any(self.store.list(keys.MARK)) and is_mark(self.store.get(keys.MARK)):
             return True
-        return any(
-            True
-            for prefix in (keys.CLAIMS, keys.SNAPSHOTS)
-            for _ in self.store.list(prefix)
-        )
+        has_claim = any(self.store.list(keys.CLAIMS))
+        return has_claim or any(self.store.list(keys.SNAPSHOTS))
 
-    def view(self) -> View:
+    def view(self) -> LedgerView:
         """List claims and landed shards, oldest first."""
-        return View(list(self._shards(keys.CLAIMS)), list(self._shards(keys.LANDED)))
+        claimed_shards = self._shards(keys.CLAIMS)
+        landed_shards = self._shards(keys.LANDED)
+        return LedgerView(claimed_shards, landed_shards)
 
     def run(self, snapshot: Snapshot) -> Run:
-        """Read what a snapshot says of itself. Raises Absent once it has expired."""
+        """Read the run of a snapshot. Raises Absent once it has expired."""
         try:
             return Run.from_json(self.store.get(keys.run(snapshot)))
         except NoBucket:
@@ -110,10 +109,9 @@ class Ledger:
             ) from None
 
     def claim(self, shard: Shard) -> Claim:
-        """Read what a claim says of itself."""
-        return Claim.from_json(
-            parquet.metadata(self.store, keys.claim(shard), METADATA)
-        )
+        """Read the fact of a claim, without its requests."""
+        raw_claim = parquet.metadata(self.store, keys.claim(shard), METADATA)
+        return Claim.from_json(raw_claim)
 
     def claimed(self, shard: Shard) -> pa.Table:
         """Read which requests a claim holds: `id`, and the `part` where each is staged."""
@@ -121,41 +119,35 @@ class Ledger:
 
     def write_claim(self, shard: Shard, claim: Claim, requests: pa.Table) -> bool:
         """Create a claim; False if another planner was first."""
-        out = io.BytesIO()
-        schema = CLAIM.with_metadata({METADATA: claim.to_json()})
-        pq.write_table(
-            requests.cast(CLAIM).replace_schema_metadata(schema.metadata),
-            out,
-            compression="zstd",
-        )
-        return self.store.create(keys.claim(shard), out.getvalue())
+        claim_metadata = {METADATA: claim.to_json()}
+        claim_rows = requests.cast(CLAIM)
+        claim_table = claim_rows.replace_schema_metadata(claim_metadata)
+        output = io.BytesIO()
+        pq.write_table(claim_table, output, compression="zstd")
+        body = output.getvalue()
+        return self.store.create(keys.claim(shard), body)
 
     def posts(self, shard: Shard) -> list[Sending]:
-        """Read what is known of the sendings of a claim, in their order."""
-        names = {entry.key for entry in self.store.list(f"{keys.POSTS}{shard}/")}
-        numbers = sorted(
-            {
-                int(name.rsplit("/", 1)[1].split(".")[0])
-                for name in names
-                if keys.is_post(name)
-            }
-        )
-        return [self._sending(shard, number, names) for number in numbers]
+        """Read the POSTs of a claim, in their order."""
+        post_entries = self.store.list(f"{keys.POSTS}{shard}/")
+        listed_keys = {entry.key for entry in post_entries}
+        numbers = {keys.number_of(key) for key in listed_keys if keys.is_post(key)}
+        return [self._sending(shard, number, listed_keys) for number in sorted(numbers)]
 
     def write_post(self, shard: Shard, number: int, post: Post) -> bool:
-        """Take the right to send; False if somebody else has it."""
+        """Take the right to send; False if another sender has it."""
         return self.store.create(keys.post(shard, number), post.to_json())
 
     def write_refusal(self, shard: Shard, number: int, refusal: Refusal) -> bool:
-        """Note that a sending bought nothing; False if somebody noted that first, in other words."""
+        """Note that a POST bought nothing; False if another sender noted that first, with other details."""
         return self.store.create(keys.refusal(shard, number), refusal.to_json())
 
     def write_maybe(self, shard: Shard, number: int, maybe: Maybe) -> None:
-        """Note that the sender of a POST has ended without knowing what it bought."""
+        """Note that the sender of a POST has stopped without knowing whether it bought a batch."""
         self.store.create(keys.maybe(shard, number), maybe.to_json())
 
     def batch(self, shard: Shard, claim: Claim | None = None) -> Bought | None:
-        """Read which batch a claim became, if that is known. `claim`: what it says, if that was read already."""
+        """Read which batch a claim became, if that is known. `claim`: the claim's fact, if it was read already."""
         try:
             return Bought.from_json(self.store.get(keys.batch(shard)))
         except Absent:
@@ -171,37 +163,40 @@ class Ledger:
 
     def write_batch(self, shard: Shard, bought: Bought) -> Bought:
         """Note which batch a claim became; return what is noted, which may be another."""
-        known = self.store.create(keys.batch(shard), bought.to_json())
-        return bought if known else Bought.from_json(self.store.get(keys.batch(shard)))
+        batch_key = keys.batch(shard)
+        if self.store.create(batch_key, bought.to_json()):
+            return bought
+        return Bought.from_json(self.store.get(batch_key))
 
     def owners(self) -> frozenset[BatchId]:
-        """Name the batches that are some claim's."""
-        return frozenset(
-            keys.batch_of(entry.key) for entry in self.store.list(keys.OWNERS)
-        )
+        """Name the batches that belong to a claim."""
+        owner_entries = self.store.list(keys.OWNERS)
+        return frozenset(keys.batch_of(entry.key) for entry in owner_entries)
 
     def owner(self, batch: BatchId) -> Shard:
-        """Read whose a batch is."""
+        """Read to which claim a batch belongs."""
         return Owner.from_json(self.store.get(keys.owner(batch))).shard
 
     def write_owner(self, batch: BatchId, shard: Shard) -> bool:
-        """Make a batch a claim's; False if it is another's. The same again is True."""
+        """Assign a batch to a claim; False if it belongs to another one. Doing it again is True."""
         return self.store.create(keys.owner(batch), Owner(shard).to_json())
 
     def write_second(self, claim: Claim, requests: pa.Table, batch: BatchId) -> Shard:
-        """Claim anew what a batch holds that was bought beside the claim's own, so that it can land as well.
+        """Write a second claim, for a batch that was bought besides the claim's own, so that it can land too.
 
         Doing it again finds the claim of the first time.
         """
-        second = replace(claim, token=f"second {batch}", batch=batch)
+        second_claim = replace(claim, token=f"second {batch}", batch=batch)
         while True:
             view = self.view()
-            if known := [
+            next_shard = view.next
+            claims_of_batch = [
                 shard for shard in view.claimed if self.claim(shard).batch == batch
-            ]:
-                return known[0]
-            if self.write_claim(view.next, second, requests):
-                return view.next
+            ]
+            if claims_of_batch:
+                return claims_of_batch[0]
+            if self.write_claim(next_shard, second_claim, requests):
+                return next_shard
 
     def seen(self, batch: BatchId) -> Seen | None:
         """Read what was seen in the results of a possible orphan."""
@@ -216,17 +211,18 @@ class Ledger:
 
     def first_gone(self, batch: BatchId, gone: Gone) -> Gone:
         """Note since when the results of a possible orphan are gone; return what was noted first."""
-        known = self.store.create(keys.gone(batch), gone.to_json())
-        return gone if known else Gone.from_json(self.store.get(keys.gone(batch)))
+        gone_key = keys.gone(batch)
+        if self.store.create(gone_key, gone.to_json()):
+            return gone
+        return Gone.from_json(self.store.get(gone_key))
 
     def landed(self, shard: Shard) -> LandedFact | None:
-        """Read what a landed shard says of itself; None before it has landed."""
+        """Read the fact of a landed shard; None before it has landed."""
         try:
-            return LandedFact.from_json(
-                parquet.metadata(self.store, keys.landed(shard), METADATA)
-            )
+            raw_fact = parquet.metadata(self.store, keys.landed(shard), METADATA)
         except Absent:
             return None
+        return LandedFact.from_json(raw_fact)
 
     def answered_before(self, run: Run) -> bool:
         """Tell whether what this run asks was ever answered under this state."""
@@ -249,21 +245,23 @@ class Ledger:
         """Name the files in which a run's requests are staged."""
         return (keys.requests(run.snapshot, part) for part in range(run.parts))
 
-    def _shards(self, prefix: str) -> Iterator[Shard]:
-        return (keys.shard_of(entry.key) for entry in self.store.list(prefix))
+    def _shards(self, prefix: str) -> list[Shard]:
+        return [keys.shard_of(entry.key) for entry in self.store.list(prefix)]
 
-    def _sending(self, shard: Shard, number: int, names: Collection[str]) -> Sending:
-        get, no, maybe = (
-            self.store.get,
-            keys.refusal(shard, number),
-            keys.maybe(shard, number),
-        )
-        return Sending(
-            number,
-            Post.from_json(get(keys.post(shard, number))),
-            Refusal.from_json(get(no)) if no in names else None,
-            Maybe.from_json(get(maybe)) if maybe in names else None,
-        )
+    def _sending(
+        self, shard: Shard, number: int, listed_keys: Collection[str]
+    ) -> Sending:
+        post_key = keys.post(shard, number)
+        post = Post.from_json(self.store.get(post_key))
+        refusal = None
+        refusal_key = keys.refusal(shard, number)
+        if refusal_key in listed_keys:
+            refusal = Refusal.from_json(self.store.get(refusal_key))
+        maybe = None
+        maybe_key = keys.maybe(shard, number)
+        if maybe_key in listed_keys:
+            maybe = Maybe.from_json(self.store.get(maybe_key))
+        return Sending(number, post, refusal, maybe)
 
 
 CLAIM = pa.schema(

@@ -1,7 +1,7 @@
-"""`_SUCCESS`: what a published partition says of itself, read in one place.
+"""`_SUCCESS`: the marker of a published partition, read in one place.
 
-Other programs write a file of that name too (Spark and Hadoop an empty one): that is not ours, so the partition counts
-as not published by us.
+Other programs write a file of that name too (Spark and Hadoop an empty one). Such a partition counts as not published
+by nightbatch.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import msgspec
 
 from nightbatch.errors import Absent, TargetError
 from nightbatch.ledger import keys
-from nightbatch.ports import Reads, Store
+from nightbatch.ports import Entry, Reads, Store
 from nightbatch.spec import locations
 from nightbatch.spec.locations import is_data_file
 
 
 @dataclass(frozen=True)
 class Marker:
-    """What is read of a marker. `files`: keys below the target, all of them in the partition's own folder."""
+    """The fields of a marker that are read. `files`: keys below the target, all in the partition's own folder."""
 
     files: Annotated[list[str], msgspec.Meta(min_length=1)]
     rows: Annotated[int, msgspec.Meta(ge=0)]
@@ -37,11 +37,11 @@ def decode(body: bytes, folder: str) -> Marker | None:
         marker = msgspec.json.decode(body, type=Marker)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    is_ours = all(
-        name.startswith(folder) and keys.is_part(name.removeprefix(folder))
-        for name in marker.files
-    )
-    return marker if is_ours else None
+    for key in marker.files:
+        file_name = key.removeprefix(folder)
+        if not key.startswith(folder) or not keys.is_part(file_name):
+            return None
+    return marker
 
 
 def read(target: Reads, folder: str) -> Marker | None:
@@ -55,19 +55,23 @@ def read(target: Reads, folder: str) -> Marker | None:
 def before(target: Reads, folder: str, *, within: str = "") -> Iterator[Marker]:
     """Read the markers of the partitions whose names come before this one's, the last one first.
 
-    `within`: the folder whose partitions are looked at; default: the whole target. Empty markers are Spark's.
+    `within`: the folder whose partitions are searched; default: the whole target. Empty markers are Spark's.
     """
-    own = folder + locations.SUCCESS
-    listed = [
-        entry
-        for entry in target.list(within)
-        if entry.key.rpartition("/")[2] == locations.SUCCESS and entry.size
-    ]
-    for entry in sorted(listed, reverse=True):
-        if entry.key < own:
-            marker = read(target, entry.key.removesuffix(locations.SUCCESS))
-            if marker is not None:
-                yield marker
+    own_key = folder + locations.SUCCESS
+    listed = target.list(within)
+    marker_keys = [entry.key for entry in listed if _is_marker(entry)]
+    earlier_keys = [key for key in marker_keys if key < own_key]
+    earlier_keys.sort(reverse=True)
+    for earlier_key in earlier_keys:
+        earlier_folder = earlier_key.removesuffix(locations.SUCCESS)
+        marker = read(target, earlier_folder)
+        if marker is not None:
+            yield marker
+
+
+def _is_marker(entry: Entry) -> bool:
+    file_name = entry.key.rpartition("/")[2]
+    return file_name == locations.SUCCESS and entry.size > 0
 
 
 def refuse_foreign(target: Store, folder: str) -> None:

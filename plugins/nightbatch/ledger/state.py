@@ -17,22 +17,29 @@ OpenStore = Callable[[str], Store]
 
 
 def with_state(settings: Enrichment, open_store: OpenStore) -> Enrichment:
-    """Settle where the state is. Raises SettingsError for a new state that would lie in another, or around one.
+    """Find where the state is. Raises SettingsError for a new state that would be inside another, or around one.
 
-    A target in a folder whose state version 0.1 has kept at `_nightbatch/x/y/` goes on with that: nothing that it has
-    bought is bought again.
+    A target whose state was created by version 0.1 at `_nightbatch/x/y/` keeps using it, so that nothing is bought
+    again.
     """
     url = settings.state_url
     store = open_store(url)
     if Ledger(store).is_there:
         return replace(settings, state=url)
-    nested = None if settings.state else locations.nested_state_url(settings.target)
-    if nested and nested != url and Ledger(open_store(nested)).is_there:
-        return replace(settings, state=nested)
+    if not settings.state:
+        nested_url = locations.nested_state_url(settings.target)
+        if _is_other_state(nested_url, url, open_store):
+            return replace(settings, state=nested_url)
     _refuse_inside(parse(url, "state"), open_store)
-    if settings.state:  # a target's own state can lie around those of version 0.1 only, whose keys are never mixed up
+    if settings.state:  # a target's own state can only be around states of version 0.1, whose keys never collide
         _refuse_around(store)
     return replace(settings, state=url)
+
+
+def _is_other_state(nested_url: str, url: str, open_store: OpenStore) -> bool:
+    if not nested_url or nested_url == url:
+        return False
+    return Ledger(open_store(nested_url)).is_there
 
 
 def mark(state: Store) -> None:
@@ -44,10 +51,13 @@ def mark(state: Store) -> None:
 
 
 def _refuse_inside(state: Location, open_store: OpenStore) -> None:
-    """Look for a state in the folders above."""
-    bucket = open_store(Location(state.bucket, "").url)
+    """Refuse a state in the folders above."""
+    bucket_root = Location(state.bucket, "")
+    bucket = open_store(bucket_root.url)
     for depth in range(1, len(state.segments)):
-        above = Location(state.bucket, "/".join(state.segments[:depth]) + "/")
+        parent_segments = state.segments[:depth]
+        parent_folder = "/".join(parent_segments) + "/"
+        above = Location(state.bucket, parent_folder)
         if _is_marked(bucket, above.prefix):
             raise SettingsError(
                 f"state: {state} lies in {above}, which is the state of another target."
@@ -55,10 +65,12 @@ def _refuse_inside(state: Location, open_store: OpenStore) -> None:
 
 
 def _refuse_around(state: Store) -> None:
-    """Look for a state in the folders below. All is listed, once: nothing of a ledger is there yet."""
+    """Refuse a state in the folders below. All is listed, once: no ledger is there yet."""
     for entry in state.list(""):
-        folder, _, name = entry.key.rpartition("/")
-        if name == keys.MARK and folder and _is_marked(state, f"{folder}/"):
+        folder, _, file_name = entry.key.rpartition("/")
+        if file_name != keys.MARK or not folder:
+            continue
+        if _is_marked(state, f"{folder}/"):
             raise SettingsError(
                 f"state: {state.url} lies around {state.url}{folder}/, which is another state."
             )
@@ -67,8 +79,8 @@ def _refuse_around(state: Store) -> None:
 def _is_marked(store: Reads, folder: str) -> bool:
     """Tell whether a folder is a state.
 
-    One that this run may not read is none that it could harm or be harmed by: its own credentials do not reach there.
-    Many stores also answer "denied" for an object that is not there.
+    A state that this run may not read counts as none: its credentials do not reach there, so neither can harm the
+    other. Many stores also answer "denied" for an object that does not exist.
     """
     try:
         return is_mark(store.get(folder + keys.MARK))

@@ -1,11 +1,11 @@
 """Load: a published partition becomes rows of a warehouse table, in one transaction, reconciled with `_SUCCESS`.
 
-Loading again gives the same table. What is published anew meanwhile is noticed, and nothing is loaded.
+Loading again gives the same table. If the partition is republished while it loads, nothing is loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ BATCH_ROWS = 65_536
 
 @dataclass(frozen=True)
 class Published:
-    """What `_SUCCESS` says of a partition, and the marker's own bytes."""
+    """The content of a partition's `_SUCCESS`. `marker`: its bytes as stored."""
 
     files: list[str]
     rows: int
@@ -38,44 +38,50 @@ class Published:
 def load(
     target: Reads, partition: str, loading: Loading, warehouse: Warehouse
 ) -> dict[str, Any]:
-    """Load one partition and return what was done.
+    """Load one partition and return a summary.
 
-    Raises Republished where the partition is being replaced just now: try again. Raises NotReconciled, with the
-    table as it was, where the rows are not as many as `_SUCCESS` says, and TargetError where types do not fit.
+    Raises Republished if the partition is being replaced right now: try again. Raises NotReconciled, with the
+    table unchanged, if the row count differs from `_SUCCESS`, and TargetError if types do not fit.
     """
     loading.check()
     partition = partition_path(partition)
     published = read_marker(target, partition)
-    schema = staged_schema(_schema(target, published), partition)
+    published_schema = _schema(target, published)
+    schema = staged_schema(published_schema, partition)
     _require(schema, loading)
     with warehouse.transaction():
-        staged = warehouse.stage(_rows(target, published, schema, partition), schema)
-        _reconcile("files hold", staged, published)
+        published_rows = _rows(target, published, schema, partition)
+        staged_count = warehouse.stage(published_rows, schema)
+        _reconcile("files hold", staged_count, published)
         if loading.mode == "merge":
-            _reconcile(
-                "files, by different keys, hold",
-                warehouse.run(distinct(loading)),
-                published,
-            )
-        kinds = warehouse.columns(STAGED)
-        present = warehouse.columns(loading.table)
-        changes = evolve(loading.table, present, kinds)
-        for statement in [*changes, *replacement(loading, partition, list(kinds))]:
+            key_count = warehouse.run(distinct(loading))
+            _reconcile("files, by different keys, hold", key_count, published)
+        staged_types = warehouse.columns(STAGED)
+        table_types = warehouse.columns(loading.table)
+        changes = evolve(loading.table, table_types, staged_types)
+        column_names = list(staged_types)
+        replacements = replacement(loading, partition, column_names)
+        for statement in [*changes, *replacements]:
             warehouse.run(statement)
-        _reconcile(
-            f"table {loading.table} holds",
-            warehouse.run(tally(loading, partition)),
-            published,
-        )
+        loaded_count = warehouse.run(tally(loading, partition))
+        _reconcile(f"table {loading.table} holds", loaded_count, published)
         _unchanged(target, partition, published)
-    added = [name for name in kinds if present and name not in present]
     return {
         "table": loading.table,
         "partition": partition,
-        "rows": staged,
+        "rows": staged_count,
         "snapshot": published.snapshot,
-        "added": added,
+        "added": _added_columns(table_types, column_names),
     }
+
+
+def _added_columns(
+    table_types: Mapping[str, str], column_names: Sequence[str]
+) -> list[str]:
+    """Name the columns that an existing table gained; none where the table is new."""
+    if not table_types:
+        return []
+    return [name for name in column_names if name not in table_types]
 
 
 def read_marker(target: Reads, partition: str) -> Published:
@@ -107,7 +113,8 @@ def _rows(
 ) -> Iterator[pa.RecordBatch]:
     with _still_there():
         for key in published.files:
-            for batch in parquet.batches(target, key, None, BATCH_ROWS):
+            published_batches = parquet.batches(target, key, None, BATCH_ROWS)
+            for batch in published_batches:
                 yield staged_rows(batch, schema, partition)
 
 
@@ -122,21 +129,23 @@ def _still_there() -> Iterator[None]:
 
 
 def _require(schema: pa.Schema, loading: Loading) -> None:
-    if missing := [name for name in loading.key if name not in schema.names]:
+    missing_names = [name for name in loading.key if name not in schema.names]
+    if missing_names:
         raise TargetError(
-            f"key: {', '.join(missing)} is not a column of the published partition."
+            f"key: {', '.join(missing_names)} is not a column of the published partition."
         )
 
 
-def _reconcile(what: str, rows: int, published: Published) -> None:
-    if rows != published.rows:
+def _reconcile(counted: str, row_count: int, published: Published) -> None:
+    if row_count != published.rows:
         raise NotReconciled(
-            f"the {what} {rows} rows, but _SUCCESS says {published.rows}. Nothing was loaded."
+            f"the {counted} {row_count} rows, but _SUCCESS says {published.rows}. Nothing was loaded."
         )
 
 
 def _unchanged(target: Reads, partition: str, published: Published) -> None:
-    if read_marker(target, partition).marker != published.marker:
+    present_marker = read_marker(target, partition)
+    if present_marker.marker != published.marker:
         raise Republished(
             "the partition was published again while it was loaded: nothing was loaded, try again."
         )

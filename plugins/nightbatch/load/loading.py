@@ -1,4 +1,4 @@
-"""Which table a dataset is loaded into, and how. Imports next to nothing: DAG files load it."""
+"""Which table a dataset is loaded into, and how. Has few imports, because DAG files import it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MODES = ("replace", "merge")
 
 @dataclass(frozen=True)
 class Loading:
-    """Where a dataset goes and how.
+    """The table that a dataset is loaded into, and how.
 
-    :param table: the table, or `schema.table`; created where it is not there.
-    :param mode: `replace`: the rows of a partition replace those it had. `merge`: one row for each key, that of the
-        newest partition that has it.
+    :param table: the table, or `schema.table`; created if it does not exist.
+    :param mode: `replace`: the rows of a partition replace those it had. `merge`: one row per key, from the
+        newest partition that has the key.
     :param key: columns that identify a row; needed for `merge`.
     """
 
@@ -25,18 +25,16 @@ class Loading:
     key: Sequence[str] = ()
 
     def check(self) -> None:
-        """Refuse what cannot work."""
+        """Raise SettingsError if the parameters cannot work."""
         if self.mode not in MODES:
             raise SettingsError(
                 f"mode: {self.mode!r} must be one of {', '.join(MODES)}."
             )
         if self.mode == "merge" and not self.key:
             raise SettingsError("key: merge needs the columns that identify a row.")
-        if (
-            not self.table.strip()
-            or self.table.count(".") > 1
-            or not all(self.table.split("."))
-        ):
+        name_parts = self.table.split(".")
+        has_empty_part = not self.table.strip() or not all(name_parts)
+        if has_empty_part or len(name_parts) > 2:
             raise SettingsError(
                 f"table: {self.table!r} must be a name such as ticket_triage or mart.ticket_triage."
             )

@@ -1,12 +1,13 @@
-"""The one type that holds what two types hold, by the names that DuckDB and PostgreSQL give them; nested ones too.
+"""The common type of two column types, by their names in DuckDB and PostgreSQL, including nested types.
 
-A struct takes the fields of both, since DuckDB matches fields by name and leaves empty what a row does not have.
+A struct takes the fields of both, since DuckDB matches fields by name and sets fields that a row does not have to null.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 WIDER: Mapping[str, set[str]] = {
     "tinyint": {"smallint", "integer", "bigint", "float", "double"},
@@ -30,68 +31,130 @@ WIDER: Mapping[str, set[str]] = {
     "timestamp_s": {"timestamp_ms", "timestamp"},
     "timestamp_ms": {"timestamp"},
 }
-"""Into which types a column may grow without loss."""
+"""The types that each type can be widened to without loss."""
 _DECIMAL = re.compile(r"(?:decimal|numeric)\((\d+),(\d+)\)")
 _NESTED = re.compile(r"(struct|map)\((.*)\)", re.IGNORECASE | re.DOTALL)
 _FIELD = re.compile(r'\s*("(?:[^"]|"")*"|\S+)\s+(.*)', re.DOTALL)
 
 
-def both(one: str, other: str) -> str | None:
-    """Return the type that holds the values of both, or None where there is none."""
-    if one.lower() == other.lower():
-        return one
-    if one.endswith("[]") and other.endswith("[]"):
-        inner = both(one[:-2], other[:-2])
-        return inner and f"{inner}[]"
-    nested, another = _NESTED.fullmatch(one), _NESTED.fullmatch(other)
-    if nested and another and nested[1].lower() == another[1].lower():
-        return (_structs if nested[1].lower() == "struct" else _maps)(
-            _parts(nested[2]), _parts(another[2])
-        )
-    if _grows(one.lower(), other.lower()):
-        return other
-    return one if _grows(other.lower(), one.lower()) else None
+def both(first: str, second: str) -> str | None:
+    """Return the type that holds the values of both types, or None if there is none."""
+    if first.lower() == second.lower():
+        return first
+    if first.endswith("[]") and second.endswith("[]"):
+        element_type = both(first[:-2], second[:-2])
+        return f"{element_type}[]" if element_type else None
+    first_nested = _NESTED.fullmatch(first)
+    second_nested = _NESTED.fullmatch(second)
+    if first_nested is None or second_nested is None:
+        return _wider(first, second)
+    first_kind = first_nested[1].lower()
+    second_kind = second_nested[1].lower()
+    if first_kind != second_kind:
+        return _wider(first, second)
+    first_parts = _parts(first_nested[2])
+    second_parts = _parts(second_nested[2])
+    if first_kind == "struct":
+        return _structs(first_parts, second_parts)
+    return _maps(first_parts, second_parts)
+
+
+def _wider(first: str, second: str) -> str | None:
+    if _grows(first.lower(), second.lower()):
+        return second
+    if _grows(second.lower(), first.lower()):
+        return first
+    return None
 
 
 def _grows(narrow: str, wide: str) -> bool:
-    one, other = _DECIMAL.fullmatch(narrow), _DECIMAL.fullmatch(wide)
-    if one and other:
-        (digits, scale), (more, finer) = ((int(m[1]), int(m[2])) for m in (one, other))
-        return finer >= scale and more - finer >= digits - scale
-    return wide in WIDER.get(narrow, ())
+    """Check that a type can be widened to another one without loss."""
+    narrow_digits = _decimal_digits(narrow)
+    wide_digits = _decimal_digits(wide)
+    if narrow_digits is None or wide_digits is None:
+        return wide in WIDER.get(narrow, ())
+    holds_whole = wide_digits.whole >= narrow_digits.whole
+    holds_fraction = wide_digits.fraction >= narrow_digits.fraction
+    return holds_whole and holds_fraction
 
 
-def _structs(mine: list[str], theirs: list[str]) -> str | None:
-    fields = dict(_field(part) for part in mine)
-    known = {name.strip('"').lower(): name for name in fields}
-    for name, kind in map(_field, theirs):
-        place = known.get(name.strip('"').lower(), name)
-        found = both(fields[place], kind) if place in fields else kind
-        if found is None:
+class _Digits(NamedTuple):
+    """Digits before and after a decimal's point."""
+
+    whole: int
+    fraction: int
+
+
+def _decimal_digits(kind: str) -> _Digits | None:
+    decimal = _DECIMAL.fullmatch(kind)
+    if decimal is None:
+        return None
+    precision = int(decimal[1])
+    scale = int(decimal[2])
+    return _Digits(precision - scale, scale)
+
+
+def _structs(first_parts: list[str], second_parts: list[str]) -> str | None:
+    """Merge the fields of two structs; names match regardless of case and quotes."""
+    field_types = dict(_field(part) for part in first_parts)
+    first_names = {_bare_name(name): name for name in field_types}
+    for part in second_parts:
+        second_name, second_type = _field(part)
+        bare_name = _bare_name(second_name)
+        field_name = first_names.get(bare_name, second_name)
+        first_type = field_types.get(field_name, second_type)
+        merged_type = both(first_type, second_type)
+        if merged_type is None:
             return None
-        fields[place] = found
-    return f"struct({', '.join(f'{name} {kind}' for name, kind in fields.items())})"
+        field_types[field_name] = merged_type
+    field_texts = [f"{name} {kind}" for name, kind in field_types.items()]
+    field_list = ", ".join(field_texts)
+    return f"struct({field_list})"
 
 
-def _maps(mine: list[str], theirs: list[str]) -> str | None:
-    found = [both(one, other) for one, other in zip(mine, theirs, strict=True)]
-    return None if None in found else f"map({', '.join(map(str, found))})"
+def _bare_name(name: str) -> str:
+    return name.strip('"').lower()
+
+
+def _maps(first_parts: list[str], second_parts: list[str]) -> str | None:
+    """Merge the key and value types of two maps."""
+    merged_parts: list[str] = []
+    for first, second in zip(first_parts, second_parts, strict=True):
+        merged_type = both(first, second)
+        if merged_type is None:
+            return None
+        merged_parts.append(merged_type)
+    part_list = ", ".join(merged_parts)
+    return f"map({part_list})"
 
 
 def _field(part: str) -> tuple[str, str]:
-    found = _FIELD.fullmatch(part)
-    assert found is not None
-    return found[1], found[2]
+    """Split a struct's field into its name and type."""
+    name_and_type = _FIELD.fullmatch(part)
+    assert name_and_type is not None
+    return name_and_type[1], name_and_type[2]
 
 
 def _parts(text: str) -> list[str]:
-    """Cut a list at its own commas: not at those inside parentheses or quoted names."""
-    parts, depth, quoted = [""], 0, False
+    """Split a list at its top-level commas: not at those inside parentheses or quoted names."""
+    parts = [""]
+    depth = 0
+    in_quotes = False
     for letter in text:
-        quoted ^= letter == '"'
-        depth += 0 if quoted else (letter == "(") - (letter == ")")
-        if letter == "," and not depth and not quoted:
+        if letter == '"':
+            in_quotes = not in_quotes
+        if not in_quotes:
+            depth += _depth_change(letter)
+        if letter == "," and depth == 0 and not in_quotes:
             parts.append("")
         else:
             parts[-1] += letter
     return [part.strip() for part in parts]
+
+
+def _depth_change(letter: str) -> int:
+    if letter == "(":
+        return 1
+    if letter == ")":
+        return -1
+    return 0

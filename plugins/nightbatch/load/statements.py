@@ -1,6 +1,6 @@
-"""The statements that put a staged partition into a table: make it fit, replace or merge, count.
+"""The SQL statements that load a staged partition into a table: alter the table, replace or merge rows, count them.
 
-Only SQL that DuckDB and PostgreSQL both speak. Values travel as parameters or by COPY, never inside a statement.
+Uses only SQL that DuckDB and PostgreSQL both support. Values are sent as parameters or by COPY, never in a statement.
 """
 # ruff: noqa: S608  identifiers are quoted, values are parameters
 
@@ -15,7 +15,7 @@ from nightbatch.load.warehouse import HOLE, PARTITION, STAGED, Statement
 
 
 def quoted(name: str) -> str:
-    """Quote the name of a table; a dot stands between schema and table."""
+    """Quote the name of a table; a dot separates schema and table."""
     return ".".join(column(part) for part in name.split("."))
 
 
@@ -29,76 +29,111 @@ def evolve(
 ) -> list[Statement]:
     """Make the table fit the staged rows: create it, add columns, widen types. Columns are never dropped.
 
-    Raises TargetError where a type has changed into one that does not hold the old values.
+    `present`, `staged`: the types of the table's columns and of the staged ones, by column name.
+    Raises TargetError if a type has changed into one that does not hold the old values.
     """
     if not present:
-        schema = table.rpartition(".")[0]
-        homes = (
-            [Statement(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")]
-            if schema
-            else []
-        )
-        return [
-            *homes,
-            Statement(
-                f"CREATE TABLE {quoted(table)} AS SELECT * FROM {STAGED} WHERE false"
-            ),
-        ]
-    changes, spelt = [], {name.lower(): name for name in present}
-    for name, kind in staged.items():
+        return _creation(table)
+    present_names = {name.lower(): name for name in present}
+    changes: list[str] = []
+    for name, staged_type in staged.items():
         if name not in present:
-            if other := spelt.get(name.lower()):
-                raise TargetError(
-                    f"table {table}: column {name!r} stands there as {other!r}; rename one of them."
-                )
-            changes.append(f"ADD COLUMN {column(name)} {kind}")
-        elif (fits := both(present[name], kind)) is None:
-            raise TargetError(
-                f"table {table}: column {name!r} is {present[name]} but the partition's is {kind}. "
-                "Nothing was loaded; publish it under another name, or alter the table."
-            )
-        elif fits.lower() != present[name].lower():
-            changes.append(f"ALTER COLUMN {column(name)} TYPE {fits}")
+            changes.append(_new_column(table, name, staged_type, present_names))
+            continue
+        type_change = _type_change(table, name, present[name], staged_type)
+        if type_change:
+            changes.append(type_change)
     return [Statement(f"ALTER TABLE {quoted(table)} {change}") for change in changes]
+
+
+def _creation(table: str) -> list[Statement]:
+    """Create an empty table with the columns of the staged one, and its schema where it names one."""
+    empty_copy = f"SELECT * FROM {STAGED} WHERE false"
+    create_table = Statement(f"CREATE TABLE {quoted(table)} AS {empty_copy}")
+    schema = table.rpartition(".")[0]
+    if not schema:
+        return [create_table]
+    create_schema = Statement(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+    return [create_schema, create_table]
+
+
+def _new_column(
+    table: str, name: str, staged_type: str, present_names: Mapping[str, str]
+) -> str:
+    """Return the clause that adds a column. `present_names`: the table's columns by their names in lower case."""
+    other_name = present_names.get(name.lower())
+    if other_name:
+        raise TargetError(
+            f"table {table}: column {name!r} stands there as {other_name!r}; rename one of them."
+        )
+    return f"ADD COLUMN {column(name)} {staged_type}"
+
+
+def _type_change(
+    table: str, name: str, present_type: str, staged_type: str
+) -> str | None:
+    """Return the clause that widens a column; None if its type holds the staged values already."""
+    common_type = both(present_type, staged_type)
+    if common_type is None:
+        raise TargetError(
+            f"table {table}: column {name!r} is {present_type} but the partition's is {staged_type}. "
+            "Nothing was loaded; publish it under another name, or alter the table."
+        )
+    if common_type.lower() == present_type.lower():
+        return None
+    return f"ALTER COLUMN {column(name)} TYPE {common_type}"
 
 
 def replacement(
     loading: Loading, partition: str, columns: Sequence[str]
 ) -> list[Statement]:
-    """Put the staged rows in the place of what the table holds of this partition."""
-    table, names = quoted(loading.table), ", ".join(column(name) for name in columns)
-    own = Statement(f"DELETE FROM {table} WHERE {PARTITION} = {HOLE}", [partition])
-    insert = f"INSERT INTO {table} ({names}) SELECT {names} FROM {STAGED}"
-    if loading.mode == "replace":
-        return [own, Statement(insert)]
-    same = " AND ".join(f"s.{column(name)} = t.{column(name)}" for name in loading.key)
-    staged = f"SELECT 1 FROM {STAGED} AS s WHERE {same}"
-    older = (
-        f"DELETE FROM {table} AS t WHERE t.{PARTITION} <= {HOLE} AND EXISTS ({staged})"
+    """Replace the table's rows of this partition with the staged rows; merge them by key where the mode says so."""
+    table = quoted(loading.table)
+    column_list = _column_list(columns)
+    delete_partition = Statement(
+        f"DELETE FROM {table} WHERE {PARTITION} = {HOLE}", [partition]
     )
-    taken = f" AS s WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same})"
-    return [own, Statement(older, [partition]), Statement(insert + taken)]
+    insert = f"INSERT INTO {table} ({column_list}) SELECT {column_list} FROM {STAGED}"
+    if loading.mode == "replace":
+        return [delete_partition, Statement(insert)]
+    same_key = _same_key(loading)
+    staged_match = f"SELECT 1 FROM {STAGED} AS s WHERE {same_key}"
+    delete_older = Statement(
+        f"DELETE FROM {table} AS t WHERE t.{PARTITION} <= {HOLE} AND EXISTS ({staged_match})",
+        [partition],
+    )
+    table_match = f"SELECT 1 FROM {table} AS t WHERE {same_key}"
+    insert_absent = Statement(f"{insert} AS s WHERE NOT EXISTS ({table_match})")
+    return [delete_partition, delete_older, insert_absent]
 
 
 def tally(loading: Loading, partition: str) -> Statement:
-    """Count the rows of the table that must now be as many as were published.
+    """Count the table's rows that must now equal the number of published rows.
 
-    Of a merge, those whose key is among the staged: a key that a newer partition holds counts as well.
+    For a merge, these are the rows whose key is staged: a key that a newer partition holds counts as well.
     """
     table = quoted(loading.table)
     if loading.mode == "replace":
-        return Statement(
-            f"SELECT count(*) FROM {table} WHERE {PARTITION} = {HOLE}", [partition]
-        )
-    same = " AND ".join(f"s.{column(name)} = t.{column(name)}" for name in loading.key)
-    return Statement(
-        f"SELECT count(*) FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {same})"
-    )
+        count_partition = f"SELECT count(*) FROM {table} WHERE {PARTITION} = {HOLE}"
+        return Statement(count_partition, [partition])
+    same_key = _same_key(loading)
+    staged_match = f"SELECT 1 FROM {STAGED} AS s WHERE {same_key}"
+    count_keys = f"SELECT count(*) FROM {table} AS t WHERE EXISTS ({staged_match})"
+    return Statement(count_keys)
 
 
 def distinct(loading: Loading) -> Statement:
     """Count the different keys among the staged rows."""
-    names = ", ".join(column(name) for name in loading.key)
-    return Statement(
-        f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM {STAGED}) AS s"
-    )
+    key_list = _column_list(loading.key)
+    keys = f"SELECT DISTINCT {key_list} FROM {STAGED}"
+    return Statement(f"SELECT count(*) FROM ({keys}) AS s")
+
+
+def _column_list(names: Sequence[str]) -> str:
+    return ", ".join(column(name) for name in names)
+
+
+def _same_key(loading: Loading) -> str:
+    """Return the condition that a staged row `s` and a row `t` of the table have the same key."""
+    comparisons = [f"s.{column(name)} = t.{column(name)}" for name in loading.key]
+    return " AND ".join(comparisons)

@@ -1,4 +1,4 @@
-"""A warehouse as a load sees it: a port of four verbs, where a dataset goes in it, and the columns that are staged."""
+"""The port to a warehouse, four verbs, and the columns of the rows that are staged for a load."""
 
 from __future__ import annotations
 
@@ -10,80 +10,89 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from nightbatch.errors import TargetError
-from nightbatch.spec.locations import values_of
+from nightbatch.spec.hive_columns import values_of
 
 PARTITION = "_partition"
-"""The column that says which partition a row came from; loads replace by it."""
+"""The column that holds the partition a row came from; loads replace rows by it."""
 STAGED = "_nightbatch_staged"
+"""The temporary table that holds the rows to load."""
 LONGEST_NAME = 63
-
+"""Bytes of a column's name."""
 HOLE = "\0"
-"""Where a value goes in a statement; each database has its own mark for it."""
+"""The placeholder for a value in a statement; each database has its own syntax for it."""
 
 
 class Statement(NamedTuple):
-    """A statement, with a HOLE for each of its values."""
+    """A SQL statement, with a HOLE for each of its values."""
 
     sql: str
     values: Sequence[object] = ()
 
 
 class Warehouse(Protocol):
-    """A database in one transaction at a time."""
+    """A database with one transaction at a time."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """Commit at the end of the block; an exception rolls everything back, tables and columns too."""
 
     def columns(self, table: str) -> dict[str, str]:
-        """Name the table's columns and their types; empty where there is no such table."""
+        """Return the type of each of the table's columns by name; empty if there is no such table."""
 
     def stage(self, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
-        """Fill a temporary table STAGED, in place of what it held; return how many rows it has."""
+        """Replace the content of the temporary table STAGED; return how many rows it has."""
 
     def run(self, statement: Statement) -> int:
-        """Run a statement; return the first value of its result, or 0 where it has none."""
+        """Run a statement; return the first value of its result, or 0 if it has none."""
 
 
 def staged_schema(published: pa.Schema, partition: str) -> pa.Schema:
-    """Return the columns to be loaded: the published ones that have a type, those of the path, and PARTITION."""
+    """Return the columns to load: the published ones that have a type, those of the partition's path, and PARTITION."""
     if PARTITION in published.names:
         raise TargetError(
             f"column {PARTITION} is written by the load itself; rename the dataset's."
         )
-    path = [
+    path_fields = [
         pa.field(name, value.type)
         for name, value in values_of(partition).items()
         if name not in published.names
     ]
-    typed = [
+    typed_fields = [
         field.remove_metadata()
-        for field in [*published, *path]
+        for field in [*published, *path_fields]
         if not pa.types.is_null(field.type)
     ]
-    if long := [
-        field.name for field in typed if len(field.name.encode()) > LONGEST_NAME
-    ]:
+    _check_names([field.name for field in typed_fields])
+    return pa.schema([*typed_fields, pa.field(PARTITION, pa.string())])
+
+
+def _check_names(column_names: list[str]) -> None:
+    """Raise TargetError for names that are too long, and for names that differ only in case."""
+    long_names = [name for name in column_names if len(name.encode()) > LONGEST_NAME]
+    if long_names:
         raise TargetError(
-            f"columns {', '.join(long)}: a warehouse takes names of at most {LONGEST_NAME} bytes."
+            f"columns {', '.join(long_names)}: a warehouse takes names of at most {LONGEST_NAME} bytes."
         )
-    spelt = Counter(field.name.lower() for field in typed)
-    if twins := [field.name for field in typed if spelt[field.name.lower()] > 1]:
+    name_counts = Counter(name.lower() for name in column_names)
+    twin_names = [name for name in column_names if name_counts[name.lower()] > 1]
+    if twin_names:
         raise TargetError(
-            f"columns {', '.join(twins)} differ only in case, if at all: rename one of them."
+            f"columns {', '.join(twin_names)} differ only in case, if at all: rename one of them."
         )
-    return pa.schema([*typed, pa.field(PARTITION, pa.string())])
 
 
 def staged_rows(
     rows: pa.RecordBatch, schema: pa.Schema, partition: str
 ) -> pa.RecordBatch:
     """Give published rows the columns of `staged_schema`."""
-    constants = {**values_of(partition), PARTITION: pa.scalar(partition)}
-    own = set(rows.schema.names)
-    arrays = [
-        rows.column(field.name)
-        if field.name in own
-        else pa.repeat(constants[field.name], rows.num_rows)
-        for field in schema
-    ]
+    path_values = values_of(partition)
+    constants = {**path_values, PARTITION: pa.scalar(partition)}
+    published_names = set(rows.schema.names)
+    arrays: list[pa.Array] = []
+    for column_name in schema.names:
+        if column_name in published_names:
+            array = rows.column(column_name)
+        else:
+            constant = constants[column_name]
+            array = pa.repeat(constant, rows.num_rows)
+        arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nightbatch.errors import NightbatchError
 from nightbatch.local.demo import print_outcome, run_nights
-from nightbatch.local.print_warehouse import open_doors, print_warehouse
+from nightbatch.local.print_warehouse import print_warehouse, unpause_loads
 from nightbatch.local.stack.errors import HomeForeign
 from nightbatch.local.stack.ports import free_port, is_free
 from nightbatch.local.stack.processes import PRIVATE
@@ -23,82 +23,90 @@ from nightbatch.local.stack.stack import Stack
 
 UI_PORT = 8080
 FOREIGN_HOME = 2
-"""The exit code where `--home` names a folder that no stack has made, as for every other wrong argument."""
+"""The exit code where `--home` names a folder that no stack has made: that of every wrong argument."""
 WIDTH_WITHOUT_TERMINAL = 140
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0 if every run succeeded, 2 if the home may not be emptied, 1 for every other failure."""
     os.umask(PRIVATE)
-    given = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     console = _console()
-    stay = given.command == "up"
-    port = given.port or (_ui_port(console) if stay else None)
+    stays_up = options.command == "up"
+    default_port = _ui_port(console) if stays_up and not options.port else None
+    default_home = PROJECT / ".local" / options.command
     settings = Settings(
-        home=given.home or PROJECT / ".local" / given.command,
-        ui_port=port,
+        home=options.home or default_home,
+        ui_port=options.port or default_port,
         schedules=True,
     )
     try:
         with ending_by_exception():
-            _run(settings, console, stay=stay)
+            _run(settings, console, stays_up=stays_up)
     except NightbatchError as error:
-        console.print(
-            f"{type(error).__name__}: {error}",
-            style="red",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        _print_error(error, console)
         return FOREIGN_HOME if isinstance(error, HomeForeign) else 1
     return 0
 
 
-def _run(settings: Settings, console: Console, *, stay: bool) -> None:
-    began = time.monotonic()
+def _print_error(error: NightbatchError, console: Console) -> None:
+    console.print(
+        f"{type(error).__name__}: {error}",
+        style="red",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
-    def tell(step: str) -> None:
-        console.print(f"{time.monotonic() - began:>4.0f} s  {step}", highlight=False)
 
-    with Stack(settings, tell=tell) as stack:
-        tell(
-            f"Airflow is at {stack.airflow.url}: user {stack.airflow.user}, password {stack.airflow.password}"
+def _run(settings: Settings, console: Console, *, stays_up: bool) -> None:
+    started_at = time.monotonic()
+
+    def report_step(step: str) -> None:
+        elapsed_seconds = time.monotonic() - started_at
+        console.print(f"{elapsed_seconds:>4.0f} s  {step}", highlight=False)
+
+    with Stack(settings, report_step=report_step) as stack:
+        airflow = stack.airflow
+        report_step(
+            f"Airflow is at {airflow.url}: user {airflow.user}, password {airflow.password}"
         )
-        open_doors(stack)
+        unpause_loads(stack)
         reports = run_nights(stack, console)
         print_outcome(stack, reports, console)
         print_warehouse(stack, reports, console)
-        if stay:
-            _stay(stack, console)
-    tell("stopped")
+        if stays_up:
+            _stay_up(stack, console)
+    report_step("stopped")
 
 
-def _stay(stack: Stack, console: Console) -> None:
+def _stay_up(stack: Stack, console: Console) -> None:
+    """Print the addresses, and watch the parts until a signal ends this process."""
     console.rule("up, until Ctrl-C", align="left")
     airflow = stack.airflow
     console.print(
         f"Airflow  {airflow.url}  user {airflow.user}, password {airflow.password}",
         highlight=False,
     )
-    console.print(
-        f"S3       {stack.lake.url}\nBatches  {stack.emulator_url}", highlight=False
-    )
+    console.print(f"S3       {stack.lake.url}", highlight=False)
+    console.print(f"Batches  {stack.emulator_url}", highlight=False)
     try:
         while True:
             stack.check()
             time.sleep(1)
-    except SystemExit:  # being told to end is how `up` ends well
+    except SystemExit:  # a signal is the normal way to end `up`
         return
 
 
 def _ui_port(console: Console) -> int:
+    """Return the UI's usual port if it is free, else another one."""
     if is_free(UI_PORT):
         return UI_PORT
-    port = free_port()
+    other_port = free_port()
     console.print(
-        f"Port {UI_PORT} is in use: the UI will be on {port}.", highlight=False
+        f"Port {UI_PORT} is in use: the UI will be on {other_port}.", highlight=False
     )
-    return port
+    return other_port
 
 
 def _console() -> Console:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import pyarrow as pa
 from rich.console import Console
 
 from nightbatch.local.print_bill import print_bill, print_rows, print_statuses
-from nightbatch.local.progress import Progress
+from nightbatch.local.progress import TaskProgress
 from nightbatch.local.sample_tickets import parts, sample
 from nightbatch.local.stack.errors import NightFailed
 from nightbatch.local.stack.rest import Json
@@ -16,26 +17,35 @@ from nightbatch.local.stack.settings import BUCKET
 from nightbatch.local.stack.stack import Stack
 
 DAG_ID = "ticket_triage"
-SOURCE, TARGET = "tickets", "ticket_triage"
-REPORTER = "publish"
+SOURCE = "tickets"
+TARGET = "ticket_triage"
+REPORT_TASK = "publish"
 PATIENCE_SECONDS = 300.0
 LOG_LINES = 25
 
 
 def put_sample(stack: Stack) -> dict[str, int]:
-    """Put both nights of tickets into the lake; return their rows by partition."""
+    """Put both nights of tickets into the lake; return their row counts by partition."""
     nights = sample(stack.settings.project)
-    for partition, night in nights.items():
-        for name, part in parts(night).items():
-            stack.lake.put_table(f"{SOURCE}/{partition}/{name}", part)
-    return {partition: night.num_rows for partition, night in nights.items()}
+    row_counts = {}
+    for partition, night_table in nights.items():
+        _put_partition(stack, partition, night_table)
+        row_counts[partition] = night_table.num_rows
+    return row_counts
+
+
+def _put_partition(stack: Stack, partition: str, night_table: pa.Table) -> None:
+    """Put one night into the lake, as several files."""
+    for file_name, file_table in parts(night_table).items():
+        file_key = f"{SOURCE}/{partition}/{file_name}"
+        stack.lake.put_table(file_key, file_table)
 
 
 def run_night(stack: Stack, partition: str, console: Console) -> Json:
     """Run the DAG for one partition and return its report; raise NightFailed with the failed tasks' logs."""
     stack.airflow.wait_parsed(DAG_ID)
     run_id = stack.airflow.trigger(DAG_ID, conf={"partition": partition})
-    progress = Progress(console, f"{DAG_ID} {partition}")
+    progress = TaskProgress(console, f"{DAG_ID} {partition}")
 
     def watch(tasks: list[Json]) -> None:
         stack.check()
@@ -46,53 +56,58 @@ def run_night(stack: Stack, partition: str, console: Console) -> Json:
             DAG_ID, run_id, patience=PATIENCE_SECONDS, watch=watch
         )
     if state != "success":
-        raise NightFailed(
-            f"{DAG_ID} for {partition} ended as {state}.\n"
-            + "\n".join(_failures(stack, run_id))
-        )
-    report: Json = stack.airflow.xcom(DAG_ID, run_id, REPORTER)
+        failure_text = "\n".join(_failure_lines(stack, run_id))
+        raise NightFailed(f"{DAG_ID} for {partition} ended as {state}.\n{failure_text}")
+    report: Json = stack.airflow.xcom(DAG_ID, run_id, REPORT_TASK)
     return report
 
 
-def _failures(stack: Stack, run_id: str) -> Iterable[str]:
+def _failure_lines(stack: Stack, run_id: str) -> Iterable[str]:
+    """Yield the failed tasks, each with the end of its log."""
     for task in stack.airflow.tasks(DAG_ID, run_id):
-        if task["state"] == "failed":
-            yield f"── {task['task_id']}"
-            yield from stack.airflow.log(task).splitlines()[-LOG_LINES:]
+        if task["state"] != "failed":
+            continue
+        yield f"── {task['task_id']}"
+        task_log = stack.airflow.log(task)
+        log_lines = task_log.splitlines()
+        yield from log_lines[-LOG_LINES:]
 
 
 def run_nights(stack: Stack, console: Console) -> dict[str, Json]:
     """Run both nights, one after the other, and return their reports."""
+    ticket_counts = put_sample(stack)
     reports = {}
-    for partition, rows in put_sample(stack).items():
-        console.rule(f"night {partition}: {rows:,} tickets", align="left")
+    for partition, ticket_count in ticket_counts.items():
+        night_title = f"night {partition}: {ticket_count:,} tickets"
+        console.rule(night_title, align="left")
         reports[partition] = run_night(stack, partition, console)
     return reports
 
 
 def print_outcome(stack: Stack, reports: dict[str, Json], console: Console) -> None:
     """Print rows, statuses, bill and places; leave a copy of the lake in the stack's home."""
-    copy = stack.home / BUCKET
-    stack.lake.save(copy)
-    first = next(iter(reports))
-    print_rows(
-        console,
-        stack.lake.table(f"{TARGET}/{first}/"),
-        title=f"s3://{BUCKET}/{TARGET}/{first}/",
-    )
+    copy_folder = stack.home / BUCKET
+    stack.lake.save(copy_folder)
+    first_partition = next(iter(reports))
+    partition_prefix = f"{TARGET}/{first_partition}/"
+    published_rows = stack.lake.table(partition_prefix)
+    partition_url = f"s3://{BUCKET}/{partition_prefix}"
+    print_rows(console, published_rows, title=partition_url)
     print_statuses(console, reports)
     print_bill(console, reports)
-    print_places(stack, copy, console)
+    print_places(stack, copy_folder, console)
 
 
-def print_places(stack: Stack, copy: Path, console: Console) -> None:
+def print_places(stack: Stack, copy_folder: Path, console: Console) -> None:
     """Print where everything is."""
+    process_logs = stack.home / "logs"
+    task_logs = stack.home / "airflow" / "logs"
     places = {
         "source": f"s3://{BUCKET}/{SOURCE}/",
         "published": f"s3://{BUCKET}/{TARGET}/",
         "ledger": f"s3://{BUCKET}/_nightbatch/{TARGET}/",
-        "copy of all": copy,
-        "logs": f"{stack.home / 'logs'} (processes), {stack.home / 'airflow' / 'logs'} (tasks)",
+        "copy of all": copy_folder,
+        "logs": f"{process_logs} (processes), {task_logs} (tasks)",
     }
-    for name, place in places.items():
-        console.print(f"{name:<12} {place}", highlight=False, soft_wrap=True)
+    for place_name, place in places.items():
+        console.print(f"{place_name:<12} {place}", highlight=False, soft_wrap=True)

@@ -23,66 +23,86 @@ SAVED = {
 
 def print_rows(console: Console, published: pa.Table, *, title: str) -> None:
     """Print the first published rows: key, answer, status and cost."""
-    names = [name for name in published.column_names if not name.startswith("_")]
-    names += [name for name in SHOWN_META if name in published.column_names]
-    table = Table(*names, title=title, title_justify="left")
-    for row in published.slice(0, SHOWN_ROWS).select(names).to_pylist():
-        table.add_row(
-            *(Text(str(value), overflow="ellipsis") for value in row.values())
-        )
-    console.print(table)
+    shown_columns = _shown_columns(published)
+    first_rows = published.slice(0, SHOWN_ROWS)
+    shown_rows = first_rows.select(shown_columns)
+    row_table = Table(*shown_columns, title=title, title_justify="left")
+    for row in shown_rows.to_pylist():
+        cells = [_cell(value) for value in row.values()]
+        row_table.add_row(*cells)
+    console.print(row_table)
+
+
+def _shown_columns(published: pa.Table) -> list[str]:
+    """Return the columns of data, and those of SHOWN_META that there are."""
+    column_names = published.column_names
+    data_columns = [name for name in column_names if not name.startswith("_")]
+    meta_columns = [name for name in SHOWN_META if name in column_names]
+    return data_columns + meta_columns
+
+
+def _cell(value: object) -> Text:
+    return Text(str(value), overflow="ellipsis")
 
 
 def print_statuses(console: Console, reports: Mapping[str, Json]) -> None:
     """Print how many rows have which status, night by night."""
-    statuses = sorted(
-        {status for report in reports.values() for status in report["by_status"]}
-    )
-    table = Table(
+    counts_by_night = [report["by_status"] for report in reports.values()]
+    all_statuses = set().union(*counts_by_night)
+    status_table = Table(
         "rows by status", *reports, title="What came back", title_justify="left"
     )
-    for status in statuses:
-        table.add_row(
-            status,
-            *(f"{report['by_status'].get(status, 0):,}" for report in reports.values()),
-        )
-    console.print(table)
+    for status in sorted(all_statuses):
+        row_counts = [f"{counts.get(status, 0):,}" for counts in counts_by_night]
+        status_table.add_row(status, *row_counts)
+    console.print(status_table)
 
 
 def print_bill(console: Console, reports: Mapping[str, Json]) -> None:
-    """Print what was asked, what was bought and what was saved, night by night."""
-    table = Table("the bill", title="What it cost", title_justify="left")
+    """Print the requests, the purchases and the savings, night by night."""
+    bill_table = Table("the bill", title="What it cost", title_justify="left")
     for partition in reports:
-        table.add_column(partition, justify="right")
-    lines = [_lines(report) for report in reports.values()]
-    for name in dict.fromkeys(name for line in lines for name in line):
-        table.add_row(name, *(line.get(name, "0") for line in lines))
-    console.print(table)
+        bill_table.add_column(partition, justify="right")
+    bills = [_bill_lines(report) for report in reports.values()]
+    for line_title in _line_titles(bills):
+        amounts = [bill.get(line_title, "0") for bill in bills]
+        bill_table.add_row(line_title, *amounts)
+    console.print(bill_table)
 
 
-def _lines(report: Json) -> dict[str, str]:
-    saved = report["saved_usd"]
-    return {
-        "rows": _count(report["rows"]),
-        "different requests": _count(report["requests"]),
-        "reused from earlier nights": _count(report["reused"]),
-        "bought": _count(report["bought"]),
-        "batches": _count(report["batches"]),
-        **{
-            f"{name} tokens".replace("_", " "): _count(count)
-            for name, count in report["tokens"].items()
-            if count
-        },
-        "estimated": _dollars(report["estimated_usd"]),
-        "actual": _dollars(report["cost_usd"]),
-        **{title: _dollars(saved.get(name)) for name, title in SAVED.items()},
-        "seconds": f"{report['seconds']:.0f}",
+def _line_titles(bills: list[dict[str, str]]) -> list[str]:
+    """Return the titles of all bills' lines, each once, in their order."""
+    line_titles: dict[str, None] = {}
+    for bill in bills:
+        line_titles.update(dict.fromkeys(bill))
+    return list(line_titles)
+
+
+def _bill_lines(report: Json) -> dict[str, str]:
+    """Return the amounts of one night's bill by title."""
+    bill_lines = {
+        "rows": _count_text(report["rows"]),
+        "different requests": _count_text(report["requests"]),
+        "reused from earlier nights": _count_text(report["reused"]),
+        "bought": _count_text(report["bought"]),
+        "batches": _count_text(report["batches"]),
     }
+    for token_kind, token_count in report["tokens"].items():
+        if token_count:
+            line_title = f"{token_kind} tokens".replace("_", " ")
+            bill_lines[line_title] = _count_text(token_count)
+    bill_lines["estimated"] = _dollar_text(report["estimated_usd"])
+    bill_lines["actual"] = _dollar_text(report["cost_usd"])
+    for saving_kind, line_title in SAVED.items():
+        saved_usd = report["saved_usd"].get(saving_kind)
+        bill_lines[line_title] = _dollar_text(saved_usd)
+    bill_lines["seconds"] = f"{report['seconds']:.0f}"
+    return bill_lines
 
 
-def _count(value: int | None) -> str:
-    return "unknown" if value is None else f"{value:,}"
+def _count_text(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
 
 
-def _dollars(value: float | str | None) -> str:
-    return "unknown" if value is None else f"${float(value):,.4f}"
+def _dollar_text(amount_usd: float | str | None) -> str:
+    return "unknown" if amount_usd is None else f"${float(amount_usd):,.4f}"

@@ -1,4 +1,4 @@
-"""The demo's last step: the warehouse that publishing has loaded, and a question put to it."""
+"""The demo's last step: a query over the warehouse that was loaded after publishing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from nightbatch.local.stack.stack import Stack
 
 DAG_ID = "load_warehouse"
 PATIENCE_SECONDS = 120.0
-QUESTION = Path("include") / "sql" / "triage_by_day.sql"
+QUERY_FILE = Path("include") / "sql" / "triage_by_day.sql"
 
 
-def open_doors(stack: Stack) -> None:
+def unpause_loads(stack: Stack) -> None:
     """Let asset events start loads."""
     stack.airflow.wait_parsed(DAG_ID)
     stack.airflow.patch(f"/dags/{DAG_ID}", {"is_paused": False})
@@ -27,40 +27,56 @@ def open_doors(stack: Stack) -> None:
 
 def await_loads(stack: Stack, partitions: Iterable[str]) -> None:
     """Block until each partition's load has ended; raise NightFailed if one has failed."""
-    keys = {partition.partition("=")[2] for partition in partitions}
+    expected_keys = {partition.partition("=")[2] for partition in partitions}
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        runs = stack.airflow.get(f"/dags/{DAG_ID}/dagRuns", limit=100)["dag_runs"]
-        ended = {
-            run["partition_key"]: run["state"]
-            for run in runs
-            if run["state"] in FINISHED
-        }
-        if failed := sorted(key for key, state in ended.items() if state == "failed"):
-            raise NightFailed(
-                f"{DAG_ID} for {', '.join(failed)} failed: its log is in {stack.home / 'airflow' / 'logs'}."
-            )
-        if keys <= ended.keys():
+        ended_states = _ended_loads(stack)
+        _require_no_failure(stack, ended_states)
+        missing_keys = expected_keys - ended_states.keys()
+        if not missing_keys:
             return
         if time.monotonic() > deadline:
-            raise NotReady(
-                f"{DAG_ID} has not loaded {', '.join(sorted(keys - ended.keys()))} yet."
-            )
+            key_list = ", ".join(sorted(missing_keys))
+            raise NotReady(f"{DAG_ID} has not loaded {key_list} yet.")
         time.sleep(TICK_SECONDS)
+
+
+def _require_no_failure(stack: Stack, ended_states: Mapping[str, str]) -> None:
+    """Raise NightFailed, with the place of the logs, if a load has failed."""
+    failed_keys = [key for key, state in ended_states.items() if state == "failed"]
+    if not failed_keys:
+        return
+    key_list = ", ".join(sorted(failed_keys))
+    log_folder = stack.home / "airflow" / "logs"
+    raise NightFailed(f"{DAG_ID} for {key_list} failed: its log is in {log_folder}.")
+
+
+def _ended_loads(stack: Stack) -> dict[str, str]:
+    """Return the states of the ended loads by partition key."""
+    response = stack.airflow.get(f"/dags/{DAG_ID}/dagRuns", limit=100)
+    ended_states = {}
+    for dag_run in response["dag_runs"]:
+        run_state = dag_run["state"]
+        partition_key = dag_run["partition_key"]
+        if run_state in FINISHED:
+            ended_states[partition_key] = run_state
+    return ended_states
 
 
 def print_warehouse(
     stack: Stack, reports: Mapping[str, Json], console: Console
 ) -> None:
-    """Wait for the loads, and print what the warehouse answers."""
+    """Wait for the loads, and print the result of the query."""
     await_loads(stack, reports)
-    file = stack.home / "airflow" / "warehouse.duckdb"
-    with duckdb.connect(str(file), read_only=True) as warehouse:
-        answer = warehouse.execute(
-            (stack.settings.project / QUESTION).read_text(encoding="utf-8")
-        )
-        names = [column[0] for column in answer.description or []]
-        table = Table(*names, title=f"{file}: {QUESTION}", title_justify="left")
-        for row in answer.fetchall():
-            table.add_row(*map(str, row))
-    console.print(table)
+    database_file = stack.home / "airflow" / "warehouse.duckdb"
+    query_file = stack.settings.project / QUERY_FILE
+    query_text = query_file.read_text(encoding="utf-8")
+    with duckdb.connect(str(database_file), read_only=True) as warehouse:
+        query_result = warehouse.execute(query_text)
+        column_names = [column[0] for column in query_result.description or []]
+        result_rows = query_result.fetchall()
+    table_title = f"{database_file}: {QUERY_FILE}"
+    result_table = Table(*column_names, title=table_title, title_justify="left")
+    for row_values in result_rows:
+        result_table.add_row(*map(str, row_values))
+    console.print(result_table)

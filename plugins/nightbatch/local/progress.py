@@ -1,9 +1,9 @@
-"""What a run is doing, for a person who waits: a live table at a terminal, else one line for each change."""
+"""The progress of a run: a live table at a terminal, else one line for each change."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,13 +23,13 @@ COLOURS = {
 }
 
 
-class Progress:
+class TaskProgress:
     """The states of one run's tasks, as they change."""
 
     def __init__(self, console: Console, title: str) -> None:
         self._console = console
         self._title = title
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._shown: dict[str, str] = {}
         self._live: Live | None = None
 
@@ -45,45 +45,68 @@ class Progress:
             yield
 
     def __call__(self, tasks: list[Json]) -> None:
-        """Take in the task instances of one tick."""
-        for task_id, states in summarise(tasks).items():
-            if self._shown.get(task_id) != states:
-                self._shown[task_id] = states
-                if self._live is None:
-                    self._console.print(
-                        f"{self._age():>6}  {task_id:<24} {states}", highlight=False
-                    )
+        """Show the task instances of one tick."""
+        for task_id, state_summary in summarise(tasks).items():
+            if self._shown.get(task_id) == state_summary:
+                continue
+            self._shown[task_id] = state_summary
+            if self._live is None:
+                self._print_change(task_id, state_summary)
         if self._live is not None:
             self._live.update(self._table())
 
+    def _print_change(self, task_id: str, state_summary: str) -> None:
+        change_line = f"{self._age():>6}  {task_id:<24} {state_summary}"
+        self._console.print(change_line, highlight=False)
+
     def _table(self) -> Table:
-        table = Table(
+        task_table = Table(
             "task",
             "state",
             title=f"{self._title} · {self._age()}",
             title_justify="left",
             min_width=60,
         )
-        for task_id, states in self._shown.items():
-            table.add_row(
-                task_id, f"[{COLOURS.get(states.split()[-1], 'default')}]{states}"
-            )
-        return table
+        for task_id, state_summary in self._shown.items():
+            last_state = state_summary.split()[-1]
+            colour = COLOURS.get(last_state, "default")
+            task_table.add_row(task_id, f"[{colour}]{state_summary}")
+        return task_table
 
     def _age(self) -> str:
-        return f"{time.monotonic() - self._began:.0f} s"
+        age_seconds = time.monotonic() - self._started_at
+        return f"{age_seconds:.0f} s"
 
 
 def summarise(tasks: list[Json]) -> dict[str, str]:
-    """Tell each task's states in the order in which the tasks began, mapped ones together: `2 success, 1 running`."""
-    begun = [task for task in tasks if str(task["state"]) not in QUIET]
-    counts: dict[str, Counter[str]] = {}
-    for task in sorted(begun, key=lambda task: task["start_date"] or "~"):
-        counts.setdefault(task["task_id"], Counter())[task["state"]] += 1
-    return {task_id: _told(states) for task_id, states in counts.items()}
+    """Return each task's states in the order in which tasks began, mapped ones together: `2 success, 1 running`."""
+    counts_by_task = _state_counts(tasks)
+    return {task_id: _summary(counts) for task_id, counts in counts_by_task.items()}
 
 
-def _told(states: Counter[str]) -> str:
-    if len(states) == 1 and states.total() == 1:
-        return next(iter(states))
-    return ", ".join(f"{count} {state}" for state, count in states.most_common())
+def _state_counts(tasks: list[Json]) -> dict[str, Counter[str]]:
+    """Count the task instances by task and state, in the order in which the tasks began."""
+    state_counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for task in _begun_tasks(tasks):
+        task_id = task["task_id"]
+        task_state = task["state"]
+        state_counts[task_id][task_state] += 1
+    return state_counts
+
+
+def _begun_tasks(tasks: list[Json]) -> list[Json]:
+    """Return the tasks that have done or do something, in the order of their start."""
+    begun_tasks = [task for task in tasks if str(task["state"]) not in QUIET]
+    return sorted(begun_tasks, key=_start_key)
+
+
+def _start_key(task: Json) -> str:
+    """Return what sorts a task by its start; one without a start comes last."""
+    return task["start_date"] or "~"
+
+
+def _summary(state_counts: Counter[str]) -> str:
+    if state_counts.total() == 1:
+        return next(iter(state_counts))
+    parts = [f"{count} {state}" for state, count in state_counts.most_common()]
+    return ", ".join(parts)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +23,12 @@ NIGHTS = ("dt=2026-11-20", "dt=2026-11-21")
 ROWS = 3_000
 SEED = 20_261_120
 FIRST_DAY = datetime(2026, 11, 8, tzinfo=UTC)
+MOODS = ("negative", "neutral", "positive")
+MOOD_WEIGHTS = (3, 6, 1)
+CHANNELS = ("email", "web", "chat", "phone")
+CHANNEL_WEIGHTS = (5, 4, 3, 1)
+PLANS = ("free", "plus", "business")
+PLAN_WEIGHTS = (6, 3, 1)
 SCHEMA = pa.schema(
     [
         pa.field("ticket_id", pa.string(), nullable=False),
@@ -54,156 +62,195 @@ class Ticket:
 
 
 class Desk:
-    """The help desk whose tickets these are."""
+    """The help desk whose tickets these are.
+
+    The order of the draws from `_random` decides the sample: a draw that moves changes every ticket after it.
+    """
 
     def __init__(self, phrases: dict[str, Any], *, rows: int) -> None:
         self._phrases = phrases
         self._rows = rows
-        self._chance = random.Random(SEED)  # noqa: S311  reproducible, not secret
+        self._random = random.Random(SEED)  # noqa: S311  reproducible, not secret
         self._topics = phrases["topics"]
-        self._weights = [topic["weight"] for topic in self._topics]
-        self._odd = itertools.cycle(phrases["odd"])
-        self._opened = 0
+        self._topic_weights = [topic["weight"] for topic in self._topics]
+        self._odd_texts = itertools.cycle(phrases["odd"])
+        self._opened_count = 0
 
     def first_night(self) -> list[Ticket]:
         """Return the open tickets of the first night, oldest first."""
         tickets: list[Ticket] = []
         for _ in range(self._rows):
-            tickets.append(self._next(tickets))
+            next_ticket = self._next_ticket(tickets)
+            tickets.append(next_ticket)
         return tickets
 
     def next_night(self, before: list[Ticket]) -> list[Ticket]:
         """Return the open tickets a day later: a tenth closed, a tenth written to again, a tenth new."""
-        tenth = len(before) // 10
-        touched = self._chance.sample(range(len(before)), k=2 * tenth)
-        closed, chased = set(touched[:tenth]), set(touched[tenth:])
-        kept = [
-            self._chase(ticket) if place in chased else ticket
-            for place, ticket in enumerate(before)
-            if place not in closed
-        ]
-        return kept + [self._open() for _ in range(tenth)]
+        row_numbers = range(len(before))
+        tenth_count = len(before) // 10
+        changed_count = 2 * tenth_count
+        changed_rows = self._random.sample(row_numbers, k=changed_count)
+        closed_rows = set(changed_rows[:tenth_count])
+        follow_up_rows = set(changed_rows[tenth_count:])
+        kept_tickets = []
+        for row_number, ticket in enumerate(before):
+            if row_number in follow_up_rows:
+                kept_tickets.append(self._with_follow_up(ticket))
+            elif row_number not in closed_rows:
+                kept_tickets.append(ticket)
+        new_tickets = [self._new_ticket() for _ in range(tenth_count)]
+        return kept_tickets + new_tickets
 
-    def _next(self, earlier: list[Ticket]) -> Ticket:
-        roll = self._chance.random()
-        if roll < 0.08 and earlier:
-            return self._stamp(self._chance.choice(earlier[-400:]))
-        if roll < 0.11:
-            return self._strange()
-        return self._open()
+    def _next_ticket(self, earlier: list[Ticket]) -> Ticket:
+        """Return a copy of a recent ticket, one with an odd text, or (mostly) a usual one."""
+        random_share = self._random.random()
+        if random_share < 0.08 and earlier:
+            copied_ticket = self._random.choice(earlier[-400:])
+            return self._numbered(copied_ticket)
+        if random_share < 0.11:
+            return self._odd_ticket()
+        return self._new_ticket()
 
-    def _open(self) -> Ticket:
-        topic = self._chance.choices(self._topics, self._weights)[0]
-        mood = self._chance.choices(("negative", "neutral", "positive"), (3, 6, 1))[0]
-        details = self._chance.sample(topic["details"], k=self._chance.randrange(3))
-        sentences = [
-            self._pick("openings", topic),
-            *details,
-            self._chance.choice(self._phrases["closings"][mood]),
-        ]
-        lines = [
-            self._pick("greetings"),
-            " ".join(filter(None, sentences)),
-            self._pick("signatures"),
-        ]
-        subject = self._pick("subjects", topic)
-        body = "\n\n".join(filter(None, lines))
-        return self._ticket(
-            topic["products"], subject and self._fill(subject), self._fill(body)
-        )
+    def _new_ticket(self) -> Ticket:
+        topic = self._weighted_choice(self._topics, self._topic_weights)
+        body_template = self._body_template(topic)
+        subject_template = self._pick("subjects", topic)
+        subject = subject_template and self._filled(subject_template)
+        body = self._filled(body_template)
+        return self._ticket(topic["products"], subject, body)
 
-    def _strange(self) -> Ticket:
-        odd = next(self._odd)
-        body = odd["body"]
-        return self._ticket(
-            ["Hub", "Larkwood app"],
-            odd["subject"],
-            body and body * odd.get("repeat", 1),
-        )
+    def _body_template(self, topic: dict[str, Any]) -> str:
+        """Return sentences between a greeting and a signature, with their slots; either may be missing."""
+        sentences = self._sentences(topic)
+        greeting = self._pick("greetings")
+        signature = self._pick("signatures")
+        return _joined("\n\n", [greeting, sentences, signature])
+
+    def _sentences(self, topic: dict[str, Any]) -> str:
+        """Return an opening, up to two details and a closing, as one paragraph."""
+        mood = self._weighted_choice(MOODS, MOOD_WEIGHTS)
+        detail_count = self._random.randrange(3)
+        details = self._random.sample(topic["details"], k=detail_count)
+        opening = self._pick("openings", topic)
+        closing = self._pick(mood, self._phrases["closings"])
+        return _joined(" ", [opening, *details, closing])
+
+    def _odd_ticket(self) -> Ticket:
+        odd_text = next(self._odd_texts)
+        body = odd_text["body"]
+        if body:
+            body *= odd_text.get("repeat", 1)
+        return self._ticket(["Hub", "Larkwood app"], odd_text["subject"], body)
 
     def _ticket(
         self, products: list[str], subject: str | None, body: str | None
     ) -> Ticket:
-        value = Decimal(self._chance.randrange(1_900, 49_900)) / 100
-        return self._stamp(
-            Ticket(
-                ticket_id="",
-                created_at=FIRST_DAY,
-                channel=self._chance.choices(
-                    ("email", "web", "chat", "phone"), (5, 4, 3, 1)
-                )[0],
-                product=self._chance.choice(products),
-                plan=self._chance.choices(("free", "plus", "business"), (6, 3, 1))[0],
-                order_value=value if self._chance.random() < 0.4 else None,
-                subject=subject,
-                body=body,
-                messages=1,
-                tags=self._chance.choice((None, [], ["vip"], ["beta", "eu"])),
-            )
+        order_value = Decimal(self._random.randrange(1_900, 49_900)) / 100
+        channel = self._weighted_choice(CHANNELS, CHANNEL_WEIGHTS)
+        product = self._random.choice(products)
+        plan = self._weighted_choice(PLANS, PLAN_WEIGHTS)
+        has_order = self._random.random() < 0.4
+        tags = self._random.choice((None, [], ["vip"], ["beta", "eu"]))
+        ticket = Ticket(
+            ticket_id="",
+            created_at=FIRST_DAY,
+            channel=channel,
+            product=product,
+            plan=plan,
+            order_value=order_value if has_order else None,
+            subject=subject,
+            body=body,
+            messages=1,
+            tags=tags,
         )
+        return self._numbered(ticket)
 
-    def _stamp(self, ticket: Ticket) -> Ticket:
-        self._opened += 1
-        created = FIRST_DAY + timedelta(milliseconds=self._opened * 371_293)
+    def _numbered(self, ticket: Ticket) -> Ticket:
+        """Give a ticket the next id and the next time of creation."""
+        self._opened_count += 1
+        ticket_id = f"T-{500_000 + self._opened_count}"
+        created_after = timedelta(milliseconds=self._opened_count * 371_293)
         return replace(
-            ticket, ticket_id=f"T-{500_000 + self._opened}", created_at=created
+            ticket, ticket_id=ticket_id, created_at=FIRST_DAY + created_after
         )
 
-    def _chase(self, ticket: Ticket) -> Ticket:
-        again = self._fill(self._pick("follow_ups"))
+    def _with_follow_up(self, ticket: Ticket) -> Ticket:
+        follow_up = self._filled(self._pick("follow_ups"))
         return replace(
             ticket,
-            body=f"{ticket.body or ''}\n\n--- follow-up\n{again}",
+            body=f"{ticket.body or ''}\n\n--- follow-up\n{follow_up}",
             messages=ticket.messages + 1,
         )
 
-    def _pick(self, kind: str, source: dict[str, Any] | None = None) -> Any:
-        return self._chance.choice((source or self._phrases)[kind])
+    def _weighted_choice(self, options: Sequence[Any], weights: Sequence[int]) -> Any:
+        return self._random.choices(options, weights)[0]
 
-    def _fill(self, text: str) -> str:
-        for name, values in self._slots().items():
-            text = text.replace("{" + name + "}", str(values))
+    def _pick(self, kind: str, source: dict[str, Any] | None = None) -> Any:
+        phrase_source = source or self._phrases
+        return self._random.choice(phrase_source[kind])
+
+    def _filled(self, template: str) -> str:
+        """Replace the slots of a template, such as `{invoice}`."""
+        text = template
+        for slot_name, slot_value in self._slot_values().items():
+            text = text.replace("{" + slot_name + "}", str(slot_value))
         return text
 
-    def _slots(self) -> dict[str, object]:
-        number = self._chance.randrange
-        return {
-            **{
-                name: self._chance.choice(values)
-                for name, values in self._phrases["slots"].items()
-            },
-            "invoice": f"INV-{number(80_000, 99_999)}",
-            "order": f"LW-{number(200_000, 299_999)}",
-            "amount": f"{number(9, 240)}.{number(10):d}0",
-            "time": f"{number(24):02d}:{number(60):02d}",
-            "day": number(1, 29),
-            "days": number(2, 21),
-            "count": number(2, 60),
-            "degrees": number(9, 17),
-            "card": number(1_000, 9_999),
-            "year": number(1988, 2026),
+    def _slot_values(self) -> dict[str, object]:
+        randrange = self._random.randrange
+        slot_values: dict[str, object] = {}
+        for slot_name, choices in self._phrases["slots"].items():
+            slot_values[slot_name] = self._random.choice(choices)
+        number_slots = {
+            "invoice": f"INV-{randrange(80_000, 99_999)}",
+            "order": f"LW-{randrange(200_000, 299_999)}",
+            "amount": f"{randrange(9, 240)}.{randrange(10):d}0",
+            "time": f"{randrange(24):02d}:{randrange(60):02d}",
+            "day": randrange(1, 29),
+            "days": randrange(2, 21),
+            "count": randrange(2, 60),
+            "degrees": randrange(9, 17),
+            "card": randrange(1_000, 9_999),
+            "year": randrange(1988, 2026),
         }
+        return {**slot_values, **number_slots}
+
+
+def _joined(separator: str, phrases: list[str | None]) -> str:
+    """Join the phrases that are not empty."""
+    return separator.join(phrase for phrase in phrases if phrase)
 
 
 def sample(project: Path, *, rows: int = ROWS) -> dict[str, pa.Table]:
     """Return the tables of both nights by partition."""
-    phrases = json.loads(
-        (project / "include/sample/tickets.json").read_text(encoding="utf-8")
-    )
-    desk = Desk(phrases, rows=rows)
-    first = desk.first_night()
-    return dict(zip(NIGHTS, (table(first), table(desk.next_night(first))), strict=True))
+    desk = Desk(_read_phrases(project), rows=rows)
+    first_tickets = desk.first_night()
+    next_tickets = desk.next_night(first_tickets)
+    first_partition, next_partition = NIGHTS
+    return {
+        first_partition: table(first_tickets),
+        next_partition: table(next_tickets),
+    }
+
+
+def _read_phrases(project: Path) -> dict[str, Any]:
+    phrase_file = project / "include/sample/tickets.json"
+    phrases: dict[str, Any] = json.loads(phrase_file.read_text(encoding="utf-8"))
+    return phrases
 
 
 def table(tickets: list[Ticket]) -> pa.Table:
     """Turn tickets into a table."""
-    return pa.Table.from_pylist([vars(ticket) for ticket in tickets], schema=SCHEMA)
+    rows = [vars(ticket) for ticket in tickets]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 def parts(night: pa.Table, *, count: int = 3) -> dict[str, pa.Table]:
-    """Cut a night into files of about equal size."""
-    size = -(-night.num_rows // count)
-    return {
-        f"part-{index:05d}.parquet": night.slice(index * size, size)
-        for index in range(count)
-    }
+    """Split a night into files of about equal size."""
+    rows_per_file = math.ceil(night.num_rows / count)
+    files = {}
+    for file_number in range(count):
+        first_row = file_number * rows_per_file
+        file_name = f"part-{file_number:05d}.parquet"
+        files[file_name] = night.slice(first_row, rows_per_file)
+    return files

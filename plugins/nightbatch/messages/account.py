@@ -1,7 +1,7 @@
 """When the account is at fault and not a request: one table for the answers of the API and for result lines.
 
-Told by `details.error_code` first, by the error's type and the status next, and by words last, since older answers have
-nothing else. Source: the published error codes of the Messages API, November 2026.
+Decided by `details.error_code` first, by the error's type and the status next, and by the message last, since older
+answers have nothing else. Source: the published error codes of the Messages API, November 2026.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ ERROR_CODES = frozenset(
     }
 )
 PASSING_CODES = frozenset({"ramp_limit_exceeded"})
-"""Codes that come with a `retry-after`: the account is well, and the request may be sent again."""
+"""Codes that come with a `retry-after`: the account works, and the request may be sent again."""
 ERROR_TYPES = frozenset({"authentication_error", "billing_error", "permission_error"})
 STATUSES = frozenset({401, 402, 403})
 WORDED_STATUSES = frozenset({400, 429})
-"""Statuses that say nothing by themselves: the words decide."""
+"""Statuses that say nothing by themselves: the message decides."""
 _WORDS = re.compile(
     r"credit balance|purchase credits|\bbilling\b|usage limits?\b|spend(ing)? limit"
     r"|organi[sz]ation .*(on hold|disabled)|organi[sz]ation on hold",
@@ -35,22 +35,23 @@ _WORDS = re.compile(
 
 
 def blames_account(error_type: str, message: str, code: str = "") -> bool:
-    """Tell whether an error speaks of the account, wherever it stands.
+    """Tell whether an error is about the account, both of a call and of a result line.
 
-    A message that begins with the path of a field within the request is about that field, whatever words it quotes.
+    A message that begins with the path of a field within the request is about that field, whatever it quotes.
     """
     if code in PASSING_CODES:
         return False
     if code in ERROR_CODES or error_type in ERROR_TYPES:
         return True
-    path = safe_words.field(message) or ""
-    return "." not in path and "[" not in path and _WORDS.search(message) is not None
+    field_path = safe_words.field(message) or ""
+    is_nested_field = "." in field_path or "[" in field_path
+    return not is_nested_field and _WORDS.search(message) is not None
 
 
 def answer_blames_account(
     status: int, error_type: str, message: str, code: str = ""
 ) -> bool:
-    """Tell whether the answer to a call speaks of the account."""
+    """Tell whether the answer to a call is about the account."""
     if status in STATUSES:
         return True
     return status in WORDED_STATUSES and blames_account(error_type, message, code)

@@ -1,8 +1,8 @@
 """Structured answers read in bulk: by Arrow's JSON reader, and checked by Arrow's kernels, without a Python object.
 
 Only schemas whose rules have kernels are read so: objects and arrays of strings, integers, numbers and booleans, with
-enums and bounds. What is accepted here is what msgspec and jsonschema accept, and as the same value; of what is not
-accepted nothing is said, and those two look at it.
+enums and bounds. What is accepted here is what msgspec and jsonschema accept, and as the same value. What is not
+accepted here is not yet wrong: msgspec and jsonschema check it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pyarrow import json
 
 from nightbatch.columnar.json_blocks import read
-from nightbatch.messages.schema import definitions_of, resolve
+from nightbatch.messages.schema import Definitions, Schema, definitions_of, resolve
 
 Check = Callable[[Any], np.ndarray]
 """Tells which values of an array keep a schema's rules; a null keeps none."""
@@ -32,16 +32,14 @@ _WORDS = {
 }
 _WHOLE = 2**53
 """Below it every whole number is a float too."""
-_LEAST, _MOST = (np.greater_equal, np.less_equal)
 _BOUNDS = {
-    "minimum": _LEAST,
-    "maximum": _MOST,
+    "minimum": np.greater_equal,
+    "maximum": np.less_equal,
     "exclusiveMinimum": np.greater,
     "exclusiveMaximum": np.less,
 }
-_ITEMS, _LENGTH = (
-    {f"min{of}": _LEAST, f"max{of}": _MOST} for of in ("Items", "Length")
-)
+_ITEMS = {"minItems": np.greater_equal, "maxItems": np.less_equal}
+_LENGTH = {"minLength": np.greater_equal, "maxLength": np.less_equal}
 _KINDS = {str: "string", int: "integer", bool: "boolean"}
 
 
@@ -60,7 +58,7 @@ class Bulk:
     fit: Check
 
     @classmethod
-    def of(cls, schema: Mapping[str, Any], kind: pa.DataType) -> Bulk | None:
+    def of(cls, schema: Schema, kind: pa.DataType) -> Bulk | None:
         """Return a reader; None for a schema with a rule that has no kernel."""
         try:
             return cls(kind, _check(schema, definitions_of(schema)))
@@ -68,91 +66,113 @@ class Bulk:
             return None
 
     def parse(self, texts: pa.Array) -> Parsed | None:
-        """Parse texts, unchecked; None where one of them does not fit the type. Holds no lock of Python's meanwhile.
+        """Parse texts, unchecked; None where one of them does not fit the type. Does not hold Python's lock.
 
-        Texts that begin and end as objects do are parsed in one go, a line each. Between such two, outside of an
-        object, no JSON can go on: so each is one value if there are as many values as texts.
+        Texts that begin and end as objects do are parsed in one go, a line each. Between two such texts, outside of an
+        object, no JSON value can continue: so each text is one value if there are as many values as texts.
         """
-        which = pc.and_(pc.starts_with(texts, "{"), pc.ends_with(texts, "}"))
-        some = texts if pc.all(which).as_py() else texts.filter(which)
-        joined = pc.binary_join(
-            pa.ListArray.from_arrays(pa.array([0, len(some)], pa.int32()), some), "\n"
-        )
-        block = joined[0].as_buffer()
-        options = json.ParseOptions(
+        begins_object = pc.starts_with(texts, "{")
+        is_object = pc.and_(begins_object, pc.ends_with(texts, "}"))
+        all_objects = pc.all(is_object).as_py()
+        object_texts = texts if all_objects else texts.filter(is_object)
+        json_lines = _joined_lines(object_texts)
+        parse_options = json.ParseOptions(
             explicit_schema=pa.schema(list(self.kind)),
             unexpected_field_behavior="error",
         )
-        values = read(block, options)
-        if values is None or len(values) != len(some):
+        values = read(json_lines, parse_options)
+        if values is None or len(values) != len(object_texts):
             return None
-        if not np.frombuffer(
-            block, np.uint8
-        ).all():  # a NUL ends the JSON reader's work
+        if _has_nul(json_lines):  # the JSON reader stops there
             return None
-        return Parsed(values, np.asarray(which))
+        return Parsed(values, np.asarray(is_object))
+
+
+def _joined_lines(texts: pa.Array) -> pa.Buffer:
+    """Join texts to one, a line each."""
+    list_offsets = pa.array([0, len(texts)], pa.int32())
+    one_list = pa.ListArray.from_arrays(list_offsets, texts)
+    joined_texts = pc.binary_join(one_list, "\n")
+    return joined_texts[0].as_buffer()
+
+
+def _has_nul(block: pa.Buffer) -> bool:
+    return not np.frombuffer(block, np.uint8).all()
 
 
 class _NoKernelError(Exception):
     """The schema has a rule that is not checked here."""
 
 
-def _check(schema: Any, definitions: Mapping[str, Any]) -> Check:
+def _check(schema: Any, definitions: Definitions) -> Check:
     """Find what checks values of a schema. Raises _NoKernelError."""
     schema = _present(resolve(schema, definitions), definitions)
-    literals = schema.get("enum", [schema["const"]] if "const" in schema else None)
+    literals = _literals(schema)
     if literals is not None:
-        return _literal(schema, [one for one in literals if one is not None])
-    check = _CHECKS.get(str(schema.get("type")))
-    if check is None:
+        return _literal(schema, [value for value in literals if value is not None])
+    type_name = str(schema.get("type"))
+    make_check = _CHECKS.get(type_name)
+    if make_check is None:
         raise _NoKernelError
-    return check(schema, definitions)
+    return make_check(schema, definitions)
 
 
-def _present(schema: Any, definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+def _literals(schema: Schema) -> Any:
+    """Return the only values that a schema allows; None where it does not list them."""
+    if "enum" in schema:
+        return schema["enum"]
+    return [schema["const"]] if "const" in schema else None
+
+
+def _present(schema: Any, definitions: Definitions) -> Schema:
     """Return the schema of values that are not null."""
     if not isinstance(schema, Mapping):
         raise _NoKernelError
     if "anyOf" in schema:
         _only(schema, "anyOf")
-        variants = [resolve(one, definitions) for one in schema["anyOf"]]
-        return _present(
-            _sole([one for one in variants if one != {"type": "null"}]), definitions
-        )
+        variants = [resolve(variant, definitions) for variant in schema["anyOf"]]
+        sole_variant = _sole(variants, {"type": "null"})
+        return _present(sole_variant, definitions)
     if isinstance(schema.get("type"), list):
-        return {
-            **schema,
-            "type": _sole([kind for kind in schema["type"] if kind != "null"]),
-        }
+        sole_type = _sole(schema["type"], "null")
+        return {**schema, "type": sole_type}
     return schema
 
 
-def _sole(present: list[Any]) -> Any:
-    if len(present) != 1:
+def _sole(variants: list[Any], null_variant: Any) -> Any:
+    """Return the one variant that is not null. Raises _NoKernelError where there is not exactly one."""
+    present_variants = [variant for variant in variants if variant != null_variant]
+    if len(present_variants) != 1:
         raise _NoKernelError
-    return present[0]
+    return present_variants[0]
 
 
-def _only(schema: Mapping[str, Any], *known: str) -> None:
-    if schema.keys() - _WORDS - set(known):
+def _only(schema: Schema, *keywords: str) -> None:
+    """Raise _NoKernelError where a schema has rules beyond these keywords."""
+    rules = schema.keys() - _WORDS
+    if rules - set(keywords):
         raise _NoKernelError
 
 
-def _literal(schema: Mapping[str, Any], literals: list[Any]) -> Check:
+def _literal(schema: Schema, literals: list[Any]) -> Check:
     _only(schema, "type", "enum", "const")
-    kinds = {type(one) for one in literals}
-    if len(kinds) != 1 or len({"enum", "const"} & schema.keys()) != 1:
+    has_both = "enum" in schema and "const" in schema
+    python_types = {type(value) for value in literals}
+    if len(python_types) != 1 or has_both:
         raise _NoKernelError
-    kind = _KINDS.get(kinds.pop())
-    if kind is None or schema.get("type", kind) != kind:
+    type_name = _KINDS.get(python_types.pop())
+    if type_name is None or schema.get("type", type_name) != type_name:
         raise _NoKernelError
-    allowed = pa.array(literals)
-    return lambda values: _mask(
-        pc.and_(values.is_valid(), pc.is_in(values, value_set=allowed))
-    )
+    allowed_values = pa.array(literals)
+
+    def fit(values: pa.Array) -> np.ndarray:
+        is_allowed = pc.is_in(values, value_set=allowed_values)
+        return _mask(pc.and_(values.is_valid(), is_allowed))
+
+    return fit
 
 
-def _object(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Check:
+def _object(schema: Schema, definitions: Definitions) -> Check:
     _only(
         schema,
         "type",
@@ -168,63 +188,73 @@ def _object(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Check:
     checks = [_check(part, definitions) for part in properties.values()]
 
     def fit(values: pa.StructArray) -> np.ndarray:
-        kept = np.ones(len(values), dtype=bool)
+        is_fit = np.ones(len(values), dtype=bool)
         for check, field in zip(checks, values.flatten(), strict=True):
-            kept &= check(field)
-        return kept
+            is_fit &= check(field)
+        return is_fit
 
     return fit
 
 
-def _array(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Check:
+def _array(schema: Schema, definitions: Definitions) -> Check:
     _only(schema, "type", "items", *_ITEMS)
-    check, within = _check(schema.get("items"), definitions), _bounded(schema, _ITEMS)
+    check_items = _check(schema.get("items"), definitions)
+    is_within = _bounded(schema, _ITEMS)
 
     def fit(values: pa.ListArray) -> np.ndarray:
-        kept = _mask(values.is_valid()) & within(_numbers(pc.list_value_length(values)))
-        kept[np.asarray(pc.list_parent_indices(values))[~check(values.flatten())]] = (
-            False
-        )
-        return kept
+        item_counts = _numbers(pc.list_value_length(values))
+        is_fit = _mask(values.is_valid()) & is_within(item_counts)
+        is_wrong_item = ~check_items(values.flatten())
+        item_lists = np.asarray(pc.list_parent_indices(values))
+        is_fit[item_lists[is_wrong_item]] = False
+        return is_fit
 
     return fit
 
 
-def _string(schema: Mapping[str, Any], _: Mapping[str, Any]) -> Check:
+def _string(schema: Schema, _: Definitions) -> Check:
     _only(schema, "type", *_LENGTH)
-    within = _bounded(schema, _LENGTH)
-    return lambda values: (
-        _mask(values.is_valid()) & within(_numbers(pc.utf8_length(values)))
-    )
-
-
-def _integer(schema: Mapping[str, Any], _: Mapping[str, Any]) -> Check:
-    _only(schema, "type", *_BOUNDS)
-    within = _bounded(schema, _BOUNDS)
-    return lambda values: _mask(values.is_valid()) & within(_numbers(values))
-
-
-def _number(schema: Mapping[str, Any], _: Mapping[str, Any]) -> Check:
-    _only(schema, "type", *_BOUNDS)
-    within = _bounded(schema, _BOUNDS)
+    is_within = _bounded(schema, _LENGTH)
 
     def fit(values: pa.Array) -> np.ndarray:
-        found = _numbers(values)
-        alike = (np.abs(found) < _WHOLE) & ~(
-            (found == 0) & np.signbit(found)
-        )  # JSON's -0 is a whole number
-        kept: np.ndarray = _mask(values.is_valid()) & alike & within(found)
-        return kept
+        text_lengths = _numbers(pc.utf8_length(values))
+        return _mask(values.is_valid()) & is_within(text_lengths)
 
     return fit
 
 
-def _boolean(schema: Mapping[str, Any], _: Mapping[str, Any]) -> Check:
+def _integer(schema: Schema, _: Definitions) -> Check:
+    _only(schema, "type", *_BOUNDS)
+    is_within = _bounded(schema, _BOUNDS)
+    return lambda values: _mask(values.is_valid()) & is_within(_numbers(values))
+
+
+def _number(schema: Schema, _: Definitions) -> Check:
+    _only(schema, "type", *_BOUNDS)
+    is_within = _bounded(schema, _BOUNDS)
+
+    def fit(values: pa.Array) -> np.ndarray:
+        numbers = _numbers(values)
+        is_exact = _is_exact(numbers)
+        is_fit: np.ndarray = _mask(values.is_valid()) & is_exact & is_within(numbers)
+        return is_fit
+
+    return fit
+
+
+def _is_exact(numbers: np.ndarray) -> np.ndarray:
+    """Tell which floats are the same value whether JSON wrote them whole or not: JSON's -0 is a whole number."""
+    is_minus_zero = (numbers == 0) & np.signbit(numbers)
+    is_exact: np.ndarray = (np.abs(numbers) < _WHOLE) & ~is_minus_zero
+    return is_exact
+
+
+def _boolean(schema: Schema, _: Definitions) -> Check:
     _only(schema, "type")
     return lambda values: _mask(values.is_valid())
 
 
-_CHECKS: dict[Any, Callable[[Mapping[str, Any], Mapping[str, Any]], Check]] = {
+_CHECKS: dict[Any, Callable[[Schema, Definitions], Check]] = {
     "object": _object,
     "array": _array,
     "string": _string,
@@ -234,30 +264,29 @@ _CHECKS: dict[Any, Callable[[Mapping[str, Any], Mapping[str, Any]], Check]] = {
 }
 
 
-def _bounded(schema: Mapping[str, Any], rules: Mapping[str, Any]) -> Check:
+def _bounded(schema: Schema, rules: Mapping[str, Any]) -> Check:
     """Find what checks numbers by those rules of a schema that are bounds."""
     bounds = [
         (compare, schema[rule]) for rule, compare in rules.items() if rule in schema
     ]
-    if any(
-        type(bound) not in (int, float) or abs(bound) >= _WHOLE for _, bound in bounds
-    ):
-        raise _NoKernelError
+    for _, bound in bounds:
+        if type(bound) not in (int, float) or abs(bound) >= _WHOLE:
+            raise _NoKernelError
 
-    def within(found: np.ndarray) -> np.ndarray:
-        kept = np.ones(len(found), dtype=bool)
+    def is_within(numbers: np.ndarray) -> np.ndarray:
+        is_kept = np.ones(len(numbers), dtype=bool)
         for compare, bound in bounds:
-            kept &= compare(found, bound)
-        return kept
+            is_kept &= compare(numbers, bound)
+        return is_kept
 
-    return within
+    return is_within
 
 
 def _numbers(values: pa.Array) -> np.ndarray:
-    found: np.ndarray = np.asarray(pc.fill_null(values, 0))
-    return found
+    numbers: np.ndarray = np.asarray(pc.fill_null(values, 0))
+    return numbers
 
 
-def _mask(told: pa.Array) -> np.ndarray:
+def _mask(truth_values: pa.Array) -> np.ndarray:
     """Read truth values, null as false, into memory of our own."""
-    return np.array(pc.fill_null(told, fill_value=False))
+    return np.array(pc.fill_null(truth_values, fill_value=False))

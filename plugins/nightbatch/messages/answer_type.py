@@ -1,7 +1,7 @@
 """The answer type: a JSON schema becomes Arrow columns, and a model's text becomes a value of them, or a reason.
 
 Without a schema the answer is one text column. Many texts are read at once: in bulk by Arrow where it reads as msgspec
-and jsonschema do, and by these two otherwise.
+and jsonschema do, and otherwise by these two.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nightbatch.messages.schema import api_schema, definitions_of
 
 _decoder = msgspec.json.Decoder()
 MAX_REASON = 300
-"""Characters of a validator's words that are repeated: they quote the schema, which may be long."""
+"""Characters of a validator's message that are repeated: it quotes the schema, which may be long."""
 _UNFIT = (pa.ArrowException, OverflowError, ValueError, TypeError)
 
 
@@ -48,15 +48,16 @@ class AnswerType:
     def check(self) -> None:
         """Raise AnswerTypeError for a schema that the API would refuse, or that no answer could be checked against."""
         if self.schema is not None:
-            _ = self._validator  # first: what is no valid schema has no parts of which the others could speak
-            _ = self.api_schema, self.arrow
+            _ = self._validator  # first: the others need a valid schema
+            _ = self.api_schema
+            _ = self.arrow
 
     @property
     def fields(self) -> list[pa.Field]:
         """The output columns, all nullable, in the schema's order."""
         if self.schema is None:
             return [pa.field("answer", pa.string())]
-        return [self.arrow.field(i) for i in range(self.arrow.num_fields)]
+        return list(self.arrow)
 
     def read(self, text: str) -> tuple[Any, str | None]:
         """Return the value of a model's text and None, or None and why it is not an answer."""
@@ -69,16 +70,14 @@ class AnswerType:
         except RecursionError:
             return None, "not JSON: nested too deeply"
         try:
-            return (
-                (value, None)
-                if self._validator.is_valid(value)
-                else (None, self._why(value))
-            )
+            if self._validator.is_valid(value):
+                return value, None
+            return None, self._broken_rule(value)
         except (ValueError, OverflowError, RecursionError) as error:
             return None, f"the schema cannot be checked: {type(error).__name__}"
 
     def parse(self, texts: pa.Array) -> Parsed | None:
-        """Parse many texts ahead of `read_all`, as far as Python is not needed: this may go on in a thread beside."""
+        """Parse many texts ahead of `read_all`, as far as Python is not needed: another thread may do this."""
         return self._bulk.parse(texts) if self._bulk is not None else None
 
     def read_all(
@@ -86,42 +85,50 @@ class AnswerType:
     ) -> tuple[pa.Array, np.ndarray]:
         """Read many texts at once: their values, and which of them are answers; `read` says what the others are."""
         if self.schema is None:
-            return texts, np.asarray(pc.greater(pc.binary_length(texts), 0))
+            has_text = pc.greater(pc.binary_length(texts), 0)
+            return texts, np.asarray(has_text)
         if parsed is None or self._bulk is None:
             return self._read_each(texts.to_pylist())
-        fit = self._bulk.fit(parsed.values)
-        if len(fit) == len(texts) and fit.all():
-            return parsed.values, fit
+        is_fit = self._bulk.fit(parsed.values)
+        if len(is_fit) == len(texts) and is_fit.all():
+            return parsed.values, is_fit
         in_bulk = parsed.which.copy()
-        in_bulk[in_bulk] = fit
-        rest, answers = self._read_each(texts.filter(pa.array(~in_bulk)).to_pylist())
-        values = pa.concat_arrays([parsed.values.filter(pa.array(fit)), rest])
-        order = np.argsort(
-            np.concatenate([np.flatnonzero(in_bulk), np.flatnonzero(~in_bulk)])
+        in_bulk[in_bulk] = is_fit
+        other_texts = texts.filter(pa.array(~in_bulk)).to_pylist()
+        other_values, is_other_answer = self._read_each(other_texts)
+        values = pa.concat_arrays(
+            [parsed.values.filter(pa.array(is_fit)), other_values]
         )
-        in_bulk[~in_bulk] = answers
-        return values.take(pa.array(order)), in_bulk
+        text_order = _text_order(in_bulk)
+        is_answer = in_bulk
+        is_answer[~in_bulk] = is_other_answer
+        return values.take(text_order), is_answer
 
     def _read_each(self, texts: Sequence[str]) -> tuple[pa.Array, np.ndarray]:
-        decode, is_valid = _decoder.decode, self._validator.is_valid
-        answers = np.ones(len(texts), dtype=bool)
+        values, is_answer = self._decode_each(texts)
+        answers = [
+            value if is_valid else None
+            for value, is_valid in zip(values, is_answer, strict=True)
+        ]
+        column, unfit_places = self.columns(answers)
+        is_answer[unfit_places] = False
+        return column, is_answer
+
+    def _decode_each(self, texts: Sequence[str]) -> tuple[list[Any], np.ndarray]:
+        """Decode texts one by one: their values, and which of them are valid."""
+        decode = _decoder.decode
+        is_valid = self._validator.is_valid
+        is_answer = np.ones(len(texts), dtype=bool)
         try:
             values = [decode(text) for text in texts]
-            answers[
-                [place for place, value in enumerate(values) if not is_valid(value)]
-            ] = False
+            for place, value in enumerate(values):
+                if not is_valid(value):
+                    is_answer[place] = False
         except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
-            read = [self.read(text) for text in texts]
-            values = [value for value, _ in read]
-            answers[:] = [why is None for _, why in read]
-        array, unfit = self.columns(
-            [
-                value if good else None
-                for value, good in zip(values, answers, strict=True)
-            ]
-        )
-        answers[unfit] = False
-        return array, answers
+            results = [self.read(text) for text in texts]
+            values = [value for value, _ in results]
+            is_answer[:] = [reason is None for _, reason in results]
+        return values, is_answer
 
     def columns(self, values: Sequence[Any]) -> tuple[pa.Array, list[int]]:
         """Turn values that `read` returned into an Arrow array; also the positions that do not fit its types."""
@@ -130,11 +137,13 @@ class AnswerType:
         try:
             return self._array(values), []
         except _UNFIT:
-            unfit = [i for i, value in enumerate(values) if not self._fits(value)]
-            kept = [
-                None if i in set(unfit) else value for i, value in enumerate(values)
-            ]
-            return self._array(kept), unfit
+            fitting_values = list(values)
+            unfit_places = list[int]()
+            for place, value in enumerate(values):
+                if not self._fits(value):
+                    fitting_values[place] = None
+                    unfit_places.append(place)
+            return self._array(fitting_values), unfit_places
 
     def _fits(self, value: Any) -> bool:
         try:
@@ -145,14 +154,16 @@ class AnswerType:
 
     def _array(self, values: Sequence[Any]) -> pa.Array:
         kind, shape = self._typed
-        shaped = values if shape is None else [shape(value) for value in values]
-        return pa.array(shaped, kind)
+        shaped_values = values if shape is None else [shape(value) for value in values]
+        return pa.array(shaped_values, kind)
 
-    def _why(self, value: Any) -> str:
-        """Name the place and the rule, never the value."""
-        error = next(iter(self._validator.iter_errors(value)))
-        place = ".".join(str(step) for step in error.instance_path) or "the answer"
-        rule = error.schema_path[-1] if error.schema_path else "schema"
+    def _broken_rule(self, value: Any) -> str:
+        """Name the first rule that a value breaks, and the place in it: never the value."""
+        first_error = next(iter(self._validator.iter_errors(value)))
+        path = ".".join(str(step) for step in first_error.instance_path)
+        place = path or "the answer"
+        schema_path = first_error.schema_path
+        rule = schema_path[-1] if schema_path else "schema"
         return f"{place} breaks the schema's rule: {rule}"
 
     @cached_property
@@ -175,10 +186,19 @@ class AnswerType:
                 self._local, validate_formats=True, retriever=_fetch_nothing
             )
         except (ValueError, jsonschema_rs.ValidationError) as error:
-            reason = str(error).splitlines()[0][:MAX_REASON]
+            first_line = str(error).splitlines()[0]
+            reason = first_line[:MAX_REASON]
             raise AnswerTypeError(
                 f"answer_schema: not a valid JSON schema: {reason}. Fix it."
             ) from None
+
+
+def _text_order(in_bulk: np.ndarray) -> pa.Array:
+    """Return the order that puts values, first those read in bulk and then the others, at the places of their texts."""
+    bulk_places = np.flatnonzero(in_bulk)
+    other_places = np.flatnonzero(~in_bulk)
+    text_places = np.concatenate([bulk_places, other_places])
+    return pa.array(np.argsort(text_places))
 
 
 def _fetch_nothing(_: str) -> Any:

@@ -1,4 +1,4 @@
-"""From a JSON schema to the Arrow type of its values, and what gives a decoded value that type's shape.
+"""From a JSON schema to the Arrow type of its values, and to a function that gives a decoded value that type's shape.
 
 A part of the schema that has no one Arrow type (a union of a string and an object, say) becomes a string column that
 holds JSON.
@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from nightbatch.messages.schema import resolve
+from nightbatch.messages.schema import Definitions, Schema, resolve
 
 Shape = Callable[[Any], Any] | None
+TypeAndShape = tuple[pa.DataType, Shape]
 _SCALARS = {
     "string": pa.string(),
     "integer": pa.int64(),
@@ -24,91 +25,127 @@ _SCALARS = {
 }
 
 
-def arrow_type(
-    schema: Any, definitions: Mapping[str, Any]
-) -> tuple[pa.DataType, Shape]:
+def arrow_type(schema: Any, definitions: Definitions) -> TypeAndShape:
     """Find the Arrow type of a schema, and what shapes a value for it (None: nothing to do)."""
-    schema = resolve(schema, definitions)
+    schema = _merged_all_of(resolve(schema, definitions), definitions)
+    variants = _variants(schema)
+    if variants is not None:
+        return _union(variants, definitions)
+    if schema.get("enum") is not None:
+        return _literal(schema["enum"])
+    if "const" in schema:
+        return _literal([schema["const"]])
+    type_name = schema.get("type")
+    if type_name == "object" and schema.get("properties"):
+        return _struct(schema["properties"], definitions)
+    if type_name == "array":
+        return _list(schema["items"], definitions)
+    if type_name == "string":
+        return _text(schema.get("format"))
+    if type_name in _SCALARS:
+        return _SCALARS[type_name], None
+    return pa.string(), _as_json
+
+
+def _merged_all_of(schema: Any, definitions: Definitions) -> Any:
+    """Return a schema with the rules of its `allOf` among its own."""
     for part in schema.get("allOf") or ():
-        schema = {
-            **resolve(part, definitions),
-            **{k: v for k, v in schema.items() if k != "allOf"},
+        own_rules = {
+            keyword: value for keyword, value in schema.items() if keyword != "allOf"
         }
+        schema = {**resolve(part, definitions), **own_rules}
+    return schema
+
+
+def _variants(schema: Schema) -> Any:
+    """Return the schemas of which a value keeps one; None where there is only this one."""
     variants = schema.get("anyOf") or schema.get("oneOf")
     if variants is None and isinstance(schema.get("type"), list):
-        variants = [{**schema, "type": kind} for kind in schema["type"]]
-    if variants is not None:
-        return _union([resolve(v, definitions) for v in variants], definitions)
-    literals = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    if literals is not None:
-        return _literal(literals)
-    kind = schema.get("type")
-    if kind == "object" and schema.get("properties"):
-        return _struct(schema["properties"], definitions)
-    if kind == "array":
-        item, shape = arrow_type(schema["items"], definitions)
-        return pa.list_(item), shape and (
-            lambda values: [None if v is None else shape(v) for v in values]
-        )
-    if kind == "string":
-        return _formats().get(schema.get("format"), (pa.string(), None))
-    return (_SCALARS[kind], None) if kind in _SCALARS else (pa.string(), _as_json)
+        return [{**schema, "type": type_name} for type_name in schema["type"]]
+    return variants
 
 
-def _struct(
-    properties: Mapping[str, Any], definitions: Mapping[str, Any]
-) -> tuple[pa.DataType, Shape]:
-    typed = {name: arrow_type(part, definitions) for name, part in properties.items()}
-    shapes = {name: shape for name, (_, shape) in typed.items() if shape is not None}
+def _list(item_schema: Any, definitions: Definitions) -> TypeAndShape:
+    item_type, shape_item = arrow_type(item_schema, definitions)
+    if shape_item is None:
+        return pa.list_(item_type), None
+
+    def shape_items(values: Any) -> Any:
+        return [None if value is None else shape_item(value) for value in values]
+
+    return pa.list_(item_type), shape_items
+
+
+def _struct(properties: Mapping[str, Any], definitions: Definitions) -> TypeAndShape:
+    fields = list[pa.Field]()
+    field_shapes = dict[str, Callable[[Any], Any]]()
+    for name, schema in properties.items():
+        field_type, shape = arrow_type(schema, definitions)
+        fields.append(pa.field(name, field_type))
+        if shape is not None:
+            field_shapes[name] = shape
 
     def shape_fields(value: Any) -> Any:
-        changed = {
-            n: shape(value[n])
-            for n, shape in shapes.items()
-            if value.get(n) is not None
+        if value is None:
+            return None
+        shaped_fields = {
+            name: shape(value[name])
+            for name, shape in field_shapes.items()
+            if value.get(name) is not None
         }
-        return {**value, **changed}
+        return {**value, **shaped_fields}
 
-    kind = pa.struct([pa.field(name, t) for name, (t, _) in typed.items()])
-    return kind, (lambda v: v if v is None else shape_fields(v)) if shapes else None
+    return pa.struct(fields), shape_fields if field_shapes else None
 
 
-def _union(
-    variants: Sequence[Mapping[str, Any]], definitions: Mapping[str, Any]
-) -> tuple[pa.DataType, Shape]:
-    present = [
-        v for v in variants if v.get("type") != "null" and v.get("const", 0) is not None
+def _union(variants: Sequence[Any], definitions: Definitions) -> TypeAndShape:
+    resolved_variants = [resolve(variant, definitions) for variant in variants]
+    types_and_shapes = [
+        arrow_type(variant, definitions)
+        for variant in resolved_variants
+        if not _is_null(variant)
     ]
-    typed = [arrow_type(variant, definitions) for variant in present]
-    kinds = {kind for kind, _ in typed}
-    if len(kinds) == 1:
-        return typed[0]
-    if kinds == {pa.int64(), pa.float64()}:
+    arrow_types = {kind for kind, _ in types_and_shapes}
+    if len(arrow_types) == 1:
+        return types_and_shapes[0]
+    if arrow_types == {pa.int64(), pa.float64()}:
         return pa.float64(), None
     return pa.string(), _as_json
 
 
-def _literal(values: Sequence[Any]) -> tuple[pa.DataType, Shape]:
-    types = {type(value) for value in values if value is not None}
+def _is_null(schema: Schema) -> bool:
+    """Tell whether null is the only value of a schema."""
+    is_null_constant = "const" in schema and schema["const"] is None
+    return schema.get("type") == "null" or is_null_constant
+
+
+def _literal(values: Sequence[Any]) -> TypeAndShape:
+    python_types = {type(value) for value in values if value is not None}
     for candidates, kind in (
         ({str}, pa.string()),
         ({bool}, pa.bool_()),
         ({int}, pa.int64()),
         ({int, float}, pa.float64()),
     ):
-        if types and types <= candidates:
+        if python_types and python_types <= candidates:
             return kind, None
     return pa.string(), _as_json
 
 
-def _formats() -> dict[Any, tuple[pa.DataType, Shape]]:
-    return {
-        "date": (pa.date32(), lambda text: text and date.fromisoformat(text)),
-        "date-time": (
-            pa.timestamp("us", "UTC"),
-            lambda text: text and datetime.fromisoformat(text).astimezone(UTC),
-        ),
-    }
+def _text(text_format: Any) -> TypeAndShape:
+    if text_format == "date":
+        return pa.date32(), _as_date
+    if text_format == "date-time":
+        return pa.timestamp("us", "UTC"), _as_utc_time
+    return pa.string(), None
+
+
+def _as_date(text: str | None) -> Any:
+    return text and date.fromisoformat(text)
+
+
+def _as_utc_time(text: str | None) -> Any:
+    return text and datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _as_json(value: Any) -> str | None:

@@ -1,8 +1,8 @@
-"""The listing of batches, newest first, as far back as a time; one that breaks off is never taken for a whole one."""
+"""The listing of batches, newest first, as far back as a time; an incomplete listing is never taken for a whole one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from nightbatch.errors import ApiUnavailable
@@ -13,14 +13,20 @@ from nightbatch.ports import Batch, Batches
 def listed(api: Batches, first: datetime) -> Iterator[Batch]:
     """List the batches that were created since a time, and some older ones. Raises ApiUnavailable.
 
-    Where the batch that a page ends with is deleted before the next is asked for, that page may come empty.
+    If the last batch of a page is deleted before the next page is requested, that page may be empty.
     """
     after: BatchId | None = None
     while True:
         page = api.page(after)
-        if after is not None and (not page.batches or page.next == after):
+        is_broken_off = not page.batches or page.next == after
+        if after is not None and is_broken_off:
             raise ApiUnavailable("the listing of batches broke off between two pages.")
         yield from page.batches
-        if page.next is None or (page.batches and page.batches[-1].created_at < first):
+        if page.next is None or _reaches_before(page.batches, first):
             return
         after = page.next
+
+
+def _reaches_before(batches: Sequence[Batch], first: datetime) -> bool:
+    """Tell whether a page, newest batch first, ends with a batch that is older than a time."""
+    return bool(batches) and batches[-1].created_at < first

@@ -1,7 +1,7 @@
-"""A JSON schema that refers to nothing outside itself, and is small enough to be worked with.
+"""A JSON schema that refers to nothing outside itself, and is small enough to process.
 
-Validators fetch what `$ref`, `$schema` and `$id` name, by http and from files, and whoever fills in a form writes the
-schema: so each reference must lead to the schema's own definitions, and the dialect is always 2020-12.
+Validators fetch what `$ref`, `$schema` and `$id` name, by http and from files, and the schema may come from anyone who
+fills in a form: so each reference must lead to the schema's own definitions, and the dialect is always 2020-12.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nightbatch.errors import AnswerTypeError
-from nightbatch.messages.schema import TYPES
+from nightbatch.messages.schema import TYPES, Definitions, Schema
 
 MAX_DEPTH = 64
 """Levels of subschemas, with references followed."""
@@ -40,7 +40,7 @@ class _Extent(NamedTuple):
     depth: int
 
 
-def local(schema: Mapping[str, Any]) -> dict[str, Any]:
+def local(schema: Schema) -> dict[str, Any]:
     """Return a copy without the keywords that name a dialect or a base.
 
     Raises AnswerTypeError for a reference that leads outside, and for a schema that is too deep or too large.
@@ -48,15 +48,19 @@ def local(schema: Mapping[str, Any]) -> dict[str, Any]:
     copied: dict[str, Any] = _copy(schema, schema, "answer_schema", 0)
     measures = _Measures(copied)
     measures.measure(copied)
-    for place in _PLACES:
-        definitions = copied.get(place)
+    for keyword in _PLACES:
+        definitions = copied.get(keyword)
         if isinstance(definitions, Mapping):
-            for definition in definitions.values():
-                measures.measure(definition)
+            _measure_all(measures, definitions)
     return copied
 
 
-def _copy(part: Any, root: Mapping[str, Any], path: str, depth: int) -> Any:
+def _measure_all(measures: _Measures, definitions: Definitions) -> None:
+    for definition in definitions.values():
+        measures.measure(definition)
+
+
+def _copy(part: Any, root: Schema, path: str, depth: int) -> Any:
     _check_depth(depth)
     copy_below = partial(_copy, root=root, depth=depth + 1)
     if isinstance(part, (list, tuple)):
@@ -93,33 +97,44 @@ def _check_depth(depth: int) -> None:
 
 def _check_types(named: Any, path: str) -> None:
     """Refuse a type, or one of a list of types, that JSON schemas do not have."""
-    for kind in named if isinstance(named, list) else [named]:
-        if not isinstance(kind, str) or kind not in TYPES:
+    type_names = named if isinstance(named, list) else [named]
+    for type_name in type_names:
+        if not isinstance(type_name, str) or type_name not in TYPES:
+            shown_type = str(type_name)[:100]
+            known_types = ", ".join(sorted(TYPES))
             raise AnswerTypeError(
-                f"{path}: type {str(kind)[:100]!r} is not one of {', '.join(sorted(TYPES))}."
+                f"{path}: type {shown_type!r} is not one of {known_types}."
             )
 
 
-def _check_reference(reference: Any, root: Mapping[str, Any], path: str) -> None:
+def _check_reference(reference: Any, root: Schema, path: str) -> None:
     """Refuse a reference that does not name a definition of the schema itself."""
-    text = reference if isinstance(reference, str) else ""
-    for place in _PLACES:
-        definitions = root.get(place)
-        name = text.removeprefix(f"#/{place}/")
-        is_name = name != text and not _POINTER_MARKS & set(name)
-        if is_name and isinstance(definitions, Mapping) and name in definitions:
-            return
-    shown = f" {text[:100]!r}" if text.startswith("#") else ""
+    reference_text = reference if isinstance(reference, str) else ""
+    if any(_names_definition(reference_text, root, keyword) for keyword in _PLACES):
+        return
+    is_local = reference_text.startswith("#")
+    shown_reference = f" {reference_text[:100]!r}" if is_local else ""
     raise AnswerTypeError(
-        f"{path}:{shown} must name a definition of this schema, such as #/$defs/Address."
+        f"{path}:{shown_reference} must name a definition of this schema, such as #/$defs/Address."
     )
+
+
+def _names_definition(reference: str, root: Schema, keyword: str) -> bool:
+    """Tell whether a reference is the plain name of a definition below a keyword of the root."""
+    prefix = f"#/{keyword}/"
+    if not reference.startswith(prefix):
+        return False
+    name = reference.removeprefix(prefix)
+    definitions = root.get(keyword)
+    is_plain_name = not _POINTER_MARKS & set(name)
+    return is_plain_name and isinstance(definitions, Mapping) and name in definitions
 
 
 @dataclass(frozen=True)
 class _Measures:
     """Counts what schemas stand for once references are followed, each definition once."""
 
-    root: Mapping[str, Any]
+    root: Schema
     extents: dict[str, _Extent] = field(default_factory=dict)
 
     def measure(
@@ -132,14 +147,14 @@ class _Measures:
         extents = [self.measure(item, above, level + 1) for item in _subschemas(part)]
         if "$ref" in part:
             extents.append(self._follow(part["$ref"], above, level + 1))
-        parts = 1 + sum(extent.parts for extent in extents)
-        depth = 1 + max((extent.depth for extent in extents), default=0)
-        _check_depth(depth)
-        if parts > MAX_PARTS:
+        part_count = 1 + sum(extent.parts for extent in extents)
+        total_depth = 1 + max((extent.depth for extent in extents), default=0)
+        _check_depth(total_depth)
+        if part_count > MAX_PARTS:
             raise AnswerTypeError(
                 f"answer_schema: stands for more than {MAX_PARTS:,} parts once references are followed."
             )
-        return _Extent(parts, depth)
+        return _Extent(part_count, total_depth)
 
     def _follow(self, reference: str, above: tuple[str, ...], level: int) -> _Extent:
         if reference in above:
@@ -147,15 +162,15 @@ class _Measures:
                 f"answer_schema: {reference} contains itself; the API takes no recursive schemas."
             )
         if reference not in self.extents:
-            _, place, name = reference.split("/")
-            self.extents[reference] = self.measure(
-                self.root[place][name], (*above, reference), level
-            )
+            _, keyword, name = reference.split("/")
+            definition = self.root[keyword][name]
+            extent = self.measure(definition, (*above, reference), level)
+            self.extents[reference] = extent
         return self.extents[reference]
 
 
-def _subschemas(part: Mapping[str, Any]) -> Iterator[Any]:
-    """Name the schemas directly below a schema: those of properties by name, of all other keywords but data."""
+def _subschemas(part: Schema) -> Iterator[Any]:
+    """Name the schemas directly below a schema: all values of keywords, except those that hold data."""
     for keyword, value in part.items():
         if keyword in _DATA or keyword in _PLACES:
             continue

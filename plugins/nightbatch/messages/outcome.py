@@ -1,6 +1,6 @@
-"""What a result is: the one table that turns what is on the wire into a row's status.
+"""What a result is: the one table that turns a result line into a row's status.
 
-Settled statuses are never asked again until the request changes; the others are lost and free to be asked again.
+Requests with a settled status are not sent again until they change; the others are lost and may be sent again.
 What a future API may add (a result type, a stop reason, an error type) is `errored` with its name: never an answer.
 """
 
@@ -55,8 +55,8 @@ TABLE: dict[tuple[str, str], Status] = {
     ("canceled", ""): Status.CANCELED,
     ("expired", ""): Status.EXPIRED,
 }
-"""By result type and, within it, the stop reason or the error's type. `answered` means: so far; the answer's own type
-has the last word, and what does not fit it is `invalid`."""
+"""By result type and, within it, the stop reason or the error's type. `answered` means: so far; an answer that does not
+fit its type becomes `invalid`."""
 
 
 def of_error(error_type: str, message: str, code: str = "") -> tuple[Status, bool]:
@@ -69,12 +69,10 @@ def of_error(error_type: str, message: str, code: str = "") -> tuple[Status, boo
 def of_stop(stop_reason: str | None) -> tuple[Status, str | None]:
     """Judge a `succeeded` result by why the model stopped; the reason is None where it is an answer so far."""
     status = TABLE.get(("succeeded", stop_reason or ""), Status.ERRORED)
-    return (
-        status,
-        None
-        if status is Status.ANSWERED
-        else f"stop_reason {safe_words.name(stop_reason, UNREADABLE)}",
-    )
+    if status is Status.ANSWERED:
+        return status, None
+    shown_reason = safe_words.name(stop_reason, UNREADABLE)
+    return status, f"stop_reason {shown_reason}"
 
 
 def of_kind(result_type: str) -> tuple[Status, str]:
@@ -82,14 +80,16 @@ def of_kind(result_type: str) -> tuple[Status, str]:
     status = TABLE.get((result_type, ""), Status.ERRORED)
     if status is not Status.ERRORED:
         return status, result_type
-    return status, f"result type {safe_words.name(result_type, UNREADABLE)}"
+    shown_type = safe_words.name(result_type, UNREADABLE)
+    return status, f"result type {shown_type}"
 
 
 def commonest(errors: Mapping[str, int]) -> str:
-    """Name the commonest error, fit for a log: of the API's errors the type and the field, never the words."""
+    """Name the commonest error, fit for a log: of the API's errors the type and the field, never the message."""
     if not errors:
         return "no reason was given"
-    counts = Counter[str]()
+    error_counts = Counter[str]()
     for error, count in errors.items():
-        counts[safe_words.shown(error)] += count
-    return min(counts, key=lambda error: (-counts[error], error))
+        shown_error = safe_words.shown(error)
+        error_counts[shown_error] += count
+    return min(error_counts, key=lambda error: (-error_counts[error], error))

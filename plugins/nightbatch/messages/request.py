@@ -25,8 +25,11 @@ from nightbatch.errors import SettingsError
 from nightbatch.ids import ID_BYTES
 
 SUFFIX = b',"role":"user"}]}'
-_ITEM_HEAD, _ITEM_MIDDLE, _ITEM_TAIL = b'{"custom_id":"', b'","params":', b"}"
-BODY_HEAD, BODY_TAIL = b'{"requests":[', b"]}"
+_ITEM_HEAD = b'{"custom_id":"'
+_ITEM_MIDDLE = b'","params":'
+_ITEM_TAIL = b"}"
+BODY_HEAD = b'{"requests":['
+BODY_TAIL = b"]}"
 
 RESERVED = {"messages", "model", "max_tokens", "system"}
 UNBATCHABLE = {"stream", "speed", "custom_id"}
@@ -47,68 +50,57 @@ class Frame:
 
     @property
     def is_sound(self) -> bool:
-        """Tell whether what is sent is what requests are named by, but for marks of the cache on the system part."""
-        wire, identity = (
-            _unmarked(msgspec.json.decode(part + b'""' + SUFFIX))
-            for part in (self.wire, self.identity)
-        )
-        return bool(wire == identity)
+        """Tell whether what is sent is what requests are named by, except for `cache_control` on the system part."""
+        sent_params = _decoded_params(self.wire, b'""')
+        named_params = _decoded_params(self.identity, b'""')
+        sent_question = _without_cache_control(sent_params)
+        return bool(sent_question == _without_cache_control(named_params))
 
     @property
     def item_overhead(self) -> int:
         """Bytes that one item of the body adds to its content, the separating comma included."""
-        return (
-            len(_ITEM_HEAD + _ITEM_MIDDLE + _ITEM_TAIL + SUFFIX)
-            + 2 * ID_BYTES
-            + len(self.wire)
-            + 1
-        )
+        fixed_bytes = len(_ITEM_HEAD + _ITEM_MIDDLE + _ITEM_TAIL + SUFFIX)
+        custom_id_bytes = 2 * ID_BYTES
+        comma_bytes = 1
+        return fixed_bytes + custom_id_bytes + len(self.wire) + comma_bytes
 
     def body_size(self, content_bytes: int, requests: int) -> int:
-        """Count the exact bytes of a body with so many requests, whose contents have so many bytes together."""
-        commas_less = 1 if requests else 0  # the first item has none before it
-        return (
-            len(BODY_HEAD)
-            + content_bytes
-            + requests * self.item_overhead
-            - commas_less
-            + len(BODY_TAIL)
-        )
+        """Count the exact bytes of a body with N `requests`, whose contents have `content_bytes` together."""
+        missing_commas = 1 if requests else 0  # the first item has none before it
+        item_bytes = content_bytes + requests * self.item_overhead - missing_commas
+        return len(BODY_HEAD) + item_bytes + len(BODY_TAIL)
 
     def request_ids(self, contents: pa.Array) -> list[bytes]:
         """Name requests by their contents, JSON values each (large_binary)."""
-        copy, names = self._state.copy, []
+        copy_frame_hash = self._state.copy
+        request_ids = list[bytes]()
         data, starts = buffer(contents)
-        for begin, end in pairwise(starts.tolist()):
-            state = copy()
-            state.update(data[begin:end])
-            state.update(SUFFIX)
-            names.append(state.digest()[:ID_BYTES])
-        return names
+        for start, end in pairwise(starts.tolist()):
+            request_hash = copy_frame_hash()
+            request_hash.update(data[start:end])
+            request_hash.update(SUFFIX)
+            request_ids.append(request_hash.digest()[:ID_BYTES])
+        return request_ids
 
     def items(self, ids: pa.Array, contents: pa.Array) -> memoryview:
         """Encode entries of `requests`, each with a comma before it, without an object a row."""
-        parts = [
-            b"," + _ITEM_HEAD,
-            custom_ids(ids).cast(pa.large_string()).cast(pa.large_binary()),
-            _ITEM_MIDDLE + self.wire,
+        printed_ids = custom_ids(ids).cast(pa.large_string()).cast(pa.large_binary())
+        joined_items = pc.binary_join_element_wise(
+            _large_binary(b"," + _ITEM_HEAD),
+            printed_ids,
+            _large_binary(_ITEM_MIDDLE + self.wire),
             contents,
-            SUFFIX + _ITEM_TAIL,
-        ]
-        columns = [
-            pa.scalar(part, pa.large_binary()) if isinstance(part, bytes) else part
-            for part in parts
-        ]
-        joined = pc.binary_join_element_wise(
-            *columns, pa.scalar(b"", pa.large_binary())
+            _large_binary(SUFFIX + _ITEM_TAIL),
+            _large_binary(b""),
         )
-        data, starts = buffer(joined)
-        return data[int(starts[0]) : int(starts[-1])]
+        data, starts = buffer(joined_items)
+        first_byte = int(starts[0])
+        end_byte = int(starts[-1])
+        return data[first_byte:end_byte]
 
     def params(self, content: bytes) -> dict[str, Any]:
         """Decode the params of one request, as the API will see them."""
-        decoded: dict[str, Any] = msgspec.json.decode(self.wire + content + SUFFIX)
-        return decoded
+        return _decoded_params(self.wire, content)
 
 
 def frame(
@@ -118,11 +110,15 @@ def frame(
 
     `cache` puts a one-hour `cache_control` on the system block, the last block that all requests share.
     """
-    block = {"type": "text", "text": system}
-    plain = {**shared, **({"system": [block]} if system else {})}
-    marked = {**block, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
-    wire = {**plain, **({"system": [marked]} if system and cache else {})}
-    return Frame(wire=_prefix(wire), identity=_prefix(plain))
+    identity_params = dict(shared)
+    wire_params = dict(shared)
+    if system:
+        system_block: dict[str, Any] = {"type": "text", "text": system}
+        cache_control = {"type": "ephemeral", "ttl": "1h"}
+        cached_block = {**system_block, "cache_control": cache_control}
+        identity_params["system"] = [system_block]
+        wire_params["system"] = [cached_block if cache else system_block]
+    return Frame(wire=_prefix(wire_params), identity=_prefix(identity_params))
 
 
 def shared_params(
@@ -155,30 +151,42 @@ def shared_params(
     return merged
 
 
-def _unmarked(params: dict[str, Any]) -> dict[str, Any]:
-    """Return params whose system blocks bear no mark of the cache."""
-    system = params.get("system")
-    if not isinstance(system, list):
+def _decoded_params(prefix: bytes, content: bytes) -> dict[str, Any]:
+    params_json = prefix + content + SUFFIX
+    params: dict[str, Any] = msgspec.json.decode(params_json)
+    return params
+
+
+def _without_cache_control(params: dict[str, Any]) -> dict[str, Any]:
+    """Return params whose system blocks have no `cache_control`."""
+    system_blocks = params.get("system")
+    if not isinstance(system_blocks, list):
         return params
-    blocks = [
+    plain_blocks = [
         {name: value for name, value in block.items() if name != "cache_control"}
-        for block in system
+        for block in system_blocks
     ]
-    return {**params, "system": blocks}
+    return {**params, "system": plain_blocks}
+
+
+def _large_binary(value: bytes) -> pa.Scalar:
+    return pa.scalar(value, pa.large_binary())
 
 
 def _sorted(value: Any) -> Any:
+    """Sort the keys of a value at all levels, but not inside a schema."""
     if isinstance(value, Mapping):
         return {
             key: value[key] if key in SCHEMAS else _sorted(value[key])
             for key in sorted(value)
         }
-    return (
-        [_sorted(one) for one in value] if isinstance(value, (list, tuple)) else value
-    )
+    if isinstance(value, (list, tuple)):
+        return [_sorted(item) for item in value]
+    return value
 
 
 def _prefix(shared: Mapping[str, Any]) -> bytes:
-    encoded = msgspec.json.encode(_sorted(shared))
-    comma = b"," if len(encoded) > 2 else b""
-    return encoded[:-1] + comma + b'"messages":[{"content":'
+    encoded_params = msgspec.json.encode(_sorted(shared))
+    is_empty = encoded_params == b"{}"
+    comma = b"" if is_empty else b","
+    return encoded_params[:-1] + comma + b'"messages":[{"content":'

@@ -1,4 +1,4 @@
-"""Result lines as they stand on the wire, decoded in blocks; what is not needed is not looked at.
+"""Result lines as the API sends them, decoded in blocks; what is not needed is not read.
 
 The form follows the published OpenAPI description: a field that is new, missing or null breaks nothing.
 """
@@ -23,7 +23,7 @@ class CacheCreation(msgspec.Struct, gc=False):
     ephemeral_1h_input_tokens: int | None = None
 
 
-class Spent(msgspec.Struct, gc=False):
+class UsageBody(msgspec.Struct, gc=False):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
@@ -38,36 +38,34 @@ class Message(msgspec.Struct, gc=False):
     content: list[Block] = []
     model: str | None = None
     stop_reason: str | None = None
-    usage: Spent | None = None
+    usage: UsageBody | None = None
 
 
-class Told(msgspec.Struct, gc=False):
+class ErrorBody(msgspec.Struct, gc=False):
     type: str = ""
     message: str = ""
     details: Any = None
-    error: Told | None = None
+    error: ErrorBody | None = None
 
     @property
     def code(self) -> str:
         """The `error_code` among the details, if there is one."""
-        return (
-            str(self.details.get("error_code") or "")
-            if isinstance(self.details, dict)
-            else ""
-        )
+        if not isinstance(self.details, dict):
+            return ""
+        return str(self.details.get("error_code") or "")
 
 
-class Result(msgspec.Struct, gc=False):
+class ResultBody(msgspec.Struct, gc=False):
     type: str
     message: Message | None = None
-    error: Told | None = None
+    error: ErrorBody | None = None
 
 
-class Line(msgspec.Struct, gc=False):
+class ResultLine(msgspec.Struct, gc=False):
     """One line of a results stream."""
 
     custom_id: str
-    result: Result
+    result: ResultBody
 
 
 class _Name(msgspec.Struct, gc=False):
@@ -79,32 +77,32 @@ class _OddLine(msgspec.Struct, gc=False):
     result: _Name
 
 
-_lines = msgspec.json.Decoder(Line)
+_lines = msgspec.json.Decoder(ResultLine)
 _odd_line = msgspec.json.Decoder(_OddLine)
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, ValueError, RecursionError)
 
 
-def decode(block: bytes) -> list[Line | None]:
-    """Decode whole lines; None for one that is not a result line. Blank lines are passed over."""
+def decode(block: bytes) -> list[ResultLine | None]:
+    """Decode whole lines; None for one that is not a result line. Blank lines are skipped."""
     try:
-        return list[Line | None](_lines.decode_lines(block))
+        return list[ResultLine | None](_lines.decode_lines(block))
     except _UNREADABLE:
         return [_decode_one(raw) for raw in block.split(b"\n") if raw.strip()]
 
 
-def _decode_one(raw: bytes) -> Line | None:
+def _decode_one(raw: bytes) -> ResultLine | None:
     with suppress(*_UNREADABLE):
         return _lines.decode(raw)
     with suppress(*_UNREADABLE):
         return _lines.decode(_without_surrogates(raw))
     with suppress(*_UNREADABLE):
-        odd = _odd_line.decode(raw)
-        return Line(
-            custom_id=odd.custom_id, result=Result(type=f"unreadable_{odd.result.type}")
-        )
+        odd_line = _odd_line.decode(raw)
+        unreadable_result = ResultBody(type=f"unreadable_{odd_line.result.type}")
+        return ResultLine(custom_id=odd_line.custom_id, result=unreadable_result)
     return None
 
 
 def _without_surrogates(raw: bytes) -> bytes:
     """Replace halves of surrogate pairs, which JSON may escape but no text can hold."""
-    return json.dumps(json.loads(raw), ensure_ascii=False).encode("utf-8", "replace")
+    line_text = json.dumps(json.loads(raw), ensure_ascii=False)
+    return line_text.encode("utf-8", "replace")

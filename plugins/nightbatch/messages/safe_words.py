@@ -1,4 +1,4 @@
-"""What may be said of an error that somebody else has worded: never its words, which may repeat what was sent."""
+"""What may be shown of an error from the API: never its whole message, which may repeat what was sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 KEPT = 1_000
-"""Most characters of the API's words that a row keeps."""
+"""Most characters of the API's message that a row keeps."""
 SHOWN = 200
 """Most characters of one error in a log."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
@@ -26,8 +26,8 @@ def request_id(value: str | None) -> str | None:
 
 def field(message: str) -> str | None:
     """Return the path of the field that a message begins with, such as `requests.0.params.max_tokens`."""
-    match = _FIELD.match(message)
-    return match.group(1) if match else None
+    field_match = _FIELD.match(message)
+    return field_match.group(1) if field_match else None
 
 
 def printable(text: str) -> str:
@@ -41,12 +41,13 @@ def printable(text: str) -> str:
 
 
 def row_error(error_type: str, message: str) -> str:
-    """Return what a row says of an error of the API: its type, and its words, without control characters."""
-    return f"{name(error_type)}: {printable(message[:KEPT])}"
+    """Return what a row says of an error of the API: its type and its message, without control characters."""
+    kept_message = printable(message[:KEPT])
+    return f"{name(error_type)}: {kept_message}"
 
 
 def shown(error: str) -> str:
-    """Return what a log may show of a row's error: of the API's errors the type and the field, ours as they are."""
+    """Return what a log may show of a row's error: of the API's errors the type and the field; ours as they are."""
     error_type, separator, message = error.partition(": ")
     if separator and " " not in error_type:
         return summary(error_type, message)
@@ -55,5 +56,6 @@ def shown(error: str) -> str:
 
 def summary(error_type: str, message: str) -> str:
     """Name an error by its type and, where the message begins with one, the field."""
-    path = field(message)
-    return f"{name(error_type)} at {path}" if path else name(error_type)
+    error_name = name(error_type)
+    field_path = field(message)
+    return f"{error_name} at {field_path}" if field_path else error_name

@@ -7,13 +7,17 @@ Source of the limits: "Structured outputs" in Anthropic's documentation, as of N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from nightbatch.errors import AnswerTypeError
 
-MAX_OPTIONAL, MAX_UNIONS = 24, 16
+Schema = Mapping[str, Any]
+Definitions = Mapping[str, Any]
+"""Schemas by the names that a `$ref` may give."""
+MAX_OPTIONAL = 24
+MAX_UNIONS = 16
 TYPES = {"object", "array", "string", "integer", "number", "boolean", "null"}
 FORMATS = {
     "date-time",
@@ -78,26 +82,23 @@ class _Count:
     optional: int = 0
     unions: int = 0
     seen: tuple[str, ...] = ()
-    definitions: Mapping[str, Any] = field(default_factory=dict)
+    definitions: Definitions = field(default_factory=dict)
 
 
-def api_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+def api_schema(schema: Schema) -> dict[str, Any]:
     """Return the schema that goes on the wire, or say which part of it the API would refuse."""
     count = _Count(definitions=definitions_of(schema))
     root = resolve(schema, count.definitions)
-    if (
-        not isinstance(root, Mapping)
-        or root.get("type") != "object"
-        or not root.get("properties")
-    ):
+    is_object = isinstance(root, Mapping) and root.get("type") == "object"
+    if not is_object or not root.get("properties"):
         raise AnswerTypeError(
             "answer_schema: the root must be an object with at least one property."
         )
     cleaned = _clean(root, "answer_schema", count)
     if count.definitions:
         cleaned["$defs"] = {
-            name: _clean(s, f"answer_schema.$defs.{name}", count)
-            for name, s in count.definitions.items()
+            name: _clean(definition, f"answer_schema.$defs.{name}", count)
+            for name, definition in count.definitions.items()
         }
     if count.optional > MAX_OPTIONAL:
         raise AnswerTypeError(
@@ -110,12 +111,12 @@ def api_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def definitions_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def definitions_of(schema: Schema) -> Definitions:
     """Return what a schema's `$ref`s may name."""
     return {**(schema.get("definitions") or {}), **(schema.get("$defs") or {})}
 
 
-def resolve(schema: Any, definitions: Mapping[str, Any]) -> Any:
+def resolve(schema: Any, definitions: Definitions) -> Any:
     """Follow a chain of local `$ref`s to the schema it names."""
     for _ in range(64):
         if not isinstance(schema, Mapping) or "$ref" not in schema:
@@ -144,86 +145,116 @@ def _clean(schema: Any, path: str, count: _Count) -> dict[str, Any]:
     if "$ref" in schema:
         return {"$ref": str(schema["$ref"]).replace("#/definitions/", "#/$defs/")}
     cleaned = {
-        key: schema[key]
-        for key in ("enum", "const", "title", "description")
-        if key in schema
+        keyword: schema[keyword]
+        for keyword in ("enum", "const", "title", "description")
+        if keyword in schema
     }
     _clean_type(schema, cleaned, path, count)
-    moved = {
-        key: schema[key] for key in schema if key in _MOVED or _moves(key, schema[key])
-    }
-    if moved:
-        told = "{" + ", ".join(f"{key}: {value}" for key, value in moved.items()) + "}"
-        cleaned["description"] = "\n\n".join(
-            filter(None, [cleaned.get("description"), told])
-        )
+    _move_rules(schema, cleaned)
     return cleaned
 
 
+def _move_rules(schema: Schema, cleaned: dict[str, Any]) -> None:
+    """Put into the description the rules that structured output does not know."""
+    moved_rules = [
+        f"{keyword}: {value}"
+        for keyword, value in schema.items()
+        if keyword in _MOVED or _moves(keyword, value)
+    ]
+    if not moved_rules:
+        return
+    rules_text = "{" + ", ".join(moved_rules) + "}"
+    description = cleaned.get("description")
+    cleaned["description"] = "\n\n".join(filter(None, [description, rules_text]))
+
+
 def _clean_type(
-    schema: Mapping[str, Any], cleaned: dict[str, Any], path: str, count: _Count
+    schema: Schema, cleaned: dict[str, Any], path: str, count: _Count
 ) -> None:
-    kind = schema.get("type")
+    type_name = schema.get("type")
     variants = schema.get("anyOf") or schema.get("oneOf")
-    if isinstance(kind, list):
-        rest = {
-            key: value
-            for key, value in schema.items()
-            if key not in {"type", "title", "description"}
-        }
-        variants = [
-            {"type": "null"} if k == "null" else {**rest, "type": k} for k in kind
-        ]
+    if isinstance(type_name, list):
+        variants = _by_type(schema, type_name)
         cleaned.pop("enum", None)
     if variants:
         count.unions += 1
-        cleaned["anyOf"] = [
-            _clean(variant, f"{path}.anyOf[{i}]", count)
-            for i, variant in enumerate(variants)
-        ]
+        cleaned["anyOf"] = _clean_each(variants, f"{path}.anyOf", count)
     elif schema.get("allOf"):
-        cleaned["allOf"] = [
-            _clean(part, f"{path}.allOf[{i}]", count)
-            for i, part in enumerate(schema["allOf"])
-        ]
-    elif kind is None and not ({"enum", "const"} & schema.keys()):
+        cleaned["allOf"] = _clean_each(schema["allOf"], f"{path}.allOf", count)
+    elif type_name is None and not ({"enum", "const"} & schema.keys()):
         raise AnswerTypeError(f"{path}: needs a type, anyOf, enum or const.")
-    elif kind is not None:
-        cleaned["type"] = kind
+    elif type_name is not None:
+        cleaned["type"] = type_name
         _clean_kind(schema, cleaned, path, count)
 
 
+def _by_type(schema: Schema, types: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return a schema for each of several types, with the rules of them all."""
+    rules = {
+        keyword: value
+        for keyword, value in schema.items()
+        if keyword not in {"type", "title", "description"}
+    }
+    return [
+        {"type": "null"} if type_name == "null" else {**rules, "type": type_name}
+        for type_name in types
+    ]
+
+
+def _clean_each(
+    schemas: Sequence[Any], path: str, count: _Count
+) -> list[dict[str, Any]]:
+    return [
+        _clean(schema, f"{path}[{number}]", count)
+        for number, schema in enumerate(schemas)
+    ]
+
+
 def _clean_kind(
-    schema: Mapping[str, Any], cleaned: dict[str, Any], path: str, count: _Count
+    schema: Schema, cleaned: dict[str, Any], path: str, count: _Count
 ) -> None:
-    if schema["type"] == "object":
-        properties = schema.get("properties") or {}
-        if schema.get("additionalProperties") not in (None, False):
-            raise AnswerTypeError(
-                f"{path}: additionalProperties must be false: name every property."
-            )
-        if unknown := sorted(set(schema.get("required") or ()) - properties.keys()):
-            raise AnswerTypeError(
-                f"{path}: required names {', '.join(unknown)}, which is not among its properties."
-            )
-        cleaned["properties"] = {
-            name: _clean(part, f"{path}.{name}", count)
-            for name, part in properties.items()
-        }
-        cleaned["required"] = list(schema.get("required") or ())
-        cleaned["additionalProperties"] = False
-        count.optional += len(properties) - len(cleaned["required"])
-    elif schema["type"] == "array":
-        if "items" not in schema:
-            raise AnswerTypeError(f"{path}: an array needs items.")
-        cleaned["items"] = _clean(schema["items"], f"{path}[]", count)
-        if schema.get("minItems") in (0, 1):
-            cleaned["minItems"] = schema["minItems"]
-    elif schema["type"] == "string" and schema.get("format") in FORMATS:
+    type_name = schema["type"]
+    if type_name == "object":
+        _clean_object(schema, cleaned, path, count)
+    elif type_name == "array":
+        _clean_array(schema, cleaned, path, count)
+    elif type_name == "string" and schema.get("format") in FORMATS:
         cleaned["format"] = schema["format"]
 
 
-def _moves(key: str, value: Any) -> bool:
-    return (key == "format" and value not in FORMATS) or (
-        key == "minItems" and value not in (0, 1)
-    )
+def _clean_object(
+    schema: Schema, cleaned: dict[str, Any], path: str, count: _Count
+) -> None:
+    properties = schema.get("properties") or {}
+    required_names = list(schema.get("required") or ())
+    if schema.get("additionalProperties") not in (None, False):
+        raise AnswerTypeError(
+            f"{path}: additionalProperties must be false: name every property."
+        )
+    if unknown_names := sorted(set(required_names) - properties.keys()):
+        raise AnswerTypeError(
+            f"{path}: required names {', '.join(unknown_names)}, which is not among its properties."
+        )
+    cleaned["properties"] = {
+        name: _clean(part, f"{path}.{name}", count) for name, part in properties.items()
+    }
+    cleaned["required"] = required_names
+    cleaned["additionalProperties"] = False
+    count.optional += len(properties) - len(required_names)
+
+
+def _clean_array(
+    schema: Schema, cleaned: dict[str, Any], path: str, count: _Count
+) -> None:
+    if "items" not in schema:
+        raise AnswerTypeError(f"{path}: an array needs items.")
+    cleaned["items"] = _clean(schema["items"], f"{path}[]", count)
+    if schema.get("minItems") in (0, 1):
+        cleaned["minItems"] = schema["minItems"]
+
+
+def _moves(keyword: str, value: Any) -> bool:
+    """Tell whether a rule that structured output knows has a value that it does not know."""
+    is_unknown_format = keyword == "format" and value not in FORMATS
+    is_larger_minimum = keyword == "minItems" and value not in (0, 1)
+    return is_unknown_format or is_larger_minimum

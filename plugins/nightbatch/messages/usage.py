@@ -8,7 +8,7 @@ BATCH = "batch"
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TokenUsage:
     """The tokens of one request by class; `input` is what was neither read from nor written to the cache.
 
     tools: uses of each of SERVER_TOOLS.

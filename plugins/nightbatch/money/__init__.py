@@ -1,3 +1,3 @@
-"""What requests will cost (`estimate`), may cost (`caps`), did cost (`billing`, `cost_table`), and what a person
-should be told of it.
+"""What requests will cost (`estimate`), may cost (`caps`) and did cost (`billing`, `cost_table`), and the warnings
+about it.
 """

@@ -1,4 +1,4 @@
-"""The question that a human is asked before money is spent: figures, no row and no prompt."""
+"""The approval form that a person sees before money is spent: figures, no row and no prompt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>()#+!|~&$]")
 
 @dataclass(frozen=True)
 class Question:
-    """What stands on the form."""
+    """The text of the form."""
 
     subject: str
     body: str
@@ -25,49 +25,61 @@ class Question:
 def question(
     ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, ...]
 ) -> Question | None:
-    """Ask whether to buy; None where it costs nothing, or surely no more than `approve_above_usd`."""
-    limit, most = ref.approve_above_usd, estimate.at_most
-    if limit is None or not estimate.requests or (most is not None and most <= limit):
+    """Ask whether to buy; None if it costs nothing, or at most `approve_above_usd`."""
+    limit_usd = ref.approve_above_usd
+    at_most = estimate.at_most
+    if limit_usd is None or not estimate.requests:
         return None
+    if at_most is not None and at_most <= limit_usd:
+        return None
+    table = _table(ref, estimate, limit_usd, asked)
+    escaped_notes = map(plain, notes)
+    deadline = f"Without an answer within {ref.approve_within_hours:g} hours nothing is bought."
+    explanation = (
+        "The costs are estimates made before the purchase, for asking each request once. "
+        "Requests that are lost are asked again and may add to it; `max_cost_usd` bounds the whole run."
+    )
+    return Question(
+        subject=f"Buy {estimate.requests:,} requests for {_price(estimate)}?",
+        body="\n\n".join([table, *escaped_notes, f"{explanation} {deadline}"]),
+    )
+
+
+def _table(ref: RunRef, estimate: Estimate, limit_usd: float, asked: int) -> str:
+    """Write the figures of the purchase as a Markdown table."""
     lines = [
+        "| | |",
+        "|---|---|",
         f"| target | {plain(ref.target)} |",
         f"| partition | {plain(ref.partition or 'whole dataset')} |",
         f"| rows | {ref.rows:,} |",
         f"| different requests | {asked:,} |",
         f"| to be bought | {estimate.requests:,} |",
         f"| estimated cost | {usd(estimate.expected)} |",
-        f"| estimated cost, at most | {usd(most)} |",
-        f"| approval needed above | {limit:g} USD |",
+        f"| estimated cost, at most | {usd(estimate.at_most)} |",
+        f"| approval needed above | {limit_usd:g} USD |",
         f"| estimated tokens | {estimate.input_tokens:,} in, {estimate.output_tokens:,} out |",
         f"| estimated by | {estimate.how} |",
     ]
-    table = "\n".join(["| | |", "|---|---|", *lines])
-    ends = f"Without an answer within {ref.approve_within_hours:g} hours nothing is bought."
-    again = (
-        "The costs are estimates made before the purchase, for asking each request once. "
-        "Requests that are lost are asked again and may add to it; `max_cost_usd` bounds the whole run."
-    )
-    price = (
-        f"an estimated {usd(estimate.expected)}, at most {usd(most)}"
-        if most is not None
-        else "an unknown price"
-    )
-    return Question(
-        subject=f"Buy {estimate.requests:,} requests for {price}?",
-        body="\n\n".join([table, *map(plain, notes), f"{again} {ends}"]),
-    )
+    return "\n".join(lines)
+
+
+def _price(estimate: Estimate) -> str:
+    if estimate.at_most is None:
+        return "an unknown price"
+    return f"an estimated {usd(estimate.expected)}, at most {usd(estimate.at_most)}"
 
 
 def others(approvers: Sequence[str], starter: str | None) -> list[str]:
-    """Return the approvers but for the person who started the run. Raises SettingsError where nobody is left."""
-    remaining = [user for user in approvers if user != starter]
-    if approvers and not remaining:
+    """Return the approvers without the person who started the run. Raises SettingsError if nobody else is named."""
+    remaining_users = [user for user in approvers if user != starter]
+    if approvers and not remaining_users:
         raise SettingsError(
             "approvers: the only one started this run, and nobody approves their own run. Name another."
         )
-    return remaining
+    return remaining_users
 
 
 def plain(text: str) -> str:
-    """Return a text that Markdown shows as it is: no name can draw a row, a link or a figure of its own."""
+    """Escape a text for Markdown, so that no name can add a row, a link or a figure of its own."""
     return _MARKUP.sub(r"\\\g<0>", printable(text))

@@ -1,4 +1,4 @@
-"""The shared prefix of a run's requests and the prompt cache: whether it is cached at all, and when priming it pays.
+"""The shared prefix of a run's requests and the prompt cache: whether it is cached, and when priming saves money.
 
 A cached prefix costs twice its price to write for an hour and a tenth to read; in a batch whose first answer has not
 begun, most requests write. One request sent ahead makes them read.
@@ -31,14 +31,12 @@ def long_enough(prices: Prices, model: str, system: str | None) -> bool:
 
 def too_short(prices: Prices, model: str, frame: Frame) -> str | None:
     """Warn of a system part that is just too short to be cached."""
-    tokens, least = (
-        len(_system(frame)) / CHARACTERS_A_TOKEN,
-        prices.cache_minimum(model),
-    )
-    if not NEARLY * least <= tokens < least:
+    system_tokens = len(_system(frame)) / CHARACTERS_A_TOKEN
+    minimum_tokens = prices.cache_minimum(model)
+    if not NEARLY * minimum_tokens <= system_tokens < minimum_tokens:
         return None
     return (
-        f"The system part has about {tokens:,.0f} tokens; {model} caches from {least:,} on. "
+        f"The system part has about {system_tokens:,.0f} tokens; {model} caches from {minimum_tokens:,} on. "
         "A longer one, with examples for instance, may cost less."
     )
 
@@ -49,23 +47,31 @@ def is_marked(frame: Frame) -> bool:
 
 
 def shared_tokens(frame: Frame, frame_tokens: float) -> float:
-    """Say how many of a frame's tokens stand before its cache breakpoint; 0 where there is none."""
+    """Estimate how many of a frame's tokens are before its cache breakpoint; 0 if it has none."""
     if not is_marked(frame):
         return 0.0
     params = _params(frame.identity)
-    shared = sum(
-        len(msgspec.json.encode(params[name])) for name in SHARED if name in params
-    )
-    return frame_tokens * min(1.0, shared / len(frame.identity))
+    shared_bytes = 0
+    for name in SHARED:
+        if name in params:
+            param_json = msgspec.json.encode(params[name])
+            shared_bytes += len(param_json)
+    shared_share = shared_bytes / len(frame.identity)
+    return frame_tokens * min(1.0, shared_share)
 
 
 def primed_saves(prices: Prices, model: str, shared: float, requests: int) -> Decimal:
-    """Say what sending one request ahead of the others is expected to save, in US dollars."""
+    """Estimate what sending one request ahead of the others saves, in US dollars."""
     rates = prices.rates(model)
-    if rates is None or shared < prices.cache_minimum(model) or requests < 2:
+    if rates is None or requests < 2:
         return Decimal(0)
-    spared = Decimal(HITS_WARM - HITS_COLD) * Decimal(shared) * (requests - 1)
-    return spared * (rates.cache_write_1h - rates.cache_read)
+    if shared < prices.cache_minimum(model):
+        return Decimal(0)
+    more_hits = Decimal(HITS_WARM - HITS_COLD)
+    other_requests = requests - 1
+    more_tokens_read = more_hits * Decimal(shared) * other_requests
+    saved_per_token = rates.cache_write_1h - rates.cache_read
+    return more_tokens_read * saved_per_token
 
 
 def pays(prices: Prices, model: str, shared: float, requests: int) -> bool:
@@ -74,35 +80,41 @@ def pays(prices: Prices, model: str, shared: float, requests: int) -> bool:
 
 
 def break_even(prices: Prices, model: str) -> float | None:
-    """Say from which share of reads on the one-hour cache costs less than none: 53 % where a read costs a tenth."""
+    """Return the share of reads above which the one-hour cache saves money: 53 % where a read costs a tenth."""
     rates = prices.rates(model)
     if rates is None:
         return None
-    return float(
-        (rates.cache_write_1h - rates.input) / (rates.cache_write_1h - rates.cache_read)
-    )
+    extra_per_write = rates.cache_write_1h - rates.input
+    saved_per_hit = rates.cache_write_1h - rates.cache_read
+    return float(extra_per_write / saved_per_hit)
 
 
 def hit_rate(tokens: Mapping[str, int]) -> float | None:
-    """Say which share of the cached tokens was read; None where nothing was cached."""
-    read, written = (
-        tokens.get("cache_read", 0),
-        tokens.get("cache_write_5m", 0) + tokens.get("cache_write_1h", 0),
-    )
-    return read / (read + written) if read + written else None
+    """Return which share of the cached tokens was read; None where nothing was cached."""
+    read = tokens.get("cache_read", 0)
+    written = tokens.get("cache_write_5m", 0) + tokens.get("cache_write_1h", 0)
+    cached = read + written
+    return read / cached if cached else None
 
 
 def poor(prices: Prices, model: str, tokens: Mapping[str, int]) -> str | None:
     """Warn of a cache that cost more than it saved."""
-    rate, least = hit_rate(tokens), break_even(prices, model)
-    if rate is None or least is None or rate >= least:
+    hits = hit_rate(tokens)
+    least_hits = break_even(prices, model)
+    if hits is None or least_hits is None:
         return None
-    return f"The cache was read for {rate:.0%} of the shared tokens; below {least:.0%} it costs more than it saves."
+    if hits >= least_hits:
+        return None
+    return (
+        f"The cache was read for {hits:.0%} of the shared tokens; "
+        f"below {least_hits:.0%} it costs more than it saves."
+    )
 
 
 def _system(frame: Frame) -> str:
     blocks = _params(frame.identity).get("system") or []
-    return "".join(block.get("text", "") for block in blocks if isinstance(block, dict))
+    texts = [block.get("text", "") for block in blocks if isinstance(block, dict)]
+    return "".join(texts)
 
 
 @lru_cache(maxsize=4)

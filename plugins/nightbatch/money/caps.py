@@ -1,6 +1,6 @@
-"""Caps: what has been spent for certain, what may still come of it, and whether a purchase keeps below.
+"""Caps: what has been paid, what may still have to be paid, and whether a purchase stays below the limit.
 
-Spent is settled from real usage; what is in flight, and what would be bought, count as the most that they may cost.
+What was paid follows from real usage. What is in flight, and what would be bought, count at their maximum cost.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from nightbatch.ledger.facts import Claim
-from nightbatch.ledger.ledger import Ledger, View
+from nightbatch.ledger.ledger import Ledger, LedgerView
 from nightbatch.money import cost_table
 from nightbatch.money.billing import price_sums, price_tools
 from nightbatch.money.cost_table import Row, newest_first
@@ -24,8 +24,8 @@ ADVICE = "lower max_tokens, set limit, try a smaller model"
 
 
 @dataclass(frozen=True)
-class Spent:
-    """US dollars: for certain, and at most for what is in flight; None where a price is not known."""
+class AgainstCap:
+    """US dollars: what was paid, and the maximum cost of what is in flight; None where a price is not known."""
 
     paid: Decimal | None = Decimal(0)
     in_flight: Decimal | None = Decimal(0)
@@ -37,97 +37,122 @@ class Cap:
 
     name: str
     limit: float
-    spent: Spent
+    spent: AgainstCap
     whose: str
 
     def refuses(self, estimate: Estimate) -> str | None:
         """Say why a purchase must not be made; None where it may."""
-        paid, flying, most = self.spent.paid, self.spent.in_flight, estimate.at_most
         if not estimate.requests:
             return None
-        if paid is None or flying is None or most is None:
+        paid = self.spent.paid
+        in_flight = self.spent.in_flight
+        at_most = estimate.at_most
+        if paid is None or in_flight is None or at_most is None:
             return (
                 f"{self.name}={self.limit:g} cannot be kept: the model's price is not known, or params are billed by "
                 "use, or a result reported usage that cannot be. Nothing was bought by this task. Give the model's "
                 "price in a file named by NIGHTBATCH_PRICES, leave out what is billed by use, or take the cap away."
             )
-        total = paid + flying + most
-        if total <= Decimal(str(self.limit)):
+        total_usd = paid + in_flight + at_most
+        if total_usd <= Decimal(str(self.limit)):
             return None
         return (
-            f"{estimate.requests:,} requests may cost {most:.4f} USD, as an estimate ({usd(estimate.expected)} "
-            f"expected; {estimate.how}). With {paid:.4f} USD spent and an estimate of at most {flying:.4f} USD in "
-            f"flight by {self.whose} that is {total:.4f} USD, above {self.name}={self.limit:g}. Nothing was bought by "
-            f"this task: raise {self.name}, or {ADVICE}; a run over fewer rows also gives the history that makes the "
-            "bound a better one."
+            f"{estimate.requests:,} requests may cost {at_most:.4f} USD, as an estimate ({usd(estimate.expected)} "
+            f"expected; {estimate.how}). With {paid:.4f} USD spent and an estimate of at most {in_flight:.4f} USD in "
+            f"flight by {self.whose} that is {total_usd:.4f} USD, above {self.name}={self.limit:g}. Nothing was bought "
+            f"by this task: raise {self.name}, or {ADVICE}; a run over fewer rows also gives the history that makes "
+            "the bound a better one."
         )
 
 
 def total(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """Add up amounts; None if one is not known."""
-    known = list(amounts)
-    return (
-        None
-        if None in known
-        else sum((one for one in known if one is not None), Decimal(0))
-    )
+    total_usd = Decimal(0)
+    all_amounts = list(amounts)
+    for amount in all_amounts:
+        if amount is None:
+            return None
+        total_usd += amount
+    return total_usd
 
 
 LIFE = timedelta(days=35)
 """No run is older: results can be fetched for 29 days."""
-ENOUGH_ANSWERS, MOST_FILES = 2_000, 100
+ENOUGH_ANSWERS = 2_000
+MOST_FILES = 100
+"""How many answers the history of a question needs, and how many files are read for it."""
 
 
 def read(ref: RunRef, question: str, ledger: Ledger, now: datetime) -> list[Row]:
     """Read as much of the cost table as caps and history need."""
-    since = (
-        min(now - LIFE, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
-        if _capped(ref)
-        else now
-    )
+    since = _oldest_needed(ref, now)
     rows: list[Row] = []
-    answers = 0
+    answer_count = 0
     for row in newest_first(ledger):
-        if row["created_at"] < since and (
-            answers >= ENOUGH_ANSWERS or len(rows) >= MOST_FILES
-        ):
+        is_enough = answer_count >= ENOUGH_ANSWERS or len(rows) >= MOST_FILES
+        if is_enough and row["created_at"] < since:
             break
         rows.append(row)
-        answers += row["billed"] if row["question"] == question else 0
+        if row["question"] == question:
+            answer_count += row["billed"]
     return rows
 
 
+def _oldest_needed(ref: RunRef, now: datetime) -> datetime:
+    """Return since when caps need all rows: since the run may have begun and the month has begun."""
+    if not _capped(ref):
+        return now
+    month_start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    oldest_run_start = now - LIFE
+    return min(oldest_run_start, month_start)
+
+
 def caps(
-    ref: RunRef, ledger: Ledger, view: View, rows: list[Row], now: datetime
+    ref: RunRef, ledger: Ledger, view: LedgerView, rows: list[Row], now: datetime
 ) -> Iterator[Cap]:
     """Name the caps of a run, each with what counts against it already."""
-    claims = [ledger.claim(shard) for shard in view.in_flight] if _capped(ref) else []
+    if not _capped(ref):
+        return
+    claims = [ledger.claim(shard) for shard in view.in_flight]
     if ref.max_cost_usd is not None:
-        mine = [
-            row
-            for row in rows
-            if is_of_run(ref, row["run"], row["target"], row["partition"])
-        ]
-        flying = [
-            claim
-            for claim in claims
-            if is_of_run(ref, claim.buyer, claim.target, claim.partition)
-        ]
-        yield Cap("max_cost_usd", ref.max_cost_usd, _spent(mine, flying), "this run")
+        spent_by_run = _spent_by_run(ref, rows, claims)
+        yield Cap("max_cost_usd", ref.max_cost_usd, spent_by_run, "this run")
     if ref.max_monthly_cost_usd is not None:
         month = cost_table.month(now)
-        theirs = [
-            row
-            for row in rows
-            if row["month"] == month and is_for_target(ref, row["target"])
-        ]
-        flying = [claim for claim in claims if is_for_target(ref, claim.target)]
+        spent_in_month = _spent_in_month(ref, rows, claims, month)
         yield Cap(
             "max_monthly_cost_usd",
             ref.max_monthly_cost_usd,
-            _spent(theirs, flying),
+            spent_in_month,
             f"the target in {month}",
         )
+
+
+def _spent_by_run(ref: RunRef, rows: list[Row], claims: list[Claim]) -> AgainstCap:
+    run_rows = [
+        row
+        for row in rows
+        if is_of_run(ref, row["run"], row["target"], row["partition"])
+    ]
+    run_claims = [
+        claim
+        for claim in claims
+        if is_of_run(ref, claim.buyer, claim.target, claim.partition)
+    ]
+    return _against_cap(run_rows, run_claims)
+
+
+def _spent_in_month(
+    ref: RunRef, rows: list[Row], claims: list[Claim], month: str
+) -> AgainstCap:
+    """Return what the target has spent in a month, and all that it has in flight."""
+    month_rows = [
+        row
+        for row in rows
+        if row["month"] == month and is_for_target(ref, row["target"])
+    ]
+    target_claims = [claim for claim in claims if is_for_target(ref, claim.target)]
+    return _against_cap(month_rows, target_claims)
 
 
 def _capped(ref: RunRef) -> bool:
@@ -135,44 +160,52 @@ def _capped(ref: RunRef) -> bool:
 
 
 def is_of_run(ref: RunRef, buyer: str, target: str, partition: str) -> bool:
-    """Tell whether a fact tells of what this run has bought."""
-    return (buyer, partition) == (ref.buyer, ref.partition) and is_for_target(
-        ref, target
-    )
+    """Tell whether this run has bought what a fact is about."""
+    if buyer != ref.buyer or partition != ref.partition:
+        return False
+    return is_for_target(ref, target)
 
 
 def is_for_target(ref: RunRef, target: str) -> bool:
-    """Tell whether a fact is about the run's target: version 0.1 noted targets as they were typed."""
+    """Tell whether a fact is about the run's target: version 0.1 stored targets as they were typed."""
     return canonical(target) == canonical(ref.target)
 
 
-def _spent(rows: Iterable[Row], flying: Iterable[Claim]) -> Spent:
-    known = list(rows)
-    paid = total(
-        _priced_now(row) if row["cost_usd"] is None else row["cost_usd"]
-        for row in known
-    )
-    unclear = (_unclear(row) for row in known if row["missing"])
-    return Spent(
-        paid,
-        total([*(cost_table.amount(claim.at_most_usd) for claim in flying), *unclear]),
+def _against_cap(rows: list[Row], claims: list[Claim]) -> AgainstCap:
+    paid_amounts = [_paid(row) for row in rows]
+    claimed_amounts = [cost_table.amount(claim.at_most_usd) for claim in claims]
+    missing_amounts = [_at_most_for_missing(row) for row in rows if row["missing"]]
+    return AgainstCap(
+        paid=total(paid_amounts),
+        in_flight=total([*claimed_amounts, *missing_amounts]),
     )
 
 
-def _unclear(row: Row) -> Decimal | None:
-    """Say what requests may have cost whose results were missing from their batch."""
-    most: Decimal | None = row["at_most_usd"]
-    return None if most is None else most * row["missing"] / row["requests"]
+def _paid(row: Row) -> Decimal | None:
+    paid: Decimal | None = row["cost_usd"]
+    return _priced_now(row) if paid is None else paid
+
+
+def _at_most_for_missing(row: Row) -> Decimal | None:
+    """Return the maximum cost of the requests whose results were missing from their batch."""
+    at_most: Decimal | None = row["at_most_usd"]
+    if at_most is None:
+        return None
+    missing_count: int = row["missing"]
+    request_count: int = row["requests"]
+    return at_most * missing_count / request_count
 
 
 def _priced_now(row: Row) -> Decimal | None:
-    """Price what had no known price when it landed; None where it still has none, or its usage cannot be."""
+    """Price what had no known price when it landed; None if it still has none, or its usage is impossible."""
     if row.get("unknown_usage"):
         return None
-    tokens = {name: row[column] for name, column in cost_table.TOKEN_COLUMNS.items()}
-    uses = {
+    token_counts = {
+        name: row[column] for name, column in cost_table.TOKEN_COLUMNS.items()
+    }
+    tool_uses = {
         name: row.get(column) or 0 for name, column in cost_table.TOOL_COLUMNS.items()
     }
-    return total(
-        [price_sums(prices(), row["model"], tokens), price_tools(prices(), uses)]
-    )
+    tokens_usd = price_sums(prices(), row["model"], token_counts)
+    tools_usd = price_tools(prices(), tool_uses)
+    return total([tokens_usd, tools_usd])

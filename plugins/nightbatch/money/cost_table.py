@@ -1,4 +1,4 @@
-"""The cost table: one row a batch, for SQL. A row follows from a landed fact alone, so it can be written any time."""
+"""The cost table: one row a batch, for SQL. A row follows from a landed fact alone and can be written at any time."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ COSTS = pa.schema(
         ),
     ]
 )
-"""`month` is that of the batch's creation, UTC, as 2026-11. Costs of an unknown price are null. `lost` counts what is
-to be asked again; of these, `missing` had no result in their batch, so nobody knows whether they were billed."""
+"""`month` is that of the batch's creation, UTC, such as 2026-11. Costs of an unknown price are null. `lost` counts the
+requests to be asked again; of these, `missing` had no result in their batch, so it is not known whether they were
+billed."""
 
 Row = dict[str, Any]
 """One row of the cost table, by column."""
@@ -60,15 +61,22 @@ Row = dict[str, Any]
 
 def row(fact: LandedFact) -> Row:
     """Make the row of a landed shard."""
-    claim, created = (
-        fact.claim,
-        (fact.created_at or fact.claim.created_at).astimezone(UTC),
-    )
-    settled = {str(status): fact.statuses.get(str(status), 0) for status in SETTLED}
-    paid, missing = amount(fact.cost_usd), fact.statuses.get(str(Status.MISSING), 0)
+    claim = fact.claim
+    created_at = fact.created_at or claim.created_at
+    created_at_utc = created_at.astimezone(UTC)
+    settled_counts = {str(status): _count(fact, status) for status in SETTLED}
+    settled_count = sum(settled_counts.values())
+    missing_count = _count(fact, Status.MISSING)
+    token_counts = {
+        column: fact.tokens.get(name, 0) for name, column in TOKEN_COLUMNS.items()
+    }
+    tool_counts = {
+        column: fact.server_tools.get(name, 0) for name, column in TOOL_COLUMNS.items()
+    }
+    paid = amount(fact.cost_usd)
     return {
-        "month": month(created),
-        "created_at": created,
+        "month": month(created_at_utc),
+        "created_at": created_at_utc,
         "target": claim.target,
         "partition": claim.partition,
         "run": claim.buyer,
@@ -79,16 +87,13 @@ def row(fact: LandedFact) -> Row:
         "batch_id": fact.batch,
         "attempt": claim.attempt,
         "requests": claim.total,
-        **settled,
-        "lost": claim.total - sum(settled.values()),
-        "missing": missing if fact.batch else 0,
+        **settled_counts,
+        "lost": claim.total - settled_count,
+        "missing": missing_count if fact.batch else 0,
         "billed": fact.billed,
         "full_price": fact.full_price,
-        **{column: fact.tokens.get(name, 0) for name, column in TOKEN_COLUMNS.items()},
-        **{
-            column: fact.server_tools.get(name, 0)
-            for name, column in TOOL_COLUMNS.items()
-        },
+        **token_counts,
+        **tool_counts,
         "unknown_usage": fact.unknown_usage,
         "longest_output_tokens": fact.longest,
         "bytes": claim.size,
@@ -100,14 +105,18 @@ def row(fact: LandedFact) -> Row:
     }
 
 
+def _count(fact: LandedFact, status: Status) -> int:
+    return fact.statuses.get(str(status), 0)
+
+
 def table(fact: LandedFact) -> pa.Table:
     """Make the file of a landed shard."""
     return pa.Table.from_pylist([row(fact)], schema=COSTS)
 
 
-def month(at: datetime) -> str:
+def month(moment: datetime) -> str:
     """Name the calendar month of a moment, UTC."""
-    return f"{at.astimezone(UTC):%Y-%m}"
+    return f"{moment.astimezone(UTC):%Y-%m}"
 
 
 def amount(text: str | None) -> Decimal | None:
@@ -115,31 +124,39 @@ def amount(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
 
 
-def _less(whole: str | None, paid: Decimal | None) -> Decimal | None:
-    return None if whole is None or paid is None else Decimal(whole) - paid
+def _less(full_usd: str | None, paid: Decimal | None) -> Decimal | None:
+    if full_usd is None or paid is None:
+        return None
+    return Decimal(full_usd) - paid
 
 
 def write(ledger: Ledger, fact: LandedFact) -> None:
     """Write the row of a landed shard; once, since it follows from the fact alone."""
-    out = io.BytesIO()
-    pq.write_table(table(fact), out, compression="zstd")
-    ledger.store.create(keys.cost(fact.shard), out.getvalue())
+    output = io.BytesIO()
+    pq.write_table(table(fact), output, compression="zstd")
+    ledger.store.create(keys.cost(fact.shard), output.getvalue())
 
 
 def complete(ledger: Ledger, landed: list[Shard]) -> None:
     """Write the rows of landed shards that have none yet."""
-    written = {keys.shard_of(entry.key) for entry in ledger.store.list(keys.COSTS)}
+    cost_entries = ledger.store.list(keys.COSTS)
+    written_shards = {keys.shard_of(entry.key) for entry in cost_entries}
     for shard in landed:
-        if shard not in written and (fact := ledger.landed(shard)) is not None:
+        if shard in written_shards:
+            continue
+        fact = ledger.landed(shard)
+        if fact is not None:
             write(ledger, fact)
 
 
 def newest_first(ledger: Ledger, *, since: datetime | None = None) -> Iterator[Row]:
     """Read the rows, newest first, as far back as the batches that were created at `since`."""
-    for key in sorted(
-        (entry.key for entry in ledger.store.list(keys.COSTS)), reverse=True
-    ):
-        found: Row = parquet.table(ledger.store, key).to_pylist()[0]
-        if since is not None and found["created_at"] < since:
+    cost_entries = ledger.store.list(keys.COSTS)
+    cost_keys = [entry.key for entry in cost_entries]
+    cost_keys.sort(reverse=True)
+    for cost_key in cost_keys:
+        cost_file = parquet.table(ledger.store, cost_key)
+        cost_row: Row = cost_file.to_pylist()[0]
+        if since is not None and cost_row["created_at"] < since:
             return
-        yield found
+        yield cost_row

@@ -1,4 +1,4 @@
-"""What a purchase will cost, before it is made: expected and at most, and how that was found."""
+"""What a purchase will cost, before it is made: expected and at most, and how that was estimated."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from nightbatch.money.prices import PICO, Prices, Rates
 from nightbatch.money.prompt_tokens import Prompts, Sizes
 
 TRUSTED = 30
-"""From so many answers on, none is taken to be longer than the longest of them."""
-HITS_WARM, HITS_COLD = 0.9, 0.5
-"""Share of requests that read the cache where an answer has begun before, and in a cold batch, until history tells."""
+"""With at least this many answers, none is assumed to be longer than the longest of them."""
+HITS_WARM = 0.9
+"""Assumed share of requests that read the cache, without history, where the cache was filled before the batch."""
+HITS_COLD = 0.5
+"""Assumed share of requests that read the cache, without history, where it was not."""
 STRETCH = 1_000_000
 """Requests that are estimated at a time."""
 
@@ -32,20 +34,20 @@ class Estimate:
     how: str = "nothing to buy"
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The estimate in words."""
-        return (
-            f"{usd(self.expected)} expected, {usd(self.at_most)} at most ({self.how})"
-        )
+        expected_usd = usd(self.expected)
+        at_most_usd = usd(self.at_most)
+        return f"{expected_usd} expected, {at_most_usd} at most ({self.how})"
 
 
 def usd(amount: Decimal | None) -> str:
-    """Write an amount for a person."""
+    """Format an amount for a person."""
     return "unknown" if amount is None else f"{amount:,.4f} USD"
 
 
 @dataclass(frozen=True)
-class History:
+class PastUsage:
     """What requests of the same frame have used so far."""
 
     answers: int = 0
@@ -56,19 +58,18 @@ class History:
     written: int = 0
     size: int = 0
     canary: bool = False
-    """read, written: by what was not sent ahead to fill the cache. size: bytes of those requests. canary: nothing but
-    what was sent ahead has been answered."""
+    """read, written: by requests that were not sent ahead to fill the cache. size: bytes of the answered requests.
+    canary: only requests that were sent ahead have been answered."""
 
     @property
     def hits(self) -> float | None:
         """The share of cached tokens that were read instead of written."""
-        return (
-            self.read / (self.read + self.written) if self.read + self.written else None
-        )
+        cached = self.read + self.written
+        return self.read / cached if cached else None
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswerLength:
     """How many output tokens a request has: on average, and at most."""
 
     mean: float
@@ -87,139 +88,162 @@ class Cached:
 
 @dataclass(frozen=True)
 class Lengths:
-    """So many prompts, and how many input tokens they have together."""
+    """N prompts, and how many input tokens they have together."""
 
     count: int = 0
     tokens: float = 0.0
 
     def plus(self, tokens: np.ndarray) -> Lengths:
         """Add prompts of these lengths."""
-        return Lengths(self.count + len(tokens), self.tokens + float(tokens.sum()))
+        new_tokens = float(tokens.sum())
+        return Lengths(self.count + len(tokens), self.tokens + new_tokens)
+
+
+ShortAndLong = tuple[Lengths, Lengths]
+"""The short prompts, and those that are so long that the model's prices rise."""
+CountTokens = Callable[[Sizes, int], np.ndarray]
+"""Returns the tokens of prompts of these sizes, none above the context window (the second argument)."""
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """Everything that an estimate rests on, found once; requests are then estimated by their sizes."""
+    """The inputs of an estimate, gathered once; requests are then estimated by their sizes."""
 
     prices: Prices
     model: str
     us: bool
     prompts: Prompts
-    answers: Answers
+    answers: AnswerLength
     cached: Cached
     billed_by_use: Sequence[str] = ()
-    """Params and tools that cost more than tokens: nobody can say beforehand how much."""
+    """Params and tools that cost more than tokens: how much is not known beforehand."""
 
     def estimate(self, sizes: Sizes) -> Estimate:
         """Price requests of these sizes. Long prompts are priced as such, one by one."""
-        count = len(sizes.text)
-        if not count:
+        request_count = len(sizes.text)
+        if not request_count:
             return Estimate()
         how = (
             f"input: {self.prompts.how}; output: {self.answers.how}; {self.cached.how}"
         )
-        context = self.prices.context_tokens(self.model)
-        short, long = self._lengths(
-            sizes, lambda part: self.prompts.expected(part, context)
-        )
+        short, long = self._lengths(sizes, self.prompts.expected)
         expected = self._price((short, long), self.answers.mean, self.cached.hits)
-        most = self._lengths(sizes, lambda part: self.prompts.most(part, context))
-        at_most = self._price(most, self.answers.most, 0.0)
+        longest_prompts = self._lengths(sizes, self.prompts.most)
+        at_most = self._price(longest_prompts, self.answers.most, 0.0)
         if self.billed_by_use:
-            expected = at_most = None
-            how = f"{how}; {', '.join(self.billed_by_use)}: billed by use, unknown beforehand"
-        output = round(count * self.answers.mean)
+            expected = None
+            at_most = None
+            names = ", ".join(self.billed_by_use)
+            how = f"{how}; {names}: billed by use, unknown beforehand"
         return Estimate(
-            count, round(short.tokens + long.tokens), output, expected, at_most, how
+            requests=request_count,
+            input_tokens=round(short.tokens + long.tokens),
+            output_tokens=round(request_count * self.answers.mean),
+            expected=expected,
+            at_most=at_most,
+            how=how,
         )
 
-    def _lengths(
-        self, sizes: Sizes, tokens_of: Callable[[Sizes], np.ndarray]
-    ) -> tuple[Lengths, Lengths]:
-        """Sum the tokens of short and of long prompts, a stretch at a time."""
-        limit = self.prices.long_above(self.model)
-        short, long = Lengths(), Lengths()
+    def _lengths(self, sizes: Sizes, count_tokens: CountTokens) -> ShortAndLong:
+        """Sum the tokens of short and of long prompts, STRETCH requests at a time."""
+        context_tokens = self.prices.context_tokens(self.model)
+        long_above = self.prices.long_above(self.model)
+        limit = np.inf if long_above is None else long_above
+        short = Lengths()
+        long = Lengths()
         for start in range(0, len(sizes.text), STRETCH):
-            tokens = tokens_of(sizes.part(start, start + STRETCH))
-            is_long = tokens > (np.inf if limit is None else limit)
-            short, long = short.plus(tokens[~is_long]), long.plus(tokens[is_long])
+            stretch_sizes = sizes.part(start, start + STRETCH)
+            tokens = count_tokens(stretch_sizes, context_tokens)
+            is_long = tokens > limit
+            short = short.plus(tokens[~is_long])
+            long = long.plus(tokens[is_long])
         return short, long
 
     def _price(
-        self, lengths: tuple[Lengths, Lengths], output: float, hits: float
+        self, lengths: ShortAndLong, output_tokens: float, hits: float
     ) -> Decimal | None:
-        total = Decimal(0)
-        for some, prompt in zip(
-            lengths, (0, (self.prices.long_above(self.model) or 0) + 1), strict=True
-        ):
-            rates = self.prices.rates(self.model, prompt=prompt, us=self.us)
-            if rates is None:
-                return None
-            total += self._sum(rates, some, output, hits)
-        return total.quantize(PICO)
+        """Price short and long prompts with answers of a length and a share of cache reads."""
+        short, long = lengths
+        long_above = self.prices.long_above(self.model) or 0
+        long_prompt = long_above + 1
+        short_rates = self.prices.rates(self.model, us=self.us)
+        long_rates = self.prices.rates(self.model, prompt=long_prompt, us=self.us)
+        if short_rates is None or long_rates is None:
+            return None
+        short_usd = self._sum(short_rates, short, output_tokens, hits)
+        long_usd = self._sum(long_rates, long, output_tokens, hits)
+        return (short_usd + long_usd).quantize(PICO)
 
-    def _sum(self, rates: Rates, some: Lengths, output: float, hits: float) -> Decimal:
-        count = some.count
-        shared = min(self.cached.tokens * count, some.tokens)
-        read = round(shared * hits)
-        written, fresh = round(shared) - read, round(some.tokens) - round(shared)
-        prompt = (
-            fresh * rates.input
-            + read * rates.cache_read
-            + written * rates.cache_write_1h
-        )
-        return prompt + round(count * output) * rates.output
+    def _sum(
+        self, rates: Rates, lengths: Lengths, output_tokens: float, hits: float
+    ) -> Decimal:
+        shared_tokens = min(self.cached.tokens * lengths.count, lengths.tokens)
+        read_tokens = round(shared_tokens * hits)
+        written_tokens = round(shared_tokens) - read_tokens
+        uncached_tokens = round(lengths.tokens) - round(shared_tokens)
+        total_output = round(lengths.count * output_tokens)
+        uncached_usd = uncached_tokens * rates.input
+        read_usd = read_tokens * rates.cache_read
+        written_usd = written_tokens * rates.cache_write_1h
+        output_usd = total_output * rates.output
+        return uncached_usd + read_usd + written_usd + output_usd
 
 
-def history(rows: Iterable[Mapping[str, Any]]) -> History:
+def history(rows: Iterable[Mapping[str, Any]]) -> PastUsage:
     """Add up rows of the cost table."""
-    total, attempts = History(), set()
+    total = PastUsage()
+    attempts: set[int] = set()
     for row in rows:
-        written = row["cache_write_5m_tokens"] + row["cache_write_1h_tokens"]
-        total = History(
-            answers=total.answers + row["billed"],
-            output=total.output + row["output_tokens"],
-            longest=max(total.longest, row["longest_output_tokens"]),
-            input=total.input
-            + row["input_tokens"]
-            + row["cache_read_tokens"]
-            + written,
-            read=total.read + (row["cache_read_tokens"] if row["attempt"] else 0),
-            written=total.written + (written if row["attempt"] else 0),
-            size=total.size + (row["bytes"] * row["billed"] // max(1, row["requests"])),
-        )
+        total = _plus(total, row)
         attempts.add(row["attempt"])
-    return replace(total, canary=attempts == {0})
+    only_canary = attempts == {0}
+    return replace(total, canary=only_canary)
 
 
-def answers(known: History, max_tokens: int) -> Answers:
-    """Find the length of answers: from history, else their upper bound."""
-    if not known.answers:
-        return Answers(
-            max_tokens, max_tokens, f"max_tokens {max_tokens:,}, for want of history"
-        )
-    what = "the canary's" if known.canary else "history of"
-    most = min(known.longest, max_tokens) if known.answers >= TRUSTED else max_tokens
-    bound = (
-        f"none longer than {most:,}"
-        if known.answers >= TRUSTED
-        else f"at most max_tokens {max_tokens:,}"
+def _plus(total: PastUsage, row: Mapping[str, Any]) -> PastUsage:
+    """Add a row of the cost table."""
+    read = row["cache_read_tokens"]
+    written = row["cache_write_5m_tokens"] + row["cache_write_1h_tokens"]
+    prompt_tokens = row["input_tokens"] + read + written
+    billed_bytes = row["bytes"] * row["billed"] // max(1, row["requests"])
+    was_sent_ahead = not row["attempt"]
+    return PastUsage(
+        answers=total.answers + row["billed"],
+        output=total.output + row["output_tokens"],
+        longest=max(total.longest, row["longest_output_tokens"]),
+        input=total.input + prompt_tokens,
+        read=total.read + (0 if was_sent_ahead else read),
+        written=total.written + (0 if was_sent_ahead else written),
+        size=total.size + billed_bytes,
     )
-    return Answers(
-        min(known.output / known.answers, most),
-        most,
-        f"{what} {known.answers:,} answers, {bound}",
-    )
 
 
-def cached(known: History, tokens: float, *, warm: bool) -> Cached:
-    """Say what the cache will do for this many shared tokens; as before, if there is a before."""
+def answers(past: PastUsage, max_tokens: int) -> AnswerLength:
+    """Estimate the length of answers: from history, else their upper bound."""
+    if not past.answers:
+        how = f"max_tokens {max_tokens:,}, for want of history"
+        return AnswerLength(max_tokens, max_tokens, how)
+    if past.answers >= TRUSTED:
+        longest = min(past.longest, max_tokens)
+        bound = f"none longer than {longest:,}"
+    else:
+        longest = max_tokens
+        bound = f"at most max_tokens {max_tokens:,}"
+    mean = min(past.output / past.answers, longest)
+    source = "the canary's" if past.canary else "history of"
+    how = f"{source} {past.answers:,} answers, {bound}"
+    return AnswerLength(mean, longest, how)
+
+
+def cached(past: PastUsage, tokens: float, *, warm: bool) -> Cached:
+    """Estimate the share of cache reads for this many shared tokens: as in the past, or assumed."""
     if not tokens:
         return Cached()
-    hits = known.hits if known.hits is not None else HITS_WARM if warm else HITS_COLD
-    why = "as before" if known.hits is not None else "assumed"
-    return Cached(
-        tokens,
-        hits,
-        f"cache: {tokens:,.0f} shared tokens, {hits:.0%} of them read ({why})",
-    )
+    if past.hits is not None:
+        hits = past.hits
+        source = "as before"
+    else:
+        hits = HITS_WARM if warm else HITS_COLD
+        source = "assumed"
+    how = f"cache: {tokens:,.0f} shared tokens, {hits:.0%} of them read ({source})"
+    return Cached(tokens, hits, how)

@@ -64,18 +64,25 @@ class Prices:
         self, model: str, *, prompt: int = 0, batch: bool = True, us: bool = False
     ) -> Rates | None:
         """Look up what each class of token costs in a request whose whole prompt has this many tokens."""
-        key = (model, self.is_long(model, prompt), batch, us)
-        if key not in self._known:
-            self._known[key] = self._rates(*key)
-        return self._known[key]
+        is_long = self.is_long(model, prompt)
+        terms = (model, is_long, batch, us)
+        if terms not in self._known:
+            self._known[terms] = self._rates(*terms)
+        return self._known[terms]
 
     def is_long(self, model: str, prompt: int) -> bool:
-        """Tell whether a prompt of this many tokens lifts the model's prices, for all tokens of its request."""
-        return prompt > self._long_above and prompt > (self.long_above(model) or prompt)
+        """Tell whether a prompt of this many tokens raises the model's prices, for all tokens of its request."""
+        if prompt <= self._long_above:
+            return False
+        long_above = self.long_above(model)
+        if not long_above:
+            return False
+        return prompt > long_above
 
     def long_above(self, model: str) -> int | None:
         """Return how many tokens a prompt may have before the model's prices rise; None where they never do."""
-        above = (self.table["models"].get(plain(model)) or {}).get("above")
+        row = self._row(model) or {}
+        above = row.get("above")
         return int(above["prompt_tokens"]) if above else None
 
     def knows(self, model: str) -> bool:
@@ -84,13 +91,13 @@ class Prices:
 
     def cache_minimum(self, model: str) -> int:
         """Count the tokens that a shared prefix must have to be cached at all."""
-        return int(
-            self.table["cache_minimum_tokens"].get(plain(model), UNKNOWN_MINIMUM)
-        )
+        minimums = self.table["cache_minimum_tokens"]
+        return int(minimums.get(plain(model), UNKNOWN_MINIMUM))
 
     def context_tokens(self, model: str) -> int:
         """Count the tokens of the model's context window: no request's input can have more."""
-        return int(self.table["context_tokens"].get(plain(model), UNKNOWN_CONTEXT))
+        contexts = self.table["context_tokens"]
+        return int(contexts.get(plain(model), UNKNOWN_CONTEXT))
 
     def tool_price(self, tool: str) -> Decimal | None:
         """Look up the US dollars of one use of a server tool; None where its price is not known."""
@@ -98,17 +105,16 @@ class Prices:
         return None if row is None else Decimal(row["usd_per_1000"]) / 1000
 
     def doubt(self, model: str) -> str | None:
-        """Say why a model's price is less sure than the rest of the table; None where it is not."""
-        row = self.table["models"].get(plain(model)) or {}
-        return (
-            f"{row['doubt']} ({row.get('as_of', self.as_of)})"
-            if "doubt" in row
-            else None
-        )
+        """Say why a model's price is less certain than the rest of the table; None where it is not."""
+        row = self._row(model) or {}
+        if "doubt" not in row:
+            return None
+        as_of = row.get("as_of", self.as_of)
+        return f"{row['doubt']} ({as_of})"
 
     @cached_property
     def batch_factor(self) -> Decimal:
-        """What a batch costs, as a share of the standard price."""
+        """The price of a batch, as a share of the standard price."""
         return Decimal(self.table["batch"])
 
     def age_days(self, today: date) -> int:
@@ -122,43 +128,45 @@ class Prices:
             return None
         return f"The prices are of {self.as_of}, {age} days ago: compare them with {self.source} (NIGHTBATCH_PRICES)."
 
-    def over(self, given: Mapping[str, Any]) -> Prices:
-        """Lay a user's table over this one: what it names replaces what is here, model by model."""
+    def over(self, user_table: Mapping[str, Any]) -> Prices:
+        """Merge a user's table into this one: its entries replace those of this table, model by model."""
+        merged_parts = {}
         for name in _BY_NAME:
-            if not isinstance(given.get(name, {}), Mapping):
+            user_part = user_table.get(name, {})
+            if not isinstance(user_part, Mapping):
                 raise SettingsError(f"prices: {name} must be an object.")
-        merged = {
-            name: {**self.table[name], **given.get(name, {})} for name in _BY_NAME
-        }
-        return checked({**self.table, **given, **merged})
+            merged_parts[name] = {**self.table[name], **user_part}
+        return checked({**self.table, **user_table, **merged_parts})
 
     @cached_property
     def _long_above(self) -> int:
-        """The shortest prompt, of any model, for which prices may rise: most prompts need no further look."""
-        return min(
-            (
-                row["above"]["prompt_tokens"]
-                for row in self.table["models"].values()
-                if "above" in row
-            ),
-            default=0,
-        )
+        """The shortest prompt, of any model, above which prices may rise: a quick check for most prompts."""
+        rows = self.table["models"].values()
+        limits = [row["above"]["prompt_tokens"] for row in rows if "above" in row]
+        return min(limits, default=0)
 
-    def _rates(self, model: str, long: bool, batch: bool, us: bool) -> Rates | None:
-        row = self.table["models"].get(plain(model))
+    def _row(self, model: str) -> Mapping[str, Any] | None:
+        row: Mapping[str, Any] | None = self.table["models"].get(plain(model))
+        return row
+
+    def _rates(
+        self, model: str, is_long: bool, is_batch: bool, is_us: bool
+    ) -> Rates | None:
+        row = self._row(model)
         if row is None:
             return None
-        row = {**row, **row["above"]} if long else row
-        scale = (
-            (self.batch_factor if batch else 1)
-            * (Decimal(self.table["us_inference"]) if us else 1)
-            / _MILLION
-        )
-        base, out = Decimal(row["input"]) * scale, Decimal(row["output"]) * scale
-        write_5m, write_1h, read = (
-            base * Decimal(row.get(name, self.table[name])) for name in _FACTORS
-        )
-        return Rates(base, write_5m, write_1h, read, out)
+        if is_long:
+            row = {**row, **row["above"]}
+        batch_factor = self.batch_factor if is_batch else 1
+        us_factor = Decimal(self.table["us_inference"]) if is_us else 1
+        scale = batch_factor * us_factor / _MILLION
+        input_usd = Decimal(row["input"]) * scale
+        output_usd = Decimal(row["output"]) * scale
+        cache_usd = {
+            name: input_usd * Decimal(row.get(name, self.table[name]))
+            for name in _FACTORS
+        }
+        return Rates(input=input_usd, output=output_usd, **cache_usd)
 
 
 def plain(model: str) -> str:
@@ -167,26 +175,22 @@ def plain(model: str) -> str:
 
 
 def checked(table: Mapping[str, Any]) -> Prices:
-    """Make prices of a table, or raise SettingsError that names what cannot be read."""
+    """Make prices from a table. Raises SettingsError that names what cannot be read."""
     place = "as_of"
     try:
         date.fromisoformat(str(table["as_of"]))
-        for place in ("source", "batch", "us_inference", *_FACTORS):
-            _positive(table[place]) if place != "source" else str(table[place])
+        place = "source"
+        str(table["source"])
+        for place in ("batch", "us_inference", *_FACTORS):
+            _check_positive(table[place])
         for name, row in table["models"].items():
             place = f"models.{name}"
-            for one in (row, *([row["above"]] if "above" in row else [])):
-                _positive(
-                    one["input"],
-                    one["output"],
-                    *(one[factor] for factor in _FACTORS if factor in one),
-                )
-            int(row.get("above", {"prompt_tokens": 0})["prompt_tokens"])
+            _check_model(row)
         for place in ("cache_minimum_tokens", "context_tokens"):
-            _positive(*table[place].values())
+            _check_positive(*table[place].values())
         for name, row in table["server_tools"].items():
             place = f"server_tools.{name}"
-            _tool(name, row)
+            _check_tool(name, row)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
         raise SettingsError(
             f"prices: {place} is missing or unreadable; numbers are texts such as '2.50'."
@@ -194,18 +198,33 @@ def checked(table: Mapping[str, Any]) -> Prices:
     return Prices(table)
 
 
-def _tool(name: str, row: Mapping[str, Any]) -> None:
-    """Refuse a tool that usage does not name, and a price that does not say whence and from when it is."""
-    if name not in SERVER_TOOLS[:2]:
-        raise ValueError(name)
-    _positive(row["usd_per_1000"])
+def _check_model(row: Mapping[str, Any]) -> None:
+    """Refuse a model with a price, above some length of a prompt or below, that is not a positive number."""
+    _check_rates(row)
+    if "above" in row:
+        above = row["above"]
+        _check_rates(above)
+        int(above["prompt_tokens"])
+
+
+def _check_rates(row: Mapping[str, Any]) -> None:
+    factors = [row[name] for name in _FACTORS if name in row]
+    _check_positive(row["input"], row["output"], *factors)
+
+
+def _check_tool(tool: str, row: Mapping[str, Any]) -> None:
+    """Refuse a tool that usage does not name, and a price without its source and date."""
+    if tool not in SERVER_TOOLS[:2]:
+        raise ValueError(tool)
+    _check_positive(row["usd_per_1000"])
     date.fromisoformat(str(row["as_of"]))
     str(row["source"])
 
 
-def _positive(*amounts: Any) -> None:
+def _check_positive(*amounts: Any) -> None:
     for amount in amounts:
-        if not Decimal(str(amount)) > 0 or isinstance(amount, float):
+        is_positive = Decimal(str(amount)) > 0
+        if not is_positive or isinstance(amount, float):
             raise ValueError(amount)
 
 
@@ -217,22 +236,23 @@ VARIABLE = "NIGHTBATCH_PRICES"
 
 def prices() -> Prices:
     """Return the prices in force. Raises SettingsError where the user's file cannot be read."""
-    name = os.environ.get(VARIABLE)
-    return (
-        _over(Path(name), Path(name).stat().st_mtime_ns if Path(name).is_file() else 0)
-        if name
-        else DEFAULT
-    )
+    file_name = os.environ.get(VARIABLE)
+    if not file_name:
+        return DEFAULT
+    path = Path(file_name)
+    modified_ns = path.stat().st_mtime_ns if path.is_file() else 0
+    return _from_file(path, modified_ns)
 
 
 @cache
-def _over(path: Path, _: int) -> Prices:
+def _from_file(path: Path, _modified_ns: int) -> Prices:
+    """Read the user's table; again once the file was modified."""
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
+        user_table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"{VARIABLE}: {path} cannot be read: {error}") from None
-    if not isinstance(given, dict):
+    if not isinstance(user_table, dict):
         raise SettingsError(
             f"{VARIABLE}: {path} must hold an object, in the form of nightbatch/money/prices.json."
         )
-    return DEFAULT.over(given)
+    return DEFAULT.over(user_table)

@@ -1,23 +1,25 @@
-"""How many input tokens requests have, as expected and at most, found from their sizes.
+"""How many input tokens requests have, expected and at most, estimated from their sizes.
 
-The bound must hold for requests that nobody has counted. So a byte counts as at least half a token, whatever the ratio
-of those that were counted, and an image or document as the most that the API takes.
+The bound must also hold for requests that were not counted. So a byte counts as at least half a token, whatever the
+ratio of those that were counted, and an image or document as the most that the API takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-BYTES_A_TOKEN, LEAST_BYTES_A_TOKEN = 3.5, 2.0
-"""A text's bytes to a token as expected, and as few as no text in any script has been seen to have on average."""
+BYTES_A_TOKEN = 3.5
+"""Expected bytes of text a token."""
+LEAST_BYTES_A_TOKEN = 2.0
+"""Lower bound of the bytes a token: no text in any script was seen to have fewer on average."""
 MARGIN = 1.15
-"""By how much counted tokens may fall short: count_tokens itself says that it is an estimate."""
+"""Factor by which counts may be too low: count_tokens itself says that it is an estimate."""
 MEDIA_SHARE = 1 / 3
-"""Which share of their bound images and documents have, where none has been counted: 1,600 tokens for an image."""
+"""Share of their upper bound that images and documents use, if none was counted: 1,600 tokens for an image."""
 
 
 class Sizes(NamedTuple):
@@ -27,11 +29,10 @@ class Sizes(NamedTuple):
     media: np.ndarray | None = None
 
     def part(self, start: int, stop: int) -> Sizes:
-        """Keep the requests from one place to another."""
-        return Sizes(
-            self.text[start:stop],
-            None if self.media is None else self.media[start:stop],
-        )
+        """Keep the requests from `start` to before `stop`."""
+        text_part = self.text[start:stop]
+        media_part = None if self.media is None else self.media[start:stop]
+        return Sizes(text_part, media_part)
 
 
 class Sample(NamedTuple):
@@ -44,9 +45,9 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Prompts:
-    """How many input tokens a request has: some for its frame, some a byte of text, some for images and documents.
+    """How many input tokens a request has: for its frame, for each byte of text, for images and documents.
 
-    frame_most, per_byte_most: the same at most. media_share: which share of their bound images and documents have.
+    frame_most, per_byte_most: the upper bounds. media_share: the share of their bound that images and documents use.
     """
 
     frame: float
@@ -74,80 +75,92 @@ class Prompts:
 def counted(
     frame: int, samples: Sequence[Sample], context: int, *, complete: bool
 ) -> Prompts:
-    """Find the length of prompts from counted ones, and the tokens of the bare frame.
+    """Estimate the length of prompts from counted ones, and from the tokens of the bare frame.
 
-    `complete`: all requests were counted, so that none can have more bytes a token than the longest of these.
+    `complete`: all requests were counted, so that none can have more tokens a byte than the highest of these.
     """
-    text = sum(sample.text for sample in samples)
-    tokens = sum(sample.tokens - frame for sample in samples)
-    media = sum(min(sample.media, context) for sample in samples)
+    text_bytes = sum(sample.text for sample in samples)
+    content_tokens = sum(sample.tokens - frame for sample in samples)
+    media_bound = sum(min(sample.media, context) for sample in samples)
     per_byte = 1 / BYTES_A_TOKEN
-    share = MEDIA_SHARE
-    if media:
-        share = _share(tokens - text * per_byte, media)
-    elif text:
-        per_byte = max(0.0, tokens / text)
-    if complete and not media:
-        ratios = [
-            (sample.tokens - frame) / sample.text for sample in samples if sample.text
-        ]
-        per_byte_most = MARGIN * max(ratios, default=per_byte)
+    media_share = MEDIA_SHARE
+    if media_bound:
+        media_tokens = content_tokens - text_bytes * per_byte
+        media_share = _share(media_tokens, media_bound)
+    elif text_bytes:
+        per_byte = max(0.0, content_tokens / text_bytes)
+    if complete and not media_bound:
+        per_byte_most = MARGIN * _highest_per_byte(frame, samples, default=per_byte)
     else:
         per_byte_most = _most(per_byte)
-    how = f"count_tokens sample of {len(samples)}"
-    return Prompts(frame, per_byte, MARGIN * frame, per_byte_most, how, share)
+    return Prompts(
+        frame=frame,
+        per_byte=per_byte,
+        frame_most=MARGIN * frame,
+        per_byte_most=per_byte_most,
+        how=f"count_tokens sample of {len(samples)}",
+        media_share=media_share,
+    )
+
+
+def _highest_per_byte(
+    frame: int, samples: Sequence[Sample], *, default: float
+) -> float:
+    """Return the most tokens a byte of any sample, its frame not counted."""
+    ratios = [
+        (sample.tokens - frame) / sample.text for sample in samples if sample.text
+    ]
+    return max(ratios, default=default)
 
 
 def by_length(frame_bytes: int) -> Prompts:
-    """Find the length of prompts from their bytes alone."""
+    """Estimate the length of prompts from their bytes alone."""
     per_byte = 1 / BYTES_A_TOKEN
     per_byte_most = 1 / LEAST_BYTES_A_TOKEN
-    how = f"length, {BYTES_A_TOKEN} bytes a token"
     return Prompts(
-        frame_bytes * per_byte,
-        per_byte,
-        frame_bytes * per_byte_most,
-        per_byte_most,
-        how,
+        frame=frame_bytes * per_byte,
+        per_byte=per_byte,
+        frame_most=frame_bytes * per_byte_most,
+        per_byte_most=per_byte_most,
+        how=f"length, {BYTES_A_TOKEN} bytes a token",
     )
 
 
 def by_history(per_byte: float, frame_bytes: int, how: str) -> Prompts:
-    """Find the length of prompts of text from what was billed for a byte of those before."""
+    """Estimate the length of text prompts from the tokens a byte that were billed for earlier ones."""
     per_byte_most = _most(per_byte)
     return Prompts(
-        frame_bytes * per_byte,
-        per_byte,
-        frame_bytes * per_byte_most,
-        per_byte_most,
-        how,
+        frame=frame_bytes * per_byte,
+        per_byte=per_byte,
+        frame_most=frame_bytes * per_byte_most,
+        per_byte_most=per_byte_most,
+        how=how,
     )
 
 
 def by_history_of_media(
     mean: float, frame_bytes: int, sizes: Sizes, context: int, how: str
 ) -> Prompts:
-    """Find the length of prompts with images and documents from the mean tokens of those before."""
-    by_text = by_length(frame_bytes)
+    """Estimate the length of prompts with images and documents from the mean tokens of earlier ones."""
+    text_only = by_length(frame_bytes)
     if sizes.media is None or not len(sizes.text):
-        return by_text
-    mean_media = float(np.minimum(sizes.media, context).mean())
-    mean_text = by_text.frame + by_text.per_byte * float(sizes.text.mean())
-    share = _share(mean - mean_text, mean_media)
-    return Prompts(
-        by_text.frame,
-        by_text.per_byte,
-        by_text.frame_most,
-        by_text.per_byte_most,
-        how,
-        share,
-    )
+        return text_only
+    media_bounds = np.minimum(sizes.media, context)
+    mean_media_bound = float(media_bounds.mean())
+    mean_text_bytes = float(sizes.text.mean())
+    mean_text_tokens = text_only.frame + text_only.per_byte * mean_text_bytes
+    mean_media_tokens = mean - mean_text_tokens
+    media_share = _share(mean_media_tokens, mean_media_bound)
+    return replace(text_only, how=how, media_share=media_share)
 
 
 def _most(per_byte: float) -> float:
-    """Say how many tokens a byte has at most that nobody has counted."""
+    """Return the upper bound of tokens a byte for prompts that were not counted."""
     return max(1 / LEAST_BYTES_A_TOKEN, MARGIN * per_byte)
 
 
-def _share(tokens: float, most: float) -> float:
-    return min(1.0, max(0.0, tokens / most)) if most else MEDIA_SHARE
+def _share(tokens: float, bound: float) -> float:
+    if not bound:
+        return MEDIA_SHARE
+    share = tokens / bound
+    return min(1.0, max(0.0, share))

@@ -9,29 +9,29 @@ from nightbatch.money.prices import SERVER_TOOLS
 
 SUFFIX = "_requests"
 MOST_USES = 10_000
-"""No answer uses a tool so often: a larger number in `usage` is no number of uses."""
+"""No answer uses a tool so often: a larger number in `usage` is not a count of uses."""
 
 
 def tool_uses(reported: Any) -> tuple[int, int, int]:
     """Count the uses of each of SERVER_TOOLS in a usage's `server_tool_use`.
 
-    A tool that we do not know, and a count that cannot be one, counts as a use of `other`, which never has a price.
+    An unknown tool, or an impossible count, counts as one use of `other`, which never has a price.
     """
     if reported is None:
         return 0, 0, 0
     if not isinstance(reported, Mapping):
         return 0, 0, 1
-    uses = dict.fromkeys(SERVER_TOOLS, 0)
+    tool_uses = dict.fromkeys(SERVER_TOOLS, 0)
     for name, count in reported.items():
-        tool = str(name).removesuffix(SUFFIX)
         if not count:
             continue
-        if (
-            tool in SERVER_TOOLS[:2]
-            and isinstance(count, int)
-            and 0 < count < MOST_USES
-        ):
-            uses[tool] += count
+        tool = str(name).removesuffix(SUFFIX)
+        if tool in SERVER_TOOLS[:2] and _is_use_count(count):
+            tool_uses[tool] += count
         else:
-            uses["other"] += 1
-    return uses["web_search"], uses["web_fetch"], uses["other"]
+            tool_uses["other"] += 1
+    return tool_uses["web_search"], tool_uses["web_fetch"], tool_uses["other"]
+
+
+def _is_use_count(count: Any) -> bool:
+    return isinstance(count, int) and 0 < count < MOST_USES

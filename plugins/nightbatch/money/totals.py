@@ -14,11 +14,12 @@ MICRO_USD = Decimal("0.000001")
 
 def tokens(facts: Iterable[LandedFact]) -> dict[str, int]:
     """Sum the tokens that were bought, by class."""
-    total: dict[str, int] = {}
+    token_sums: dict[str, int] = {}
     for fact in facts:
         for name, count in fact.tokens.items():
-            total[name] = total.get(name, 0) + count
-    return total
+            previous_sum = token_sums.get(name, 0)
+            token_sums[name] = previous_sum + count
+    return token_sums
 
 
 def cost(facts: Iterable[LandedFact]) -> Decimal | None:
@@ -41,5 +42,7 @@ def dollars(amount: Decimal | None) -> float | None:
     return None if amount is None else float(amount.quantize(MICRO_USD))
 
 
-def _less(whole: str | None, paid: str | None) -> Decimal | None:
-    return None if whole is None or paid is None else Decimal(whole) - Decimal(paid)
+def _less(full_usd: str | None, paid_usd: str | None) -> Decimal | None:
+    if full_usd is None or paid_usd is None:
+        return None
+    return Decimal(full_usd) - Decimal(paid_usd)

@@ -1,4 +1,4 @@
-"""What a person should be told about money, before it is spent and after: prices, cache, reuse, billing."""
+"""Warnings about money, before it is spent and after: prices, cache, reuse, billing."""
 
 from __future__ import annotations
 
@@ -16,38 +16,43 @@ from nightbatch.spec.run import Run
 
 
 def advice(prices: Prices, run: Run, today: date) -> tuple[str, ...]:
-    """Say what is doubtful about prices and cache before anything is bought."""
+    """Warn about prices and cache before anything is bought."""
     return tuple(_before(prices, run, today))
 
 
 def afterwards(
     prices: Prices, run: Run, facts: Sequence[LandedFact], today: date
 ) -> list[str]:
-    """Say what is doubtful about what was bought; nothing where nothing was."""
+    """Warn about what was bought; nothing if nothing was."""
     if not facts:
         return []
-    notes = list(_before(prices, run, today))
-    if full_price := sum(fact.full_price for fact in facts):
-        notes.append(
-            f"{full_price:,} requests were not served as a batch: they cost the full price."
+    return [*_before(prices, run, today), *_after(prices, run, facts)]
+
+
+def _after(prices: Prices, run: Run, facts: Sequence[LandedFact]) -> Iterator[str]:
+    full_price_count = sum(fact.full_price for fact in facts)
+    if full_price_count:
+        yield f"{full_price_count:,} requests were not served as a batch: they cost the full price."
+    missing_count = sum(_missing_results(fact) for fact in facts)
+    if missing_count:
+        yield (
+            f"{missing_count:,} requests had no result in their batches: if they were billed, that is not known here."
         )
-    if missing := sum(
-        fact.statuses.get(str(Status.MISSING), 0) for fact in facts if fact.batch
-    ):
-        notes.append(
-            f"{missing:,} requests had no result in their batches: if they were billed, that is not known here."
-        )
-    if unpriced := _unpriced_tools(prices, facts):
-        notes.append(
-            f"The price of {unpriced} is not known, so the cost is not either: name it in NIGHTBATCH_PRICES."
-        )
-    if poor := cache.poor(prices, run.model, tokens(facts)):
-        notes.append(poor)
-    return notes
+    unpriced_tools = _unpriced_tools(prices, facts)
+    if unpriced_tools:
+        yield f"The price of {unpriced_tools} is not known, so the cost is not either: name it in NIGHTBATCH_PRICES."
+    poor_cache = cache.poor(prices, run.model, tokens(facts))
+    if poor_cache:
+        yield poor_cache
+
+
+def _missing_results(fact: LandedFact) -> int:
+    """Count the requests whose batch had no result for them; none where no batch was bought."""
+    return fact.statuses.get(str(Status.MISSING), 0) if fact.batch else 0
 
 
 def anew_note(anew: Estimate, requests: int) -> str:
-    """Say what asking anew costs."""
+    """Say what asking again costs."""
     return (
         f"reuse is off: {anew.requests:,} of {requests:,} requests have been answered before and would cost nothing; "
         f"asking them anew costs about {usd(anew.expected)}."
@@ -56,22 +61,26 @@ def anew_note(anew: Estimate, requests: int) -> str:
 
 def _unpriced_tools(prices: Prices, facts: Sequence[LandedFact]) -> str:
     """Name the server tools without a price that were used, and how often."""
-    uses = Counter[str]()
+    tool_uses = Counter[str]()
     for fact in facts:
-        uses.update(fact.server_tools)
-    return ", ".join(
+        tool_uses.update(fact.server_tools)
+    unpriced_uses = [
         f"{tool} ({count:,} uses)"
-        for tool, count in uses.items()
+        for tool, count in tool_uses.items()
         if prices.tool_price(tool) is None
-    )
+    ]
+    return ", ".join(unpriced_uses)
 
 
 def _before(prices: Prices, run: Run, today: date) -> Iterator[str]:
     if not prices.knows(run.model):
         yield f"The price of {run.model} is not known, so its cost is not either: name it in NIGHTBATCH_PRICES."
-    if doubt := prices.doubt(run.model):
+    doubt = prices.doubt(run.model)
+    if doubt:
         yield f"The price of {run.model} was {doubt}: compare it with your bill, or name it in NIGHTBATCH_PRICES."
-    if stale := prices.stale(today):
-        yield stale
-    if short := cache.too_short(prices, run.model, run.frame):
-        yield short
+    stale_prices = prices.stale(today)
+    if stale_prices:
+        yield stale_prices
+    short_system = cache.too_short(prices, run.model, run.frame)
+    if short_system:
+        yield short_system

@@ -1,5 +1,5 @@
 """What is pending becomes claimed shards: pending = asked - settled - in flight.
 
-What is pending is cut into shards and claimed, after caps and canary have had their say. `quote` and `offer` say what
-it would cost without claiming anything.
+After caps and canary are checked, what is pending is cut into shards and claimed. `quote` and `offer` estimate what it
+would cost, without claiming anything.
 """

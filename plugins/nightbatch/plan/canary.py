@@ -1,14 +1,15 @@
-"""The canary: one to three requests, a batch of their own, that go before all others.
+"""The canary: a batch of one to three requests that is sent before all others.
 
-A template, schema or model that the API does not take fails every row of a batch, an hour after it was sent. Asked of
-three rows first it costs nothing, and the other rows are not bought. The canary also writes the shared prefix to the
-cache, which the batches after it read, and its tokens measure what a row takes.
+If the API rejects a template, schema or model, every row of a batch fails, an hour after it was sent. Sending three
+rows first then costs nothing, and the other rows are not bought. The canary also writes the shared prefix to the cache,
+which the later batches read, and its tokens show how many a row needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,81 +19,110 @@ from nightbatch.messages.outcome import Status
 from nightbatch.money import cache
 from nightbatch.money.prices import prices
 from nightbatch.plan.quote import Quote
-from nightbatch.prepare.staged import Requests
+from nightbatch.prepare.staged import RequestSet
 from nightbatch.spec.run import Run
 from nightbatch.spec.run_ref import RunRef
 
 ATTEMPT = 0
-"""The canary's place among the attempts; it counts as none of them."""
+"""The canary's number among the attempts; it does not count as one."""
 
 ROWS = 3
 
 
 def representative(sizes: np.ndarray) -> list[int]:
-    """Choose up to three requests by their sizes: a short one, one of middle length, a long one; by place, rising.
+    """Choose up to three requests by their sizes (short, middle, long); return their places, in rising order.
 
-    None where no more are pending.
+    None if no more than three are pending.
     """
     if len(sizes) <= ROWS:
         return []
-    chosen: set[int] = set()
-    ranks = [len(sizes) * eighths // 8 for eighths in (1, 4, 7)]
-    for size in np.partition(sizes, ranks)[ranks]:
-        alike = np.flatnonzero(sizes == size)[:ROWS].tolist()
-        chosen.add(next(place for place in alike if place not in chosen))
-    return sorted(chosen)
+    request_count = len(sizes)
+    ranks = [request_count * eighths // 8 for eighths in (1, 4, 7)]
+    chosen_sizes = np.partition(sizes, ranks)[ranks]
+    chosen_places: set[int] = set()
+    for chosen_size in chosen_sizes:
+        new_place = _place_of_size(sizes, chosen_size, chosen_places)
+        chosen_places.add(new_place)
+    return sorted(chosen_places)
+
+
+def _place_of_size(sizes: np.ndarray, size: np.integer[Any], taken: set[int]) -> int:
+    """Find the first request of a size that is not taken yet."""
+    same_size = np.flatnonzero(sizes == size)
+    candidates: list[int] = same_size[:ROWS].tolist()
+    return next(place for place in candidates if place not in taken)
 
 
 def all_rejected(statuses: Mapping[str, int]) -> bool:
-    """Tell whether the API refused every request for what it is; one alone, sent to fill the cache, tells nothing."""
-    return sum(statuses.values()) > 1 and set(statuses) == {str(Status.REJECTED)}
+    """Tell whether the API rejected the content of all requests; one alone, sent to fill the cache, proves nothing."""
+    request_count = sum(statuses.values())
+    return request_count > 1 and set(statuses) == {str(Status.REJECTED)}
 
 
 @dataclass(frozen=True)
-class Vanguard:
-    """Whether a canary sings, and whether a cache may be worth filling; with neither, all goes at once."""
+class FirstBatch:
+    """Whether a canary is sent first, and whether filling the cache may be worth it; with neither, all goes at once."""
 
     sings: bool
+    """A canary is sent first."""
     may_prime: bool
 
     def __bool__(self) -> bool:
         return self.sings or self.may_prime
 
-    def requests(self, run: Run, left: Requests, quote: Quote) -> Requests:
-        """Choose what goes ahead: the canary's requests, or the first one where the cache pays for the wait."""
+    def requests(self, run: Run, pending: RequestSet, quote: Quote) -> RequestSet:
+        """Choose what is sent first: the canary's requests, or one request if filling the cache is worth the wait."""
         if self.sings:
-            return left[representative(left.sizes)]
-        shared = quote.estimator.cached.tokens if quote.estimator else 0.0
-        return left[: int(cache.pays(prices(), run.model, shared, len(left)))]
+            canary_places = representative(pending.sizes)
+            return pending[canary_places]
+        estimator = quote.estimator
+        shared_tokens = estimator.cached.tokens if estimator else 0.0
+        request_count = len(pending)
+        is_primed = cache.pays(prices(), run.model, shared_tokens, request_count)
+        return pending[:1] if is_primed else pending[:0]
 
 
-def vanguard(ref: RunRef, run: Run, ledger: Ledger) -> Vanguard:
-    """Say what may go ahead, before anything is read."""
-    shared = cache.shared_tokens(
-        run.frame, len(run.identity) / cache.CHARACTERS_A_TOKEN
-    )
-    may_prime = cache.pays(prices(), run.model, 2 * shared, run.requests)
-    return Vanguard(_wants_canary(ref, run, ledger), may_prime)
+def first_batch(ref: RunRef, run: Run, ledger: Ledger) -> FirstBatch:
+    """Decide what may be sent first, before anything is read."""
+    may_prime = _may_prime(run)
+    wants_canary = _wants_canary(ref, run, ledger)
+    return FirstBatch(wants_canary, may_prime)
 
 
-def flying(run: Run, ledger: Ledger, joined: list[Shard]) -> list[Shard]:
-    """Name the vanguards of the same question that are in flight: they serve this run as well."""
-    claims = {shard: ledger.claim(shard) for shard in joined}
-    return [
-        s
-        for s, c in claims.items()
-        if c.attempt == ATTEMPT and c.question == run.question
-    ]
+def _may_prime(run: Run) -> bool:
+    """Tell whether filling the cache may be worth it, by a rough upper bound of the shared tokens."""
+    frame_bytes = len(run.identity)
+    frame_tokens = frame_bytes / cache.CHARACTERS_A_TOKEN
+    shared_tokens = cache.shared_tokens(run.frame, frame_tokens)
+    most_shared_tokens = 2 * shared_tokens
+    return cache.pays(prices(), run.model, most_shared_tokens, run.requests)
+
+
+def first_batches_in_flight(
+    run: Run, ledger: Ledger, joined: list[Shard]
+) -> list[Shard]:
+    """Name the first batches of the same question that are in flight: they serve this run as well."""
+    first_batches: list[Shard] = []
+    for shard in joined:
+        claim = ledger.claim(shard)
+        if claim.attempt == ATTEMPT and claim.question == run.question:
+            first_batches.append(shard)
+    return first_batches
 
 
 def _wants_canary(ref: RunRef, run: Run, ledger: Ledger) -> bool:
-    """Tell whether a canary goes first: always, never, or where this question was never answered."""
+    """Tell whether a canary is sent first: always, never, or if this question was never answered."""
     if ref.canary == "always":
-        landed = (ledger.landed(shard) for shard in ledger.view().landed)
-        mine = (
-            fact.claim
-            for fact in landed
-            if fact is not None and fact.claim.buyer == ref.buyer
-        )
-        return not any(claim.attempt == ATTEMPT for claim in mine)
+        return not _has_landed_canary(ref, ledger)
     return ref.canary == "new" and not ledger.answered_before(run)
+
+
+def _has_landed_canary(ref: RunRef, ledger: Ledger) -> bool:
+    """Tell whether a canary of this run has landed."""
+    for shard in ledger.view().landed:
+        fact = ledger.landed(shard)
+        if fact is None or fact.claim.buyer != ref.buyer:
+            continue
+        if fact.claim.attempt == ATTEMPT:
+            return True
+    return False

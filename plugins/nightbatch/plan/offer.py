@@ -9,14 +9,14 @@ from datetime import datetime
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.money import caps
 from nightbatch.money.estimate import Estimate
-from nightbatch.plan.plan import look, notes_on, refusal
+from nightbatch.plan.plan import notes_on, refusal, take_difference
 from nightbatch.plan.quote import Counts, quoted
 from nightbatch.spec.run_ref import RunRef
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What is asked, how much of it others have in flight, what is left to buy, and what speaks against it."""
+    """How many requests a run asks, how many others have in flight, what is left to buy, and what forbids it."""
 
     asked: int
     in_flight: int
@@ -38,13 +38,13 @@ def quote(
 ) -> Offer:
     """Estimate what a run would buy."""
     run = ledger.run(ref.snapshot)
-    found = look(ref, run, ledger)
-    rows = caps.read(ref, run.question, ledger, now())
-    made = quoted(run, found.left, rows, counts)
+    difference = take_difference(ref, run, ledger)
+    cost_rows = caps.read(ref, run.question, ledger, now())
+    run_quote = quoted(run, difference.left, cost_rows, counts)
     return Offer(
-        asked=found.asked,
-        in_flight=found.flying,
-        estimate=made.whole,
-        notes=notes_on(ref, run, ledger, found, made, now()),
-        refusal=refusal(ref, ledger, found.view, rows, made, now()),
+        asked=difference.asked,
+        in_flight=difference.in_flight,
+        estimate=run_quote.whole,
+        notes=notes_on(ref, run, ledger, difference, run_quote, now()),
+        refusal=refusal(ref, ledger, difference.view, cost_rows, run_quote, now()),
     )

@@ -1,7 +1,7 @@
 """The whole logic: pending = asked − settled − in flight.
 
-Requests are known by number: the place at which they are staged. Ids are compared a span of them at a time, so that
-memory does not grow with what is asked: of each request only its size and a few bits are held throughout.
+Requests are identified by number: the place at which they are staged. Ids are compared one span at a time, so that
+memory does not grow with the number of requests: only the size and a few bits of each are held throughout.
 """
 
 from __future__ import annotations
@@ -12,50 +12,59 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nightbatch.columnar.id_lookup import Ids
-from nightbatch.columnar.id_rounds import ROUND, Round
+from nightbatch.columnar.id_rounds import ROUND, IdRound
 
 
 @dataclass
 class Pending:
-    """What is known of each staged request: three bits, by its number."""
+    """The status of each staged request: three bits, by its number."""
 
     count: int
     asked: np.ndarray = field(init=False)
-    """Not a repeat of one before it."""
+    """Not a repeat of an earlier request."""
     settled: np.ndarray = field(init=False)
     flying: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        self.asked, self.settled, self.flying = (
-            np.zeros(self.count, dtype=bool) for _ in range(3)
-        )
+        self.asked = np.zeros(self.count, dtype=bool)
+        self.settled = np.zeros(self.count, dtype=bool)
+        self.flying = np.zeros(self.count, dtype=bool)
 
-    def ask(self, some: Round) -> None:
-        """Take in the requests of a round."""
-        self.asked[some.numbers] = True
+    def ask(self, id_round: IdRound) -> None:
+        """Mark the requests of a round as asked."""
+        self.asked[id_round.numbers] = True
 
-    def settle(self, some: Round, known: Iterable[Ids]) -> None:
-        """Take in ids that need not be asked again."""
-        for ids in known:
-            self.settled[some.look_up(ids)[1]] = True
+    def settle(self, id_round: IdRound, settled_ids: Iterable[Ids]) -> None:
+        """Mark ids that need not be asked again."""
+        for ids in settled_ids:
+            _, settled_numbers = id_round.look_up(ids)
+            self.settled[settled_numbers] = True
 
-    def fly(self, some: Round, ids: Ids) -> bool:
-        """Take in the ids of a shard in flight; tell whether something that is not settled is among them."""
-        _, found = some.look_up(ids)
-        found = found[~self.settled[found]]
-        self.flying[found] = True
-        return len(found) > 0
+    def mark_in_flight(self, id_round: IdRound, ids: Ids) -> bool:
+        """Mark the ids of a shard in flight; return whether any of them is not settled."""
+        _, shard_numbers = id_round.look_up(ids)
+        is_unsettled = ~self.settled[shard_numbers]
+        unsettled_numbers = shard_numbers[is_unsettled]
+        self.flying[unsettled_numbers] = True
+        return len(unsettled_numbers) > 0
 
-    def left(self) -> np.ndarray:
-        """Return the numbers of those that are pending, rising."""
-        left = [np.empty(0, np.int32)]
+    def pending_numbers(self) -> np.ndarray:
+        """Return the numbers of the pending requests, in rising order."""
+        number_parts = [np.empty(0, np.int32)]
         for start in range(0, self.count, ROUND):
-            some = slice(start, start + ROUND)
-            found = np.flatnonzero(
-                self.asked[some] & ~self.settled[some] & ~self.flying[some]
-            )
-            left.append((found + start).astype(np.int32))
-        return np.concatenate(left)
+            is_pending = self._is_pending(start, start + ROUND)
+            pending_places = np.flatnonzero(is_pending)
+            pending_numbers = pending_places + start
+            number_parts.append(pending_numbers.astype(np.int32))
+        return np.concatenate(number_parts)
+
+    def _is_pending(self, start: int, stop: int) -> np.ndarray:
+        """Tell which of the requests from `start` to before `stop` are pending."""
+        is_asked = self.asked[start:stop]
+        is_settled = self.settled[start:stop]
+        is_in_flight = self.flying[start:stop]
+        is_pending: np.ndarray = is_asked & ~is_settled & ~is_in_flight
+        return is_pending
 
 
 def shards(
@@ -68,14 +77,17 @@ def shards(
 ) -> Iterator[range]:
     """Cut what is pending into shards, in its order: each fits a batch by count and by the exact bytes of its body.
 
-    `sizes` are the bytes of each content; `overhead` is what an item adds to it, its comma included; `envelope` what
-    the body adds besides.
+    `sizes`: the bytes of each content. `overhead`: the bytes that an item adds to it, including its comma. `envelope`:
+    the bytes of the body besides its items.
     """
-    room, start = max_bytes - envelope + 1, 0  # the last item has no comma
+    max_item_bytes = max_bytes - envelope + 1  # the last item has no comma
+    start = 0
     while start < len(sizes):
-        some = np.cumsum(
-            sizes[start : start + max_requests], dtype=np.int64
-        ) + overhead * np.arange(1, len(sizes[start : start + max_requests]) + 1)
-        stop = start + max(1, int(np.searchsorted(some, room, side="right")))
+        candidate_sizes = sizes[start : start + max_requests]
+        candidate_counts = np.arange(1, len(candidate_sizes) + 1)
+        content_bytes = np.cumsum(candidate_sizes, dtype=np.int64)
+        item_bytes = content_bytes + overhead * candidate_counts
+        fitting_count = int(np.searchsorted(item_bytes, max_item_bytes, side="right"))
+        stop = start + max(1, fitting_count)
         yield range(start, stop)
         start = stop

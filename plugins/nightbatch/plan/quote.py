@@ -1,4 +1,4 @@
-"""Estimate: find what a run's estimates rest on, from a few counted prompts and from what was paid before."""
+"""Quote: gather the inputs of a run's estimates, from a few counted prompts and from what was paid before."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ import numpy as np
 from nightbatch.errors import ApiError
 from nightbatch.money import cache, estimate, prompt_tokens
 from nightbatch.money.cost_table import Row
-from nightbatch.money.estimate import Estimate, Estimator, History
+from nightbatch.money.estimate import Estimate, Estimator, PastUsage
 from nightbatch.money.prices import prices
 from nightbatch.money.prompt_tokens import Prompts, Sample
-from nightbatch.prepare.staged import Requests
+from nightbatch.prepare.staged import RequestSet
 from nightbatch.spec.billed_params import billed
 from nightbatch.spec.run import Run
 
 Counts = Callable[[dict[str, Any]], int]
 """Counts the input tokens of one request's params; may raise ApiError."""
 
-SAMPLE, PLACES, NEAR = 19, 4, 2_048
-"""How many requests are counted, at how many places, and how near each other those of one place are."""
+SAMPLE = 19
+"""How many requests are counted."""
+PLACES = 4
+"""At how many places these are chosen."""
+NEAR = 2_048
+"""Within how many requests those of one place are chosen."""
 COUNTED = (
     "messages",
     "model",
@@ -33,41 +37,44 @@ COUNTED = (
     "tool_choice",
     "tools",
 )
-"""What the token counter takes of a request's params."""
+"""The params of a request that the token counter accepts."""
 
 
 @dataclass(frozen=True)
 class Quote:
-    """What all that is left will cost, and what any part of it will."""
+    """What all that is left will cost, and what any part of it will cost."""
 
     whole: Estimate
     estimator: Estimator | None = None
 
-    def of(self, requests: Requests) -> Estimate:
+    def of(self, requests: RequestSet) -> Estimate:
         """Estimate some of the requests."""
         if self.estimator is None:
             return Estimate()
         return self.estimator.estimate(requests.token_sizes)
 
 
-def quoted(run: Run, left: Requests, rows: list[Row], counts: Counts | None) -> Quote:
-    """Estimate what is left; nothing is looked up where nothing is."""
+def quoted(run: Run, left: RequestSet, rows: list[Row], counts: Counts | None) -> Quote:
+    """Estimate what is left; nothing is looked up if nothing is left."""
     if not len(left):
         return Quote(Estimate())
-    made = estimator(run, left, rows, counts)
-    return Quote(made.estimate(left.token_sizes), made)
+    run_estimator = estimator(run, left, rows, counts)
+    whole = run_estimator.estimate(left.token_sizes)
+    return Quote(whole, run_estimator)
 
 
 def estimator(
-    run: Run, left: Requests, rows: list[Row], counts: Counts | None
+    run: Run, left: RequestSet, rows: list[Row], counts: Counts | None
 ) -> Estimator:
-    """Gather what is known of the requests in `left`: their prompts, their answers, their cache."""
-    known = estimate.history(row for row in rows if row["question"] == run.question)
-    prompts = _prompts(run, left, known, counts)
-    shared = cache.shared_tokens(run.frame, prompts.frame)
-    if shared < prices().cache_minimum(run.model):
-        shared = 0.0
-    pays = cache.pays(prices(), run.model, shared, len(left))
+    """Gather the inputs of estimates for the requests in `left`: their prompts, their answers, their cache."""
+    question_rows = [row for row in rows if row["question"] == run.question]
+    past = estimate.history(question_rows)
+    prompts = _prompts(run, left, past, counts)
+    shared_tokens = cache.shared_tokens(run.frame, prompts.frame)
+    if shared_tokens < prices().cache_minimum(run.model):
+        shared_tokens = 0.0
+    is_primed = cache.pays(prices(), run.model, shared_tokens, len(left))
+    is_warm = bool(past.answers) or is_primed
     params = run.frame.params(b'""')
     return Estimator(
         prices=prices(),
@@ -75,62 +82,86 @@ def estimator(
         us=params.get("inference_geo") == "us",
         billed_by_use=sorted(billed(params)),
         prompts=prompts,
-        answers=estimate.answers(known, run.max_tokens),
-        cached=estimate.cached(known, shared, warm=bool(known.answers) or pays),
+        answers=estimate.answers(past, run.max_tokens),
+        cached=estimate.cached(past, shared_tokens, warm=is_warm),
     )
 
 
 def _prompts(
-    run: Run, left: Requests, known: History, counts: Counts | None
+    run: Run, left: RequestSet, past: PastUsage, counts: Counts | None
 ) -> Prompts:
-    context = prices().context_tokens(run.model)
+    """Estimate the length of prompts: from a counted sample, else from history, else from their bytes."""
     if counts is not None:
         try:
-            frame = counts(_countable(run.frame.params(b'"."')))
-            samples = _counted(run, _sample(left), counts)
+            return _counted_prompts(run, left, counts)
         except ApiError:
-            pass  # the estimate says what it was made of instead
-        else:
-            complete = len(samples) == len(left)
-            return prompt_tokens.counted(
-                max(1, frame - 1), samples, context, complete=complete
-            )
-    if not known.answers or not known.size:
+            pass  # `how` in the estimate then says what was used instead
+    if not past.answers or not past.size:
         return prompt_tokens.by_length(len(run.identity))
-    how = f"history of {known.answers:,} prompts"
+    how = f"history of {past.answers:,} prompts"
     if not left.staged.has_media:
-        return prompt_tokens.by_history(
-            known.input / known.size, run.frame.item_overhead, how
-        )
-    mean = known.input / known.answers
+        tokens_per_byte = past.input / past.size
+        frame_bytes = run.frame.item_overhead
+        return prompt_tokens.by_history(tokens_per_byte, frame_bytes, how)
     return prompt_tokens.by_history_of_media(
-        mean, len(run.identity), left.token_sizes, context, how
+        mean=past.input / past.answers,
+        frame_bytes=len(run.identity),
+        sizes=left.token_sizes,
+        context=prices().context_tokens(run.model),
+        how=how,
     )
 
 
-def _sample(left: Requests) -> Requests:
-    """Choose requests from a few places spread over all of them: each place is a read of its neighbors."""
+def _counted_prompts(run: Run, left: RequestSet, counts: Counts) -> Prompts:
+    """Estimate the length of prompts from a counted sample. Raises ApiError."""
+    context_tokens = prices().context_tokens(run.model)
+    one_token_params = run.frame.params(b'"."')
+    frame_tokens = counts(_countable(one_token_params)) - 1
+    chosen_requests = _sample(left)
+    samples = _counted(run, chosen_requests, counts)
+    is_complete = len(samples) == len(left)
+    return prompt_tokens.counted(
+        max(1, frame_tokens), samples, context_tokens, complete=is_complete
+    )
+
+
+def _sample(left: RequestSet) -> RequestSet:
+    """Choose requests from a few places spread over all of them, so that each place takes one read."""
     if len(left) <= SAMPLE:
         return left
-    edges = np.linspace(0, len(left), PLACES + 1).astype(np.int64)
-    chosen: list[np.ndarray] = []
-    for start, stop in pairwise(edges.tolist()):
-        wanted = -(-SAMPLE * (len(chosen) + 1) // PLACES) - sum(map(len, chosen))
-        chosen.append(
-            np.linspace(start, min(stop, start + NEAR) - 1, wanted).astype(np.int64)
-        )
-    return left[np.unique(np.concatenate(chosen))]
+    edges = _spread(0, len(left), PLACES + 1).tolist()
+    chosen_places: list[np.ndarray] = []
+    chosen_count = 0
+    for number, (start, stop) in enumerate(pairwise(edges), 1):
+        due_count = -(-SAMPLE * number // PLACES)
+        wanted_count = due_count - chosen_count
+        last_place = min(stop, start + NEAR) - 1
+        near_places = _spread(start, last_place, wanted_count)
+        chosen_places.append(near_places)
+        chosen_count = due_count
+    all_places = np.concatenate(chosen_places)
+    return left[np.unique(all_places)]
 
 
-def _counted(run: Run, chosen: Requests, counts: Counts) -> list[Sample]:
+def _spread(first: int, last: int, count: int) -> np.ndarray:
+    """Return whole numbers from `first` to `last`, evenly spread."""
+    return np.linspace(first, last, count).astype(np.int64)
+
+
+def _counted(run: Run, sample: RequestSet, counts: Counts) -> list[Sample]:
     """Count the tokens of requests. Raises ApiError."""
-    text, media = chosen.token_sizes
+    text_sizes, media_bounds = sample.token_sizes
+    contents = sample.staged.contents(sample.numbers)
     samples: list[Sample] = []
-    for place, content in enumerate(chosen.staged.contents(chosen.numbers)):
-        tokens = counts(_countable(run.frame.params(content)))
-        samples.append(
-            Sample(int(text[place]), 0 if media is None else int(media[place]), tokens)
-        )
+    for place, content in enumerate(contents):
+        params = run.frame.params(content)
+        token_count = counts(_countable(params))
+        text_bytes = int(text_sizes[place])
+        media_bound = 0
+        if media_bounds is not None:
+            media_bound = int(media_bounds[place])
+        counted_sample = Sample(text_bytes, media_bound, token_count)
+        samples.append(counted_sample)
     return samples
 
 

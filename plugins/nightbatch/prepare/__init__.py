@@ -1,5 +1,5 @@
 """Rows become requests: the partition is read once.
 
-Each row is rendered and named; rows and requests are staged as a snapshot. Ways in: `prepare.prepare`, and
-`staged` for what was staged.
+Each row is rendered and gets a request id; rows and requests are staged as a snapshot. Entry points: `prepare.prepare`,
+and `staged` to read what was staged.
 """

@@ -1,4 +1,4 @@
-"""Whether a partition's input has arrived: by its marker, or by Parquet files that nobody adds to any more."""
+"""Whether a partition's input has arrived: by its marker, or by Parquet files that have stopped changing."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ WAITS = ("any", SUCCESS)
 def arrived(
     listed: Iterable[tuple[str, datetime]], wait_for: str, quiet_since: datetime
 ) -> bool:
-    """Tell whether the objects of a partition, each by its key below the source and its time of writing, are an input.
+    """Return whether the listed objects of a partition are a complete input.
 
-    `any`: the marker, or Parquet files of which none was written after `quiet_since`, since an upstream that writes
-    no marker may be in the midst of writing files; else the marker alone.
+    `listed`: each object's key below the source and the time it was written. `any` accepts the marker, or Parquet files
+    of which none was written after `quiet_since`, since an upstream that writes no marker may still be writing files.
+    Any other `wait_for` accepts only the marker.
     """
     if wait_for not in WAITS:
         raise SettingsError(
             f"wait_for: {wait_for!r} must be one of {', '.join(WAITS)}."
         )
-    written = list(listed)
-    if any(
-        key.rpartition("/")[2] == SUCCESS and not is_hidden(key) for key, _ in written
-    ):
+    objects = list(listed)
+    if any(_is_marker(key) for key, _ in objects):
         return True
-    data = [at for key, at in written if is_data_file(key)]
-    return wait_for == "any" and bool(data) and max(data) <= quiet_since
+    if wait_for != "any":
+        return False
+    written_times = [written_at for key, written_at in objects if is_data_file(key)]
+    return bool(written_times) and max(written_times) <= quiet_since
+
+
+def _is_marker(key: str) -> bool:
+    file_name = key.rpartition("/")[2]
+    return file_name == SUCCESS and not is_hidden(key)

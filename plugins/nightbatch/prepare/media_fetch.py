@@ -1,7 +1,7 @@
 """Reading the objects that a column of addresses names, many at a time.
 
-An address that cannot be read is its row's problem. Trouble that is not the address's own (network, credentials) stops
-the run. Neither says an address or a part of one.
+An address that cannot be read is a problem of its row. A failure of the network or the credentials stops the run.
+No message contains an address or a part of one.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from nightbatch.errors import (
 )
 from nightbatch.ports import Measures
 from nightbatch.spec.locations import Location
-from nightbatch.spec.media_roots import HTTPS, MediaRoots, Place
+from nightbatch.spec.media_roots import HTTPS, MediaPlace, MediaRoots
 from nightbatch.template.media import Fetch, Read
 
 T = TypeVar("T")
 
-AT_ONCE = 16
+READ_THREADS = 16
 OBJECT_BYTES = 32 * 1024 * 1024
 """The API takes requests of 32 MB and images of less: no larger object can be part of one."""
 ROW_BYTES = 192_000_000
-"""What all objects of one row may take: as base64 text, 256 MB, which is the API's limit for a whole batch."""
+"""Most bytes of all objects of one row: 256 MB as base64 text, which is the API's limit for a whole batch."""
 BYTES_AT_ONCE = 64 * 1024 * 1024
-"""Rows are read together while their objects take no more than this, or one row by itself."""
+"""Rows are read together while their objects take no more than this; a larger row is read alone."""
 
 ABSENT = "names no object"
 DENIED = "names an object that the connection may not read"
@@ -47,7 +47,7 @@ TROUBLE: dict[type[StoreError], str] = {
 
 
 def fetcher(open_folder: Callable[[str], Measures], roots: MediaRoots) -> Fetch:
-    """Return what reads the objects that rows name, row after row; a page (https://) is left to the API.
+    """Return a function that reads the objects that rows name, row by row; a page (https://) is left to the API.
 
     `open_folder` opens a store, once for each folder of `roots` that a row names. The fetch raises
     StoreUnavailable and BadCredentials.
@@ -55,46 +55,60 @@ def fetcher(open_folder: Callable[[str], Measures], roots: MediaRoots) -> Fetch:
     stores: dict[Location, Measures] = {}
 
     def fetch(rows: Sequence[Sequence[str]]) -> Iterator[Read]:
-        found = {address: _found(roots, address) for row in rows for address in row}
+        located = {address: _locate(roots, address) for row in rows for address in row}
         places = {
             address: place
-            for address, place in found.items()
-            if isinstance(place, Place)
+            for address, place in located.items()
+            if isinstance(place, MediaPlace)
         }
-        for root in {place.root for place in places.values()} - stores.keys():
+        used_roots = {place.root for place in places.values()}
+        for root in used_roots - stores.keys():
             stores[root] = open_folder(root.url)
-        with ThreadPoolExecutor(AT_ONCE, "fetch") as threads:
+        with ThreadPoolExecutor(READ_THREADS, "fetch") as threads:
             objects = _Objects(stores, places, threads)
-            sizes = objects.sizes()
-            known = {**found, **sizes}.items()
-            unread = {
-                name: problem
-                for name, problem in known
-                if not isinstance(problem, int | Place)
-            }
-            byte_counts = {
-                name: size for name, size in sizes.items() if isinstance(size, int)
-            }
-            for group in _groups(rows, byte_counts):
-                bodies = objects.bodies(group.addresses)
-                for row in group.rows:
-                    too_large = _total(row, byte_counts) > ROW_BYTES
-                    yield (
-                        dict.fromkeys(row, TOO_MANY_BYTES)
-                        if too_large
-                        else {**unread, **bodies}
-                    )
+            yield from _read_rows(rows, located, objects)
 
     return fetch
 
 
+def _read_rows(
+    rows: Sequence[Sequence[str]],
+    located: Mapping[str, MediaPlace | str | None],
+    objects: _Objects,
+) -> Iterator[Read]:
+    """Read the objects of each row, group after group."""
+    sizes = objects.sizes()
+    problems = _problems({**located, **sizes})
+    byte_counts = {
+        address: size for address, size in sizes.items() if isinstance(size, int)
+    }
+    for group in _groups(rows, byte_counts):
+        bodies = objects.bodies(group.addresses)
+        for row in group.rows:
+            if _total(row, byte_counts) > ROW_BYTES:
+                yield dict.fromkeys(row, TOO_MANY_BYTES)
+            else:
+                yield {**problems, **bodies}
+
+
+def _problems(
+    located_or_size: Mapping[str, int | MediaPlace | str | None],
+) -> dict[str, str | None]:
+    """Keep the addresses that have neither a size nor a place, each with its problem; None for a page."""
+    return {
+        address: problem
+        for address, problem in located_or_size.items()
+        if not isinstance(problem, int | MediaPlace)
+    }
+
+
 class _Objects:
-    """The objects that some rows name, each read at most once by every method."""
+    """The objects that rows name; each method reads each object at most once."""
 
     def __init__(
         self,
         stores: Mapping[Location, Measures],
-        places: Mapping[str, Place],
+        places: Mapping[str, MediaPlace],
         threads: ThreadPoolExecutor,
     ) -> None:
         self._stores = stores
@@ -102,48 +116,47 @@ class _Objects:
         self._threads = threads
 
     def sizes(self) -> dict[str, int | str]:
-        """Return the size in bytes of each object, or what is wrong with its address."""
-        return self._each(self._size, self._places)
+        """Return the size in bytes of each object, or the problem of its address."""
+        return self._read_all(self._size, self._places)
 
     def bodies(self, addresses: Iterable[str]) -> dict[str, bytes | str]:
-        """Return the bytes of some objects, or what is wrong with an address."""
-        return self._each(self._body, addresses)
+        """Return the bytes of these objects, or the problem of an address."""
+        return self._read_all(self._body, addresses)
 
-    def _each(
+    def _read_all(
         self, read: Callable[[Measures, str], T | str], addresses: Iterable[str]
     ) -> dict[str, T | str]:
-        names = sorted(addresses)
-        return dict(
-            zip(
-                names,
-                self._threads.map(
-                    lambda name: self._tried(read, self._places[name]), names
-                ),
-                strict=True,
-            )
-        )
+        sorted_addresses = sorted(addresses)
 
-    def _tried(self, read: Callable[[Measures, str], T | str], place: Place) -> T | str:
-        """Read, or say what is wrong: in words of ours, since those of the store hold the address."""
-        trouble: type[StoreError]
+        def read_address(address: str) -> T | str:
+            return self._read(read, self._places[address])
+
+        values = self._threads.map(read_address, sorted_addresses)
+        return dict(zip(sorted_addresses, values, strict=True))
+
+    def _read(
+        self, read: Callable[[Measures, str], T | str], place: MediaPlace
+    ) -> T | str:
+        """Read, or return the problem in our own words, since the store's words contain the address."""
+        error_type: type[StoreError]
         try:
             return read(self._stores[place.root], place.key)
         except Absent:
             return ABSENT
         except (StoreUnavailable, BadCredentials) as error:
-            trouble = type(error)
+            error_type = type(error)
         except StoreDenied:
             return DENIED
         except StoreError:
             return NOT_READ
-        raise trouble(
-            f"{place.root}: an image or document could not be read: {TROUBLE[trouble]}"
+        raise error_type(
+            f"{place.root}: an image or document could not be read: {TROUBLE[error_type]}"
         )
 
     @staticmethod
     def _size(store: Measures, key: str) -> int | str:
-        size = store.size(key)
-        return size if size <= OBJECT_BYTES else TOO_LARGE
+        byte_count = store.size(key)
+        return byte_count if byte_count <= OBJECT_BYTES else TOO_LARGE
 
     @staticmethod
     def _body(store: Measures, key: str) -> bytes | str:
@@ -153,45 +166,44 @@ class _Objects:
 
 @dataclass
 class _Group:
-    """Rows whose objects are held at once."""
+    """Rows whose objects are held in memory together."""
 
     rows: list[Sequence[str]] = field(default_factory=list)
     addresses: set[str] = field(default_factory=set)
     size: int = 0
 
 
-def _found(roots: MediaRoots, address: str) -> Place | str | None:
-    return (
-        roots.page_problem(address)
-        if address.startswith(HTTPS)
-        else roots.find(address)
-    )
+def _locate(roots: MediaRoots, address: str) -> MediaPlace | str | None:
+    if address.startswith(HTTPS):
+        return roots.page_problem(address)
+    return roots.find(address)
 
 
-def _total(row: Sequence[str], sizes: Mapping[str, int]) -> int:
-    return sum(sizes.get(address, 0) for address in row)
+def _total(addresses: Iterable[str], sizes: Mapping[str, int]) -> int:
+    return sum(sizes.get(address, 0) for address in addresses)
 
 
 def _groups(
     rows: Sequence[Sequence[str]], sizes: Mapping[str, int]
 ) -> Iterator[_Group]:
-    """Cut rows into groups whose objects take at most BYTES_AT_ONCE; a row that takes more stands by itself."""
+    """Cut rows into groups whose objects take at most BYTES_AT_ONCE; a row that takes more is a group of its own."""
     group = _Group()
     for row in rows:
-        wanted = (
-            {address for address in row if address in sizes}
-            if _total(row, sizes) <= ROW_BYTES
-            else set()
-        )
-        if (
-            group.rows
-            and group.size + _total([*(wanted - group.addresses)], sizes)
-            > BYTES_AT_ONCE
-        ):
+        row_addresses = _readable_addresses(row, sizes)
+        added_bytes = _total(row_addresses - group.addresses, sizes)
+        if group.rows and group.size + added_bytes > BYTES_AT_ONCE:
             yield group
             group = _Group()
-        group.size += _total([*(wanted - group.addresses)], sizes)
+            added_bytes = _total(row_addresses, sizes)
+        group.size += added_bytes
         group.rows.append(row)
-        group.addresses |= wanted
+        group.addresses |= row_addresses
     if group.rows:
         yield group
+
+
+def _readable_addresses(row: Sequence[str], sizes: Mapping[str, int]) -> set[str]:
+    """Return the addresses of a row that are worth reading: none where the row is too large."""
+    if _total(row, sizes) > ROW_BYTES:
+        return set()
+    return {address for address in row if address in sizes}

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -26,19 +27,22 @@ from nightbatch.errors import (
     Unreadable,
 )
 from nightbatch.ports import Entry, Reads, Store
-from nightbatch.prepare.stager import unify
+from nightbatch.prepare.stager import FileSchema, unify
 from nightbatch.spec.locations import is_data_file
 from nightbatch.template.template import Template
 
-BATCH_ROWS, BATCH_BYTES = 8_192, 4 * 1024 * 1024
-AHEAD, SMALL = 8, 4 * 1024 * 1024
+BATCH_ROWS = 8_192
+BATCH_BYTES = 4 * 1024 * 1024
+FILES_AHEAD = 8
+SMALL_BYTES = 4 * 1024 * 1024
+"""Files up to this size are read in one request."""
 _NETWORK = ("AWS Error", "curlCode", "NETWORK_CONNECTION", "timed out")
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
 class Source:
-    """The files of a partition as they were listed, and the columns wanted of them."""
+    """The files of a partition as they were listed, and the columns to read."""
 
     store: Reads
     files: list[Entry]
@@ -46,97 +50,116 @@ class Source:
 
 
 def parquet_files(source: Store, partition: str) -> tuple[list[Entry], list[Entry]]:
-    """List the partition's Parquet files, and the files that tell its schema (those, or another partition's)."""
-    folder = partition.strip("/") + "/" if partition.strip("/") else ""
-    listed = list(source.list(folder))
-    files = [entry for entry in listed if is_data_file(entry.key)]
+    """List the partition's Parquet files, and the files that define its schema (those, or another partition's)."""
+    partition_folder = partition.strip("/")
+    prefix = f"{partition_folder}/" if partition_folder else ""
+    objects = list(source.list(prefix))
+    files = _data_files(objects)
     if files:
         return files, files
-    if not listed:
+    if not objects:
         raise SourceError(
-            f"source: there is nothing below {source.url}{folder}. Check source and partition."
+            f"source: there is nothing below {source.url}{prefix}. Check source and partition."
         )
-    others = (
-        [entry for entry in source.list("") if is_data_file(entry.key)]
-        if folder
-        else []
-    )
-    if not others:
+    other_files = _data_files(source.list("")) if prefix else []
+    if not other_files:
         raise SourceError(
-            f"source: {source.url}{folder} holds {len(listed)} objects, but no Parquet file."
+            f"source: {source.url}{prefix} holds {len(objects)} objects, but no Parquet file."
         )
-    return [], others[-1:]
+    return [], other_files[-1:]
+
+
+def _data_files(entries: Iterable[Entry]) -> list[Entry]:
+    return [entry for entry in entries if is_data_file(entry.key)]
 
 
 def common_schema(
     source: Reads, files: Sequence[Entry], template: Template, columns: Sequence[str]
 ) -> pa.Schema:
     """Find the one type of each wanted column over all files; the columns' own order is kept."""
-    merged: tuple[str, pa.Schema] | None = None
+    merged: FileSchema | None = None
     for entry, opened in _opened(source, files):
         schema = _with_partition(opened.schema_arrow, entry.key)
-        if twice := [name for name in columns if schema.names.count(name) > 1]:
-            raise SourceError(
-                f"column {', '.join(twice)} stands twice in {entry.key}: rename one of them."
-            )
+        _check_unique(columns, schema, entry.key)
         template.check(schema)
-        if missing := [name for name in columns if name not in schema.names]:
-            raise SourceError(
-                f"key/keep: {', '.join(missing)} is not a column of {entry.key}. It has: {', '.join(schema.names)}."
-            )
-        merged = (
-            entry.key,
-            unify(merged or (entry.key, schema), (entry.key, schema), columns),
-        )
+        _check_present(columns, schema, entry.key)
+        following = FileSchema(entry.key, schema)
+        unified = unify(merged or following, following, columns)
+        merged = FileSchema(entry.key, unified)
     assert merged is not None
-    return merged[1]
+    return merged.schema
+
+
+def _check_unique(columns: Sequence[str], schema: pa.Schema, key: str) -> None:
+    repeated = [name for name in columns if schema.names.count(name) > 1]
+    if repeated:
+        raise SourceError(
+            f"column {', '.join(repeated)} stands twice in {key}: rename one of them."
+        )
+
+
+def _check_present(columns: Sequence[str], schema: pa.Schema, key: str) -> None:
+    missing = [name for name in columns if name not in schema.names]
+    if missing:
+        raise SourceError(
+            f"key/keep: {', '.join(missing)} is not a column of {key}. It has: {', '.join(schema.names)}."
+        )
 
 
 def read(source: Source, limit: int | None) -> Iterator[pa.RecordBatch]:
-    """Read the wanted columns of all files, in the order of their names; first comes a batch without rows."""
-    left = limit
+    """Read the wanted columns of all files, in the order of their names; the first batch has no rows."""
+    rows_left = limit
     yield pa.RecordBatch.from_pylist([], schema=source.schema)
+    schema = source.schema
     for entry, opened in _opened(source.store, source.files):
-        names = [
-            name for name in source.schema.names if name in opened.schema_arrow.names
-        ]
-        with _telling(entry.key):
+        file_columns = opened.schema_arrow.names
+        names = [name for name in schema.names if name in file_columns]
+        with _read_errors(entry.key):
             for batch in parquet.in_steps(opened, names, BATCH_ROWS, BATCH_BYTES):
-                if left is not None and left <= 0:
+                if rows_left is None:
+                    yield _conform(batch, schema, entry.key)
+                    continue
+                if rows_left <= 0:
                     return
-                taken = batch if left is None else batch.slice(0, left)
-                left = None if left is None else left - taken.num_rows
-                yield _conform(taken, source.schema, entry.key)
+                limited_batch = batch.slice(0, rows_left)
+                rows_left -= limited_batch.num_rows
+                yield _conform(limited_batch, schema, entry.key)
 
 
 def _opened(
     store: Reads, files: Sequence[Entry]
 ) -> Iterator[tuple[Entry, pq.ParquetFile]]:
-    """Open files in their order, some ahead of their use: of many small ones, opening is all the time it takes."""
-    with ThreadPoolExecutor(AHEAD, "open") as threads:
-        opening, rest = deque[tuple[Entry, Future[pq.ParquetFile]]](), iter(files)
-        for entry in rest:
-            opening.append((entry, threads.submit(_open, store, entry)))
-            if len(opening) >= AHEAD:
-                break
+    """Open files in their order, several ahead of their use: with many small files, opening takes most of the time."""
+    with ThreadPoolExecutor(FILES_AHEAD, "open") as threads:
+        unopened = iter(files)
+        opening = deque[tuple[Entry, Future[pq.ParquetFile]]]()
+
+        def open_next(entry: Entry) -> None:
+            opened_file = threads.submit(_open, store, entry)
+            opening.append((entry, opened_file))
+
+        for entry in islice(unopened, FILES_AHEAD):
+            open_next(entry)
         while opening:
-            entry, future = opening.popleft()
-            yield entry, future.result()
-            if (following := next(rest, None)) is not None:
-                opening.append((following, threads.submit(_open, store, following)))
+            entry, opened_file = opening.popleft()
+            yield entry, opened_file.result()
+            following = next(unopened, None)
+            if following is not None:
+                open_next(following)
 
 
 def _open(store: Reads, entry: Entry) -> pq.ParquetFile:
-    """Open a file; a small one is read whole at once."""
-    with _telling(entry.key):
-        if entry.size <= SMALL:
-            return pq.ParquetFile(io.BytesIO(store.get(entry.key)), pre_buffer=False)
-        return parquet.file(store, entry.key)
+    """Open a file; a small one is read whole."""
+    with _read_errors(entry.key):
+        if entry.size > SMALL_BYTES:
+            return parquet.file(store, entry.key)
+        body = io.BytesIO(store.get(entry.key))
+        return pq.ParquetFile(body, pre_buffer=False)
 
 
 @contextmanager
-def _telling(key: str) -> Iterator[None]:
-    """Say that a file of the source cannot be read; Arrow's own words may quote values, so they are not repeated."""
+def _read_errors(key: str) -> Iterator[None]:
+    """Report that a file of the source cannot be read; Arrow's own message may quote values, so it is not repeated."""
     try:
         yield
     except Absent:
@@ -144,7 +167,8 @@ def _telling(key: str) -> Iterator[None]:
             f"source: {key} was removed while it was read. Run again once it is still."
         ) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError, Unreadable) as error:
-        if any(word in str(error) for word in _NETWORK):
+        message = str(error)
+        if any(word in message for word in _NETWORK):
             raise StoreError(
                 f"source: {key} could not be read just now ({type(error).__name__})."
             ) from None
@@ -154,37 +178,47 @@ def _telling(key: str) -> Iterator[None]:
 
 
 def _conform(batch: pa.RecordBatch, schema: pa.Schema, key: str) -> pa.RecordBatch:
-    values = _partition_values(key)
-    arrays = [
-        batch.column(field.name).cast(field.type)
-        if field.name in batch.schema.names
-        else pa.array([values[field.name]] * batch.num_rows, pa.string())
-        for field in schema
-    ]
+    """Cast a batch to the schema; columns that the file lacks come from its Hive path."""
+    partition_values = _partition_values(key)
+    arrays = []
+    for field in schema:
+        name = field.name
+        if name in batch.schema.names:
+            column = batch.column(name)
+            arrays.append(column.cast(field.type))
+        else:
+            partition_value = partition_values[name]
+            repeated_value = [partition_value] * batch.num_rows
+            arrays.append(pa.array(repeated_value, pa.string()))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
     """Raise SourceMoving if the partition is not as it was listed."""
     try:
-        now, _ = parquet_files(source, partition)
+        files_now, _ = parquet_files(source, partition)
     except InputError:
-        now = []
-    if now != files:
-        changed = sorted({entry.key for entry in set(now) ^ set(files)})
-        named = ", ".join(changed[:5])
-        raise SourceMoving(
-            f"source: {named} changed while it was read. Nothing was bought; run again once it is still."
-        )
+        files_now = []
+    if files_now == files:
+        return
+    changed_entries = set(files_now) ^ set(files)
+    changed_keys = sorted({entry.key for entry in changed_entries})
+    named_keys = ", ".join(changed_keys[:5])
+    raise SourceMoving(
+        f"source: {named_keys} changed while it was read. Nothing was bought; run again once it is still."
+    )
 
 
 def _partition_values(key: str) -> dict[str, str | None]:
     """Read the columns that a Hive path holds, percent-decoded: `dt=2026-11-21/city=New%20York/part-0.parquet`."""
-    pairs = (folder.split("=", 1) for folder in key.split("/")[:-1] if "=" in folder)
-    return {
-        unquote(name): None if value == HIVE_NULL else unquote(value)
-        for name, value in pairs
-    }
+    partition_values: dict[str, str | None] = {}
+    folders = key.split("/")[:-1]
+    for folder in folders:
+        name, separator, value = folder.partition("=")
+        if separator:
+            is_null = value == HIVE_NULL
+            partition_values[unquote(name)] = None if is_null else unquote(value)
+    return partition_values
 
 
 def _with_partition(schema: pa.Schema, key: str) -> pa.Schema:

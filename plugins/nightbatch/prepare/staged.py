@@ -1,4 +1,4 @@
-"""The staged requests of a run, by number: they count on through all parts. Their ids are read when they are needed."""
+"""The staged requests of a run, numbered through all parts. Their ids are read when they are needed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from nightbatch.columnar import parquet
-from nightbatch.columnar.id_lookup import ID, Ids, Span, spans
-from nightbatch.columnar.id_rounds import ROUND, Round
+from nightbatch.columnar.id_lookup import ID, IdRange, Ids, id_ranges
+from nightbatch.columnar.id_rounds import ROUND, IdRound
 from nightbatch.ledger import keys
 from nightbatch.ledger.ledger import CLAIM
 from nightbatch.messages.request import Frame
@@ -22,20 +22,23 @@ from nightbatch.ports import Reads
 from nightbatch.spec.run import Run
 
 
-class Asked:
+class StagedRequests:
     """All staged requests of a run."""
 
     def __init__(self, run: Run, store: Reads) -> None:
-        self._run, self._store = run, store
+        self._run = run
+        self._store = store
         files = [
             parquet.file(store, keys.requests(run.snapshot, part))
             for part in range(run.parts)
         ]
-        self.starts = np.cumsum([0, *(file.metadata.num_rows for file in files)])
+        request_counts = [file.metadata.num_rows for file in files]
+        self.starts = np.cumsum([0, *request_counts])
         self.has_media = any(
             "media_tokens" in file.schema_arrow.names for file in files
         )
-        self._last: tuple[int, pa.Array] = (-1, pa.array([], ID))
+        self._last_part = -1
+        self._last_ids: pa.Array = pa.array([], ID)
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -52,66 +55,82 @@ class Asked:
 
     @cached_property
     def media_tokens(self) -> np.ndarray | None:
-        """Most tokens of each content's images and documents; None where the template has neither."""
+        """Most tokens of each content's images and documents; None if the template has neither."""
         return self._counts("media_tokens", np.int64) if self.has_media else None
 
     def ids(self, part: int) -> pa.Array:
-        """Read the ids of a part; the part that was read last is kept."""
-        if self._last[0] != part:
-            self._last = (part, self._column(part, "id").combine_chunks())
-        return self._last[1]
+        """Read the ids of a part; the part that was read last is kept in memory."""
+        if self._last_part != part:
+            self._last_ids = self._column(part, "id").combine_chunks()
+            self._last_part = part
+        return self._last_ids
 
-    def rounds(self, most: int = ROUND) -> Iterator[tuple[Span, Round]]:
-        """Go through all requests, a span of ids at a time, about so many of them."""
-        for span in spans(len(self), most):
-            numbers, ids = list[np.ndarray](), list[pa.Array]()
-            for part, start in enumerate(self.starts[:-1].tolist()):
-                some = self.ids(part)
-                places = span.places(some)
-                numbers.append((places + start).astype(np.int32))
-                ids.append(
-                    some if len(places) == len(some) else some.take(pa.array(places))
-                )
-            together = pa.concat_arrays([pa.array([], ID), *ids])
-            yield (
-                span,
-                Round.of(
-                    np.concatenate([np.empty(0, np.int32), *numbers]), together, span
-                ),
-            )
+    def rounds(self, most: int = ROUND) -> Iterator[tuple[IdRange, IdRound]]:
+        """Go through all requests by spans of ids, about `most` requests at a time."""
+        for span in id_ranges(len(self), most):
+            yield span, self._round(span)
+
+    def _round(self, span: IdRange) -> IdRound:
+        """Read the requests of all parts whose ids are in a span."""
+        numbers = [np.empty(0, np.int32)]
+        ids = [pa.array([], ID)]
+        for part, start in enumerate(self.starts[:-1].tolist()):
+            part_ids = self.ids(part)
+            places = span.places(part_ids)
+            part_numbers = places + start
+            numbers.append(part_numbers.astype(np.int32))
+            if len(places) < len(part_ids):
+                part_ids = part_ids.take(pa.array(places))
+            ids.append(part_ids)
+        all_ids = pa.concat_arrays(ids)
+        all_numbers = np.concatenate(numbers)
+        return IdRound.of(all_numbers, all_ids, span)
 
     def part(self, number: int) -> int:
-        """Tell in which part a request is staged."""
+        """Return the part in which a request is staged."""
         return int(np.searchsorted(self.starts, number, side="right")) - 1
 
     def contents(self, numbers: np.ndarray) -> list[bytes]:
         """Read the contents of some requests (rising)."""
         contents: list[bytes] = []
-        groups = parquet.Groups(self._store, ["content"])
-        edges = np.searchsorted(numbers, self.starts)
-        for part in np.flatnonzero(np.diff(edges)).tolist():
-            mine = numbers[edges[part] : edges[part + 1]] - self.starts[part]
-            table, places = groups.rows(keys.requests(self._run.snapshot, part), mine)
-            contents += table.column("content").take(pa.array(places)).to_pylist()
+        groups = parquet.RowGroups(self._store, ["content"])
+        for part, part_rows in self.rows_by_part(numbers):
+            key = keys.requests(self._run.snapshot, part)
+            table, places = groups.rows(key, part_rows)
+            content_column = table.column("content")
+            part_contents = content_column.take(pa.array(places))
+            contents += part_contents.to_pylist()
         return contents
+
+    def rows_by_part(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Return the parts in which requests (rising) are staged, each with the rows of its requests."""
+        edges = np.searchsorted(numbers, self.starts)
+        part_counts = np.diff(edges)
+        used_parts = np.flatnonzero(part_counts).tolist()
+        for part in used_parts:
+            first = edges[part]
+            end = edges[part + 1]
+            part_rows = numbers[first:end] - self.starts[part]
+            yield part, part_rows
 
     def _counts(self, name: str, kind: type[np.integer[Any]]) -> np.ndarray:
         counts = np.empty(len(self), dtype=kind)
-        for part, (start, stop) in enumerate(pairwise(self.starts.tolist())):
-            counts[start:stop] = np.asarray(self._column(part, name))
+        part_bounds = pairwise(self.starts.tolist())
+        for part, (start, stop) in enumerate(part_bounds):
+            part_column = self._column(part, name)
+            counts[start:stop] = np.asarray(part_column)
         return counts
 
     def _column(self, part: int, name: str) -> Ids:
-        return parquet.table(
-            self._store, keys.requests(self._run.snapshot, part), [name]
-        ).column(name)
+        key = keys.requests(self._run.snapshot, part)
+        return parquet.table(self._store, key, [name]).column(name)
 
 
 @dataclass(frozen=True)
-class Requests:
+class RequestSet:
     """Some of the staged requests, by number, rising."""
 
-    staged: Asked
+    staged: StagedRequests
     numbers: np.ndarray
 
     def __len__(self) -> int:
@@ -124,22 +143,23 @@ class Requests:
 
     @property
     def token_sizes(self) -> Sizes:
-        """What the tokens of each one's prompt are estimated from."""
-        media = self.staged.media_tokens
-        return Sizes(
-            self._of(self.staged.text_sizes), None if media is None else self._of(media)
-        )
+        """The sizes from which the tokens of each prompt are estimated."""
+        text_sizes = self._of(self.staged.text_sizes)
+        all_media_tokens = self.staged.media_tokens
+        if all_media_tokens is None:
+            return Sizes(text_sizes)
+        return Sizes(text_sizes, self._of(all_media_tokens))
 
     def body_size(self, frame: Frame) -> int:
         """Count the exact bytes of a body that holds them."""
-        return frame.body_size(int(self.sizes.sum(dtype=np.int64)), len(self))
+        content_bytes = int(self.sizes.sum(dtype=np.int64))
+        return frame.body_size(content_bytes, len(self))
 
-    def __getitem__(self, places: range | slice | list[int] | np.ndarray) -> Requests:
-        """Keep some of them, by place."""
-        chosen = (
-            slice(places.start, places.stop) if isinstance(places, range) else places
-        )
-        return Requests(self.staged, self.numbers[chosen])
+    def __getitem__(self, places: range | slice | list[int] | np.ndarray) -> RequestSet:
+        """Keep the requests at these places."""
+        if isinstance(places, range):
+            places = slice(places.start, places.stop)
+        return RequestSet(self.staged, self.numbers[places])
 
     def _of(self, values: np.ndarray) -> np.ndarray:
         return values if len(self) == len(values) else values[self.numbers]
@@ -147,16 +167,11 @@ class Requests:
     def as_claim(self) -> pa.Table:
         """Read what a claim holds of them: their ids, and the part where each is staged."""
         tables = [CLAIM.empty_table()]
-        edges = np.searchsorted(self.numbers, self.staged.starts)
-        for part in np.flatnonzero(np.diff(edges)).tolist():
-            mine = (
-                self.numbers[edges[part] : edges[part + 1]] - self.staged.starts[part]
-            )
-            ids = self.staged.ids(part).take(pa.array(mine))
-            tables.append(
-                pa.table(
-                    [ids, pa.repeat(pa.scalar(part, pa.int32()), len(ids))],
-                    schema=CLAIM,
-                )
-            )
+        for part, part_rows in self.staged.rows_by_part(self.numbers):
+            part_ids = self.staged.ids(part)
+            ids = part_ids.take(pa.array(part_rows))
+            part_value = pa.scalar(part, pa.int32())
+            part_column = pa.repeat(part_value, len(ids))
+            part_table = pa.table([ids, part_column], schema=CLAIM)
+            tables.append(part_table)
         return pa.concat_tables(tables)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -29,25 +29,27 @@ REQUESTS = pa.schema(
     ]
 )
 """`size`: bytes of the content."""
-MEDIA_REQUESTS = REQUESTS.append(
-    pa.field("text_size", pa.int32(), nullable=False)
-).append(pa.field("media_tokens", pa.int64(), nullable=False))
-"""What is staged of a template with images or documents. `text_size`: bytes of the content without their data;
-`media_tokens`: how many tokens they may have at most."""
-
-EMPTY, TOO_LARGE = (
-    "the prompt is empty after rendering",
-    "the request is larger than max_batch_bytes",
+MEDIA_REQUESTS = pa.schema(
+    [
+        *REQUESTS,
+        pa.field("text_size", pa.int32(), nullable=False),
+        pa.field("media_tokens", pa.int64(), nullable=False),
+    ]
 )
+"""What is staged of a template with images or documents. `text_size`: bytes of the content without their data;
+`media_tokens`: the most tokens that they may have."""
+
+EMPTY = "the prompt is empty after rendering"
+TOO_LARGE = "the request is larger than max_batch_bytes"
 MEDIA_BYTES = 32 * 1024 * 1024
-"""Rows with images and documents are staged together while their requests take about this."""
+"""Rows with images and documents are staged together up to about this size of their requests."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One batch of rows, the content of each one's request (JSON, large_binary), and why some rows cannot be asked.
+    """One batch of rows, the content of each row's request (JSON, large_binary), and why some rows have no request.
 
-    measures: of contents with images or documents, what each may cost at most.
+    `measures`: the most that each content with images or documents may cost.
     """
 
     rows: pa.RecordBatch
@@ -57,7 +59,7 @@ class Encoded:
 
 
 class _EncodedRow(NamedTuple):
-    """The content of one row's request, or why it cannot be asked."""
+    """The content of one row's request, or why there can be none."""
 
     content: bytes = b""
     measure: Measure = Measure(0, 0)
@@ -66,7 +68,7 @@ class _EncodedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Staged:
-    """One batch of rows: which request of its part each row asks (null where there is a problem), and those it adds."""
+    """One batch of rows: the number of each row's request in its part (null if it has a problem), and new requests."""
 
     numbers: pa.Array
     problems: pa.Array
@@ -75,7 +77,7 @@ class Staged:
 
 @dataclass(frozen=True)
 class Stager:
-    """Turns rows into requests: `encode` needs little of Python's lock, `stage` names and numbers what it makes."""
+    """Turns rows into requests: `encode` rarely holds Python's lock; `stage` then adds the ids and numbers."""
 
     template: Template
     frame: Frame
@@ -88,72 +90,64 @@ class Stager:
         return MEDIA_REQUESTS if self.template.has_media else REQUESTS
 
     def encode(self, rows: pa.RecordBatch) -> Encoded:
-        """Render and encode what each row asks, where rows have neither images nor documents."""
+        """Render and encode the request of each row, for rows without images and documents."""
         prompts = self._readable(self.template.render, rows)
-        empty = pc.or_(
-            pc.equal(pc.binary_length(prompts), 0), pc.utf8_is_space(prompts)
-        )
+        empty_rows = _true_places(_is_empty(prompts))
         contents = quoted(prompts)
-        too_large = pc.greater(pc.binary_length(contents), self._room)
-        problems = dict.fromkeys(_true(too_large), TOO_LARGE) | dict.fromkeys(
-            _true(empty), EMPTY
-        )
+        content_sizes = pc.binary_length(contents)
+        is_too_large = pc.greater(content_sizes, self._content_limit)
+        too_large_rows = _true_places(is_too_large)
+        problems = dict.fromkeys(too_large_rows, TOO_LARGE)
+        problems |= dict.fromkeys(empty_rows, EMPTY)
         return Encoded(rows, contents, problems)
 
     def encode_media(self, rows: pa.RecordBatch) -> Iterator[Encoded]:
-        """Encode rows with images and documents, as many together as take about MEDIA_BYTES."""
-        cut = self._readable(self.template.cut, rows)
-        read = self.fetch([media.addresses(parts) for parts in cut])
-        start = size = 0
-        encoded = list[_EncodedRow]()
-        for parts in cut:
-            encoded.append(self._media(parts, next(read)))
-            size += len(encoded[-1].content)
-            if size > MEDIA_BYTES:
-                yield _together(rows.slice(start, len(encoded)), encoded)
-                start += len(encoded)
-                size = 0
-                encoded = []
-        yield _together(rows.slice(start), encoded)
+        """Encode rows with images and documents, in groups of about MEDIA_BYTES."""
+        prompts = self._readable(self.template.cut, rows)
+        fetched = self.fetch([media.addresses(parts) for parts in prompts])
+        group_start = 0
+        group_bytes = 0
+        group = list[_EncodedRow]()
+        for parts in prompts:
+            encoded_row = self._encode_row(parts, next(fetched))
+            group.append(encoded_row)
+            group_bytes += len(encoded_row.content)
+            if group_bytes > MEDIA_BYTES:
+                yield _together(rows.slice(group_start, len(group)), group)
+                group_start += len(group)
+                group_bytes = 0
+                group = []
+        yield _together(rows.slice(group_start), group)
 
     def stage(self, encoded: Encoded, seen: dict[bytes, int]) -> Staged:
-        """Name the request of each row.
+        """Give the request of each row its id and its number.
 
-        `seen` numbers the requests of the part, and takes in those that are new. A row that cannot be asked has a
-        problem instead.
+        `seen` holds the number of each request of the part; new requests are added to it. A row without a request has
+        a problem instead.
         """
-        contents, problems, measures = (
-            encoded.contents,
-            encoded.problems,
-            encoded.measures,
-        )
-        ids, before = self.frame.request_ids(contents), len(seen)
-        number = seen.setdefault
+        ids = self.frame.request_ids(encoded.contents)
+        first_new = len(seen)
+        number_of = seen.setdefault
         numbers = [
-            None if row in problems else number(name, len(seen))
-            for row, name in enumerate(ids)
+            None if row in encoded.problems else number_of(request_id, len(seen))
+            for row, request_id in enumerate(ids)
         ]
-        told = (
-            [problems.get(row) for row in range(len(ids))]
-            if problems
-            else pa.nulls(len(ids))
-        )
-        if len(seen) - before < len(ids):
-            fresh = _firsts(numbers, before)
-            ids, contents = (
-                [ids[row] for row in fresh],
-                contents.take(pa.array(fresh, pa.int64())),
-            )
-            measures = None if measures is None else [measures[row] for row in fresh]
-        requests = _requests(ids, contents, measures)
+        new_count = len(seen) - first_new
+        if new_count == len(ids):
+            requests = _requests(ids, encoded.contents, encoded.measures)
+        else:
+            new_rows = _first_rows(numbers, first_new)
+            requests = _requests_of(new_rows, ids, encoded)
         return Staged(
-            pa.array(numbers, pa.int32()), pa.array(told, pa.string()), requests
+            numbers=pa.array(numbers, pa.int32()),
+            problems=_problem_column(encoded.problems, len(ids)),
+            requests=requests,
         )
 
     def _readable(
         self, render: Callable[[pa.RecordBatch], T], rows: pa.RecordBatch
     ) -> T:
-        """Render rows; where text is not valid UTF-8, what it can be repaired to."""
+        """Render rows; repair text that is not valid UTF-8 where that is possible."""
         try:
             return render(rows)
         except UnicodeError:
@@ -162,112 +156,151 @@ class Stager:
             return render(repaired(rows))
         except UnicodeError:
             pass
-        named = ", ".join(self.template.columns)
+        column_names = ", ".join(self.template.columns)
         raise SourceError(
-            f"prompt ({named}): text inside a list, struct or map is not valid UTF-8: mend it in the source."
+            f"prompt ({column_names}): text inside a list, struct or map is not valid UTF-8: fix it in the source."
         )
 
-    def _media(
+    def _encode_row(
         self, parts: Sequence[str | media.Piece], read: media.Read
     ) -> _EncodedRow:
-        """Encode one row, or say why it cannot be asked."""
-        if not any(isinstance(part, media.Piece) or part.strip() for part in parts):
+        """Encode one row, or return the problem."""
+        if all(_is_blank(part) for part in parts):
             return _EncodedRow(problem=EMPTY)
         try:
-            content = media.encode(parts, read, self._room)
+            content = media.encode(parts, read, self._content_limit)
         except media.UnfitError as error:
             return _EncodedRow(problem=str(error))
-        if content is None or len(content) > self._room:
+        if content is None or len(content) > self._content_limit:
             return _EncodedRow(problem=TOO_LARGE)
         return _EncodedRow(content, measure(content, parts, read))
 
     @property
-    def _room(self) -> int:
+    def _content_limit(self) -> int:
         """Most bytes that the content of one request may have."""
-        return (
-            self.max_bytes - len(BODY_HEAD) - len(BODY_TAIL) - self.frame.item_overhead
-        )
+        body_overhead = len(BODY_HEAD) + len(BODY_TAIL)
+        return self.max_bytes - body_overhead - self.frame.item_overhead
 
 
-def _together(rows: pa.RecordBatch, encoded: Sequence[_EncodedRow]) -> Encoded:
-    contents = pa.array([row.content for row in encoded], pa.large_binary())
+def _is_empty(prompts: pa.Array) -> pa.Array:
+    prompt_sizes = pc.binary_length(prompts)
+    has_no_bytes = pc.equal(prompt_sizes, 0)
+    return pc.or_(has_no_bytes, pc.utf8_is_space(prompts))
+
+
+def _is_blank(part: str | media.Piece) -> bool:
+    return not isinstance(part, media.Piece) and not part.strip()
+
+
+def _together(rows: pa.RecordBatch, encoded_rows: Sequence[_EncodedRow]) -> Encoded:
+    contents = pa.array([row.content for row in encoded_rows], pa.large_binary())
+    measures = [row.measure for row in encoded_rows]
     problems = {
         place: row.problem
-        for place, row in enumerate(encoded)
+        for place, row in enumerate(encoded_rows)
         if row.problem is not None
     }
-    return Encoded(rows, contents, problems, [row.measure for row in encoded])
+    return Encoded(rows, contents, problems, measures)
 
 
-def _true(flags: pa.Array) -> list[int]:
-    """Name the places at which a flag is set."""
+def _true_places(flags: pa.Array) -> list[int]:
+    """Return the places at which a flag is set."""
     places: list[int] = np.flatnonzero(flags).tolist()
     return places
 
 
-def _firsts(numbers: Sequence[int | None], before: int) -> list[int]:
-    """Name the rows at which a number that is not below `before` first stands."""
-    firsts = dict[int, int]()
+def _problem_column(problems: Mapping[int, str], row_count: int) -> pa.Array:
+    if not problems:
+        return pa.nulls(row_count, pa.string())
+    return pa.array([problems.get(row) for row in range(row_count)], pa.string())
+
+
+def _first_rows(numbers: Sequence[int | None], first_new: int) -> list[int]:
+    """Return the row where each number from `first_new` on occurs first."""
+    row_of_number = dict[int, int]()
     for row, number in enumerate(numbers):
-        if number is not None and number >= before:
-            firsts.setdefault(number, row)
-    return list(firsts.values())
+        if number is None or number < first_new:
+            continue
+        row_of_number.setdefault(number, row)
+    return list(row_of_number.values())
+
+
+def _requests_of(rows: list[int], ids: list[bytes], encoded: Encoded) -> pa.RecordBatch:
+    """Return the requests of some rows."""
+    places = pa.array(rows, pa.int64())
+    row_contents = encoded.contents.take(places)
+    row_ids = [ids[row] for row in rows]
+    measures = encoded.measures
+    if measures is None:
+        return _requests(row_ids, row_contents, None)
+    row_measures = [measures[row] for row in rows]
+    return _requests(row_ids, row_contents, row_measures)
 
 
 def _requests(
     ids: list[bytes], contents: pa.Array, measures: Sequence[Measure] | None
 ) -> pa.RecordBatch:
-    sizes = pc.binary_length(contents).cast(pa.int32())
-    columns = [pa.array(ids, ID), contents, sizes]
+    content_sizes = pc.binary_length(contents)
+    columns = [pa.array(ids, ID), contents, content_sizes.cast(pa.int32())]
     if measures is None:
         return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
-    columns.append(pa.array([measured.text_size for measured in measures], pa.int32()))
-    columns.append(
-        pa.array([measured.media_tokens for measured in measures], pa.int64())
-    )
+    text_sizes = [content.text_size for content in measures]
+    media_tokens = [content.media_tokens for content in measures]
+    columns.append(pa.array(text_sizes, pa.int32()))
+    columns.append(pa.array(media_tokens, pa.int64()))
     return pa.RecordBatch.from_arrays(columns, schema=MEDIA_REQUESTS)
 
 
 def rows_schema(source: pa.Schema, kept: Sequence[str]) -> pa.Schema:
-    """Return the schema of staged rows: the kept columns as they were, which request of the part it asks, a problem."""
-    fields = [source.field(name) for name in kept]
+    """Return the schema of staged rows: the kept columns, the number of the request in its part, and a problem."""
     return pa.schema(
-        [*fields, pa.field(REQUEST, pa.int32()), pa.field(PROBLEM, pa.string())]
+        [
+            *(source.field(name) for name in kept),
+            pa.field(REQUEST, pa.int32()),
+            pa.field(PROBLEM, pa.string()),
+        ]
     )
 
 
-def unify(
-    first: tuple[str, pa.Schema], other: tuple[str, pa.Schema], columns: Sequence[str]
-) -> pa.Schema:
+class FileSchema(NamedTuple):
+    """The schema of a file, with the file's key."""
+
+    key: str
+    schema: pa.Schema
+
+
+def unify(first: FileSchema, other: FileSchema, columns: Sequence[str]) -> pa.Schema:
     """Merge the schemas of two files in these columns, or name the file and column that differ."""
-    fields = []
+    merged_fields = []
     for name in columns:
-        one, two = first[1].field(name), other[1].field(name)
-        if (
-            pa.types.is_null(one.type)
-            or _logical(one.type) == _logical(two.type)
-            or pa.types.is_null(two.type)
-        ):
-            fields.append(
-                two if pa.types.is_null(one.type) else _plainer(one, two.type)
-            )
-        else:
-            raise InputError(
-                f"column {name!r} is {one.type} in {first[0]} but {two.type} in {other[0]}: "
-                "write both with the same type."
-            )
-    return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
+        merged_field = _merged_field(name, first, other)
+        merged_fields.append(merged_field.with_nullable(True).remove_metadata())
+    return pa.schema(merged_fields)
 
 
-def _plainer(one: pa.Field, other: pa.DataType) -> pa.Field:
-    """Keep a field whose type is the other's or null's; of two encodings of one type keep neither."""
-    same = one.type == other or pa.types.is_null(other)
-    return one if same else one.with_type(_logical(other))
+def _merged_field(name: str, first: FileSchema, other: FileSchema) -> pa.Field:
+    first_field = first.schema.field(name)
+    other_field = other.schema.field(name)
+    first_type = first_field.type
+    other_type = other_field.type
+    if pa.types.is_null(first_type):
+        return other_field
+    if pa.types.is_null(other_type) or first_type == other_type:
+        return first_field
+    if _logical(first_type) == _logical(other_type):
+        return first_field.with_type(_logical(other_type))
+    raise InputError(
+        f"column {name!r} is {first_type} in {first.key} but {other_type} in {other.key}: "
+        "write both with the same type."
+    )
 
 
 def _logical(kind: pa.DataType) -> pa.DataType:
-    """Return what a type means, whether it is a dictionary or has 64-bit offsets."""
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    """Return what a type means, without dictionary encoding or 64-bit offsets."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     if pa.types.is_large_string(kind):
         return pa.string()
-    return pa.binary() if pa.types.is_large_binary(kind) else kind
+    if pa.types.is_large_binary(kind):
+        return pa.binary()
+    return kind

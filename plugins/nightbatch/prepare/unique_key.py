@@ -1,8 +1,8 @@
 """Whether a key identifies rows: counts of nulls and duplicates over a stream, without keeping the values.
 
-Keys that rise from row to row are all different, and nothing of them is kept. From the first that does not rise, each
-is kept as a 64-bit hash, 8 bytes a row, and those before it are read again. Equal keys have equal hashes; where hashes
-repeat, the rows are read again and their keys compared, so that two keys that only share a hash are no duplicates.
+Keys that rise from row to row are all different, so none is kept. From the first key that does not rise, each
+key is kept as a 64-bit hash (8 bytes a row), and the rows before it are read again. Equal keys have equal hashes; if
+hashes repeat, the rows are read again and their keys compared, so two keys that only share a hash are no duplicates.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nightbatch.columnar.utf8 import raw
 from nightbatch.errors import SourceError
 
 MOST_COMPARED = 1_000_000
-"""Rows with repeated hashes beyond which chance is ruled out, and none is compared."""
+"""Above this many rows with repeated hashes, chance is ruled out and no keys are compared."""
 _ORDERED = (
     pa.types.is_integer,
     pa.types.is_string,
@@ -39,104 +39,122 @@ class KeyCheck:
     rows: int = 0
     nulls: int = 0
     _rising: int = 0
-    """So many rows from the first on have rising keys."""
-    _last: pa.Scalar | None = None
+    """The first N rows have rising keys."""
+    _last_key: pa.Scalar | None = None
     _hashes: array[int] = field(default_factory=lambda: array("q"))
 
     def add(self, rows: pa.RecordBatch) -> None:
-        """Take in a batch of rows."""
-        if self.columns and rows.num_rows:
-            self.nulls += _null_keys(rows, self.columns)
-            if self._rising == self.rows and self._rises(rows):
-                self._rising += rows.num_rows
-            else:
-                self._hash(rows)
-            self.rows += rows.num_rows
+        """Check a batch of rows."""
+        if not self.columns or not rows.num_rows:
+            return
+        self.nulls += _null_keys(rows, self.columns)
+        all_have_risen = self._rising == self.rows
+        if all_have_risen and self._rises(rows):
+            self._rising += rows.num_rows
+        else:
+            self._hash(rows)
+        self.rows += rows.num_rows
 
     def _rises(self, rows: pa.RecordBatch) -> bool:
-        """Tell whether keys rise from the last row before these to the last of these."""
+        """Return whether keys rise from the last row before these to the last row of these."""
+        if len(self.columns) > 1:
+            return False
         keys = rows.column(self.columns[0])
-        if (
-            len(self.columns) > 1
-            or keys.null_count
-            or not any(is_kind(keys.type) for is_kind in _ORDERED)
-        ):
+        if keys.null_count or not _is_ordered(keys.type):
             return False
-        if self._last is not None and not pc.less(self._last, keys[0]).as_py():
-            return False
-        self._last = keys[-1]
-        return pc.all(pc.less(keys[:-1], keys[1:])).as_py() is not False
+        if self._last_key is not None:
+            first_rises = pc.less(self._last_key, keys[0])
+            if not first_rises.as_py():
+                return False
+        self._last_key = keys[-1]
+        next_rises = pc.less(keys[:-1], keys[1:])
+        all_rise = pc.all(next_rises)
+        return all_rise.as_py() is not False
 
     def _hash(self, rows: pa.RecordBatch) -> None:
-        self._hashes.frombytes(_hashes(rows, self.columns).tobytes())
+        key_hashes = _hashes(rows, self.columns)
+        self._hashes.frombytes(key_hashes.tobytes())
 
-    def check(self, again: Callable[[], Iterable[pa.RecordBatch]]) -> None:
-        """Raise SourceError if some key is null or stands twice; say how many, show none. `again` reads the rows."""
-        rows, named = self.rows, ", ".join(self.columns)
+    def check(self, read_again: Callable[[], Iterable[pa.RecordBatch]]) -> None:
+        """Raise SourceError if a key is null or repeats; give the count, show no key. `read_again` reads the rows."""
+        column_names = ", ".join(self.columns)
         if self.nulls:
             raise SourceError(
-                f"key ({named}): {self.nulls} of {rows} rows have a null in it; a key has none."
+                f"key ({column_names}): {self.nulls} of {self.rows} rows have a null in it; a key has none."
             )
-        if repeats := self._repeats(again):
+        repeat_count = self._repeats(read_again)
+        if repeat_count:
             raise SourceError(
-                f"key ({named}): {repeats} of {rows} rows repeat another row's key; "
+                f"key ({column_names}): {repeat_count} of {self.rows} rows repeat another row's key; "
                 "name more columns, or remove the duplicates from the source."
             )
 
-    def _repeats(self, again: Callable[[], Iterable[pa.RecordBatch]]) -> int:
-        """Count the rows whose key stands in an earlier row. Sorts the hashes in place."""
+    def _repeats(self, read_again: Callable[[], Iterable[pa.RecordBatch]]) -> int:
+        """Count the rows whose key is that of an earlier row. Sorts the hashes in place."""
         if self._rising == self.rows:
             return 0
-        for some in _first(again(), self._rising):
-            self._hash(some)
-        hashes = np.frombuffer(self._hashes, dtype=np.int64)
-        hashes.sort()
-        same = hashes[1:] == hashes[:-1]
-        repeats = int(same.sum())
-        if not repeats or repeats > MOST_COMPARED:
-            return repeats
-        suspect = set(np.unique(hashes[1:][same]).tolist())
-        keys = [
+        for rising_rows in _first_rows(read_again(), self._rising):
+            self._hash(rising_rows)
+        key_hashes = np.frombuffer(self._hashes, dtype=np.int64)
+        key_hashes.sort()
+        is_repeat = key_hashes[1:] == key_hashes[:-1]
+        repeat_count = int(is_repeat.sum())
+        if not repeat_count or repeat_count > MOST_COMPARED:
+            return repeat_count
+        repeated_hashes = np.unique(key_hashes[1:][is_repeat])
+        suspects = set(repeated_hashes.tolist())
+        suspect_keys = [
             key
-            for rows in again()
-            for key, hashed in zip(
-                _keys(rows, self.columns),
-                _hashes(rows, self.columns).tolist(),
-                strict=True,
-            )
-            if hashed in suspect
+            for rows in read_again()
+            for key, key_hash in self._keys_with_hashes(rows)
+            if key_hash in suspects
         ]
-        return len(keys) - len(set(keys))
+        return len(suspect_keys) - len(set(suspect_keys))
+
+    def _keys_with_hashes(self, rows: pa.RecordBatch) -> Iterator[tuple[bytes, int]]:
+        row_keys = _keys(rows, self.columns)
+        row_hashes = _hashes(rows, self.columns).tolist()
+        return zip(row_keys, row_hashes, strict=True)
 
 
-def _first(batches: Iterable[pa.RecordBatch], count: int) -> Iterator[pa.RecordBatch]:
-    """Yield so many rows, and no more."""
+def _is_ordered(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in _ORDERED)
+
+
+def _first_rows(
+    batches: Iterable[pa.RecordBatch], row_count: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the first N rows."""
+    rows_left = row_count
     for rows in batches:
-        if count <= 0:
+        if rows_left <= 0:
             return
-        yield rows.slice(0, count)
-        count -= rows.num_rows
+        yield rows.slice(0, rows_left)
+        rows_left -= rows.num_rows
 
 
 def _hashes(rows: pa.RecordBatch, columns: Sequence[str]) -> np.ndarray:
     """Hash the keys of rows; a key that is one whole number is its own hash."""
-    first = rows.column(columns[0])
-    if len(columns) == 1 and pa.types.is_integer(first.type):
-        return np.asarray(pc.fill_null(first, 0)).astype(np.int64)
-    return np.fromiter(map(hash, _keys(rows, columns)), np.int64, rows.num_rows)
+    first_column = rows.column(columns[0])
+    if len(columns) == 1 and pa.types.is_integer(first_column.type):
+        whole_numbers = np.asarray(pc.fill_null(first_column, 0))
+        return whole_numbers.astype(np.int64)
+    row_keys = _keys(rows, columns)
+    key_hashes = map(hash, row_keys)
+    return np.fromiter(key_hashes, np.int64, rows.num_rows)
 
 
 def _keys(rows: pa.RecordBatch, columns: Sequence[str]) -> Iterator[bytes]:
-    return map(
-        _encode,
-        zip(*(raw(rows.column(name)).to_pylist() for name in columns), strict=True),
-    )
+    key_columns = [raw(rows.column(name)).to_pylist() for name in columns]
+    return map(_encode, zip(*key_columns, strict=True))
 
 
 def _null_keys(rows: pa.RecordBatch, columns: Sequence[str]) -> int:
-    if not any(rows.column(name).null_count for name in columns):
+    key_columns = [rows.column(name) for name in columns]
+    if not any(column.null_count for column in key_columns):
         return 0
-    null = np.zeros(rows.num_rows, dtype=bool)
-    for name in columns:
-        null |= np.asarray(pc.is_null(rows.column(name)))
-    return int(null.sum())
+    has_null = np.zeros(rows.num_rows, dtype=bool)
+    for column in key_columns:
+        column_nulls = pc.is_null(column)
+        has_null |= np.asarray(column_nulls)
+    return int(has_null.sum())

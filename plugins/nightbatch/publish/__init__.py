@@ -1,5 +1,5 @@
-"""Rows and answers become a partition.
+"""Join rows with their answers and publish them as a partition.
 
-`winners` says which landed row answers each request; they are joined to the rows, checked, and put in the place of the
-old partition, `_SUCCESS` last.
+`winners` finds the landed row that answers each request; these are joined to the rows, checked, and replace the old
+partition, `_SUCCESS` last.
 """

@@ -1,8 +1,8 @@
-"""Where a partition is published: a folder of a target, or an Iceberg table; and what stood there before."""
+"""Where a partition is published: a folder of a target, or an Iceberg table; and what was published before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,20 +17,21 @@ from nightbatch.publish.iceberg_columns import filled, fitting, with_path
 from nightbatch.publish.schema_changes import Columns
 from nightbatch.spec import locations
 
-PARTITION, REPORT, PROFILE, COLUMNS = (
-    f"nightbatch.{name}" for name in ("partition", "report", "profile", "columns")
-)
+PARTITION = "nightbatch.partition"
+REPORT = "nightbatch.report"
+PROFILE = "nightbatch.profile"
+COLUMNS = "nightbatch.columns"
 
 
 @dataclass(frozen=True)
-class Folder:
+class FolderTarget:
     """A folder of files."""
 
     store: Store
     partition: str
 
     def open(self, schema: pa.Schema) -> tuple[Store, pa.Schema]:
-        """Return where files go, and what columns they have."""
+        """Return the store that takes the files, and their schema."""
         return self.store, schema
 
     def fill(self, rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
@@ -46,21 +47,23 @@ class Folder:
         return columns_before(self.store, locations.folder(self.partition))
 
     def rows_before(self) -> int:
-        """Count the rows of the partition as it stands, else of the one before."""
+        """Count the rows of the partition as published, else of the one before."""
         return rows_before(self.store, locations.folder(self.partition))
 
 
 @dataclass(frozen=True)
-class Catalogued:
+class TableTarget:
     """A table of a catalog, whose files hold the columns of the partition's path too."""
 
     table: Table
     partition: str
 
     def open(self, schema: pa.Schema) -> tuple[Store, pa.Schema]:
-        """Return where files go, and what columns they have."""
-        whole = fitting(with_path(schema, self.partition))
-        return self.table.open(whole, self.partition), whole
+        """Return the store that takes the files, and their schema."""
+        path_schema = with_path(schema, self.partition)
+        table_schema = fitting(path_schema)
+        store = self.table.open(table_schema, self.partition)
+        return store, table_schema
 
     def fill(self, rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         """Give rows the columns of a file."""
@@ -68,57 +71,62 @@ class Catalogued:
 
     def profiles(self, nights: int) -> list[Profile]:
         """Return the profiles of the last nights."""
-        told = self._told(PROFILE)
-        return [
-            told[partition] for partition in sorted(told) if partition < self.partition
-        ][-nights:]
+        profiles_by_partition = self._summary_values(PROFILE)
+        earlier_partitions = sorted(self._earlier(profiles_by_partition))
+        earlier_profiles = [profiles_by_partition[name] for name in earlier_partitions]
+        return earlier_profiles[-nights:]
 
     def columns_before(self) -> Columns | None:
-        """Return the columns of the partition before, else of this one as it stands."""
-        told = self._told(COLUMNS)
-        earlier = max(
-            (partition for partition in told if partition < self.partition),
-            default=self.partition,
-        )
-        return told.get(earlier)
+        """Return the columns of the partition before, else of this one as published."""
+        columns_by_partition = self._summary_values(COLUMNS)
+        earlier_partitions = self._earlier(columns_by_partition)
+        last_before = max(earlier_partitions, default=self.partition)
+        return columns_by_partition.get(last_before)
 
     def rows_before(self) -> int:
-        """Count the rows of the partition as it stands, else of the one before."""
-        reports = self._told(REPORT)
-        earlier = max(
-            (partition for partition in reports if partition < self.partition),
-            default="",
-        )
-        report = reports.get(self.partition) or reports.get(earlier) or {}
-        return int(report.get("rows") or 0)
+        """Count the rows of the partition as published, else of the one before."""
+        reports = self._summary_values(REPORT)
+        last_before = max(self._earlier(reports), default="")
+        report = reports.get(self.partition) or reports.get(last_before) or {}
+        row_count = report.get("rows")
+        return int(row_count or 0)
 
     def replace(
         self,
         store: Store,
-        made: Sequence[parquet.Sheet],
+        uploads: Sequence[parquet.ParquetUpload],
         marker: Mapping[str, Any],
         schema: pa.Schema,
     ) -> None:
         """Commit the files as the partition; the report goes with the commit."""
-        for sheet in made:
-            sheet.commit()
+        for upload in uploads:
+            upload.commit()
         report = {
             name: value
             for name, value in marker.items()
             if name not in ("profile", "columns")
         }
-        told = {REPORT: report, PROFILE: marker["profile"], COLUMNS: marker["columns"]}
         summary = {
-            name: msgspec.json.encode(value).decode() for name, value in told.items()
+            PARTITION: self.partition,
+            REPORT: _json_text(report),
+            PROFILE: _json_text(marker["profile"]),
+            COLUMNS: _json_text(marker["columns"]),
         }
-        urls = [f"{store.url}{sheet.key}" for sheet in made]
-        self.table.replace(
-            self.partition, urls, {PARTITION: self.partition, **summary}, schema
-        )
+        urls = [f"{store.url}{upload.key}" for upload in uploads]
+        self.table.replace(self.partition, urls, summary, schema)
 
-    def _told(self, name: str) -> dict[str, Any]:
-        """Read one entry of the newest commit of each partition."""
-        commits = [
-            one for one in self.table.summaries() if PARTITION in one and name in one
-        ]
-        return {one[PARTITION]: msgspec.json.decode(one[name]) for one in commits}
+    def _earlier(self, partitions: Iterable[str]) -> list[str]:
+        return [partition for partition in partitions if partition < self.partition]
+
+    def _summary_values(self, name: str) -> dict[str, Any]:
+        """Read one entry of the newest commit of each partition, by partition."""
+        values: dict[str, Any] = {}
+        for summary in self.table.summaries():
+            if PARTITION in summary and name in summary:
+                partition = summary[PARTITION]
+                values[partition] = msgspec.json.decode(summary[name])
+        return values
+
+
+def _json_text(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,6 +1,6 @@
-"""Which columns an Iceberg table can hold: Arrow's types in those of Iceberg, which are fewer.
+"""Convert Arrow's column types to those of Iceberg, which are fewer.
 
-Values stay what they are, but for times finer than a microsecond, which are cut.
+Values do not change, except for times finer than a microsecond, which are cut.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from nightbatch.errors import TargetError
-from nightbatch.spec.locations import values_of
+from nightbatch.spec.hive_columns import values_of
 
-_NUMBERS = {
+_TABLE_TYPES = {
     pa.int8(): pa.int32(),
     pa.int16(): pa.int32(),
     pa.uint8(): pa.int32(),
@@ -26,19 +26,23 @@ _NUMBERS = {
 
 
 def fitting(schema: pa.Schema) -> pa.Schema:
-    """Return the columns as a table holds them; one without a type is left out until it has one.
+    """Return the columns as a table holds them; one without a type is omitted until it has one.
 
-    Raises TargetError where there is no such type.
+    Raises TargetError if Iceberg has no type for a column.
     """
-    typed = [field for field in schema if not pa.types.is_null(field.type)]
-    return pa.schema(
-        [field.with_type(_fitting(field.type, field.name)) for field in typed]
-    )
+    typed_fields = [field for field in schema if not pa.types.is_null(field.type)]
+    return pa.schema([_fitting_field(field, field.name) for field in typed_fields])
+
+
+def _fitting_field(field: pa.Field, column_name: str) -> pa.Field:
+    table_type = _fitting(field.type, column_name)
+    return field.with_type(table_type)
 
 
 def _fitting(kind: pa.DataType, name: str) -> pa.DataType:
-    if kind in _NUMBERS:
-        return _NUMBERS[kind]
+    """Return Iceberg's type for a type. `name`: the column, for the error."""
+    if kind in _TABLE_TYPES:
+        return _TABLE_TYPES[kind]
     if pa.types.is_timestamp(kind):
         return pa.timestamp("us", "UTC" if kind.tz else None)
     if pa.types.is_time(kind):
@@ -47,54 +51,50 @@ def _fitting(kind: pa.DataType, name: str) -> pa.DataType:
         return _fitting(kind.value_type, name)
     if pa.types.is_nested(kind):
         return _nested(kind, name)
-    if (
-        pa.types.is_duration(kind)
-        or pa.types.is_interval(kind)
-        or pa.types.is_decimal256(kind)
-    ):
+    if _is_unsupported(kind):
         raise TargetError(
             f"column {name!r} is {kind}, which an Iceberg table has no type for; leave it out of `keep`."
         )
     return kind
 
 
+def _is_unsupported(kind: pa.DataType) -> bool:
+    is_span = pa.types.is_duration(kind) or pa.types.is_interval(kind)
+    return bool(is_span or pa.types.is_decimal256(kind))
+
+
 def _nested(kind: pa.DataType, name: str) -> pa.DataType:
     if pa.types.is_struct(kind):
-        return pa.struct(
-            [field.with_type(_fitting(field.type, name)) for field in kind]
-        )
+        return pa.struct([_fitting_field(field, name) for field in kind])
     if pa.types.is_map(kind):
-        return pa.map_(_fitting(kind.key_type, name), _fitting(kind.item_type, name))
-    field = kind.value_field
-    return pa.list_(field.with_type(_fitting(field.type, name)))
+        key_type = _fitting(kind.key_type, name)
+        value_type = _fitting(kind.item_type, name)
+        return pa.map_(key_type, value_type)
+    element_field = _fitting_field(kind.value_field, name)
+    return pa.list_(element_field)
 
 
 def with_path(schema: pa.Schema, partition: str) -> pa.Schema:
     """Add the columns of a partition's path that a schema does not have."""
-    values = values_of(partition)
-    return pa.schema(
-        [
-            *schema,
-            *(
-                pa.field(name, values[name].type)
-                for name in values
-                if name not in schema.names
-            ),
-        ]
-    )
+    path_fields = [
+        pa.field(name, value.type)
+        for name, value in values_of(partition).items()
+        if name not in schema.names
+    ]
+    return pa.schema([*schema, *path_fields])
 
 
 def filled(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
     """Give rows the columns of a schema: their own, in its types, and those of a partition's path."""
-    values, own = values_of(partition), set(rows.schema.names)
-    arrays = [
-        rows.column(field.name)
-        if field.name in own
-        else pa.repeat(values[field.name], rows.num_rows)
-        for field in schema
-    ]
-    cast = [
-        array.cast(field.type, safe=False)
-        for array, field in zip(arrays, schema, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(cast, schema=schema)
+    path_values = values_of(partition)
+    row_names = set(rows.schema.names)
+    arrays: list[pa.Array] = []
+    for field in schema:
+        if field.name in row_names:
+            array = rows.column(field.name)
+        else:
+            path_value = path_values[field.name]
+            array = pa.repeat(path_value, rows.num_rows)
+        table_array = array.cast(field.type, safe=False)
+        arrays.append(table_array)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

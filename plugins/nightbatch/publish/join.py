@@ -1,4 +1,4 @@
-"""The published columns: kept columns as they were, the answer's, then ours; every column typed even when all null."""
+"""Join rows with answers into the published columns: kept, answer's, ours; each has its type even if all null."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ from nightbatch.land.landed_schema import REPEATING
 from nightbatch.messages import safe_words
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.outcome import Status
-from nightbatch.publish.winners import MICRO, Answers
+from nightbatch.publish.winners import MICRO, PartAnswers
 from nightbatch.spec.published_columns import OURS, PROBLEM, REQUEST
 
 MOST_ERRORS = 1_000
-"""Different errors that are counted in one batch of rows."""
+"""The number of different errors that are counted in one batch of rows."""
 
 
 @dataclass
 class Join:
-    """Joins rows with their answers, batch by batch in input order, and counts what comes out."""
+    """Joins rows with their answers, batch by batch in input order, and counts statuses and errors."""
 
     answer: AnswerType
     kept: Sequence[pa.Field]
     by_status: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     rows: int = 0
-    answers: Answers = field(init=False)
+    answers: PartAnswers = field(init=False)
     used: np.ndarray = field(init=False)
     uses: np.ndarray = field(init=False)
-    """How many rows of the present part ask each request."""
-    _carried: int = 0
+    """How many rows of the current part have each request."""
+    _unassigned_cost: int = 0
+    """Cost, in 10^-12 USD, that the next row will carry."""
 
-    def turn(self, answers: Answers, used: np.ndarray) -> None:
-        """Go on to the next part of the rows and its answers; `used`: which of its requests rows have asked before."""
-        self.answers, self.used, self._carried = answers, used, answers.left_over
+    def turn(self, answers: PartAnswers, used: np.ndarray) -> None:
+        """Start the next part of the rows and its answers; `used`: which of its requests earlier rows have."""
+        self.answers = answers
+        self.used = used
+        self._unassigned_cost = answers.left_over
         self.uses = np.zeros(len(answers.places), dtype=np.int64)
 
     @property
@@ -49,100 +52,127 @@ class Join:
 
     def join(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the output rows of these input rows."""
-        numbers = rows.column(REQUEST)
-        positions = np.asarray(pc.fill_null(numbers, -1))
-        places = (
-            np.where(positions >= 0, self.answers.places[positions], -1)
-            if len(self.uses)
-            else positions
-        )
-        taken = self.answers.rows.take(
-            pa.array(places, mask=places < 0)
-        ).combine_chunks()
-        status = self._status(rows, taken)
-        self.by_status.update(
-            {
-                one["values"]: one["counts"]
-                for one in pc.value_counts(status).to_pylist()
-            }
-        )
-        answered = pc.equal(status, str(Status.ANSWERED))
-        columns = [
-            *(rows.column(one.name) for one in self.kept),
-            *(
-                pc.if_else(answered, column, pa.scalar(None, column.type))
-                for column in self._answer(taken)
-            ),
-            *self._ours(rows, taken, status, self._cost(positions)),
-        ]
+        request_numbers = rows.column(REQUEST)
+        positions = np.asarray(pc.fill_null(request_numbers, -1))
+        landed_rows = self._landed_rows(positions)
+        status = self._status(rows, landed_rows)
+        self._count_statuses(status)
+        kept_columns = [rows.column(kept_field.name) for kept_field in self.kept]
+        answer_columns = self._answer_columns(landed_rows, status)
+        cost = self._cost(positions)
+        our_columns = self._our_columns(rows, landed_rows, status, cost)
+        columns = [*kept_columns, *answer_columns, *our_columns]
         self.rows += rows.num_rows
         joined = pa.RecordBatch.from_arrays(columns, schema=self.schema)
-        told = pc.value_counts(joined.column("_error").drop_null())
-        for one in told[:MOST_ERRORS].to_pylist():
-            self.errors[safe_words.shown(one["values"])] += one["counts"]
+        self._count_errors(joined.column("_error"))
         return joined
 
-    def _status(self, rows: pa.RecordBatch, taken: pa.Table) -> pa.Array:
-        landed = pc.fill_null(
-            _one(taken, "status").cast(pa.string()), str(Status.MISSING)
-        )
-        return pc.if_else(
-            pc.is_valid(rows.column(PROBLEM)), str(Status.REJECTED), landed
-        )
+    def _landed_rows(self, positions: np.ndarray) -> pa.Table:
+        """Take the landed row of each input row; all null where there is none."""
+        places = positions
+        if len(self.uses):
+            landed_places = self.answers.places[positions]
+            places = np.where(positions >= 0, landed_places, -1)
+        row_numbers = pa.array(places, mask=places < 0)
+        return self.answers.rows.take(row_numbers).combine_chunks()
 
-    def _answer(self, taken: pa.Table) -> list[pa.Array]:
-        column = _one(taken, "answer")
-        arrays: list[pa.Array] = (
-            column.flatten() if pa.types.is_struct(column.type) else [column]
-        )
-        return arrays
+    def _status(self, rows: pa.RecordBatch, landed_rows: pa.Table) -> pa.Array:
+        landed_status = _column(landed_rows, "status").cast(pa.string())
+        status = pc.fill_null(landed_status, str(Status.MISSING))
+        is_rejected = pc.is_valid(rows.column(PROBLEM))
+        return pc.if_else(is_rejected, str(Status.REJECTED), status)
 
-    def _ours(
-        self, rows: pa.RecordBatch, taken: pa.Table, status: pa.Array, cost: pa.Array
+    def _count_statuses(self, status: pa.Array) -> None:
+        for counted in pc.value_counts(status).to_pylist():
+            self.by_status[counted["values"]] += counted["counts"]
+
+    def _count_errors(self, errors: pa.Array) -> None:
+        """Count errors without the API's words."""
+        error_counts = pc.value_counts(errors.drop_null())
+        for counted in error_counts[:MOST_ERRORS].to_pylist():
+            shown_error = safe_words.shown(counted["values"])
+            self.errors[shown_error] += counted["counts"]
+
+    def _answer_columns(
+        self, landed_rows: pa.Table, status: pa.Array
+    ) -> list[pa.Array]:
+        """Return the answer's columns; null in rows that are not answered."""
+        is_answered = pc.equal(status, str(Status.ANSWERED))
+        answer = _column(landed_rows, "answer")
+        is_struct = pa.types.is_struct(answer.type)
+        answer_columns = answer.flatten() if is_struct else [answer]
+        return [
+            pc.if_else(is_answered, column, pa.scalar(None, column.type))
+            for column in answer_columns
+        ]
+
+    def _our_columns(
+        self,
+        rows: pa.RecordBatch,
+        landed_rows: pa.Table,
+        status: pa.Array,
+        cost: pa.Array,
     ) -> list[pa.Array]:
         ids = self.answers.ids.take(rows.column(REQUEST))
-        inputs = [
-            pc.fill_null(_one(taken, name), 0)
-            for name in ("cache_write_5m", "cache_write_1h", "cache_read")
+        repeating_columns = [
+            _column(landed_rows, name).cast(pa.string()) for name in REPEATING
         ]
-        total = _one(taken, "input")
-        for part in inputs:
-            total = pc.add(total, part)
-        error = pc.coalesce(rows.column(PROBLEM), _one(taken, "error"))
-        absent = pc.and_(pc.equal(status, str(Status.MISSING)), pc.is_null(error))
+        error = pc.coalesce(rows.column(PROBLEM), _column(landed_rows, "error"))
+        is_missing = pc.equal(status, str(Status.MISSING))
+        has_no_reason = pc.and_(is_missing, pc.is_null(error))
         return [
             custom_ids(ids),
             status,
-            pc.if_else(absent, "never answered", error),
-            *(_one(taken, name).cast(pa.string()) for name in REPEATING),
-            total,
-            _one(taken, "output"),
+            pc.if_else(has_no_reason, "never answered", error),
+            *repeating_columns,
+            _input_tokens(landed_rows),
+            _column(landed_rows, "output"),
             cost,
         ]
 
     def _cost(self, positions: np.ndarray) -> pa.Array:
-        """Give each request's cost to the first row that asked it; the rows that share it cost nothing.
+        """Assign each request's cost to the first row that has it; the other rows of the request cost nothing.
 
-        The first row of the part also carries what was paid for requests that are asked no more, so that the sum
-        over the partition stays the bill.
+        The first row of the part also carries what was paid for requests that no row has any more, so that the sum
+        over the partition equals the amount paid.
         """
-        valid = np.flatnonzero(positions >= 0)
-        asked = positions[valid]
-        found, firsts = np.unique(asked, return_index=True)
-        fresh = (self.uses[found] == 0) & ~self.used[found]
-        first = np.zeros(len(positions), dtype=bool)
-        first[valid[firsts[fresh]]] = True
-        self.uses += np.bincount(asked, minlength=len(self.uses))
-        cost = np.zeros(len(positions))
-        cost[first] = self.answers.paid[positions[first]] / MICRO
-        if self._carried and len(cost):
-            cost[0] += self._carried / MICRO
-            self._carried = 0
-        unknown = np.zeros(len(positions), dtype=bool)
-        unknown[first] = self.answers.unpriced[positions[first]]
-        return pa.array(cost, pa.float64(), mask=unknown)
+        answers = self.answers
+        row_count = len(positions)
+        is_first = self._first_uses(positions)
+        first_positions = positions[is_first]
+        cost = np.zeros(row_count)
+        cost[is_first] = answers.paid[first_positions] / MICRO
+        if self._unassigned_cost and row_count:
+            cost[0] += self._unassigned_cost / MICRO
+            self._unassigned_cost = 0
+        is_unknown = np.zeros(row_count, dtype=bool)
+        is_unknown[is_first] = answers.unpriced[first_positions]
+        return pa.array(cost, pa.float64(), mask=is_unknown)
+
+    def _first_uses(self, positions: np.ndarray) -> np.ndarray:
+        """Return which rows are the first of the partition to have their request, and count the uses of requests."""
+        rows_with_request = np.flatnonzero(positions >= 0)
+        request_positions = positions[rows_with_request]
+        requests, first_places = np.unique(request_positions, return_index=True)
+        is_unused = self.uses[requests] == 0
+        is_new = is_unused & ~self.used[requests]
+        new_places = first_places[is_new]
+        first_rows = rows_with_request[new_places]
+        is_first = np.zeros(len(positions), dtype=bool)
+        is_first[first_rows] = True
+        self.uses += np.bincount(request_positions, minlength=len(self.uses))
+        return is_first
 
 
-def _one(table: pa.Table, name: str) -> pa.Array:
+def _input_tokens(landed_rows: pa.Table) -> pa.Array:
+    """Add up plain and cached input tokens; null where nothing was used."""
+    total = _column(landed_rows, "input")
+    for token_class in ("cache_write_5m", "cache_write_1h", "cache_read"):
+        token_counts = pc.fill_null(_column(landed_rows, token_class), 0)
+        total = pc.add(total, token_counts)
+    return total
+
+
+def _column(table: pa.Table, name: str) -> pa.Array:
     column = table.column(name)
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

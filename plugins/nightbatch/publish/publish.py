@@ -1,7 +1,7 @@
-"""Publish: rows ⋈ answers becomes the partition, `_SUCCESS` last.
+"""Publish rows joined with their answers as the partition, `_SUCCESS` last.
 
-All files are uploaded before the old ones are touched, and only then completed: old `_SUCCESS` away, old files away,
-new files in, new `_SUCCESS`. A reader that minds `_SUCCESS` never sees two runs mixed.
+All files are uploaded before the old ones are touched. Then the old `_SUCCESS` and the old files are removed, the new
+files are completed, and the new `_SUCCESS` is written. A reader that requires `_SUCCESS` never sees two runs mixed.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from nightbatch.errors import RunFailed, StoreError
 from nightbatch.failpoints import reach
 from nightbatch.ledger import keys, lease, marker
 from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.marker import Profile
 from nightbatch.messages.outcome import Status, commonest
 from nightbatch.money import cache, totals
 from nightbatch.money.prices import prices
 from nightbatch.money.warnings import afterwards
 from nightbatch.ports import Store, Table
 from nightbatch.publish import report, schema_changes
-from nightbatch.publish.destination import Catalogued, Folder
-from nightbatch.publish.evidence import Evidence, evidence
+from nightbatch.publish.destination import FolderTarget, TableTarget
 from nightbatch.publish.join import Join
-from nightbatch.publish.quality import Finding, Watch, judge, require_sound
+from nightbatch.publish.publication import Publication, publication
+from nightbatch.publish.quality import Finding, QualityProbe, findings, require_sound
 from nightbatch.publish.winners import MICRO
 from nightbatch.spec import locations
 from nightbatch.spec.checks import Checks
@@ -38,7 +39,8 @@ from nightbatch.spec.published_columns import REQUEST_ID, require_categories
 from nightbatch.spec.run import Run
 from nightbatch.spec.run_ref import RunRef
 
-FILE_ROWS, BATCH_ROWS = 1_000_000, 32_768
+FILE_ROWS = 1_000_000
+BATCH_ROWS = 32_768
 
 
 def publish(
@@ -50,60 +52,59 @@ def publish(
 ) -> report.Report:
     """Publish a run's partition and return its report.
 
-    Raises RunFailed, with nothing published, below min_answered or where a check that is red has not passed.
+    Raises RunFailed, with nothing published, below min_answered or if a red check has not passed.
     """
     run = ledger.run(ref.snapshot)
-    watch = Watch(Checks.read(ref.checks), run.key)
-    shelf = (
-        Catalogued(target, run.partition)
-        if isinstance(target, Table)
-        else Folder(target, run.partition)
-    )
-    if isinstance(shelf, Folder):
-        marker.refuse_foreign(shelf.store, locations.folder(run.partition))
-    found = evidence(ref, run, ledger)
+    probe = QualityProbe(Checks.read(ref.checks), run.key)
+    destination = _destination(target, run.partition)
+    run_publication = publication(ref, run, ledger)
     with ExitStack() as stack:
-        store, join, sheets_made = _write(run, ledger, found, watch, shelf, stack)
+        output = _Output(destination, run_publication, stack)
+        join = _write(output, probe)
         require_enough(ref, join.by_status, join.errors)
         if not join.rows and not ref.allow_empty:
-            require_rows(shelf.rows_before())
+            require_rows(destination.rows_before())
         reach("files uploaded")
-        stack.enter_context(
-            lease.hold(
-                ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds
-            )
+        held_lease = lease.hold(
+            ledger.store, now, holder=ref.buyer, seconds=ledger.lease_seconds
         )
-        findings = _judge(run, watch, join, shelf)
-        require_sound(findings)
-        summary = _report(run, found, join, started, now())
-        before = shelf.columns_before()
-        after = schema_changes.columns(join.schema)
-        summary["schema_changes"] = (
-            schema_changes.changes(before, after) if before else []
-        )
-        summary["checks"] = [one.to_json() for one in findings]
-        content = {**summary, "profile": watch.profile, "columns": after}
-        if isinstance(shelf, Catalogued):
-            shelf.replace(store, sheets_made, content, sheets_made[0].schema)
-        else:
-            _replace(run.partition, store, sheets_made, content, join.schema)
-    ledger.store.create(
-        keys.report(run.partition, run.snapshot),
-        msgspec.json.encode(summary, order="sorted"),
-    )
+        stack.enter_context(held_lease)
+        check_findings = _check(run, probe, join, destination)
+        require_sound(check_findings)
+        summary = _report(run, run_publication, join, started, now())
+        old_columns = destination.columns_before()
+        new_columns = schema_changes.columns(join.schema)
+        column_changes: list[str] = []
+        if old_columns:
+            column_changes = schema_changes.changes(old_columns, new_columns)
+        summary["schema_changes"] = column_changes
+        summary["checks"] = [finding.to_json() for finding in check_findings]
+        content = {**summary, "profile": probe.profile, "columns": new_columns}
+        output.replace_partition(content, join.schema)
+    report_key = keys.report(run.partition, run.snapshot)
+    report_body = msgspec.json.encode(summary, order="sorted")
+    ledger.store.create(report_key, report_body)
     return summary
+
+
+def _destination(target: Store | Table, partition: str) -> FolderTarget | TableTarget:
+    """Return where the partition goes; raise TargetError if its folder holds files of another program."""
+    if isinstance(target, Table):
+        return TableTarget(target, partition)
+    marker.refuse_foreign(target, locations.folder(partition))
+    return FolderTarget(target, partition)
 
 
 def require_enough(
     ref: RunRef, rows: Mapping[str, int], errors: Mapping[str, int]
 ) -> None:
-    """Decide red or green before anything is published. `errors`: how often each was told."""
-    total, answered = sum(rows.values()), rows.get(str(Status.ANSWERED), 0)
+    """Raise RunFailed if too few rows are answered. `rows`: counts by status; `errors`: counts by error."""
+    total = sum(rows.values())
+    answered = rows.get(str(Status.ANSWERED), 0)
     if total and (answered == 0 or answered < ref.min_answered * total):
-        counts = ", ".join(
-            f"{count} {status}"
-            for status, count in sorted(rows.items(), key=lambda one: -one[1])
-        )
+        most_first = sorted(rows.items(), key=lambda status_count: -status_count[1])
+        status_counts = [f"{count} {status}" for status, count in most_first]
+        counts = ", ".join(status_counts)
         raise RunFailed(
             f"{answered} of {total} rows were answered, below min_answered={ref.min_answered}: {counts}. "
             f"The commonest error: {commonest(errors)}; the words are in column error of {ref.state}{keys.LANDED}. "
@@ -112,7 +113,7 @@ def require_enough(
 
 
 def require_rows(rows_before: int) -> None:
-    """Refuse a partition without rows where the one before had some: its input is more likely late than empty."""
+    """Raise RunFailed for an empty partition if the one before had rows: its input is more likely late than empty."""
     if rows_before:
         raise RunFailed(
             f"The partition has no rows, and the one before it has {rows_before:,}. Nothing was published. "
@@ -120,148 +121,203 @@ def require_rows(rows_before: int) -> None:
         )
 
 
-def _judge(
-    run: Run, watch: Watch, join: Join, shelf: Folder | Catalogued
+def _check(
+    run: Run, probe: QualityProbe, join: Join, destination: FolderTarget | TableTarget
 ) -> list[Finding]:
-    history = shelf.profiles(watch.checks.nights) if watch.profile else []
-    answered = join.by_status.get(str(Status.ANSWERED), 0)
-    return judge(
-        watch,
+    past_profiles: list[Profile] = []
+    if probe.profile:
+        past_profiles = destination.profiles(probe.checks.nights)
+    return findings(
+        probe,
         expected=run.rows,
-        answered=answered,
-        repeats=watch.repeats,
-        history=history,
+        answered=_answered(join),
+        repeats=probe.repeats,
+        history=past_profiles,
     )
+
+
+def _answered(join: Join) -> int:
+    return join.by_status.get(str(Status.ANSWERED), 0)
+
+
+class _Output:
+    """The files of a partition while they are uploaded. `open` comes first."""
+
+    store: Store
+    schema: pa.Schema
+
+    def __init__(
+        self,
+        destination: FolderTarget | TableTarget,
+        run_publication: Publication,
+        stack: ExitStack,
+    ) -> None:
+        self.publication = run_publication
+        self.uploads: list[parquet.ParquetUpload] = []
+        self._destination = destination
+        self._stack = stack
+
+    def open(self, schema: pa.Schema) -> None:
+        """Prepare the destination for files with these columns."""
+        self.store, self.schema = self._destination.open(schema)
+
+    def add_file(self, layout: parquet.GroupLayout = parquet.USUAL) -> None:
+        """Start the next file."""
+        folder = locations.folder(self._destination.partition)
+        key = keys.part(folder, self.publication.name, len(self.uploads))
+        upload = parquet.ParquetUpload(self.store, key, self.schema, layout)
+        self.uploads.append(self._stack.enter_context(upload))
+
+    def fill(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Give rows the columns of a file."""
+        return self._destination.fill(rows, self.schema)
+
+    def replace_partition(self, content: report.Report, schema: pa.Schema) -> None:
+        """Put the uploaded files in the place of the published ones. `schema`: without the path's columns."""
+        destination = self._destination
+        if isinstance(destination, TableTarget):
+            file_schema = self.uploads[0].schema
+            destination.replace(self.store, self.uploads, content, file_schema)
+        else:
+            _replace(destination.partition, self.store, self.uploads, content, schema)
+
+
+def _write(output: _Output, probe: QualityProbe) -> Join:
+    """Upload all files of the partition without publishing any of them."""
+    run = output.publication.run
+    state_store = output.publication.ledger.store
+    rows_key = keys.rows(run.snapshot, 0)
+    rows_schema = parquet.file(state_store, rows_key).schema_arrow
+    kept_fields = [rows_schema.field(name) for name in run.kept]
+    join = Join(run.answer, kept_fields)
+    require_categories(probe.checks, join.schema)
+    output.open(join.schema)
+    with Behind() as behind:
+        _write_rows(output, join, probe, behind)
+        probe.close(lambda: _key_rows(state_store, run))
+    if not output.uploads:
+        output.add_file()
+    output.uploads[-1].close()
+    return join
+
+
+def _write_rows(
+    output: _Output, join: Join, probe: QualityProbe, behind: Behind
+) -> None:
+    """Join all rows with their answers and write them, FILE_ROWS or a little more to a file."""
+    run_publication = output.publication
+    run = run_publication.run
+    state_store = run_publication.ledger.store
+    single_key = run.key if len(run.key) == 1 else ()
+    layout = parquet.GroupLayout(unique=[REQUEST_ID, *single_key])
+    uploads = output.uploads
+    for window in ahead(run_publication.windows()):
+        used_before = run_publication.used[window.same]
+        join.turn(window.answers, used_before)
+        for batch in ahead(_rows(state_store, run, window.part)):
+            if join.rows >= len(uploads) * FILE_ROWS:
+                if uploads:
+                    behind.do(uploads[-1].close)
+                output.add_file(layout)
+            joined_rows = probe.see(join.join(batch))
+            file_rows = output.fill(joined_rows)
+            behind.do(uploads[-1].write, file_rows)
+        run_publication.close(window, join.uses)
 
 
 def _rows(
-    run: Run, ledger: Ledger, part: int, columns: list[str] | None = None
+    state_store: Store, run: Run, part: int, columns: list[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    return parquet.batches(
-        ledger.store, keys.rows(run.snapshot, part), columns, BATCH_ROWS
-    )
+    rows_key = keys.rows(run.snapshot, part)
+    return parquet.batches(state_store, rows_key, columns, BATCH_ROWS)
 
 
-def _write(
-    run: Run,
-    ledger: Ledger,
-    found: Evidence,
-    watch: Watch,
-    shelf: Folder | Catalogued,
-    stack: ExitStack,
-) -> tuple[Store, Join, list[parquet.Sheet]]:
-    """Upload all files of the partition without publishing one."""
-    first = parquet.file(ledger.store, keys.rows(run.snapshot, 0)).schema_arrow
-    join = Join(run.answer, [first.field(name) for name in run.kept])
-    require_categories(watch.checks, join.schema)
-    store, schema = shelf.open(join.schema)
-    made = list[parquet.Sheet]()
-    layout = parquet.Layout(
-        unique=[REQUEST_ID, *(run.key if len(run.key) == 1 else ())]
-    )
-    folder = locations.folder(run.partition)
-    with Behind() as behind:
-        for window in ahead(found.windows()):
-            join.turn(window.answers, found.used[window.same])
-            for batch in ahead(_rows(run, ledger, window.part)):
-                if join.rows >= len(made) * FILE_ROWS:
-                    if made:
-                        behind.do(made[-1].close)
-                    key = keys.part(folder, found.name, len(made))
-                    made.append(
-                        stack.enter_context(parquet.Sheet(store, key, schema, layout))
-                    )
-                behind.do(
-                    made[-1].write, shelf.fill(watch.see(join.join(batch)), schema)
-                )
-            found.close(window, join.uses)
-        watch.close(
-            lambda: (
-                rows
-                for part in range(run.parts)
-                for rows in _rows(run, ledger, part, run.key)
-            )
-        )
-    if not made:
-        made.append(
-            stack.enter_context(
-                parquet.Sheet(store, keys.part(folder, found.name, 0), schema)
-            )
-        )
-    made[-1].close()
-    return store, join, made
+def _key_rows(state_store: Store, run: Run) -> Iterator[pa.RecordBatch]:
+    """Read the key columns of all rows."""
+    for part in range(run.parts):
+        yield from _rows(state_store, run, part, run.key)
 
 
 def _replace(
     partition: str,
     target: Store,
-    made: list[parquet.Sheet],
+    uploads: list[parquet.ParquetUpload],
     summary: report.Report,
     schema: pa.Schema,
 ) -> None:
+    """Replace the files of a folder; does nothing if just these files are published already."""
     folder = locations.folder(partition)
-    success = folder + locations.SUCCESS
-    names = {sheet.key for sheet in made}
-    digest = hashlib.sha256(schema.serialize()).hexdigest()[:16]
+    success_key = folder + locations.SUCCESS
+    file_keys = {upload.key for upload in uploads}
+    schema_hash = hashlib.sha256(schema.serialize()).hexdigest()[:16]
     marker.refuse_foreign(target, folder)
-    old = [
-        entry.key
-        for entry in target.children(folder)
-        if keys.is_part(entry.key.removeprefix(folder))
-    ]
-    if set(old) == names and _stands(target, success, names, digest):
+    old_keys = _part_keys(target, folder)
+    has_same_files = set(old_keys) == file_keys
+    if has_same_files and _is_published(target, folder, file_keys, schema_hash):
         return
-    target.remove([success])
+    target.remove([success_key])
     reach("old _SUCCESS removed")
-    target.remove(key for key in old if key not in names)
+    target.remove(key for key in old_keys if key not in file_keys)
     reach("old files removed")
-    for sheet in made:
-        sheet.commit()
+    for upload in uploads:
+        upload.commit()
         reach("file published")
-    content = {**summary, "files": sorted(names), "schema_hash": digest}
-    if not target.create(success, msgspec.json.encode(content)) and not _stands(
-        target, success, names, digest
-    ):
-        _withdraw(target, success, names)
+    content = {**summary, "files": sorted(file_keys), "schema_hash": schema_hash}
+    is_created = target.create(success_key, msgspec.json.encode(content))
+    if not is_created and not _is_published(target, folder, file_keys, schema_hash):
+        _withdraw(target, folder, file_keys)
         raise StoreError(
-            f"{target.url}{success}: somebody else has published at the same time. Publish again."
+            f"{target.url}{success_key}: somebody else has published at the same time. Publish again."
         )
     reach("_SUCCESS written")
 
 
-def _withdraw(target: Store, success: str, names: set[str]) -> None:
-    """Remove our files from a partition that another has published meanwhile, but for those that are its own too."""
-    theirs = marker.read(target, success.removesuffix(locations.SUCCESS))
-    target.remove(sorted(names - set(theirs.files if theirs else [])))
+def _part_keys(target: Store, folder: str) -> list[str]:
+    """List the data files of a folder that nightbatch has written."""
+    all_keys = [entry.key for entry in target.children(folder)]
+    return [key for key in all_keys if keys.is_part(key.removeprefix(folder))]
 
 
-def _stands(target: Store, success: str, names: set[str], digest: str) -> bool:
-    """Tell whether just these files are published already: then the partition is left untouched."""
-    content = marker.read(target, success.removesuffix(locations.SUCCESS))
-    return content is not None and (set(content.files), content.schema_hash) == (
-        names,
-        digest,
-    )
+def _withdraw(target: Store, folder: str, file_keys: set[str]) -> None:
+    """Remove our files from a partition that another run has just published, except those that it published too."""
+    published = marker.read(target, folder)
+    published_keys = set(published.files if published else [])
+    target.remove(sorted(file_keys - published_keys))
+
+
+def _is_published(
+    target: Store, folder: str, file_keys: set[str], schema_hash: str
+) -> bool:
+    """Check whether exactly these files are published already: then the partition is not changed."""
+    published = marker.read(target, folder)
+    if published is None:
+        return False
+    has_same_files = set(published.files) == file_keys
+    return has_same_files and published.schema_hash == schema_hash
 
 
 def _report(
-    run: Run, found: Evidence, join: Join, started: datetime, now: datetime
+    run: Run,
+    run_publication: Publication,
+    join: Join,
+    started: datetime,
+    now: datetime,
 ) -> report.Report:
-    facts, sums = found.facts, found.sums
+    facts = run_publication.facts
+    sums = run_publication.sums
     tokens = totals.tokens(facts)
-    reuse, duplicates = (
-        None if one is None else Decimal(one) / MICRO
-        for one in (sums.reuse, sums.duplicates)
-    )
     saved = report.Saved(
-        totals.saved_by_batch(facts), totals.saved_by_cache(facts), reuse, duplicates
+        batch=totals.saved_by_batch(facts),
+        cache=totals.saved_by_cache(facts),
+        reuse=_dollars(sums.reuse),
+        duplicates=_dollars(sums.duplicates),
     )
     return {
         "rows": join.rows,
         "requests": sums.requests,
         "reused": sums.reused,
         "bought": sums.bought,
-        "answered": join.by_status.get(str(Status.ANSWERED), 0),
+        "answered": _answered(join),
         "by_status": dict(sorted(join.by_status.items())),
         "batches": len(facts),
         "tokens": tokens,
@@ -275,3 +331,8 @@ def _report(
         "snapshot": run.snapshot,
         "target": run.target,
     }
+
+
+def _dollars(amount: int | None) -> Decimal | None:
+    """Convert 10^-12 USD to USD."""
+    return None if amount is None else Decimal(amount) / MICRO

@@ -1,6 +1,6 @@
-"""What the rows about to be published look like, and what the checks find in that.
+"""Profile the rows that are about to be published, and run the checks on the profile.
 
-Values are compared, never told: a finding names a column and a number, no key and no answer.
+Values are compared, never shown: a finding contains a column and a number, no key and no answer.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from nightbatch.prepare.unique_key import KeyCheck
 from nightbatch.spec.checks import OFF, RED, Checks
 
 FEWEST_ROWS = 30
-"""Below this the share of a category says nothing yet: drift is not judged."""
+"""With fewer rows the share of a category is not significant: drift is not checked."""
 MOST_VALUES = 1_000
-"""A column with more different values than this holds no categories."""
+"""A column with more different values than this is not a column of categories."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found. `value` and `limit` are shares or counts."""
+    """The result of one check. `value` and `limit` are shares or counts."""
 
     check: str
     level: str
@@ -42,13 +42,13 @@ class Finding:
         }
 
     def __str__(self) -> str:
-        of = f" of column {self.column}" if self.column else ""
-        return f"check {self.check}{of}: {self.value:g}, limit {self.limit:g}"
+        subject = f" of column {self.column}" if self.column else ""
+        return f"check {self.check}{subject}: {self.value:g}, limit {self.limit:g}"
 
 
 @dataclass
-class Watch:
-    """Looks at the output rows on their way into the files."""
+class QualityProbe:
+    """Counts the values and keys of the output rows before they are written."""
 
     checks: Checks
     key: Sequence[str]
@@ -64,19 +64,17 @@ class Watch:
         }
 
     def see(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Take in rows, and hand them on."""
+        """Count rows, and return them."""
         self.rows += rows.num_rows
         self._keys.add(rows)
-        for name, counts in self._values.items():
-            if len(counts) <= MOST_VALUES:
-                column = pc.drop_null(rows.column(name))
-                counted = pc.value_counts(column).to_pylist()
-                counts.update({str(one["values"]): one["counts"] for one in counted})
+        for name, value_counts in self._values.items():
+            if len(value_counts) <= MOST_VALUES:
+                _count_values(rows.column(name), value_counts)
         return rows
 
     @property
     def profile(self) -> Profile:
-        """How many rows have which value, for the nights to come."""
+        """How many rows have which value, by column, for the checks of later partitions."""
         return {
             name: dict(counts)
             for name, counts in self._values.items()
@@ -84,90 +82,135 @@ class Watch:
         }
 
     def close(self, again: Callable[[], Iterable[pa.RecordBatch]]) -> None:
-        """Find out whether a key is null or stands twice; `again` reads the key columns once more."""
+        """Check whether a key is null or occurs twice; `again` reads the key columns again."""
         try:
             self._keys.check(again)
         except SourceError:
             self.repeats = True
 
 
+def _count_values(column: pa.Array, value_counts: Counter[str]) -> None:
+    counted_values = pc.value_counts(pc.drop_null(column))
+    new_counts: dict[str, int] = {}
+    for counted in counted_values.to_pylist():
+        value = str(counted["values"])
+        new_counts[value] = counted["counts"]
+    value_counts.update(new_counts)
+
+
 def drift(profile: Mapping[str, int], before: Sequence[Mapping[str, int]]) -> float:
-    """Return by how much the share of one value differs most from its mean over the nights before, 0 to 1."""
-    nights = [_shares(one) for one in before if sum(one.values())]
-    now = _shares(profile)
-    if not nights or not now:
+    """Return the largest difference of a value's share from its mean over the profiles before, 0 to 1."""
+    past_shares = [_shares(counts) for counts in before if sum(counts.values())]
+    present_shares = _shares(profile)
+    if not past_shares or not present_shares:
         return 0.0
-    values = now.keys() | {value for night in nights for value in night}
-    means = {
-        value: sum(night.get(value, 0.0) for night in nights) / len(nights)
-        for value in values
-    }
-    return max(abs(now.get(value, 0.0) - mean) for value, mean in means.items())
+    values = set(present_shares)
+    for night_shares in past_shares:
+        values.update(night_shares)
+    largest_difference = 0.0
+    for value in values:
+        present_share = present_shares.get(value, 0.0)
+        value_shares = [shares.get(value, 0.0) for shares in past_shares]
+        mean_share = sum(value_shares) / len(value_shares)
+        difference = abs(present_share - mean_share)
+        largest_difference = max(largest_difference, difference)
+    return largest_difference
 
 
 def _shares(counts: Mapping[str, int]) -> dict[str, float]:
+    """Return the share of each value in all rows."""
     total = sum(counts.values())
-    return {value: count / total for value, count in counts.items()} if total else {}
+    if not total:
+        return {}
+    return {value: count / total for value, count in counts.items()}
 
 
-def judge(
-    watch: Watch,
+def findings(
+    probe: QualityProbe,
     *,
     expected: int,
     answered: int,
     repeats: bool,
     history: Sequence[Profile],
 ) -> list[Finding]:
-    """Make every check that is on. `history` holds the profiles of the nights before, the newest last."""
-    checks, found = watch.checks, list[Finding]()
-    found.append(
-        Finding("rows", checks.rows, watch.rows == expected, watch.rows, expected)
-    )
-    found.append(Finding("unique", checks.unique, not repeats, float(repeats), 0))
-    share = answered / watch.rows if watch.rows else 1.0
-    found.append(
+    """Run every check that is on. `history` holds the profiles of earlier partitions, the newest last."""
+    checks = probe.checks
+    row_count = probe.rows
+    answered_share = answered / row_count if row_count else 1.0
+    all_findings = [
         Finding(
-            "answered",
-            checks.answered,
-            share >= checks.least_answered,
-            round(share, 4),
-            checks.least_answered,
-        )
-    )
+            check="rows",
+            level=checks.rows,
+            passed=row_count == expected,
+            value=row_count,
+            limit=expected,
+        ),
+        Finding(
+            check="unique",
+            level=checks.unique,
+            passed=not repeats,
+            value=float(repeats),
+            limit=0,
+        ),
+        Finding(
+            check="answered",
+            level=checks.answered,
+            passed=answered_share >= checks.least_answered,
+            value=round(answered_share, 4),
+            limit=checks.least_answered,
+        ),
+    ]
+    all_findings += _drift_findings(checks, probe.profile, history)
+    return [finding for finding in all_findings if finding.level != OFF]
+
+
+def _drift_findings(
+    checks: Checks, profile: Profile, history: Sequence[Profile]
+) -> list[Finding]:
+    """Check each column for drift; a column with too many values to be one of categories fails."""
+    last_profiles = history[-checks.nights :]
+    drift_findings: list[Finding] = []
     for name in checks.columns:
-        profile = watch.profile.get(name)
-        if profile is None:
-            found.append(
-                Finding(
-                    "drift",
-                    checks.drift,
-                    passed=False,
-                    value=MOST_VALUES,
-                    limit=MOST_VALUES,
-                    column=name,
-                )
-            )
-        elif sum(profile.values()) >= FEWEST_ROWS:
-            moved = drift(
-                profile,
-                [night[name] for night in history[-checks.nights :] if name in night],
-            )
-            found.append(
-                Finding(
-                    "drift",
-                    checks.drift,
-                    moved <= checks.most_drift,
-                    round(moved, 4),
-                    checks.most_drift,
-                    name,
-                )
-            )
-    return [one for one in found if one.level != OFF]
+        counts = profile.get(name)
+        if counts is None:
+            drift_findings.append(_too_many_values(checks, name))
+        elif sum(counts.values()) >= FEWEST_ROWS:
+            past_counts = [past[name] for past in last_profiles if name in past]
+            column_drift = drift(counts, past_counts)
+            drift_findings.append(_drift_finding(checks, name, column_drift))
+    return drift_findings
+
+
+def _too_many_values(checks: Checks, column: str) -> Finding:
+    return Finding(
+        check="drift",
+        level=checks.drift,
+        passed=False,
+        value=MOST_VALUES,
+        limit=MOST_VALUES,
+        column=column,
+    )
+
+
+def _drift_finding(checks: Checks, column: str, column_drift: float) -> Finding:
+    return Finding(
+        check="drift",
+        level=checks.drift,
+        passed=column_drift <= checks.most_drift,
+        value=round(column_drift, 4),
+        limit=checks.most_drift,
+        column=column,
+    )
 
 
 def require_sound(findings: Sequence[Finding]) -> None:
     """Raise RunFailed if a red check has not passed."""
-    if failed := [str(one) for one in findings if one.level == RED and not one.passed]:
+    failed_checks = [
+        str(finding)
+        for finding in findings
+        if finding.level == RED and not finding.passed
+    ]
+    if failed_checks:
         raise RunFailed(
-            f"{'; '.join(failed)}. Nothing was published; answers that were bought are kept."
+            f"{'; '.join(failed_checks)}. Nothing was published; answers that were bought are kept."
         )

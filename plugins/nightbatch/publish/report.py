@@ -1,4 +1,4 @@
-"""The report of a published partition: what was asked, bought and answered, what it cost and what was saved."""
+"""The report of a published partition: counts of requests and answers, what they cost and what was saved."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ Report = dict[str, Any]
 
 @dataclass(frozen=True)
 class Saved:
-    """US dollars that were not paid, each against what would have been paid without it; None where that is unknown.
+    """US dollars saved by each measure, compared with the cost without it; None if that is unknown.
 
-    batch: at the standard price. cache: had every token been plain input; below zero where writing cost more than
-    reading saved. reuse: had requests that others bought been bought again. duplicates: had every row been bought.
+    batch: compared with the standard price. cache: compared with all tokens as plain input; below zero if cache writes
+    cost more than cache reads saved. reuse: the cost of requests that other runs bought. duplicates: the cost of
+    rows that share a request with another row.
     """
 
     batch: Decimal | None
@@ -37,31 +38,31 @@ class Saved:
 
 
 def money(facts: list[LandedFact]) -> Mapping[str, Any]:
-    """Return what a run's batches cost, as estimated and as paid, in all and by attempt.
+    """Return the estimated and the paid cost of a run's batches, in total and by attempt.
 
-    A second purchase that came to light late is paid, but was never decided on: it is in no estimate.
+    A second batch of a shard that was found late is paid, but was not planned: no estimate includes it.
     """
-    decided = [fact.claim for fact in facts if fact.claim.batch is None]
+    claims = [fact.claim for fact in facts]
+    planned_claims = [claim for claim in claims if claim.batch is None]
+    estimated_cost = total(amount(claim.estimated_usd) for claim in planned_claims)
+    maximum_cost = total(amount(claim.at_most_usd) for claim in planned_claims)
+    estimate_methods = {claim.how for claim in planned_claims if claim.how}
+    attempt_numbers = sorted({claim.attempt for claim in claims})
     return {
         "cost_usd": dollars(cost(facts)),
-        "estimated_usd": dollars(
-            total(amount(claim.estimated_usd) for claim in decided)
-        ),
-        "at_most_usd": dollars(total(amount(claim.at_most_usd) for claim in decided)),
-        "estimated_how": sorted({claim.how for claim in decided if claim.how}),
-        "by_attempt": [
-            _attempt(facts, number)
-            for number in sorted({fact.claim.attempt for fact in facts})
-        ],
+        "estimated_usd": dollars(estimated_cost),
+        "at_most_usd": dollars(maximum_cost),
+        "estimated_how": sorted(estimate_methods),
+        "by_attempt": [_attempt(facts, number) for number in attempt_numbers],
     }
 
 
-def _attempt(facts: list[LandedFact], number: int) -> dict[str, Any]:
-    wave = [fact for fact in facts if fact.claim.attempt == number]
-    requests = sum(fact.claim.total for fact in wave)
+def _attempt(facts: list[LandedFact], attempt_number: int) -> dict[str, Any]:
+    attempt_facts = [fact for fact in facts if fact.claim.attempt == attempt_number]
+    request_count = sum(fact.claim.total for fact in attempt_facts)
     return {
-        "attempt": number,
-        "batches": len(wave),
-        "requests": requests,
-        "cost_usd": dollars(cost(wave)),
+        "attempt": attempt_number,
+        "batches": len(attempt_facts),
+        "requests": request_count,
+        "cost_usd": dollars(cost(attempt_facts)),
     }

@@ -1,6 +1,6 @@
-"""Which landed row speaks for a request: the newest that settled it, else the newest that lost it; and what it cost.
+"""Find the landed row that is published for a request: the newest that settled it, else the newest; and its cost.
 
-Requests are known by number, the place at which they are staged; what is held of each is a few bytes.
+Requests are identified by number, their position among the staged ones; each takes a few bytes of memory.
 """
 
 from __future__ import annotations
@@ -8,27 +8,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightbatch.columnar.id_rounds import Round
+from nightbatch.columnar.id_rounds import IdRound
 from nightbatch.land.landed_schema import COST
 from nightbatch.spec.enrichment import MAX_REQUESTS
 
 MICRO = 10**12
-"""Costs are summed as whole 10^-12 US dollars, the scale at which they land."""
+"""Costs are summed as whole 10^-12 US dollars, the scale of landed costs."""
 STEP = 1_000_000
-"""Requests that are looked through at a time."""
+"""Requests that are counted at a time."""
 
 
 @dataclass(frozen=True)
 class _Form:
-    """How a shard, a row of it and whether that settled its request are one number: the higher, the better it speaks.
+    """Packs a shard, a row of it and whether that settled its request into one number: the highest row wins.
 
-    final: above all that settled nothing. rows: above every row's number.
+    final: added to rows that settled their request; above all other numbers. rows: above every row's number.
     """
 
     kind: type[np.signedinteger[Any]]
@@ -36,123 +36,145 @@ class _Form:
     rows: int
 
     def holds(self, shards: np.ndarray, rows: np.ndarray) -> bool:
-        return bool(
-            (int(shards.max()) + 1) * self.rows <= self.final and rows.max() < self.rows
-        )
+        """Check whether these shards and rows fit the form."""
+        shard_end = (int(shards.max()) + 1) * self.rows
+        return bool(shard_end <= self.final and rows.max() < self.rows)
 
     def pack(
-        self, shards: np.ndarray, rows: np.ndarray, final: np.ndarray
+        self, shards: np.ndarray, rows: np.ndarray, settled: np.ndarray
     ) -> np.ndarray:
+        """Pack each row into one number."""
+        row_factor = self.kind(self.rows)
+        final_bit = self.kind(self.final)
         packed: np.ndarray = (
-            shards.astype(self.kind) * self.kind(self.rows)
-            + rows
-            + final * self.kind(self.final)
+            shards.astype(self.kind) * row_factor + rows + settled * final_bit
         )
         return packed
 
-    def unpack(self, said: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        shards, rows = np.divmod(said & self.kind(self.final - 1), self.kind(self.rows))
-        return shards, rows, said >= self.final
+    def unpack(self, packed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the shards, rows and whether they settled their request."""
+        position_bits = self.kind(self.final - 1)
+        row_factor = self.kind(self.rows)
+        shards, rows = np.divmod(packed & position_bits, row_factor)
+        return shards, rows, packed >= self.final
 
 
-_NARROW, _WIDE = _Form(np.int32, 2**30, MAX_REQUESTS), _Form(np.int64, 2**62, 2**31)
+_NARROW = _Form(np.int32, 2**30, MAX_REQUESTS)
+_WIDE = _Form(np.int64, 2**62, 2**31)
+
+
+def _values(table: pa.Table, name: str) -> np.ndarray:
+    return np.asarray(table.column(name))
 
 
 @dataclass
-class Speakers:
-    """The landed row that speaks for each of `count` requests: its shard and its row there.
+class Winners:
+    """The landed row that is published for each of `count` requests: its shard and its row there.
 
-    4 bytes each; 8 from the ten-thousandth shard on, or where one has more rows than the API takes requests.
+    4 bytes each; 8 from the ten-thousandth shard on, or if a shard has more rows than the API accepts requests.
     """
 
     count: int
     _form: _Form = field(init=False, default=_NARROW)
-    _said: np.ndarray = field(init=False)
+    _packed: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        self._said = np.full(self.count, -1, dtype=self._form.kind)
+        self._packed = np.full(self.count, -1, dtype=self._form.kind)
 
-    def hear(self, some: Round, entries: Iterable[pa.Table]) -> None:
-        """Take in landed rows (`id`, `shard`, `row`, `settled`)."""
+    def hear(self, id_round: IdRound, entries: Iterable[pa.Table]) -> None:
+        """Add landed rows (`id`, `shard`, `row`, `settled`)."""
         for table in entries:
-            found, numbers = some.look_up(table.column("id"))
-            if not len(found):
+            entry_rows, numbers = id_round.look_up(table.column("id"))
+            if not len(entry_rows):
                 continue
-            shards, rows, final = (
-                np.asarray(table.column(name))[found]
-                for name in ("shard", "row", "settled")
-            )
+            shards = _values(table, "shard")[entry_rows]
+            rows = _values(table, "row")[entry_rows]
+            settled = _values(table, "settled")[entry_rows]
             if not self._form.holds(shards, rows):
                 self._widen()
-            said = self._form.pack(shards, rows, final)
-            better = np.flatnonzero(said > self._said[numbers])
-            order = better[
-                np.argsort(said[better], kind="stable")
-            ]  # of two rows of one request the higher comes last
-            self._said[numbers[order]] = said[order]
+            packed = self._form.pack(shards, rows, settled)
+            present = self._packed[numbers]
+            better = np.flatnonzero(packed > present)
+            # If two rows have the same request, the higher one is assigned last.
+            ascending = np.argsort(packed[better], kind="stable")
+            better = better[ascending]
+            better_numbers = numbers[better]
+            self._packed[better_numbers] = packed[better]
 
     def counts(self) -> Counter[int]:
-        """Count the requests for which each shard speaks."""
-        found = Counter[int]()
+        """Count the requests whose published row is in each shard."""
+        counts_by_shard = Counter[int]()
         for start in range(0, self.count, STEP):
-            shards, _ = self.of(slice(start, start + STEP))
-            found.update(
-                dict(
-                    zip(
-                        *(
-                            part.tolist()
-                            for part in np.unique(shards, return_counts=True)
-                        ),
-                        strict=True,
-                    )
-                )
-            )
-        return found
+            step_numbers = slice(start, start + STEP)
+            shards, _ = self.of(step_numbers)
+            unique_shards, request_counts = np.unique(shards, return_counts=True)
+            shard_numbers = unique_shards.tolist()
+            pairs = zip(shard_numbers, request_counts.tolist(), strict=True)
+            counts_by_shard.update(dict(pairs))
+        return counts_by_shard
 
     def of(self, numbers: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
-        """Return the shard that speaks for each of these requests, by its number (-1: none has landed), and its row."""
-        said = self._said[numbers]
-        shards, rows, _ = self._form.unpack(said)
-        return np.where(said < 0, self._form.kind(-1), shards), rows
+        """Return the number of the shard with each request's published row (-1: none has landed), and the row."""
+        packed = self._packed[numbers]
+        shards, rows, _ = self._form.unpack(packed)
+        no_shard = self._form.kind(-1)
+        return np.where(packed < 0, no_shard, shards), rows
 
     def _widen(self) -> None:
-        said, self._form = self._said, _WIDE  # which holds whatever an index can tell
-        self._said = np.where(said < 0, np.int64(-1), _WIDE.pack(*_NARROW.unpack(said)))
+        """Change to the wide form, which holds every number that an index can have."""
+        narrow = self._packed
+        self._form = _WIDE
+        wide = _WIDE.pack(*_NARROW.unpack(narrow))
+        self._packed = np.where(narrow < 0, np.int64(-1), wide)
+
+
+class _PaidRows(NamedTuple):
+    """The numbers of requests, what was paid for a row of each (10^-12 USD), and where that is not known."""
+
+    numbers: np.ndarray
+    paid: np.ndarray
+    unknown: np.ndarray
 
 
 @dataclass
-class Extras:
-    """What was paid for requests besides the rows that speak for them: lost attempts, and answers that came twice."""
+class ExtraCosts:
+    """What was paid for requests besides their published rows: lost attempts, and answers that came twice."""
 
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
+    found: list[_PaidRows] = field(default_factory=list)
 
     def add(self, numbers: np.ndarray, costs: pa.ChunkedArray) -> None:
-        """Take in rows that cost something, or of which nobody knows what they cost."""
-        paid, unknown = whole(costs), np.asarray(pc.is_null(costs))
-        some = np.flatnonzero((paid != 0) | unknown)
-        if len(some):
-            self.found.append((numbers[some], paid[some], unknown[some]))
+        """Add rows that have a cost, or whose cost is not known."""
+        paid = whole(costs)
+        unknown = np.asarray(pc.is_null(costs))
+        rows = np.flatnonzero((paid != 0) | unknown)
+        if not len(rows):
+            return
+        paid_rows = _PaidRows(numbers[rows], paid[rows], unknown[rows])
+        self.found.append(paid_rows)
 
     def within(self, numbers: range) -> tuple[np.ndarray, np.ndarray]:
         """Sum what was paid for each request of a range, in 10^-12 USD, and note where that is not known."""
-        paid, unknown = (
-            np.zeros(len(numbers), dtype=np.int64),
-            np.zeros(len(numbers), dtype=bool),
-        )
-        for some, costs, unpriced in self.found:
-            mine = (some >= numbers.start) & (some < numbers.stop)
-            np.add.at(paid, some[mine] - numbers.start, costs[mine])
-            unknown[some[mine & unpriced] - numbers.start] = True
+        start = numbers.start
+        stop = numbers.stop
+        paid = _zero_costs(len(numbers))
+        unknown = _all_false(len(numbers))
+        for rows in self.found:
+            in_range = (rows.numbers >= start) & (rows.numbers < stop)
+            paid_places = rows.numbers[in_range] - start
+            np.add.at(paid, paid_places, rows.paid[in_range])
+            is_unpriced = in_range & rows.unknown
+            unpriced_places = rows.numbers[is_unpriced] - start
+            unknown[unpriced_places] = True
         return paid, unknown
 
 
 @dataclass(frozen=True)
-class Answers:
+class PartAnswers:
     """The landed rows of the requests of one part: `rows` at `places[i]` for the i-th request, -1 where none landed.
 
-    cost: what that row has cost, in 10^-12 USD; unknown: where that is not known.
-    paid: 10^-12 USD that this partition paid for each request, over all attempts and runs. left_over: what was
-    paid for requests that are asked no more, since rows have changed or gone.
+    cost: the cost of that row, in 10^-12 USD; unknown: where the cost is not known.
+    paid: 10^-12 USD that this partition paid for each request, over all attempts and runs; unpriced: where that is not
+    known. left_over: what was paid for requests that no row has any more, because rows changed or were removed.
     """
 
     ids: pa.Array
@@ -170,34 +192,51 @@ def gather(
     rows: np.ndarray,
     rows_of: Callable[[int, np.ndarray], tuple[pa.Table, np.ndarray]],
 ) -> tuple[list[pa.Table], np.ndarray]:
-    """Read the rows that speak, shard by shard; return them, maybe among others, and the place of each request's.
+    """Read rows shard by shard; return tables that contain them and the place of each row in all tables together.
 
     `rows_of` reads rows of a shard, by their numbers, and returns a table and the place of each in it.
     """
-    places, offset, tables = np.full(len(shards), -1, dtype=np.int64), 0, []
-    for shard in sorted(pc.unique(pa.array(shards[shards >= 0])).to_pylist()):
-        mine = np.flatnonzero(shards == shard)
-        table, at = rows_of(shard, rows[mine])
+    places = np.full(len(shards), -1, dtype=np.int64)
+    table_start = 0
+    tables: list[pa.Table] = []
+    landed_shards = shards[shards >= 0]
+    shard_numbers = pc.unique(pa.array(landed_shards)).to_pylist()
+    for shard in sorted(shard_numbers):
+        shard_requests = np.flatnonzero(shards == shard)
+        table, table_places = rows_of(shard, rows[shard_requests])
         tables.append(table)
-        places[mine] = offset + at
-        offset += table.num_rows
+        places[shard_requests] = table_start + table_places
+        table_start += table.num_rows
     return tables, places
 
 
 def spread(costs: pa.ChunkedArray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the cost at each place, in 10^-12 USD, and where it is not known; 0 at place -1."""
-    cost, unknown = (
-        np.zeros(len(places), dtype=np.int64),
-        np.zeros(len(places), dtype=bool),
-    )
-    has = places >= 0
-    cost[has] = whole(costs)[places[has]]
-    unknown[has] = np.asarray(pc.is_null(costs))[places[has]]
+    cost = _zero_costs(len(places))
+    unknown = _all_false(len(places))
+    has_row = places >= 0
+    row_places = places[has_row]
+    row_costs = whole(costs)
+    cost[has_row] = row_costs[row_places]
+    is_unknown = np.asarray(pc.is_null(costs))
+    unknown[has_row] = is_unknown[row_places]
     return cost, unknown
+
+
+def _zero_costs(count: int) -> np.ndarray:
+    return np.zeros(count, dtype=np.int64)
+
+
+def _all_false(count: int) -> np.ndarray:
+    return np.zeros(count, dtype=bool)
 
 
 def whole(costs: pa.ChunkedArray) -> np.ndarray:
     """Read decimals as whole 10^-12 USD: the low halves of their 128-bit integers."""
-    filled = pc.fill_null(costs, 0).cast(COST).combine_chunks()
-    halves = np.frombuffer(filled.buffers()[1] or b"", dtype="<i8").reshape(-1, 2)
-    return halves[filled.offset : filled.offset + len(filled), 0]
+    known_costs = pc.fill_null(costs, 0)
+    decimals = known_costs.cast(COST).combine_chunks()
+    _, value_buffer = decimals.buffers()
+    halves = np.frombuffer(value_buffer or b"", dtype="<i8").reshape(-1, 2)
+    start = decimals.offset
+    stop = start + len(decimals)
+    return halves[start:stop, 0]

@@ -1,6 +1,6 @@
-"""What is asked for.
+"""The settings of a run.
 
-An author writes an `Enrichment`; `prepare` turns it into a `Run`, which is written once; tasks hand each other a
-`RunRef`. `locations` is the one home of URLs, partition paths and Hive columns. `policy` and `overriding` say what a
-deployment and a DAG let a run change.
+An author writes an `Enrichment`; `prepare` turns it into a `Run`, which is written once; tasks pass each other a
+`RunRef`. All URLs and partition paths are parsed in `locations`. `policy` and `overriding` say what a deployment and a
+DAG let a run change.
 """

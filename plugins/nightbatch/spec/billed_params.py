@@ -54,12 +54,21 @@ def check(params: Mapping[str, Any], allowed: Collection[str], *, capped: bool) 
 
 def billed(params: Mapping[str, Any]) -> set[str]:
     """Name the parameters and types of tools that are not known to be billed by tokens alone."""
-    names = {str(name) for name in params if name not in KNOWN | REFUSED_ELSEWHERE}
+    other_names = params.keys() - KNOWN - REFUSED_ELSEWHERE
+    names = {str(name) for name in other_names}
     tools = params.get("tools")
-    if tools is not None and not isinstance(tools, (list, tuple)):
+    if tools is None:
+        return names
+    if not isinstance(tools, (list, tuple)):
         return names | {"tools"}
-    for tool in tools or ():
+    return names | _billed_tool_types(tools)
+
+
+def _billed_tool_types(tools: Collection[Any]) -> set[str]:
+    """Name the types of those tools that are not the author's own."""
+    tool_types = set[str]()
+    for tool in tools:
         tool_type = tool.get("type") if isinstance(tool, Mapping) else "unknown"
         if tool_type is not None and tool_type != OWN_TOOL_TYPE:
-            names.add(str(tool_type))
-    return names
+            tool_types.add(str(tool_type))
+    return tool_types

@@ -1,4 +1,4 @@
-"""Which checks are made on what is about to be published, and whether each stops it (red) or is only told (warn)."""
+"""Which checks are made before publishing, and whether a failed one stops it (red) or is only reported (warn)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from typing import Any
 
 from nightbatch.errors import SettingsError
 
-RED, WARN, OFF = "red", "warn", "off"
+RED = "red"
+WARN = "warn"
+OFF = "off"
 LEVELS = (RED, WARN, OFF)
 NAMES = ("rows", "unique", "answered", "drift")
+_SETTINGS = {
+    "answered": frozenset({"least", "level"}),
+    "drift": frozenset({"columns", "most", "nights", "level"}),
+}
+"""What may be set of those checks that have more than a level."""
 
 
 @dataclass(frozen=True)
@@ -27,69 +34,72 @@ class Checks:
     nights: int = 7
 
     @classmethod
-    def read(cls, given: Mapping[str, Any] | None) -> Checks:
+    def read(cls, parameter: Mapping[str, Any] | None) -> Checks:
         """Read the parameter `checks`.
 
         `{"unique": "warn", "answered": {"least": 0.99, "level": "warn"}, "drift": {"columns": ["category"],
         "most": 0.2, "nights": 7, "level": "red"}}`; a level is `red`, `warn` or `off`.
         """
-        parts = dict(given or {})
-        if unknown := sorted(parts.keys() - set(NAMES)):
+        settings = dict(parameter or {})
+        if unknown_names := sorted(settings.keys() - set(NAMES)):
             raise SettingsError(
-                f"checks: unknown {', '.join(unknown)}. Known: {', '.join(NAMES)}."
+                f"checks: unknown {', '.join(unknown_names)}. Known: {', '.join(NAMES)}."
             )
-        answered, drift = (_part(parts, name) for name in ("answered", "drift"))
-        made = cls(
-            rows=_level("rows", parts.get("rows", RED)),
-            unique=_level("unique", parts.get("unique", RED)),
-            answered=_level(
-                "answered", answered.get("level", RED if answered else OFF)
-            ),
+        answered = _part(settings, "answered")
+        drift = _part(settings, "drift")
+        answered_default = RED if answered else OFF
+        drift_default = WARN if drift else OFF
+        checks = cls(
+            rows=_level("rows", settings.get("rows", RED)),
+            unique=_level("unique", settings.get("unique", RED)),
+            answered=_level("answered", answered.get("level", answered_default)),
             least_answered=_number("answered.least", answered.get("least", 0.0), 0, 1),
-            drift=_level("drift", drift.get("level", WARN if drift else OFF)),
+            drift=_level("drift", drift.get("level", drift_default)),
             columns=_names(drift.get("columns")),
             most_drift=_number("drift.most", drift.get("most", 0.2), 0, 1),
             nights=int(_number("drift.nights", drift.get("nights", 7), 1, 366)),
         )
-        if made.drift != OFF and not made.columns:
+        if checks.drift != OFF and not checks.columns:
             raise SettingsError("checks: drift needs columns, a list of names.")
-        return made
+        return checks
 
 
-def _part(parts: Mapping[str, Any], name: str) -> dict[str, Any]:
-    part, known = (
-        parts.get(name) or {},
-        {"answered": {"least"}, "drift": {"columns", "most", "nights"}}[name],
-    )
-    if not isinstance(part, Mapping) or part.keys() - known - {"level"}:
+def _part(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Read the settings of one check that has several."""
+    part = settings.get(name) or {}
+    allowed_names = _SETTINGS[name]
+    if not isinstance(part, Mapping) or part.keys() - allowed_names:
         raise SettingsError(
-            f"checks: {name} must be an object with {', '.join(sorted(known | {'level'}))}."
+            f"checks: {name} must be an object with {', '.join(sorted(allowed_names))}."
         )
     return dict(part)
 
 
-def _names(given: Any) -> tuple[str, ...]:
-    names = [] if given is None else given
-    if not isinstance(names, (list, tuple)) or not all(
-        isinstance(name, str) for name in names
-    ):
+def _names(columns: Any) -> tuple[str, ...]:
+    """Read a list of columns; None is an empty one."""
+    if columns is None:
+        return ()
+    is_list = isinstance(columns, (list, tuple))
+    if not is_list or not all(isinstance(name, str) for name in columns):
         raise SettingsError("checks: drift needs columns, a list of names.")
-    return tuple(names)
+    return tuple(columns)
 
 
-def _level(name: str, given: Any) -> str:
-    if given not in LEVELS:
+def _level(name: str, level: Any) -> str:
+    if level not in LEVELS:
         raise SettingsError(f"checks: {name} must be one of {', '.join(LEVELS)}.")
-    return str(given)
+    return str(level)
 
 
-def _number(name: str, given: Any, low: float, high: float) -> float:
-    if (
-        isinstance(given, bool)
-        or not isinstance(given, (int, float))
-        or not low <= given <= high
-    ):
+def _number(name: str, value: Any, low: float, high: float) -> float:
+    if not is_within(value, low, high):
         raise SettingsError(
             f"checks: {name} must be a number from {low:g} to {high:g}."
         )
-    return float(given)
+    return float(value)
+
+
+def is_within(value: Any, low: float, high: float) -> bool:
+    """Tell whether a value is a number between two bounds, both included; True and False are no numbers."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and low <= value <= high

@@ -1,4 +1,4 @@
-"""What a DAG author writes: a dataset, a prompt and the columns wanted. Imports next to nothing: DAG files load it."""
+"""What a DAG author writes: a dataset, a prompt and the columns wanted. Has few imports, since DAG files load it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 
 from nightbatch.errors import SettingsError
 from nightbatch.spec import billed_params, locations
-from nightbatch.spec.checks import Checks
+from nightbatch.spec.checks import Checks, is_within
 from nightbatch.spec.locations import RESERVED, parse, partition_path
 from nightbatch.spec.media_roots import MediaRoots
 
-MAX_REQUESTS, MAX_BYTES = 100_000, 256_000_000
+MAX_REQUESTS = 100_000
+MAX_BYTES = 256_000_000
 CANARY = ("new", "always", "never")
 
 
@@ -38,20 +39,20 @@ class Prompt:
 
     @classmethod
     def parse(cls, text: str) -> Prompt:
-        """Part a text at its first line `---`."""
+        """Split a text at its first line `---`."""
         lines = text.splitlines(keepends=True)
-        bars = [number for number, line in enumerate(lines) if line.strip() == "---"]
-        if not bars:
-            return cls(user="".join(lines).strip())
-        return cls(
-            system="".join(lines[: bars[0]]).strip() or None,
-            user="".join(lines[bars[0] + 1 :]).strip(),
-        )
+        stripped_lines = [line.strip() for line in lines]
+        if "---" not in stripped_lines:
+            return cls(user=text.strip())
+        separator_line = stripped_lines.index("---")
+        system_part = "".join(lines[:separator_line]).strip()
+        user_part = "".join(lines[separator_line + 1 :]).strip()
+        return cls(system=system_part or None, user=user_part)
 
 
 @dataclass(frozen=True)
 class Enrichment:
-    """A dataset to be enriched: where it is, what is asked of each row, and how it may be bought.
+    """A dataset to be enriched: where it is, what is asked of each row, and what it may cost.
 
     :param source: URL of the Parquet dataset, such as `s3://lake/tickets/`.
     :param target: URL of the folder that receives the partitions.
@@ -70,8 +71,8 @@ class Enrichment:
         on the server, `mcp_servers`, `container`, …) and that `params` may hold all the same.
     :param media_roots: URLs, such as `s3://bucket/folder/` and `https://host/path/`, below which the addresses of
         images and documents must lie; default: the source's bucket, and any `https://` address.
-    :param attempts: how often a lost request is asked in one run.
-    :param canary: whether one small batch goes first: `new` (never answered before), `always` or `never`.
+    :param attempts: how often a request without a result is sent in one run.
+    :param canary: whether one small batch is sent first: `new` (never answered before), `always` or `never`.
     :param reuse: take answers that an earlier run has bought.
     :param limit: at most this many rows.
     :param max_cost_usd: most that one run may cost; refuse to buy what may cost more.
@@ -79,18 +80,18 @@ class Enrichment:
     :param approve_above_usd: ask a human before buying what may cost more than this.
     :param approve_within_hours: without an answer by then, nothing is bought.
     :param approvers: ids of the Airflow users who may approve (SimpleAuthManager: their names; FAB: their numbers), but
-        nobody a run of their own; empty: whoever may answer the task.
+        not a run of their own; empty: everybody who may answer the task.
     :param min_answered: share of rows, 0 to 1, below which the run fails and publishes nothing.
     :param allow_empty: publish a partition without rows although the one before it has some.
     :param checks: what is checked before publishing; see `nightbatch.spec.checks.Checks.read`.
     :param max_batch_requests: most requests of one batch (the API's limit: 100,000).
     :param max_batch_bytes: most bytes of one batch's body (the API's limit: 256 MB).
-    :param max_in_flight_requests: most requests in the account's queue, whoever sent them.
-    :param poll_seconds: longest pause between two looks at a batch.
+    :param max_in_flight_requests: most requests in the account's queue, from all senders.
+    :param poll_seconds: longest pause between two requests for a batch's status.
     :param cancel_on_fail: cancel the batches of a task that a human marks failed.
     :param deadline_hours: cancel what has not ended by then and publish what there is.
     :param state: URL of the ledger; default: `_nightbatch/` beside the target.
-    :param table: an Iceberg table, `namespace.table`, in the place of `target`; `state` is needed then.
+    :param table: an Iceberg table, `namespace.table`, instead of `target`; `state` is needed then.
     :param iceberg_conn_id: the connection of the table's catalog.
     """
 
@@ -137,26 +138,32 @@ class Enrichment:
 
         An empty field of a form arrives as None: it clears what may be None, and leaves alone what may not.
         """
-        known = {one.name for one in fields(self)} - {"answer"}
-        if unknown := sorted(params.keys() - known):
+        parameter_names = {parameter.name for parameter in fields(self)} - {"answer"}
+        if unknown_names := sorted(params.keys() - parameter_names):
             raise SettingsError(
-                f"unknown parameter {', '.join(map(repr, unknown))}. Known: {', '.join(sorted(known))}."
+                f"unknown parameter {', '.join(map(repr, unknown_names))}. "
+                f"Known: {', '.join(sorted(parameter_names))}."
             )
-        clearable = {one.name for one in fields(self) if one.default is None}
-        changes = {
-            name: value
-            for name, value in params.items()
-            if value is not None or name in clearable
-        }
-        if isinstance(self.prompt, Prompt) and {"prompt", "system"} & changes.keys():
-            changes = {
-                "prompt": self.prompt.user,
-                "system": self.prompt.system,
-                **changes,
-            }
+        changes = self._changes(params)
         if "answer_schema" in changes:
             changes["answer"] = None
         return replace(self, **changes)
+
+    def _changes(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of a run's parameters that count; a changed half of a `Prompt` brings its other half along."""
+        clearable_names = {
+            parameter.name for parameter in fields(self) if parameter.default is None
+        }
+        changes = {
+            name: value
+            for name, value in params.items()
+            if value is not None or name in clearable_names
+        }
+        changes_prompt = "prompt" in changes or "system" in changes
+        if changes_prompt and isinstance(self.prompt, Prompt):
+            changes.setdefault("prompt", self.prompt.user)
+            changes.setdefault("system", self.prompt.system)
+        return changes
 
     @property
     def user_template(self) -> str:
@@ -166,33 +173,32 @@ class Enrichment:
     @property
     def system_text(self) -> str | None:
         """The system part of the prompt, or None."""
-        return (
-            self.prompt.system if isinstance(self.prompt, Prompt) else self.system
-        ) or None
+        if isinstance(self.prompt, Prompt):
+            return self.prompt.system or None
+        return self.system or None
 
     @property
     def schema(self) -> Mapping[str, Any] | None:
         """The JSON schema of an answer; None for a text."""
-        return (
-            self.answer.model_json_schema()
-            if self.answer is not None
-            else self.answer_schema or None
-        )
+        if self.answer is not None:
+            model_schema: Mapping[str, Any] = self.answer.model_json_schema()
+            return model_schema
+        return self.answer_schema or None
 
     @property
     def kept(self) -> list[str]:
         """Columns of the source that stand in the output: the key first."""
-        keep = self.key if self.keep is None else self.keep
-        return [*self.key, *(name for name in keep if name not in self.key)]
+        if self.keep is None:
+            return list(self.key)
+        other_names = [name for name in self.keep if name not in self.key]
+        return [*self.key, *other_names]
 
     @property
     def state_url(self) -> str:
         """Where the ledger is."""
-        return (
-            parse(self.state, "state").url
-            if self.state
-            else locations.state_url(self.target)
-        )
+        if self.state:
+            return parse(self.state, "state").url
+        return locations.state_url(self.target)
 
     @property
     def place(self) -> str:
@@ -209,14 +215,16 @@ class Enrichment:
     @property
     def source_url(self) -> str:
         """The folder that holds the partition's files."""
-        return parse(self.source, "source").below(partition_path(self.partition)).url
+        source_folder = parse(self.source, "source")
+        return source_folder.below(partition_path(self.partition)).url
 
     def check(self) -> None:
         """Refuse what cannot work, before anything is read or bought."""
         self._check_table()
-        output = [] if self.table else ["target"]
-        for name in ("source", *output, "model"):
-            if not str(getattr(self, name) or "").strip():
+        output_names = [] if self.table else ["target"]
+        for name in ("source", *output_names, "model"):
+            value = getattr(self, name)
+            if not str(value or "").strip():
                 raise SettingsError(f"{name}: is missing.")
         if not self.user_template.strip():
             raise SettingsError(
@@ -225,11 +233,13 @@ class Enrichment:
         self._check_places()
         self._check_numbers()
         Checks.read(self.checks)
-        capped = self.max_cost_usd is not None or self.max_monthly_cost_usd is not None
-        billed_params.check(self.params, self.allow_params, capped=capped)
+        has_cap = self.max_cost_usd is not None or self.max_monthly_cost_usd is not None
+        billed_params.check(self.params, self.allow_params, capped=has_cap)
         for name in ("key", "keep", "allow_params", "approvers", "media_roots"):
-            given = list(getattr(self, name) or ())
-            if isinstance(getattr(self, name), str) or len(set(given)) != len(given):
+            value = getattr(self, name)
+            listed_names = list(value or ())
+            has_duplicates = len(set(listed_names)) != len(listed_names)
+            if isinstance(value, str) or has_duplicates:
                 raise SettingsError(f"{name}: must be a list of different names.")
 
     def _check_table(self) -> None:
@@ -252,8 +262,11 @@ class Enrichment:
         source = parse(self.source, "source")
         state = parse(self.state_url, "state")
         target = None if self.table else parse(self.target, "target")
-        for name, location in (("source", source), ("target", target)):
-            if location is not None and location.is_reserved:
+        data_places = {"source": source}
+        if target is not None:
+            data_places["target"] = target
+        for name, location in data_places.items():
+            if location.is_reserved:
                 raise SettingsError(
                     f"{name}: {location} lies in {RESERVED}/, where nightbatch keeps its state."
                 )
@@ -265,8 +278,8 @@ class Enrichment:
             raise SettingsError(
                 f"state: {state} holds the states of all targets; name a folder in it."
             )
-        for name, location in (("source", source), ("target", target)):
-            if location is not None and location.overlaps(state):
+        for name, location in data_places.items():
+            if location.overlaps(state):
                 raise SettingsError(
                     f"state: {state} and {name}: {location} lie inside each other; separate them."
                 )
@@ -295,27 +308,26 @@ class Enrichment:
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
-            if value is not None and (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float))
-                or not low <= value <= high
-            ):
+            if value is not None and not is_within(value, low, high):
                 raise SettingsError(
                     f"{name}: {value!r} must be a number from {low:g} to {high:g}."
                 )
 
 
 def _find(name: Path, caller: Path) -> Path:
-    given = os.environ.get("NIGHTBATCH_INCLUDE")
-    roots = (
-        [Path(given)]
-        if given
-        else [folder / "include" for folder in [*caller.resolve().parents, Path.cwd()]]
-    )
+    roots = _include_folders(caller)
     for root in roots:
-        if (root / name).is_file():
-            return root / name
-    raise SettingsError(
-        f"{name} is not below {roots[0]}"
-        + (" or a parent's include/." if len(roots) > 1 else ".")
-    )
+        path = root / name
+        if path.is_file():
+            return path
+    parents_note = " or a parent's include/" if len(roots) > 1 else ""
+    raise SettingsError(f"{name} is not below {roots[0]}{parents_note}.")
+
+
+def _include_folders(caller: Path) -> list[Path]:
+    """Name the folders in which included files are searched, in their order."""
+    include_folder = os.environ.get("NIGHTBATCH_INCLUDE")
+    if include_folder:
+        return [Path(include_folder)]
+    parents = [*caller.resolve().parents, Path.cwd()]
+    return [parent / "include" for parent in parents]

@@ -1,4 +1,4 @@
-"""Places in a bucket: one strict parser, whose result is what is opened, compared, printed and kept.
+"""Places in a bucket: one strict parser, whose result is what is opened, compared, printed and stored.
 
 So every place has one spelling. What two programs may read differently (a query, `..`, `//`) is refused.
 """
@@ -8,10 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import date
-from urllib.parse import unquote
-
-import pyarrow as pa
+from datetime import date, timedelta
 
 from nightbatch.errors import SettingsError
 
@@ -40,7 +37,8 @@ class Location:
 
     def contains(self, other: Location) -> bool:
         """Tell whether the other is this folder or lies below it."""
-        return self.bucket == other.bucket and other.prefix.startswith(self.prefix)
+        is_same_bucket = self.bucket == other.bucket
+        return is_same_bucket and other.prefix.startswith(self.prefix)
 
     def overlaps(self, other: Location) -> bool:
         """Tell whether one of the two contains the other."""
@@ -48,7 +46,9 @@ class Location:
 
     def below(self, path: str) -> Location:
         """Return the folder at a path below this one; an empty path is this folder."""
-        return Location(self.bucket, f"{self.prefix}{path}/") if path else self
+        if not path:
+            return self
+        return Location(self.bucket, f"{self.prefix}{path}/")
 
     @property
     def segments(self) -> list[str]:
@@ -71,19 +71,18 @@ def parse(url: str, name: str, *, root: bool = False) -> Location:
         raise SettingsError(
             f"{name}: is missing; name a folder such as s3://bucket/folder/."
         )
+    subject = f"{name}: {_shown(url)}"
     if not isinstance(url, str) or not url.startswith(SCHEME):
-        raise SettingsError(
-            f"{name}: {_shown(url)} must be a URL such as s3://bucket/folder/."
-        )
+        raise SettingsError(f"{subject} must be a URL such as s3://bucket/folder/.")
     bucket, _, path = url.removeprefix(SCHEME).partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise SettingsError(
-            f"{name}: {_shown(url)} must name a bucket, such as s3://bucket/folder/."
+            f"{subject} must name a bucket, such as s3://bucket/folder/."
         )
-    prefix = folder_path(path, f"{name}: {_shown(url)}")
+    prefix = folder_path(path, subject)
     if not prefix and not root:
         raise SettingsError(
-            f"{name}: {_shown(url)} is a whole bucket; name a folder in it, such as s3://bucket/folder/."
+            f"{subject} is a whole bucket; name a folder in it, such as s3://bucket/folder/."
         )
     return Location(bucket, prefix)
 
@@ -103,15 +102,14 @@ def folder_path(path: str, subject: str) -> str:
 
 def partition_path(partition: str) -> str:
     """Return a partition's path below source and target, without outer slashes: `/dt=1/` is `dt=1`."""
+    subject = f"partition: {_shown(partition)}"
     if not isinstance(partition, str):
-        raise SettingsError(
-            f"partition: {_shown(partition)} must be a path such as dt=2026-11-21."
-        )
-    inner = partition.removeprefix("/").removesuffix("/")
-    path = folder_path(inner, f"partition: {_shown(partition)}").rstrip("/")
+        raise SettingsError(f"{subject} must be a path such as dt=2026-11-21.")
+    inner_path = partition.removeprefix("/").removesuffix("/")
+    path = folder_path(inner_path, subject).rstrip("/")
     if RESERVED in path.split("/"):
         raise SettingsError(
-            f"partition: {_shown(partition)} must be a path below the source, such as dt=2026-11-21."
+            f"{subject} must be a path below the source, such as dt=2026-11-21."
         )
     return path
 
@@ -131,20 +129,18 @@ def is_data_file(key: str) -> bool:
     """Tell a Parquet file from a marker or an unfinished write, by the convention of Hive and Spark.
 
     `key`: below the dataset's root. A file counts where neither its name nor a folder of its path begins with `_` or
-    `.`, but for folders that name a partition column (`_day=1/`).
+    `.`, except folders that name a partition column (`_day=1/`).
     """
-    name = key.rpartition("/")[2]
-    return (
-        not is_hidden(key)
-        and not name.startswith(_HIDDEN)
-        and name.lower().endswith(_DATA_SUFFIXES)
-    )
+    _, _, file_name = key.rpartition("/")
+    is_hidden_file = file_name.startswith(_HIDDEN) or is_hidden(key)
+    return not is_hidden_file and file_name.lower().endswith(_DATA_SUFFIXES)
 
 
 def is_hidden(key: str) -> bool:
     """Tell whether a key lies in a folder that readers of a dataset pass over, such as `_temporary/`."""
     folders = key.split("/")[:-1]
-    return any(folder.startswith(_HIDDEN) and "=" not in folder for folder in folders)
+    hidden_folders = [folder for folder in folders if folder.startswith(_HIDDEN)]
+    return any("=" not in folder for folder in hidden_folders)
 
 
 def _problem(segment: str) -> str | None:
@@ -153,10 +149,8 @@ def _problem(segment: str) -> str | None:
         return "it has an empty folder name (//)"
     if segment in {".", ".."}:
         return f"it has a {segment} segment"
-    if any(
-        unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-        for character in segment
-    ):
+    categories = {unicodedata.category(character) for character in segment}
+    if categories & {"Cc", "Cf", "Cs", "Zl", "Zp"}:
         return "it has a control or invisible character"
     for character in "?#\\":
         if character in segment:
@@ -171,25 +165,6 @@ def _shown(value: object) -> str:
     return repr(value)[:200]
 
 
-def values_of(partition: str) -> dict[str, pa.Scalar]:
-    """Read the columns that a Hive path holds: `dt=2026-11-21` is a date, any other value a text, percent-decoded."""
-    pairs = dict(
-        folder.split("=", 1)
-        for folder in partition.strip("/").split("/")
-        if "=" in folder
-    )
-    return {unquote(name): _typed(unquote(value)) for name, value in pairs.items()}
-
-
-def _typed(value: str) -> pa.Scalar:
-    if value == "__HIVE_DEFAULT_PARTITION__":
-        return pa.scalar(None)
-    try:
-        return pa.scalar(date.fromisoformat(value) if len(value) == 10 else value)
-    except ValueError:
-        return pa.scalar(value)
-
-
 SUCCESS = "_SUCCESS"
 
 
@@ -200,14 +175,23 @@ def state_url(target: str) -> str:
     `_nightbatch/`, so that no state lies in another.
     """
     location = parse(target, "target")
-    escaped = "%2F".join(segment.replace("%", "%25") for segment in location.segments)
-    return f"{SCHEME}{location.bucket}/{RESERVED}/{escaped}/"
+    escaped_segments = [segment.replace("%", "%25") for segment in location.segments]
+    state_folder = "%2F".join(escaped_segments)
+    return f"{SCHEME}{location.bucket}/{RESERVED}/{state_folder}/"
 
 
 def nested_state_url(target: str) -> str:
     """Name where version 0.1 kept the state of a target in a folder: `s3://lake/_nightbatch/x/y/`."""
     location = parse(target, "target")
     return f"{SCHEME}{location.bucket}/{RESERVED}/{location.prefix}"
+
+
+def named_partition(template: str, key: str | None, today: date) -> str:
+    """Put a partition key, else yesterday's date, in the place of `{partition_key}`; `/dt=1/` is `dt=1`."""
+    yesterday = today - timedelta(days=1)
+    return partition_path(
+        template.replace("{partition_key}", key or yesterday.isoformat())
+    )
 
 
 def folder(partition: str) -> str:
@@ -218,6 +202,8 @@ def folder(partition: str) -> str:
 
 def partition_key(partition: str) -> str:
     """Name a partition as schedulers do: `dt=2026-11-21` is `2026-11-21`; of several folders, all values."""
-    return "/".join(
-        part.partition("=")[2] or part for part in partition.strip("/").split("/")
-    )
+    folder_values = list[str]()
+    for folder_name in partition.strip("/").split("/"):
+        _, _, value = folder_name.partition("=")
+        folder_values.append(value or folder_name)
+    return "/".join(folder_values)

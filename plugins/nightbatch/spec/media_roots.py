@@ -1,4 +1,4 @@
-"""Which images and documents the rows of a run may name: an address is a row's word, and is not trusted.
+"""Which images and documents the rows of a run may name: an address comes from a row, and is not trusted.
 
 No message of this module holds an address: only what is wrong with it.
 """
@@ -6,20 +6,22 @@ No message of this module holds an address: only what is wrong with it.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from nightbatch.errors import SettingsError
 from nightbatch.spec.locations import SCHEME, Location, parse
 
+Place = TypeVar("Place", Location, str)
 HTTPS = "https://"
 MALFORMED = "is not a plain URL of an object"
 OUTSIDE = "lies outside media_roots"
 
 
 @dataclass(frozen=True)
-class Place:
+class MediaPlace:
     """An object that may be read: the folder of `media_roots` that it lies in, and its key below that."""
 
     root: Location
@@ -40,7 +42,8 @@ class MediaRoots:
         Raises SettingsError for what is neither a folder in a bucket nor an https:// prefix.
         """
         if urls is None:
-            return cls((Location(parse(source, "source", root=True).bucket, ""),))
+            source_bucket = parse(source, "source", root=True).bucket
+            return cls((Location(source_bucket, ""),))
         return cls.of(urls, "media_roots")
 
     @classmethod
@@ -58,54 +61,50 @@ class MediaRoots:
                 raise SettingsError(
                     f"{name}: {page!r} must be a prefix such as https://example.com/scans/."
                 )
-        folders = tuple(parse(url, name, root=True) for url in urls if url not in pages)
+        folder_urls = [url for url in urls if url not in pages]
+        folders = tuple(parse(url, name, root=True) for url in folder_urls)
         return cls(folders, pages)
 
     @property
     def urls(self) -> list[str]:
         """The same as a parameter."""
-        return [*(folder.url for folder in self.folders), *(self.pages or ())]
+        folder_urls = [folder.url for folder in self.folders]
+        return [*folder_urls, *(self.pages or ())]
 
     def contains(self, other: MediaRoots) -> bool:
         """Tell whether whatever lies below the other's roots lies below these too."""
-        if not all(
-            any(root.contains(folder) for root in self.folders)
-            for folder in other.folders
-        ):
+        if not all(self._contains_folder(folder) for folder in other.folders):
             return False
         if self.pages is None:
             return True
-        return other.pages is not None and all(
-            any(_covers(root, page) for root in self.pages) for page in other.pages
-        )
+        if other.pages is None:
+            return False
+        return all(_is_covered(page, self.pages) for page in other.pages)
+
+    def _contains_folder(self, folder: Location) -> bool:
+        return any(root.contains(folder) for root in self.folders)
 
     def within(self, outer: MediaRoots) -> MediaRoots:
         """Return what lies both below these roots and below those of `outer`."""
-        shared = (folder for own in self.folders for folder in outer.folders_below(own))
-        folders = tuple(dict.fromkeys(shared))
-        if self.pages is None or outer.pages is None:
-            return MediaRoots(
-                folders, outer.pages if self.pages is None else self.pages
-            )
-        below_outer = [
-            page
-            for page in self.pages
-            if any(_covers(root, page) for root in outer.pages)
-        ]
-        below_own = [
-            page
-            for page in outer.pages
-            if any(_covers(root, page) for root in self.pages)
-        ]
-        return MediaRoots(folders, tuple(dict.fromkeys([*below_outer, *below_own])))
+        shared_folders = list[Location]()
+        for folder in self.folders:
+            shared_folders += outer.folders_below(folder)
+        folders = _without_repeats(shared_folders)
+        if self.pages is None:
+            return MediaRoots(folders, outer.pages)
+        if outer.pages is None:
+            return MediaRoots(folders, self.pages)
+        below_outer = [page for page in self.pages if _is_covered(page, outer.pages)]
+        below_own = [page for page in outer.pages if _is_covered(page, self.pages)]
+        return MediaRoots(folders, _without_repeats([*below_outer, *below_own]))
 
     def folders_below(self, folder: Location) -> list[Location]:
         """Return a folder where it lies below one of these roots, else those of these roots that lie below it."""
-        if any(root.contains(folder) for root in self.folders):
+        if self._contains_folder(folder):
             return [folder]
         return [root for root in self.folders if folder.contains(root)]
 
-    def find(self, address: str) -> Place | str:
+    def find(self, address: str) -> MediaPlace | str:
         """Return where the object of an `s3://` address is, or what is wrong with the address."""
         try:
             location = parse(address, "address", root=True)
@@ -114,51 +113,52 @@ class MediaRoots:
         key = address.removeprefix(f"{SCHEME}{location.bucket}/")
         if not location.prefix or key.endswith("/"):
             return MALFORMED
-        root = next(
-            (
-                folder
-                for folder in self.folders
-                if folder.contains(location) and folder != location
-            ),
-            None,
-        )
-        return OUTSIDE if root is None else Place(root, key.removeprefix(root.prefix))
+        for root in self.folders:
+            if root.contains(location) and root != location:
+                return MediaPlace(root, key.removeprefix(root.prefix))
+        return OUTSIDE
 
     def page_problem(self, address: str) -> str | None:
         """Say what is wrong with an `https://` address, which the API reads, or None."""
         if self.pages is None:
             return None
-        page = _page(address)
-        if page is None:
+        if _page(address) is None:
             return MALFORMED
-        return None if any(_covers(root, address) for root in self.pages) else OUTSIDE
+        return None if _is_covered(address, self.pages) else OUTSIDE
+
+
+def _without_repeats(places: Iterable[Place]) -> tuple[Place, ...]:
+    return tuple(dict.fromkeys(places))
+
+
+def _is_covered(address: str, roots: Sequence[str]) -> bool:
+    return any(_covers(root, address) for root in roots)
 
 
 def _covers(root: str, address: str) -> bool:
     """Tell whether an `https://` address begins with a prefix of the same host. Both must be such as `_page` reads."""
-    outer, inner = urlsplit(root), urlsplit(address)
-    return outer.netloc.lower() == inner.netloc.lower() and inner.path.startswith(
-        outer.path
-    )
+    root_url = urlsplit(root)
+    address_url = urlsplit(address)
+    is_same_host = root_url.netloc.lower() == address_url.netloc.lower()
+    return is_same_host and address_url.path.startswith(root_url.path)
 
 
 def _page(url: str) -> SplitResult | None:
-    """Part an https:// URL that all programs read alike; None for any other."""
-    if "\\" in url or any(
-        character.isspace() or unicodedata.category(character) in {"Cc", "Cf"}
-        for character in url
-    ):
+    """Split an https:// URL that all programs read alike; None for any other."""
+    if "\\" in url or any(_is_invisible(character) for character in url):
         return None
     try:
         page = urlsplit(url)
     except ValueError:
         return None
     segments = unquote(page.path).replace("\\", "/").split("/")
-    if (
-        not page.hostname
-        or "@" in page.netloc
-        or page.fragment
-        or {".", ".."} & set(segments)
-    ):
+    has_dot_segment = "." in segments or ".." in segments
+    has_user_info = "@" in page.netloc
+    if not page.hostname or has_user_info or page.fragment or has_dot_segment:
         return None
     return page
+
+
+def _is_invisible(character: str) -> bool:
+    """Tell whether a character is white space or a control character."""
+    return character.isspace() or unicodedata.category(character) in {"Cc", "Cf"}

@@ -1,4 +1,4 @@
-"""What a run may change of an `Enrichment`: what the DAG declares as Param, and no limit of its author's upward."""
+"""What a run may change of an `Enrichment`: what the DAG declares as a Param, and no limit to a weaker one."""
 
 from __future__ import annotations
 
@@ -37,18 +37,16 @@ def of_author(
     author's. Raises SettingsError for a name that is not declared, and for one that only the author sets.
     """
     _refuse_undeclared(params, declared)
-    for name in sorted(KEPT & params.keys()):
-        if params[name] and not _is_same(params[name], getattr(enrichment, name)):
-            raise SettingsError(
-                f"{name}: only the author of the DAG sets this, in its Enrichment. Leave it empty."
-            )
-    chosen = {name: value for name, value in params.items() if name in NAMES - KEPT}
-    if chosen.get("media_roots", ()) is None:
-        del chosen["media_roots"]
-    changed = enrichment.override(
-        {name: _limited(enrichment, name, value) for name, value in chosen.items()}
-    )
-    if "media_roots" in chosen:
+    _refuse_changed(enrichment, params)
+    changes = {
+        name: _limited(enrichment, name, value)
+        for name, value in params.items()
+        if name in NAMES - KEPT
+    }
+    if "media_roots" in changes and changes["media_roots"] is None:
+        del changes["media_roots"]
+    changed = enrichment.override(changes)
+    if "media_roots" in changes:
         _refuse_wider(enrichment, changed)
     return changed
 
@@ -58,64 +56,76 @@ def of_form(
 ) -> Enrichment:
     """Return the enrichment that a run's parameters describe.
 
-    A declared name that is none of an enrichment's is the DAG's own, and passed over. Raises SettingsError for a name
-    that is not declared, and for what only an author may set.
+    A declared name that no enrichment has is the DAG's own, and skipped. Raises SettingsError for a name that is not
+    declared, and for what only an author may set.
     """
-    form = NAMES & set(declared)
-    if unknown := sorted(params.keys() - NAMES - set(declared)):
+    declared_names = set(declared)
+    if unknown_names := sorted(params.keys() - NAMES - declared_names):
+        known_names = sorted(NAMES & declared_names)
         raise SettingsError(
-            f"unknown parameter {', '.join(map(repr, unknown))}. Known: {', '.join(sorted(form))}."
+            f"unknown parameter {', '.join(map(repr, unknown_names))}. Known: {', '.join(known_names)}."
         )
-    if barred := sorted(name for name in AUTHORS_ONLY & params.keys() if params[name]):
+    authors_names = AUTHORS_ONLY & params.keys()
+    if barred_names := sorted(name for name in authors_names if params[name]):
         raise SettingsError(
-            f"{', '.join(barred)}: only an Enrichment in a DAG's code may set this."
+            f"{', '.join(barred_names)}: only an Enrichment in a DAG's code may set this."
         )
     _refuse_undeclared(params, declared)
-    return blank.override(
-        {name: value for name, value in params.items() if name in NAMES - AUTHORS_ONLY}
-    )
+    changes = {
+        name: value for name, value in params.items() if name in NAMES - AUTHORS_ONLY
+    }
+    return blank.override(changes)
+
+
+def _refuse_changed(enrichment: Enrichment, params: Mapping[str, Any]) -> None:
+    """Refuse a value for what only the author sets, unless it is the author's own."""
+    for name in sorted(KEPT & params.keys()):
+        value = params[name]
+        own_value = getattr(enrichment, name)
+        if value and not _is_same(value, own_value):
+            raise SettingsError(
+                f"{name}: only the author of the DAG sets this, in its Enrichment. Leave it empty."
+            )
 
 
 def _refuse_undeclared(params: Mapping[str, Any], declared: Collection[str]) -> None:
-    if undeclared := sorted(params.keys() - set(declared)):
+    if undeclared_names := sorted(params.keys() - set(declared)):
         raise SettingsError(
-            f"{', '.join(undeclared)}: the DAG does not let a run change it. "
+            f"{', '.join(undeclared_names)}: the DAG does not let a run change it. "
             "Its author can, with a Param of that name in the DAG's params."
         )
 
 
 def _refuse_wider(author: Enrichment, changed: Enrichment) -> None:
     """Refuse media_roots that lie outside the author's; where the author names none, outside the default."""
-    allowed = MediaRoots.read(author.media_roots, author.source)
-    if not allowed.contains(MediaRoots.read(changed.media_roots, changed.source)):
+    allowed_roots = MediaRoots.read(author.media_roots, author.source)
+    changed_roots = MediaRoots.read(changed.media_roots, changed.source)
+    if not allowed_roots.contains(changed_roots):
         raise SettingsError(
             "media_roots: a run may only choose folders below those of the DAG's author."
         )
 
 
-def _is_same(value: Any, own: Any) -> bool:
-    return bool(value == own) or (
-        isinstance(value, list)
-        and isinstance(own, (list, tuple))
-        and value == list(own)
-    )
+def _is_same(value: Any, own_value: Any) -> bool:
+    """Tell whether a run's value is the author's; a form sends a tuple as a list."""
+    if isinstance(value, list) and isinstance(own_value, tuple):
+        own_value = list(own_value)
+    return bool(value == own_value)
 
 
 def _limited(enrichment: Enrichment, name: str, value: Any) -> Any:
-    """Keep an author's limit where a run's own is weaker; what is no number is left to the check of parameters."""
-    own = getattr(enrichment, name)
+    """Keep an author's limit where a run's own is weaker; what is not a number is left to the check of parameters."""
+    own_limit = getattr(enrichment, name)
     if name not in ONLY_LOWER | ONLY_HIGHER:
         return value
     if value is None:
-        return own
-    if own is None or not _is_number(value):
+        return own_limit
+    if own_limit is None or not _is_number(value):
         return value
-    return min(own, value) if name in ONLY_LOWER else max(own, value)
+    return min(own_limit, value) if name in ONLY_LOWER else max(own_limit, value)
 
 
 def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and not math.isnan(value)
-    )
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return is_number and not is_nan

@@ -14,11 +14,9 @@ from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.locations import Location, parse
 from nightbatch.spec.media_roots import MediaRoots
 
-ROOTS, CONNECTIONS, MAX_COST = (
-    "NIGHTBATCH_ROOTS",
-    "NIGHTBATCH_CONNECTIONS",
-    "NIGHTBATCH_MAX_COST_USD",
-)
+ROOTS = "NIGHTBATCH_ROOTS"
+CONNECTIONS = "NIGHTBATCH_CONNECTIONS"
+MAX_COST = "NIGHTBATCH_MAX_COST_USD"
 
 
 @dataclass(frozen=True)
@@ -35,23 +33,22 @@ class Policy:
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Policy:
         """Read the three variables; empty ones do not count. Raises SettingsError for what cannot be read."""
-        roots = _listed(environment, ROOTS)
-        connections = _listed(environment, CONNECTIONS)
+        root_urls = _listed(environment, ROOTS)
+        conn_ids = _listed(environment, CONNECTIONS)
         return cls(
-            roots=None if roots is None else MediaRoots.of(roots, ROOTS),
-            connections=None if connections is None else frozenset(connections),
+            roots=None if root_urls is None else MediaRoots.of(root_urls, ROOTS),
+            connections=None if conn_ids is None else frozenset(conn_ids),
             max_cost_usd=_amount(environment.get(MAX_COST)),
         )
 
     def check_place(self, location: Location, name: str) -> None:
         """Raise SettingsError for a place that lies below none of the roots. `name`: the parameter."""
-        if self.roots is None or any(
-            root.contains(location) for root in self.roots.folders
-        ):
+        if self.roots is None:
             return
-        raise SettingsError(
-            f"{name}: {location} lies below none of the places that {ROOTS} allows here."
-        )
+        if not any(root.contains(location) for root in self.roots.folders):
+            raise SettingsError(
+                f"{name}: {location} lies below none of the places that {ROOTS} allows here."
+            )
 
     def check_connection(self, conn_id: str, name: str) -> None:
         """Raise SettingsError for a connection that a run may not name. `name`: the parameter."""
@@ -68,18 +65,20 @@ class Policy:
         for name, url in places.items():
             self.check_place(parse(url, name), name)
         for url in settings.media_roots or ():
-            if self.roots is not None and not self.roots.contains(
-                MediaRoots.of([url], "media_roots")
-            ):
-                raise SettingsError(
-                    f"media_roots: {url} lies below none of the places that {ROOTS} allows here."
-                )
-        for name in (
-            "anthropic_conn_id",
-            "aws_conn_id",
-            *(["iceberg_conn_id"] if settings.table else []),
-        ):
-            self.check_connection(getattr(settings, name), name)
+            self._check_media_root(url)
+        self.check_connection(settings.anthropic_conn_id, "anthropic_conn_id")
+        self.check_connection(settings.aws_conn_id, "aws_conn_id")
+        if settings.table:
+            self.check_connection(settings.iceberg_conn_id, "iceberg_conn_id")
+
+    def _check_media_root(self, url: str) -> None:
+        if self.roots is None:
+            return
+        media_root = MediaRoots.of([url], "media_roots")
+        if not self.roots.contains(media_root):
+            raise SettingsError(
+                f"media_roots: {url} lies below none of the places that {ROOTS} allows here."
+            )
 
     def narrowed(self, settings: Enrichment) -> Enrichment:
         """Return settings whose images and documents lie below the roots, also where they name no media_roots."""
@@ -99,19 +98,20 @@ def _listed(environment: Mapping[str, str], name: str) -> list[str] | None:
     text = environment.get(name, "").strip()
     if not text:
         return None
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts:
+    stripped_parts = [part.strip() for part in text.split(",")]
+    entries = [part for part in stripped_parts if part]
+    if not entries:
         raise SettingsError(
             f"{name}: holds commas alone; list what is allowed, or leave the variable empty."
         )
-    return parts
+    return entries
 
 
 def _amount(text: str | None) -> float | None:
-    if not (text or "").strip():
+    if text is None or not text.strip():
         return None
     try:
-        amount = float(text or "")
+        amount = float(text)
     except ValueError:
         amount = math.nan
     if not 0 <= amount < math.inf:

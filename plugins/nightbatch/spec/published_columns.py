@@ -12,8 +12,6 @@ from nightbatch.spec.checks import OFF, Checks
 from nightbatch.spec.enrichment import Enrichment
 
 REQUEST_ID = "_request_id"
-
-
 OURS = [
     pa.field(REQUEST_ID, pa.string()),
     pa.field("_status", pa.string()),
@@ -25,46 +23,43 @@ OURS = [
     pa.field("_output_tokens", pa.int64()),
     pa.field("_cost_usd", pa.float64()),
 ]
-
-
-REQUEST, PROBLEM = "_request", "_problem"
+REQUEST = "_request"
+PROBLEM = "_problem"
 
 
 def check_names(answer: AnswerType, kept: Sequence[str]) -> None:
-    """Refuse answer columns that would stand twice in the output, or that are ours."""
-    names = [field.name for field in answer.fields]
-    if clash := sorted(set(names) & set(kept)):
+    """Refuse answer columns that would occur twice in the output, or that are ours."""
+    answer_names = [field.name for field in answer.fields]
+    if shared_names := sorted(set(answer_names) & set(kept)):
         raise TargetError(
-            f"answer: {', '.join(clash)} is also a key or keep column; rename one of them."
+            f"answer: {', '.join(shared_names)} is also a key or keep column; rename one of them."
         )
-    if ours := sorted(
-        name for name in [*names, *kept] if name.startswith("_") and name in OUR_COLUMNS
-    ):
+    output_names = [*answer_names, *kept]
+    if our_names := sorted(name for name in output_names if name in OUR_COLUMNS):
         raise TargetError(
-            f"columns {', '.join(ours)} are written by nightbatch itself; rename them."
+            f"columns {', '.join(our_names)} are written by nightbatch itself; rename them."
         )
 
 
 def check_drift(enrichment: Enrichment, answer: AnswerType) -> None:
-    """Refuse before the purchase a check of columns that the output will not have; a kept one is known by its name."""
-    kept = [pa.field(name, pa.string()) for name in enrichment.kept]
-    require_categories(
-        Checks.read(enrichment.checks), pa.schema([*kept, *answer.fields, *OURS])
-    )
+    """Refuse before the purchase a check of columns that the output will not have; only names of kept ones count."""
+    kept_fields = [pa.field(name, pa.string()) for name in enrichment.kept]
+    output_schema = pa.schema([*kept_fields, *answer.fields, *OURS])
+    require_categories(Checks.read(enrichment.checks), output_schema)
 
 
 def require_categories(checks: Checks, schema: pa.Schema) -> None:
     """Refuse a check of drift in columns that the output does not have, or that hold no categories."""
     names = checks.columns if checks.drift != OFF else ()
-    if missing := [name for name in names if name not in schema.names]:
+    if missing_names := [name for name in names if name not in schema.names]:
         raise SettingsError(
-            f"checks: drift names {', '.join(missing)}, which is no column of the output."
+            f"checks: drift names {', '.join(missing_names)}, which is no column of the output."
         )
-    if nested := [
-        name for name in names if pa.types.is_nested(schema.field(name).type)
-    ]:
+    column_types = {name: schema.field(name).type for name in names}
+    nested_names = [name for name in names if pa.types.is_nested(column_types[name])]
+    if nested_names:
         raise SettingsError(
-            f"checks: drift names {', '.join(nested)}: a list or an object is no category."
+            f"checks: drift names {', '.join(nested_names)}: a list or an object is no category."
         )
 
 

@@ -18,7 +18,7 @@ from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.run_ref import RunRef
 
 FORM = 2
-"""Raised whenever the same settings would make other rows or requests."""
+"""Increased whenever the same settings would make other rows or requests."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Run:
     requests: int
     source_bytes: int = 0
     question: str = ""
-    """Hash of what is asked whatever the row: prompt template, schema, model and parameters."""
+    """Hash of what all rows share: prompt template, schema, model and parameters."""
 
     @cached_property
     def frame(self) -> Frame:
@@ -65,14 +65,12 @@ class Run:
 
 
 def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:
-    """Make what the later tasks need to know of a run: ids and rules, no rows and no prompts."""
-    names = {one.name for one in fields(RunRef)} & {
-        one.name for one in fields(Enrichment)
-    }
-    rules = {
-        name: getattr(settings, name)
-        for name in names - {"state", "target", "partition"}
-    }
+    """Collect what the later tasks need to know of a run: ids and rules, no rows and no prompts."""
+    reference_names = {field.name for field in fields(RunRef)}
+    settings_names = {field.name for field in fields(Enrichment)}
+    shared_names = reference_names & settings_names
+    rule_names = shared_names - {"state", "target", "partition"}
+    rules = {name: getattr(settings, name) for name in rule_names}
     return RunRef(
         state=settings.state_url,
         target=settings.place,
@@ -86,13 +84,17 @@ def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:
 
 
 def question_name(frame: Frame, template: str, schema: Mapping[str, Any] | None) -> str:
-    """Name what is asked, whatever the row."""
-    content = msgspec.json.encode([frame.identity.decode(), template, schema])
-    return hashlib.sha256(content).hexdigest()[:16]
+    """Name what the requests of all rows share, by its hash."""
+    question = [frame.identity.decode(), template, schema]
+    return _short_hash(msgspec.json.encode(question))
 
 
 def snapshot_name(settings: Mapping[str, Any], files: Sequence[Entry]) -> Snapshot:
     """Name a snapshot by the settings that shape it and the files it reads, as they are now."""
     listing = [[entry.key, entry.size, entry.etag] for entry in files]
-    content = msgspec.json.encode([FORM, dict(settings), listing], order="sorted")
-    return Snapshot(hashlib.sha256(content).hexdigest()[:16])
+    content = [FORM, dict(settings), listing]
+    return Snapshot(_short_hash(msgspec.json.encode(content, order="sorted")))
+
+
+def _short_hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

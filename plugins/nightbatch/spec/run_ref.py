@@ -1,4 +1,4 @@
-"""What one task of a run tells the next: where things are, and by which rules to buy."""
+"""What one task of a run passes to the next: where things are, and by which rules to buy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nightbatch.ids import Snapshot
 
 @dataclass(frozen=True)
 class RunRef:
-    """What one task of a run tells the next: where things are, and by which rules to buy. No row, no prompt."""
+    """What one task of a run passes to the next: where things are, and by which rules to buy. No row, no prompt."""
 
     state: str
     target: str
@@ -51,7 +51,9 @@ class RunRef:
 
     def late(self, now: datetime) -> bool:
         """Tell whether the run's deadline has passed: nothing more is bought then."""
-        return bool(self.deadline) and now >= datetime.fromisoformat(self.deadline)
+        if not self.deadline:
+            return False
+        return now >= datetime.fromisoformat(self.deadline)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what XCom carries."""
@@ -59,11 +61,17 @@ class RunRef:
 
     @classmethod
     def from_xcom(cls, reference: str | Mapping[str, Any]) -> RunRef:
-        """Read what XCom carried, as it was or rendered as JSON; fields that a later version added are passed over."""
-        values = (
-            msgspec.json.decode(reference) if isinstance(reference, str) else reference
-        )
-        names = {field.name for field in fields(cls)}
-        return msgspec.convert(
-            {name: value for name, value in values.items() if name in names}, cls
-        )
+        """Read what XCom carried, as it was or rendered as JSON; fields that a later version added are skipped."""
+        values = _decoded(reference)
+        field_names = {field.name for field in fields(cls)}
+        known_values = {
+            name: value for name, value in values.items() if name in field_names
+        }
+        return msgspec.convert(known_values, cls)
+
+
+def _decoded(reference: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(reference, str):
+        values: dict[str, Any] = msgspec.json.decode(reference)
+        return values
+    return reference

@@ -1,4 +1,4 @@
-"""The body of a create: the claim's staged requests, as a stream of known size whose end waits for a fuse."""
+"""The body of a create: the claim's staged requests, as a stream of known size whose end is sent only before a fuse."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from nightbatch.messages.request import BODY_HEAD, BODY_TAIL, Frame
 from nightbatch.ports import Body
 from nightbatch.spec.run import Run
 
-BATCH_ROWS, CHUNK = 4_096, 256 * 1024
+BATCH_ROWS = 4_096
+CHUNK_BYTES = 256 * 1024
 
 
 class BurntOutError(NightbatchError):
-    """The fuse of a POST burned down before its body was sent whole; nothing was bought."""
+    """The fuse of a POST expired before its body was sent whole; nothing was bought."""
 
 
 @dataclass(frozen=True)
 class Fuse:
-    """Burns from its making on, by the wall clock and by the machine's own: either may have stood still."""
+    """A deadline by the wall clock and by the monotonic clock, since either may have stood still."""
 
     now: Callable[[], datetime]
     until: datetime
@@ -39,19 +40,21 @@ class Fuse:
 
     @classmethod
     def light(cls, now: Callable[[], datetime], seconds: float) -> Fuse:
-        """Make a fuse that burns for so many seconds."""
-        return cls(now, now() + timedelta(seconds=seconds), time.monotonic() + seconds)
+        """Start a fuse that expires in `seconds`."""
+        until = now() + timedelta(seconds=seconds)
+        ticks = time.monotonic() + seconds
+        return cls(now, until, ticks)
 
     def check(self) -> None:
-        """Raise BurntOutError once it has burned down."""
+        """Raise BurntOutError once the fuse has expired."""
         if self.now() >= self.until or time.monotonic() >= self.ticks:
             raise BurntOutError
 
 
 def body_of(shard: Shard, claim: Claim, ledger: Ledger, fuse: Fuse) -> Body:
-    """Make the body of a claim. Raises Incomplete, before or in the midst, where the snapshot is not whole any more.
+    """Build the body of a claim. Raises Incomplete, also while it is sent, if the snapshot is no longer whole.
 
-    StoreError tells that it cannot be read just now: that may pass.
+    Raises StoreError if the snapshot cannot be read now; a later try may succeed.
     """
     try:
         run = ledger.run(claim.snapshot)
@@ -61,47 +64,61 @@ def body_of(shard: Shard, claim: Claim, ledger: Ledger, fuse: Fuse) -> Body:
         raise Incomplete(
             f"the parameters in {keys.run(claim.snapshot)} are not those that were planned: it was changed."
         )
-    staged = ahead(_staged(ledger.claimed(shard), run, ledger))
-    return Body(claim.size, _chunks(staged, run.frame, claim, fuse))
+    claimed_requests = ledger.claimed(shard)
+    batches = ahead(_staged(claimed_requests, run, ledger))
+    return Body(claim.size, _chunks(batches, run.frame, claim, fuse))
 
 
 def _staged(claimed: pa.Table, run: Run, ledger: Ledger) -> Iterator[pa.RecordBatch]:
-    """Read the claimed requests part by part; which rows of a part are claimed is found once, from its ids."""
-    for part in pc.unique(claimed.column("part")).to_pylist():
-        wanted = (
-            claimed.filter(pc.equal(claimed.column("part"), part))
-            .column("id")
-            .combine_chunks()
-        )
-        key, at = keys.requests(run.snapshot, part), 0
+    """Read the claimed requests part by part."""
+    part_column = claimed.column("part")
+    for part in pc.unique(part_column).to_pylist():
+        is_of_part = pc.equal(part_column, part)
+        claimed_of_part = claimed.filter(is_of_part)
+        claimed_ids = claimed_of_part.column("id").combine_chunks()
+        key = keys.requests(run.snapshot, part)
         try:
-            ids = parquet.table(ledger.store, key, ["id"]).column("id")
-            kept = pc.is_in(ids, value_set=wanted).combine_chunks()
-            for batch in parquet.batches(
-                ledger.store, key, ["id", "content"], BATCH_ROWS
-            ):
-                mask, at = kept.slice(at, batch.num_rows), at + batch.num_rows
-                yield batch if mask.true_count == batch.num_rows else batch.filter(mask)
+            yield from _claimed_batches(ledger, key, claimed_ids)
         except Absent as error:
             raise _not_whole(error) from None
 
 
+def _claimed_batches(
+    ledger: Ledger, key: str, claimed_ids: pa.Array
+) -> Iterator[pa.RecordBatch]:
+    """Read the claimed requests of one part; which of its rows are claimed is computed once, from its ids."""
+    part_ids = parquet.table(ledger.store, key, ["id"]).column("id")
+    is_claimed = pc.is_in(part_ids, value_set=claimed_ids).combine_chunks()
+    start = 0
+    columns = ["id", "content"]
+    for batch in parquet.batches(ledger.store, key, columns, BATCH_ROWS):
+        row_count = batch.num_rows
+        row_mask = is_claimed.slice(start, row_count)
+        start += row_count
+        if row_mask.true_count == row_count:
+            yield batch
+        else:
+            yield batch.filter(row_mask)
+
+
 def _chunks(
-    staged: Iterator[pa.RecordBatch], frame: Frame, claim: Claim, fuse: Fuse
+    batches: Iterator[pa.RecordBatch], frame: Frame, claim: Claim, fuse: Fuse
 ) -> Iterator[bytes]:
-    """Join the items to a body in chunks; its last bytes, alone, only if the fuse still burns."""
-    count = 0
+    """Join the items to a body in chunks; its last bytes are sent separately, and only before the fuse expires."""
+    request_count = 0
     yield BODY_HEAD
-    for batch in staged:
+    for batch in batches:
         _check_ids(batch, frame)
         items = frame.items(batch.column("id"), batch.column("content"))
-        for at in range(0 if count else 1, len(items), CHUNK):
+        # Each item starts with a comma: the first of the body is left out.
+        first_byte = 0 if request_count else 1
+        for start in range(first_byte, len(items), CHUNK_BYTES):
             fuse.check()
-            yield items[at : at + CHUNK].tobytes()
-        count += batch.num_rows
-    if count != claim.total:
+            yield items[start : start + CHUNK_BYTES].tobytes()
+        request_count += batch.num_rows
+    if request_count != claim.total:
         raise Incomplete(
-            f"{count} of {claim.total} staged requests were found: the snapshot is not whole any more."
+            f"{request_count} of {claim.total} staged requests were found: the snapshot is not whole any more."
         )
     reach("body sent but for its end")
     fuse.check()
@@ -109,8 +126,10 @@ def _chunks(
 
 
 def _check_ids(batch: pa.RecordBatch, frame: Frame) -> None:
-    """Refuse contents that are not those by which the requests were named when they were planned."""
-    if frame.request_ids(batch.column("content")) != batch.column("id").to_pylist():
+    """Refuse contents that do not match the ids that the requests got when they were planned."""
+    content_ids = frame.request_ids(batch.column("content"))
+    planned_ids = batch.column("id").to_pylist()
+    if content_ids != planned_ids:
         raise Incomplete(
             "the staged requests are not those that were planned: a file of the snapshot was changed. "
             "Nothing was sent. Remove the snapshot's folder below the state, and run again from `prepare` on."

@@ -1,4 +1,4 @@
-"""Cancel: ask the API to end all batches of one run; what they have answered by then is landed as ever."""
+"""Cancel: ask the API to end all batches of one run; the answers that they have by then are landed as usual."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from nightbatch.errors import BatchGone
-from nightbatch.ids import Shard
+from nightbatch.ids import BatchId, Shard
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ports import Batches, Cancels
 
 
-class Account(Batches, Cancels, Protocol):
+class CancellingAccount(Batches, Cancels, Protocol):
     """Read and cancel batches."""
 
 
-def cancel(buyer: str, ledger: Ledger, api: Account) -> Iterator[tuple[Shard, str]]:
-    """Cancel what a run has in flight, oldest first, and say of each shard what became of it."""
+def cancel(
+    buyer: str, ledger: Ledger, api: CancellingAccount
+) -> Iterator[tuple[Shard, str]]:
+    """Cancel the batches that a run has in flight, oldest first, and report the result for each shard."""
     for shard in ledger.view().in_flight:
         claim = ledger.claim(shard)
         if claim.buyer != buyer:
@@ -24,19 +26,22 @@ def cancel(buyer: str, ledger: Ledger, api: Account) -> Iterator[tuple[Shard, st
         bought = ledger.batch(shard, claim)
         if bought is None:
             yield shard, "has no batch yet: nothing to cancel"
-            continue
-        try:
-            batch = api.batch(bought.batch)
-            if not batch.ended:
-                batch = api.cancel(bought.batch)
-        except BatchGone:
-            yield shard, f"batch {bought.batch} is gone"
-            continue
-        state = (
-            "has ended"
-            if batch.ended
-            else "is being cancelled"
-            if batch.canceling
-            else "goes on"
-        )
-        yield shard, f"batch {bought.batch} {state}"
+        else:
+            yield shard, _cancel_batch(bought.batch, api)
+
+
+def _cancel_batch(batch_id: BatchId, api: CancellingAccount) -> str:
+    """Cancel a batch that has not ended, and describe its state."""
+    try:
+        batch = api.batch(batch_id)
+        if not batch.ended:
+            batch = api.cancel(batch_id)
+    except BatchGone:
+        return f"batch {batch_id} is gone"
+    if batch.ended:
+        state = "has ended"
+    elif batch.canceling:
+        state = "is being cancelled"
+    else:
+        state = "goes on"
+    return f"batch {batch_id} {state}"

@@ -1,9 +1,9 @@
-"""Buying exactly once, as a decision: what the facts of a claim and the clock say must happen next.
+"""Buying exactly once: the next step of a claim, derived from its facts and the clock.
 
-A POST is sent by whoever created its post fact, and only until its fuse has burned down: the fuse is looked at before
-the end of the body, which goes out by itself, so that a sender which slept past it sends an incomplete body and buys
-nothing. A post that has neither a batch nor a definite no is an orphan: it may have bought. It is looked for among the
-batches that the API lists; only if none can be it, once the grace is over, may the next POST be sent.
+A POST is sent by the process that created its post fact, and only before its fuse expires. The fuse is checked before
+the end of the body, which is sent separately, so a sender that slept too long sends half a body and buys nothing.
+A post with neither a batch nor a refusal is an orphan: it may have bought. We search for it in the batches that the API
+lists; the next POST may be sent only after the grace period, and only if no listed batch can be the orphan's.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from nightbatch.ledger.facts import Bought, Claim, Refusal, Sending
 from nightbatch.ports import Batch
 
 LOOK_CEILING = timedelta(minutes=15)
+SENDER_AT_WORK = "its sender may still be at work"
 
 
 @dataclass(frozen=True)
-class Timing:
-    """How long things may take; all in seconds."""
+class SubmitTiming:
+    """How long each step may take, in seconds."""
 
     fuse: float = 900
     """From the post fact to the last byte of the body."""
     answer: float = 1000
     """From the last byte to the answer: the SDK's own limit is 600, and TCP sends a lost byte again for 925."""
     settle: float = 60
-    """From the sender's end until what it sent is surely created and listed, or never will be."""
+    """From the sender's end until its batch is certainly listed, or certainly never will be."""
     clock_slack: float = 330
-    """By how much the API's clock and those of the workers may differ: five minutes and some."""
+    """How much the clocks of the API and the workers may differ: a little over five minutes."""
     look: float = 15
-    """Until the second look for an orphan; the pauses grow from there."""
+    """Until the second search for an orphan; later pauses are longer."""
     patience: float = 86_400
-    """For how long noes that may pass are waited out before one is raised."""
+    """How long temporary refusals are retried before one is raised."""
     lease: float = 300
-    """For how long a planner may hold off the others after it has died."""
+    """How long a planner that has died may still block the others."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Send:
 
 @dataclass(frozen=True)
 class Search:
-    """Look for the batch that this sending may have bought."""
+    """Search for the batch that this POST may have bought."""
 
     sending: Sending
 
@@ -70,7 +71,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Released:
-    """The claim is given up: its requests land as lost, and are free to be claimed again."""
+    """The claim is given up: its requests land as lost, and may be claimed again."""
 
     why: str
 
@@ -79,7 +80,7 @@ Decision = Send | Search | Wait | Done | Released
 
 
 def decide(bought: Bought | None, sent: Sequence[Sending], now: datetime) -> Decision:
-    """Say what must happen next for a claim."""
+    """Decide the next step for a claim."""
     if bought is not None:
         return Done(bought)
     for sending in sent:
@@ -88,22 +89,26 @@ def decide(bought: Bought | None, sent: Sequence[Sending], now: datetime) -> Dec
     if not sent:
         return Send(1)
     last = sent[-1]
-    if last.refusal is None:
+    refusal = last.refusal
+    if refusal is None:
         return Search(last)
-    if last.refusal.retry_at is not None and last.refusal.retry_at > now:
-        return Wait(last.refusal.retry_at, last.refusal.why)
+    if refusal.retry_at is not None and refusal.retry_at > now:
+        return Wait(refusal.retry_at, refusal.why)
     return Send(last.number + 1)
 
 
-def over(sending: Sending, timing: Timing) -> datetime:
-    """Say when a sending can have bought nothing any more that is not listed: sooner if its sender told its end."""
-    latest = sending.post.at + timedelta(seconds=timing.fuse + timing.answer)
-    ended = latest if sending.maybe is None else min(latest, sending.maybe.at)
-    return ended + timedelta(seconds=timing.settle + timing.clock_slack)
+def over(sending: Sending, timing: SubmitTiming) -> datetime:
+    """Return when a POST can no longer have bought an unlisted batch: earlier if its sender has noted its end."""
+    sender_seconds = timing.fuse + timing.answer
+    sender_end = sending.post.at + timedelta(seconds=sender_seconds)
+    if sending.maybe is not None:
+        sender_end = min(sender_end, sending.maybe.at)
+    grace_seconds = timing.settle + timing.clock_slack
+    return sender_end + timedelta(seconds=grace_seconds)
 
 
-def since(sending: Sending, timing: Timing) -> datetime:
-    """Say how old a listed batch may be and still be what this sending bought."""
+def since(sending: Sending, timing: SubmitTiming) -> datetime:
+    """Return the earliest creation time of a listed batch that this POST can have bought."""
     return sending.post.at - timedelta(seconds=timing.clock_slack)
 
 
@@ -112,34 +117,37 @@ def candidates(
     claim: Claim,
     sending: Sending,
     taken: Collection[BatchId],
-    timing: Timing,
+    timing: SubmitTiming,
 ) -> list[Batch]:
-    """Name the listed batches that a sending may have bought: of its time, of its total, and no other claim's."""
-    first, last = (
-        since(sending, timing),
-        over(sending, timing) + timedelta(seconds=timing.clock_slack),
-    )
+    """Return the listed batches that a POST may have bought: of its time and total, and of no other claim."""
+    earliest = since(sending, timing)
+    latest = over(sending, timing) + timedelta(seconds=timing.clock_slack)
     return [
-        b
-        for b in listed
-        if first <= b.created_at <= last
-        and b.total == claim.total
-        and b.id not in taken
+        batch
+        for batch in listed
+        if earliest <= batch.created_at <= latest
+        and batch.total == claim.total
+        and batch.id not in taken
     ]
 
 
-def next_look(sending: Sending, now: datetime, timing: Timing) -> datetime:
-    """Say when to look again: soon at first, then ever more rarely."""
+def next_look(sending: Sending, now: datetime, timing: SubmitTiming) -> datetime:
+    """Return when to search again: soon at first, then less and less often."""
     age = now - sending.post.at
-    return now + max(timedelta(seconds=timing.look), min(age / 2, LOOK_CEILING))
+    shortest_pause = timedelta(seconds=timing.look)
+    growing_pause = min(age / 2, LOOK_CEILING)
+    return now + max(shortest_pause, growing_pause)
 
 
 def repeated(sent: Sequence[Sending], refusal: Refusal) -> bool:
-    """Tell whether a no that is worth one more try has come again."""
-    last = sent[-1].refusal if sent else None
-    return refusal.once and last is not None and last.once
+    """Return whether a refusal that allows one more try has come again."""
+    last_refusal = sent[-1].refusal if sent else None
+    return refusal.once and last_refusal is not None and last_refusal.once
 
 
-def waited_out(sent: Sequence[Sending], now: datetime, timing: Timing) -> bool:
-    """Tell whether noes that may pass have gone on for too long."""
-    return bool(sent) and now - sent[0].post.at > timedelta(seconds=timing.patience)
+def waited_out(sent: Sequence[Sending], now: datetime, timing: SubmitTiming) -> bool:
+    """Return whether temporary refusals have gone on for too long."""
+    if not sent:
+        return False
+    refused_time = now - sent[0].post.at
+    return refused_time > timedelta(seconds=timing.patience)

@@ -1,7 +1,8 @@
-"""The search for an orphan: which of the batches that the API lists is what a lost create has bought.
+"""The search for an orphan: which of the batches that the API lists was bought by a create without an answer.
 
-The inputs of a batch cannot be read back, so a batch of the right time and total is awaited, and then known by the
-custom_ids in its results: all of our form among the first must be the claim's. What was seen is a fact, read once.
+The API does not return the inputs of a batch. So a batch of the right time and total is awaited until it ends, and then
+identified by the custom_ids in its results: among the first ones, all of our form must be the claim's. They are stored
+as a fact, so that each batch is read once.
 """
 
 from __future__ import annotations
@@ -17,99 +18,127 @@ from nightbatch.ledger.ledger import Ledger
 from nightbatch.messages.listing import listed
 from nightbatch.messages.result_lines import decode
 from nightbatch.ports import Batch, Batches
-from nightbatch.submit.decide import Timing, candidates, since
+from nightbatch.submit.decide import SubmitTiming, candidates, since
 
 SAMPLE = 50
-"""So many custom_ids of a batch are read, at most."""
+"""Most custom_ids that are read of a batch."""
 HEAD_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Eye:
-    """What a look needs besides the ledger."""
+class SearchContext:
+    """What a search needs besides the ledger."""
 
     api: Batches
     now: datetime
-    timing: Timing
+    timing: SubmitTiming
 
 
 @dataclass(frozen=True)
-class Found:
-    """The batch that was bought, or those that may be it: not ended yet, or ended and not to be read just now."""
+class OrphanSearch:
+    """The batch that was bought, or the batches that may be it: not ended yet, or not readable now."""
 
     mine: Batch | None = None
     waiting: list[Batch] = field(default_factory=list)
 
 
-def look(
-    shard: Shard, claim: Claim, sending: Sending, ledger: Ledger, eye: Eye
-) -> Found:
-    """Look through the listed batches. Raises ApiUnavailable."""
-    first = since(sending, eye.timing)
+def look_for(
+    shard: Shard,
+    claim: Claim,
+    sending: Sending,
+    ledger: Ledger,
+    context: SearchContext,
+) -> OrphanSearch:
+    """Search the listed batches. Raises ApiUnavailable."""
+    earliest = since(sending, context.timing)
     batches = [
         batch
-        for batch in listed(eye.api, first)
-        if batch.created_at >= first and batch.total == claim.total
+        for batch in listed(context.api, earliest)
+        if batch.created_at >= earliest and batch.total == claim.total
     ]
     owners = ledger.owners()
     for batch in batches:
         if batch.id in owners and ledger.owner(batch.id) == shard:
-            return Found(mine=batch)
+            return OrphanSearch(mine=batch)
     waiting: list[Batch] = []
-    ids = frozenset(ledger.claimed(shard).column("id").to_pylist())
-    for batch in candidates(batches, claim, sending, owners, eye.timing):
-        seen = _seen(batch, ledger, eye) if batch.ended else None
+    claimed_ids = frozenset(ledger.claimed(shard).column("id").to_pylist())
+    for batch in candidates(batches, claim, sending, owners, context.timing):
+        seen = _seen(batch, ledger, context) if batch.ended else None
         if seen is None:
             waiting.append(batch)
-        elif _is_ours(seen, ids) and ledger.write_owner(batch.id, shard):
-            return Found(mine=batch)
-    return Found(waiting=waiting)
+        elif _is_ours(seen, claimed_ids) and ledger.write_owner(batch.id, shard):
+            return OrphanSearch(mine=batch)
+    return OrphanSearch(waiting=waiting)
 
 
-def _seen(batch: Batch, ledger: Ledger, eye: Eye) -> Seen | None:
+def _seen(batch: Batch, ledger: Ledger, context: SearchContext) -> Seen | None:
     """Return the custom_ids of our form among the first of an ended batch; None while none can be read."""
-    if (known := ledger.seen(batch.id)) is not None:
-        return known
+    stored = ledger.seen(batch.id)
+    if stored is not None:
+        return stored
     try:
-        names = _custom_ids(eye.api, batch.id)
+        custom_ids = _custom_ids(context.api, batch.id)
     except BatchGone:
-        names = []
-    if not names:
-        return Seen([]) if _lastingly_gone(batch, ledger, eye) else None
-    seen = Seen([name for name in names if _raw(name)])
-    ledger.write_seen(batch.id, seen)
-    return seen
+        custom_ids = []
+    if custom_ids:
+        seen = Seen([custom_id for custom_id in custom_ids if _raw(custom_id)])
+        ledger.write_seen(batch.id, seen)
+        return seen
+    if _lastingly_gone(batch, ledger, context):
+        return Seen([])
+    return None
 
 
-def _lastingly_gone(batch: Batch, ledger: Ledger, eye: Eye) -> bool:
-    """Tell whether results have been gone for so long that they will not come: soon, if they are kept no longer."""
-    first = ledger.first_gone(batch.id, Gone(at=eye.now))
-    kept = not batch.archived and eye.now - batch.created_at <= KEPT
-    return eye.now - first.at > timedelta(
-        seconds=eye.timing.patience if kept else eye.timing.settle
-    )
+def _lastingly_gone(batch: Batch, ledger: Ledger, context: SearchContext) -> bool:
+    """Return whether results have been gone for so long that they will not come back."""
+    first_gone = ledger.first_gone(batch.id, Gone(at=context.now))
+    gone_time = context.now - first_gone.at
+    return gone_time > _longest_gone(batch, context)
+
+
+def _longest_gone(batch: Batch, context: SearchContext) -> timedelta:
+    """Return how long to wait for results that are gone: not long if the API keeps them no longer."""
+    age = context.now - batch.created_at
+    if batch.archived or age > KEPT:
+        return timedelta(seconds=context.timing.settle)
+    return timedelta(seconds=context.timing.patience)
 
 
 def _custom_ids(api: Batches, batch: BatchId) -> list[str]:
     """Read the first custom_ids of a batch's results."""
+    lines = _whole_lines(_head(api, batch))
+    custom_ids = [line.custom_id for line in decode(lines) if line is not None]
+    return custom_ids[:SAMPLE]
+
+
+def _head(api: Batches, batch: BatchId) -> bytes:
+    """Read the first bytes of a batch's results: SAMPLE lines, or HEAD_BYTES."""
     head = b""
     with api.results(batch) as chunks:
         for chunk in chunks:
             head += chunk
-            if head.count(b"\n") >= SAMPLE or len(head) >= HEAD_BYTES:
+            line_count = head.count(b"\n")
+            if line_count >= SAMPLE or len(head) >= HEAD_BYTES:
                 break
-    whole = head if head.endswith(b"\n") else head[: head.rfind(b"\n") + 1] or head
-    return [line.custom_id for line in decode(whole) if line is not None][:SAMPLE]
+    return head
 
 
-def _is_ours(seen: Seen, ids: frozenset[bytes]) -> bool:
-    return bool(seen.custom_ids) and all(_raw(name) in ids for name in seen.custom_ids)
+def _whole_lines(head: bytes) -> bytes:
+    """Cut off an incomplete last line; keep it if it is the only one."""
+    end_of_lines = head.rfind(b"\n") + 1
+    return head[:end_of_lines] or head
+
+
+def _is_ours(seen: Seen, claimed_ids: frozenset[bytes]) -> bool:
+    if not seen.custom_ids:
+        return False
+    return all(_raw(custom_id) in claimed_ids for custom_id in seen.custom_ids)
 
 
 def _raw(custom_id: str) -> bytes:
-    """Read a custom_id of our form; empty for another."""
+    """Decode a custom_id of our form; empty for any other."""
     try:
-        raw = bytes.fromhex(custom_id)
+        raw_id = bytes.fromhex(custom_id)
     except ValueError:
         return b""
-    return raw if len(raw) == ID_BYTES else b""
+    return raw_id if len(raw_id) == ID_BYTES else b""

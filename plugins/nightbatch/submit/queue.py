@@ -1,12 +1,13 @@
-"""Room in the account's queue, as a decision: who may send next.
+"""Room in the account's queue: which shards may send next.
 
-Everybody ahead counts as if it were sent already: so nobody is overtaken into the room that he waits for, and nobody
-with a wider cap waits for one with a narrower. A shard that is larger than its cap goes when the queue is empty.
+All shards ahead count as if they were sent already. So no shard loses the room that it waits for to a later one, and a
+shard with a larger cap does not wait for one with a smaller cap. A shard larger than its cap is sent when the queue is
+empty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,11 +18,11 @@ LIFETIME = timedelta(hours=25)
 
 
 @dataclass(frozen=True)
-class Place:
-    """A shard's place in the line: its order among all, its requests, and what the queue may hold with it.
+class QueuePosition:
+    """A shard's place in the line: its order, its requests (`total`), and the most requests in the queue (`cap`).
 
-    `full_until`: the API itself said that the queue is full; then there is room once the queue is shorter by this
-    shard than it was (`cap`), and at that time the first of the line tries anyway.
+    `full_until`: the API reported a full queue. Then there is room once the queue has shrunk by the size of this shard
+    (`cap` is the length that it had); at that time the first shard in line tries in any case.
     """
 
     order: str
@@ -30,33 +31,37 @@ class Place:
     full_until: datetime | None = None
 
 
-def admit(line: Iterable[Place], used: int, now: datetime) -> list[Place]:
-    """Say who may send, when so many requests are in the queue or on their way to it."""
-    admitted, ahead, first = [], used, True
-    for place in sorted(line, key=lambda one: one.order):
-        probes = first and place.full_until is not None and now >= place.full_until
-        if probes or fits(place, ahead):
+def admit(
+    line: Iterable[QueuePosition], used: int, now: datetime
+) -> list[QueuePosition]:
+    """Return the places that may send, if `used` requests are in the queue or about to be sent."""
+    admitted = []
+    used_ahead = used
+    is_first = True
+    for place in sorted(line, key=lambda position: position.order):
+        retries_now = place.full_until is not None and now >= place.full_until
+        if (is_first and retries_now) or fits(place, used_ahead):
             admitted.append(place)
-        ahead, first = ahead + place.total, False
+        used_ahead += place.total
+        is_first = False
     return admitted
 
 
-def fits(place: Place, used: int) -> bool:
-    """Tell whether a shard fits beside what is used."""
-    alone = used == 0 and place.full_until is None
-    return alone or used + place.total <= place.cap
+def fits(place: QueuePosition, used: int) -> bool:
+    """Return whether a shard fits into the queue beside `used` requests."""
+    has_empty_queue = used == 0 and place.full_until is None
+    return has_empty_queue or used + place.total <= place.cap
 
 
 def queued(batches: Iterable[Batch]) -> int:
     """Count the requests of all batches that have not ended: what the API counts as its queue."""
-    return sum(
-        batch.counts.get("processing", 0) for batch in batches if not batch.ended
-    )
+    running_batches = (batch for batch in batches if not batch.ended)
+    return sum(batch.counts.get("processing", 0) for batch in running_batches)
 
 
 @dataclass(frozen=True)
-class Held:
-    """Room held for a shard that may send but whose batch is not seen yet; `known`: the batches before it."""
+class HeldRoom:
+    """Room held for a shard that may send but whose batch is not listed yet; `known`: the batches listed before."""
 
     order: str
     total: int
@@ -64,20 +69,20 @@ class Held:
     until: datetime
 
 
-def still_held(
-    held: Sequence[Held], batches: Iterable[Batch], now: datetime
-) -> list[Held]:
-    """Drop what is held for batches that have turned up since, each told by its total, or that never came."""
-    left = [one for one in held if one.until > now]
+def held_room(
+    held: Sequence[HeldRoom], batches: Iterable[Batch], now: datetime
+) -> list[HeldRoom]:
+    """Drop the room of shards whose batch is listed now (matched by its total), and room that has expired."""
+    still_held = [room for room in held if room.until > now]
     for batch in batches:
-        match = next(
-            (
-                one
-                for one in left
-                if one.total == batch.total and batch.id not in one.known
-            ),
-            None,
-        )
-        if match is not None:
-            left.remove(match)
-    return left
+        room_of_batch = next(_rooms_of(batch, still_held), None)
+        if room_of_batch is not None:
+            still_held.remove(room_of_batch)
+    return still_held
+
+
+def _rooms_of(batch: Batch, held: Iterable[HeldRoom]) -> Iterator[HeldRoom]:
+    """Return the room that a batch can be the batch of: of its total, and held before it was listed."""
+    for room in held:
+        if room.total == batch.total and batch.id not in room.known:
+            yield room

@@ -1,7 +1,7 @@
-"""Release: give a claim up, so that its requests are free to be claimed again.
+"""Release: give a claim up, so that its requests may be claimed again.
 
-Whoever releases takes the right to the next POST first, and says at its number that there will be none: a sender that
-comes later finds that, so nothing can be bought for a claim that was given up. Its requests land as `missing`.
+A release first takes the right to the next POST, and records at its number that there will be none. A later sender
+reads it, so nothing can be bought for a claim that was given up. Its requests land as `missing`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ from nightbatch.failpoints import reach
 from nightbatch.ids import BatchId, Shard
 from nightbatch.land.landed_schema import landed_schema
 from nightbatch.land.landing import Landing
-from nightbatch.land.received import Roll
+from nightbatch.land.received import Received
 from nightbatch.ledger import keys
 from nightbatch.ledger.facts import METADATA, Claim, LandedFact, Post, Refusal
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.messages.outcome import Status
 from nightbatch.money.prices import prices
-from nightbatch.submit.decide import Done, Released, Search, decide
+from nightbatch.submit.decide import (
+    SENDER_AT_WORK,
+    Done,
+    Released,
+    Search,
+    decide,
+)
 
 
 class InDoubt(NightbatchError):
@@ -43,25 +49,23 @@ def release(
                 f"shard {shard} is batch {bought.batch}: cancel that instead; what it answered is kept."
             )
         case Search(sending):
-            told = (
-                "its sender may still be at work"
-                if sending.maybe is None
-                else sending.maybe.why
-            )
+            sender_state = sending.maybe.why if sending.maybe else SENDER_AT_WORK
             raise InDoubt(
-                f"shard {shard} may have been bought by POST {sending.number}: {told.rstrip('.')}."
+                f"shard {shard} may have been bought by POST {sending.number}: {sender_state.rstrip('.')}."
             )
-    number = sent[-1].number + 1 if sent else 1
-    if not ledger.write_post(shard, number, Post(at=now(), token=uuid4().hex)):
+    next_number = sent[-1].number + 1 if sent else 1
+    post = Post(at=now(), token=uuid4().hex)
+    if not ledger.write_post(shard, next_number, post):
         raise InDoubt(f"shard {shard} is being posted just now.")
     reach("right to post taken back")
-    give_up(shard, number, ledger, Refusal(at=now(), why=why, released=True))
+    refusal = Refusal(at=now(), why=why, released=True)
+    give_up(shard, next_number, ledger, refusal)
 
 
 def give_up(shard: Shard, number: int, ledger: Ledger, refusal: Refusal) -> None:
-    """Say at the number of a POST that bought nothing that there will be no other, and land the requests as lost.
+    """Record at the number of a POST that bought nothing that there will be no other, and land the requests as lost.
 
-    Where another has spoken at that number first, a next POST is possible: then nothing is given up.
+    If another process has written a refusal at that number first, a next POST is possible: then nothing is given up.
     """
     if ledger.write_refusal(shard, number, refusal):
         reach("claim given up")
@@ -71,26 +75,27 @@ def give_up(shard: Shard, number: int, ledger: Ledger, refusal: Refusal) -> None
 def land_as_lost(
     shard: Shard, ledger: Ledger, why: str, batch: BatchId | None = None
 ) -> LandedFact:
-    """Land every request of a shard as `missing`, for this reason; one that has landed is left as it is."""
-    if (known := ledger.landed(shard)) is not None:
-        return known
-    claim, name = ledger.claim(shard), batch or BatchId("")
-    roll = Roll(ledger.claimed(shard).column("id"))
+    """Land every request of a shard as `missing`, for this reason; a shard that has landed is left as it is."""
+    landed_before = ledger.landed(shard)
+    if landed_before is not None:
+        return landed_before
+    claim = ledger.claim(shard)
+    batch_id = batch or BatchId("")
+    received = Received(ledger.claimed(shard).column("id"))
     answer = ledger.run(claim.snapshot).answer
-    landing = Landing(answer, name, prices(), roll)
-    with parquet.Sheet(
-        ledger.store, keys.landed(shard), landed_schema(answer)
-    ) as sheet:
-        sheet.write(landing.missing(why))
-        fact = _fact(shard, claim, name, len(roll))
-        sheet.close({METADATA: fact.to_json()})
-        sheet.commit()
+    landing = Landing(answer, batch_id, prices(), received)
+    fact = _fact(shard, claim, batch_id, len(received))
+    key = keys.landed(shard)
+    with parquet.ParquetUpload(ledger.store, key, landed_schema(answer)) as upload:
+        upload.write(landing.missing(why))
+        upload.close({METADATA: fact.to_json()})
+        upload.commit()
     reach("loss landed")
     return ledger.landed(shard) or fact
 
 
 def _fact(shard: Shard, claim: Claim, batch: BatchId, count: int) -> LandedFact:
-    statuses = {str(Status.MISSING): count}
+    status_counts = {str(Status.MISSING): count}
     return LandedFact(
-        shard=shard, batch=batch, claim=claim, statuses=statuses, cost_usd="0"
+        shard=shard, batch=batch, claim=claim, statuses=status_counts, cost_usd="0"
     )

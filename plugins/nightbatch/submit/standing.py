@@ -1,4 +1,4 @@
-"""Where a claim stands, in words for a person: what it is, what it waits for, and the way out."""
+"""The state of a claim, in words for a person: what it is, what it waits for, and what can be done."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from nightbatch.ledger.facts import Bought, Claim, Sending
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ports import Batch, Batches
 from nightbatch.submit.decide import (
+    SENDER_AT_WORK,
+    Decision,
     Done,
     Released,
     Search,
     Send,
-    Timing,
+    SubmitTiming,
     Wait,
     decide,
     over,
@@ -34,83 +36,109 @@ class Standing(NamedTuple):
     way_out: str
 
 
-class Known(NamedTuple):
-    """What is known of a claim: its facts, and its batch as the API tells it, if it knows one and could be asked."""
+class ClaimFacts(NamedTuple):
+    """A claim's facts, and its batch as the API reports it; no batch if it has none or the API could not be read."""
 
     claim: Claim
     bought: Bought | None
     sent: Sequence[Sending]
     batch: Batch | None
     trouble: str = ""
-    """Why the API could not be asked."""
+    """Why the API could not be read."""
 
 
-def standing(shard: Shard, known: Known, now: datetime, timing: Timing) -> Standing:
-    """Tell where a claim stands that has not landed."""
-    match decide(known.bought, known.sent, now):
+class _Words(NamedTuple):
+    """The words of a line in the ledger's listing."""
+
+    state: str
+    waits_for: str
+    way_out: str
+
+
+def standing(
+    shard: Shard, facts: ClaimFacts, now: datetime, timing: SubmitTiming
+) -> Standing:
+    """Describe the state of a claim that has not landed."""
+    decision = decide(facts.bought, facts.sent, now)
+    words = _words(decision, facts, now, timing)
+    claim = facts.claim
+    return Standing(shard, claim.total, claim.buyer, *words)
+
+
+def _words(
+    decision: Decision, facts: ClaimFacts, now: datetime, timing: SubmitTiming
+) -> _Words:
+    match decision:
         case Done(bought):
-            told = _of_batch(bought, known)
+            return _of_batch(bought, facts)
         case Released(why):
-            told = (
-                "given up",
-                f"landing as lost: {why}",
-                "run the DAG again, or --release",
+            return _Words(
+                state="given up",
+                waits_for=f"landing as lost: {why}",
+                way_out="run the DAG again, or --release",
             )
         case Wait(until, why):
-            told = (
-                "refused",
-                f"{_time(until)}, then it is sent again: {why}",
-                "--release",
+            return _Words(
+                state="refused",
+                waits_for=f"{_time(until)}, then it is sent again: {why}",
+                way_out="--release",
             )
         case Search(sending):
-            told = _of_orphan(sending, now, timing)
+            return _of_orphan(sending, now, timing)
         case Send():
-            told = (
-                "claimed",
-                "a run that submits it",
-                "run the DAG again, or --release",
+            return _Words(
+                state="claimed",
+                waits_for="a run that submits it",
+                way_out="run the DAG again, or --release",
             )
-    return Standing(shard, known.claim.total, known.claim.buyer, *told)
 
 
-def _of_batch(bought: Bought, known: Known) -> tuple[str, str, str]:
-    if known.trouble:
-        return (
-            f"batch {bought.batch}, not seen",
-            f"an API that can be read: {known.trouble}",
-            "--cancel",
+def _of_batch(bought: Bought, facts: ClaimFacts) -> _Words:
+    if facts.trouble:
+        return _Words(
+            state=f"batch {bought.batch}, not seen",
+            waits_for=f"an API that can be read: {facts.trouble}",
+            way_out="--cancel",
         )
-    if (batch := known.batch) is None:
-        return (
-            f"batch {bought.batch}, gone",
-            "a run that lands it as lost",
-            "run the DAG again",
+    batch = facts.batch
+    if batch is None:
+        return _Words(
+            state=f"batch {bought.batch}, gone",
+            waits_for="a run that lands it as lost",
+            way_out="run the DAG again",
         )
     if batch.ended:
-        return f"batch {batch.id}, ended", "a run that lands it", "run the DAG again"
-    until = f" (by {_time(batch.expires_at)})" if batch.expires_at else ""
-    state = "canceling" if batch.canceling else "in progress"
-    return f"batch {batch.id}, {state}", f"its end{until}", "--cancel"
-
-
-def _of_orphan(sending: Sending, now: datetime, timing: Timing) -> tuple[str, str, str]:
-    end = over(sending, timing)
-    how = (
-        "its sender may still be at work"
-        if sending.maybe is None
-        else sending.maybe.why.rstrip(".")
-    )
-    if end > now:
-        return (
-            "orphan",
-            f"POST {sending.number} of {_time(sending.post.at)}: {how}; known by {_time(end)}",
-            "wait",
+        return _Words(
+            state=f"batch {batch.id}, ended",
+            waits_for="a run that lands it",
+            way_out="run the DAG again",
         )
-    out = "run the DAG again (looks for its batch; sends it again if there is none), or --release (if there is none)"
-    return (
-        "orphan",
-        f"a run that looks for what POST {sending.number} of {_time(sending.post.at)} bought: {how}",
-        out,
+    status = "canceling" if batch.canceling else "in progress"
+    latest_end = f" (by {_time(batch.expires_at)})" if batch.expires_at else ""
+    return _Words(
+        state=f"batch {batch.id}, {status}",
+        waits_for=f"its end{latest_end}",
+        way_out="--cancel",
+    )
+
+
+def _of_orphan(sending: Sending, now: datetime, timing: SubmitTiming) -> _Words:
+    sender_state = SENDER_AT_WORK
+    if sending.maybe is not None:
+        sender_state = sending.maybe.why.rstrip(".")
+    post = f"POST {sending.number} of {_time(sending.post.at)}"
+    certain_at = over(sending, timing)
+    if certain_at > now:
+        return _Words(
+            state="orphan",
+            waits_for=f"{post}: {sender_state}; known by {_time(certain_at)}",
+            way_out="wait",
+        )
+    return _Words(
+        state="orphan",
+        waits_for=f"a run that looks for what {post} bought: {sender_state}",
+        way_out="run the DAG again (looks for its batch; sends it again if there is none), "
+        "or --release (if there is none)",
     )
 
 
@@ -122,19 +150,23 @@ def standings(
     ledger: Ledger,
     api: Batches,
     now: datetime,
-    timing: Timing,
+    timing: SubmitTiming,
     shards: list[Shard] | None = None,
 ) -> Iterator[Standing]:
-    """Tell of each claim in flight, or of these, where it stands, as far as the API can be asked."""
-    for shard in ledger.view().in_flight if shards is None else shards:
+    """Describe the state of each claim in flight, or of each of `shards`, as far as the API can be read."""
+    if shards is None:
+        shards = ledger.view().in_flight
+    for shard in shards:
         claim = ledger.claim(shard)
         bought = ledger.batch(shard, claim)
-        known = Known(claim, bought, ledger.posts(shard), *_batch(api, bought))
-        yield standing(shard, known, now, timing)
+        posts = ledger.posts(shard)
+        batch, trouble = _batch(api, bought)
+        facts = ClaimFacts(claim, bought, posts, batch, trouble)
+        yield standing(shard, facts, now, timing)
 
 
 def _batch(api: Batches, bought: Bought | None) -> tuple[Batch | None, str]:
-    """Return a claim's batch, None where it has none or the API has not; or why it could not be asked."""
+    """Return a claim's batch, None if there is none; or why the API could not be read."""
     try:
         return api.batch(bought.batch) if bought else None, ""
     except BatchGone:

@@ -32,7 +32,7 @@ from nightbatch.submit.decide import (
     Released,
     Search,
     Send,
-    Timing,
+    SubmitTiming,
     Wait,
     decide,
     next_look,
@@ -40,9 +40,9 @@ from nightbatch.submit.decide import (
     repeated,
     waited_out,
 )
-from nightbatch.submit.queue import Place
+from nightbatch.submit.queue import QueuePosition
 from nightbatch.submit.release import give_up, land_as_lost, release
-from nightbatch.submit.turns import FREE, Room, Rule
+from nightbatch.submit.turns import NO_LIMIT, QueueLimit, QueueRoom
 
 RETRY_AFTER = 30.0
 
@@ -51,7 +51,7 @@ RETRY_AFTER = 30.0
 class Submitted:
     """The claim's batch; empty if the claim was given up, and there is nothing to wait for.
 
-    `warning` tells of a second purchase that came to light.
+    `warning` reports a second purchase of the same claim.
     """
 
     batch: BatchId
@@ -62,14 +62,14 @@ class Submitted:
 class Later:
     """Nothing can be done before `until`, or before one of these batches has ended.
 
-    `place`: after `until`, there must be room in the account's queue too. `holds_all`: the API or the queue takes no
-    other batch either before that. `at_latest`: when to go on even where there is no room.
+    `place`: after `until`, there must also be room in the account's queue. `holds_all`: until then, no other batch
+    can be sent either. `at_latest`: when to continue even if there is no room.
     """
 
     until: datetime
     why: str
     batches: tuple[BatchId, ...] = ()
-    place: Place | None = None
+    place: QueuePosition | None = None
     holds_all: bool = False
     at_latest: datetime | None = None
 
@@ -83,23 +83,24 @@ class Late:
 
 
 @dataclass(frozen=True)
-class Buyer:
-    """Who turns claims into batches, with what it needs for that."""
+class Submitter:
+    """Turns claims into batches."""
 
     ledger: Ledger
     api: Batches
     now: Callable[[], datetime]
-    timing: Timing
-    rule: Rule = FREE
+    timing: SubmitTiming
+    rule: QueueLimit = NO_LIMIT
     late: Late | None = None
 
     def submit(self, shard: Shard) -> Submitted | Later | Late:
-        """Do the next step for a claim, by what its facts say. Raises AccountStopped, or NotSent for a final no."""
+        """Do the next step for a claim, by its facts. Raises AccountStopped, or NotSent for a final refusal."""
         claim = self.ledger.claim(shard)
         outcome: Submitted | Later | Late | None = None
         while outcome is None:
             sent = self.ledger.posts(shard)
-            match decide(self.ledger.batch(shard, claim), sent, self.now()):
+            bought = self.ledger.batch(shard, claim)
+            match decide(bought, sent, self.now()):
                 case Done(bought):
                     outcome = Submitted(bought.batch)
                 case Released(why):
@@ -118,99 +119,99 @@ class Buyer:
     def send(
         self, shard: Shard, claim: Claim, sent: list[Sending], number: int
     ) -> Submitted | Later | None:
-        """Send one POST if the right to it can be had; None: look at the facts again."""
+        """Send one POST if this process gets the right to it; None: read the facts again."""
         with self._room.turn():
-            if (later := self._no_room(shard, claim)) is not None:
-                return later
+            wait_for_room = self._no_room(shard, claim)
+            if wait_for_room is not None:
+                return wait_for_room
             fuse = Fuse.light(self.now, self.timing.fuse)
-            if not self.ledger.write_post(
-                shard, number, Post(at=self.now(), token=uuid4().hex)
-            ):
+            post = Post(at=self.now(), token=uuid4().hex)
+            if not self.ledger.write_post(shard, number, post):
                 return None
         reach("post written")
         try:
-            batch = self.api.create(body_of(shard, claim, self.ledger, fuse))
+            body = body_of(shard, claim, self.ledger, fuse)
+            batch = self.api.create(body)
         except (NotSent, AccountStopped, Incomplete) as error:
             return self._refused(shard, sent, number, error)
-        except StoreError as error:  # while the body was made: nothing was sent
-            return self._refused(
-                shard, sent, number, NotSent(f"the body was not sent whole: {error}")
-            )
+        except StoreError as error:  # while the body was built: nothing was sent
+            not_sent = NotSent(f"the body was not sent whole: {error}")
+            return self._refused(shard, sent, number, not_sent)
         except MaybeSent as error:
             return self._unknown(shard, number, error)
         reach("batch created")
-        return self._note(shard, claim, batch)
+        return self._record(shard, claim, batch)
 
     def search(
         self, shard: Shard, claim: Claim, sending: Sending
     ) -> Submitted | Later | None:
-        """Look for the batch that a sending may have bought; None: the facts have changed."""
+        """Search for the batch that a POST may have bought; None: the facts have changed."""
         now = self.now()
+        context = orphans.SearchContext(self.api, now, self.timing)
         try:
-            found = orphans.look(
-                shard,
-                claim,
-                sending,
-                self.ledger,
-                orphans.Eye(self.api, now, self.timing),
-            )
+            result = orphans.look_for(shard, claim, sending, self.ledger, context)
         except ApiUnavailable as error:
-            if now - sending.post.at > timedelta(seconds=self.timing.patience):
-                raise
-            asked = now + timedelta(seconds=error.retry_after or 0)
-            return Later(
-                max(asked, next_look(sending, now, self.timing)),
-                f"looking for an orphan: {error}",
-            )
+            return self._search_later(sending, now, error)
         reach("orphan looked for")
-        if found.mine is not None:
-            return self._note(shard, claim, found.mine, how="adopted")
-        if found.waiting:
-            ids = tuple(batch.id for batch in found.waiting if not batch.ended)
-            why = f"one of {len(found.waiting)} batches may be what was bought: waiting for an end"
-            return Later(next_look(sending, now, self.timing), why, ids)
-        if (end := over(sending, self.timing)) > now:
+        if result.mine is not None:
+            return self._record(shard, claim, result.mine, how="adopted")
+        search_again = next_look(sending, now, self.timing)
+        if result.waiting:
+            running_ids = tuple(batch.id for batch in result.waiting if not batch.ended)
+            why = f"one of {len(result.waiting)} batches may be what was bought: waiting for an end"
+            return Later(search_again, why, running_ids)
+        certain_at = over(sending, self.timing)
+        if certain_at > now:
             why = "a create may have bought a batch: looking for it"
-            return Later(min(next_look(sending, now, self.timing), end), why)
-        self.ledger.write_refusal(
-            shard, sending.number, Refusal(at=now, why="no batch of it was found")
-        )
+            return Later(min(search_again, certain_at), why)
+        refusal = Refusal(at=now, why="no batch of it was found")
+        self.ledger.write_refusal(shard, sending.number, refusal)
         reach("orphan ruled out")
         return None
 
+    def _search_later(
+        self, sending: Sending, now: datetime, error: ApiUnavailable
+    ) -> Later:
+        """Search again when the API may be readable; raise its error once patience is over."""
+        search_time = now - sending.post.at
+        if search_time > timedelta(seconds=self.timing.patience):
+            raise error
+        asked_until = now + timedelta(seconds=error.retry_after or 0)
+        search_again = next_look(sending, now, self.timing)
+        return Later(max(asked_until, search_again), f"looking for an orphan: {error}")
+
     def _too_late(self, shard: Shard, late: Late) -> Late | None:
-        """Give up what the run itself has claimed and not bought; leave what others have claimed to them."""
+        """Give up a claim of the run itself that is not bought; leave the claims of other runs to them."""
         if not late.owned:
             return late
         release(shard, self.ledger, self.now, late.why)
         return None
 
     def _no_room(self, shard: Shard, claim: Claim) -> Later | None:
-        """Say what to wait for where the account's queue has no room; one whose turn came in vain waits a little."""
+        """Return what to wait for if the account's queue has no room; an admitted shard then pauses first."""
         try:
             place = self._room.wanting(shard, claim)
         except ApiUnavailable as error:
-            pause = error.retry_after or self.timing.look
-            return Later(
-                self.now() + timedelta(seconds=pause),
-                f"the queue could not be read: {error}",
-                holds_all=True,
-            )
+            until = self._after(error.retry_after or self.timing.look)
+            why = f"the queue could not be read: {error}"
+            return Later(until, why, holds_all=True)
         if place is None:
             return None
-        again = timedelta(seconds=self.timing.look if self.rule.admitted else 0)
-        return Later(
-            self.now() + again,
-            f"no room: the queue may hold {place.cap} requests",
-            place=place,
-            holds_all=True,
-        )
+        until = self._after(self.timing.look if self.rule.admitted else 0)
+        why = f"no room: the queue may hold {place.cap} requests"
+        return Later(until, why, place=place, holds_all=True)
 
     def _unknown(self, shard: Shard, number: int, error: ApiError) -> Later:
-        """Note that this sender has ended, not knowing what it bought."""
+        """Record that this sender has ended and does not know what it bought."""
         reach("answer lost")
-        self.ledger.write_maybe(shard, number, Maybe(at=self.now(), why=str(error)))
-        return Later(self.now() + timedelta(seconds=self.timing.look), str(error))
+        why = str(error)
+        maybe = Maybe(at=self.now(), why=why)
+        self.ledger.write_maybe(shard, number, maybe)
+        return Later(self._after(self.timing.look), why)
+
+    def _after(self, seconds: float) -> datetime:
+        """Return the time in N seconds."""
+        return self.now() + timedelta(seconds=seconds)
 
     def _refused(
         self,
@@ -219,70 +220,79 @@ class Buyer:
         number: int,
         error: NotSent | AccountStopped | Incomplete,
     ) -> Later | None:
-        """Note a definite no: wait and send again, give the claim up, or raise what only a human can mend."""
+        """Record a refusal: then send again later, give the claim up, or raise what only a person can fix."""
         reach("create refused")
-        now, why = self.now(), str(error)
+        refusal = Refusal(at=self.now(), why=str(error))
         if isinstance(error, AccountStopped):
-            self.ledger.write_refusal(shard, number, Refusal(at=now, why=why))
+            self.ledger.write_refusal(shard, number, refusal)
             raise error
         if isinstance(error, Incomplete):
-            give_up(shard, number, self.ledger, Refusal(at=now, why=why, released=True))
-            return None
-        retry_at = now + timedelta(seconds=error.retry_after or RETRY_AFTER)
-        if error.full:
-            return self._full(shard, sent, number, Refusal(at=now, why=why), retry_at)
-        refusal = Refusal(at=now, why=why, retry_at=retry_at, once=error.once)
-        if not error.retryable or repeated(sent, refusal):
             give_up(shard, number, self.ledger, replace(refusal, released=True))
-            raise NotSent(why, retryable=False)
-        self.ledger.write_refusal(shard, number, refusal)
-        reach("refusal written")
-        if waited_out(sent, now, self.timing):
-            raise NotSent(why, retryable=False)
-        return Later(retry_at, why, holds_all=True)
+            return None
+        retry_seconds = error.retry_after or RETRY_AFTER
+        retry_at = refusal.at + timedelta(seconds=retry_seconds)
+        if error.full:
+            return self._full(shard, sent, number, refusal, retry_at)
+        retryable = replace(refusal, retry_at=retry_at, once=error.once)
+        if not error.retryable or repeated(sent, retryable):
+            give_up(shard, number, self.ledger, replace(retryable, released=True))
+            raise NotSent(refusal.why, retryable=False)
+        self._write_temporary_refusal(shard, sent, number, retryable)
+        return Later(retry_at, refusal.why, holds_all=True)
 
     def _full(
         self,
         shard: Shard,
         sent: list[Sending],
         number: int,
-        no: Refusal,
+        refusal: Refusal,
         retry_at: datetime,
     ) -> Later:
-        """Wait for room in the queue, which may take hours; the first of the line tries again, ever more rarely."""
-        self.ledger.write_refusal(shard, number, no)
-        reach("refusal written")
-        if waited_out(sent, no.at, self.timing):
-            raise NotSent(no.why, retryable=False)
-        waited = no.at - sent[0].post.at if sent else timedelta()
-        again = max(retry_at, no.at + min(waited / 2, LOOK_CEILING))
+        """Wait for room in the queue, possibly for hours; the first in line tries again, less and less often."""
+        self._write_temporary_refusal(shard, sent, number, refusal)
+        refused_at = refusal.at
+        waited = refused_at - sent[0].post.at if sent else timedelta()
+        growing_pause = min(waited / 2, LOOK_CEILING)
+        full_until = max(retry_at, refused_at + growing_pause)
         place = self._room.place(shard, self.ledger.claim(shard))
-        return Later(
-            no.at, no.why, place=replace(place, full_until=again), holds_all=True
-        )
+        full_place = replace(place, full_until=full_until)
+        return Later(refused_at, refusal.why, place=full_place, holds_all=True)
+
+    def _write_temporary_refusal(
+        self, shard: Shard, sent: list[Sending], number: int, refusal: Refusal
+    ) -> None:
+        """Record a refusal after which the POST may be sent again; raise NotSent once patience is over."""
+        self.ledger.write_refusal(shard, number, refusal)
+        reach("refusal written")
+        if waited_out(sent, refusal.at, self.timing):
+            raise NotSent(refusal.why, retryable=False)
 
     @property
-    def _room(self) -> Room:
-        return Room(self.ledger, self.api, self.now, self.timing, self.rule)
+    def _room(self) -> QueueRoom:
+        return QueueRoom(self.ledger, self.api, self.now, self.timing, self.rule)
 
-    def _note(
+    def _record(
         self, shard: Shard, claim: Claim, batch: Batch, how: str = "created"
     ) -> Submitted | None:
-        """Create the facts of a purchase; where the claim became another batch meanwhile, both stay."""
+        """Create the facts of a purchase; if the claim has got another batch meanwhile, keep both."""
         bought = Bought(
             batch=batch.id, created_at=batch.created_at, total=claim.total, how=how
         )
         try:
             self.ledger.write_owner(batch.id, shard)
             reach("owner written")
-            known = self.ledger.write_batch(shard, bought)
+            recorded = self.ledger.write_batch(shard, bought)
         except StoreError as error:
             raise StoreError(
                 f"batch {batch.id} was bought for shard {shard}, but not noted: {error}"
             ) from None
         reach("batch written")
-        if known.batch == batch.id:
+        if recorded.batch == batch.id:
             return None
-        second = self.ledger.write_second(claim, self.ledger.claimed(shard), batch.id)
-        told = f"shard {shard} was bought twice, as {known.batch} and {batch.id}; the second became claim {second}."
-        return Submitted(known.batch, warning=told)
+        claimed_requests = self.ledger.claimed(shard)
+        second_claim = self.ledger.write_second(claim, claimed_requests, batch.id)
+        warning = (
+            f"shard {shard} was bought twice, as {recorded.batch} and {batch.id}; "
+            f"the second became claim {second_claim}."
+        )
+        return Submitted(recorded.batch, warning=warning)

@@ -1,7 +1,7 @@
-"""Room in the account's queue for one shard: who sends takes his turn, and counts what others are about to send.
+"""Room in the account's queue for one shard: senders take turns, and each counts what others are about to send.
 
-The turn is a lease, held from the look at the queue until the post fact is written: whoever comes next counts that
-post, so two senders never take the same room.
+A turn is a lease, held from the look at the queue until the post fact is written. The next sender counts that post, so
+two senders never take the same room.
 """
 
 from __future__ import annotations
@@ -18,93 +18,105 @@ from nightbatch.ledger.facts import Claim
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.messages.listing import listed
 from nightbatch.ports import Batches
-from nightbatch.submit.decide import Timing
-from nightbatch.submit.queue import LIFETIME, Place, fits, queued
+from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.queue import LIFETIME, QueuePosition, fits, queued
 
 TURN_SECONDS = 60.0
 UNLIMITED = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What the account's queue may hold; `admitted`: the line has let this shard through, so it waits for no other."""
+class QueueLimit:
+    """Most requests in the account's queue (`cap`); `admitted`: it is this shard's turn, so it waits for no other."""
 
     cap: int | None = None
     admitted: bool = False
 
 
-FREE = Rule()
+NO_LIMIT = QueueLimit()
 
 
 @dataclass(frozen=True)
-class Room:
-    """Where room is looked for: one ledger, one account, and by which rule."""
+class QueueRoom:
+    """The room that one ledger and one account have for a shard under a limit (`rule`)."""
 
     ledger: Ledger
     api: Batches
     now: Callable[[], datetime]
-    timing: Timing
-    rule: Rule
+    timing: SubmitTiming
+    rule: QueueLimit
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Let one sender after the other look for room, where room is limited."""
+        """Let only one sender at a time look for room, if room is limited."""
         if self.rule.cap is None:
             yield
             return
-        with lease.hold(
+        turn = lease.hold(
             self.ledger.store,
             self.now,
             holder=uuid4().hex,
             seconds=TURN_SECONDS,
             of=keys.TURNS,
-        ):
+        )
+        with turn:
             yield
 
-    def place(self, shard: Shard, claim: Claim) -> Place:
-        """Give a shard its place among all that wait: older claims first, whatever run or target they are of."""
-        claimed_at = claim.created_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    def place(self, shard: Shard, claim: Claim) -> QueuePosition:
+        """Return a shard's place among all that wait: older claims first, over all runs and targets."""
+        created_at = claim.created_at.astimezone(UTC)
+        claim_time = created_at.strftime("%Y%m%dT%H%M%S.%f")
+        order = f"{claim_time} {self.ledger.store.url}{shard}"
         cap = UNLIMITED if self.rule.cap is None else self.rule.cap
-        return Place(f"{claimed_at} {self.ledger.store.url}{shard}", claim.total, cap)
+        return QueuePosition(order, claim.total, cap)
 
-    def wanting(self, shard: Shard, claim: Claim) -> Place | None:
+    def wanting(self, shard: Shard, claim: Claim) -> QueuePosition | None:
         """Return the place in which a shard must wait; None if there is room. Raises ApiUnavailable.
 
-        Who did not stand in line goes at once into the first half of the queue only: the line is not seen from here,
-        and a stream of small shards must not take the room that a large one of another target waits for.
+        A shard that has not waited may use only the first half of the queue: the line cannot be read here, and many
+        small shards must not take the room that a large shard of another target waits for.
         """
         if self.rule.cap is None:
             return None
-        mine = self.place(shard, claim)
-        free = mine if self.rule.admitted else replace(mine, cap=mine.cap // 2)
-        used = self._coming(
-            shard, free
-        )  # before the listing, so that nothing falls between
-        if fits(free, used):
-            used += queued(listed(self.api, self.now() - LIFETIME))
-        return None if fits(free, used) else mine
+        place = self.place(shard, claim)
+        usable = place
+        if not self.rule.admitted:
+            usable = replace(place, cap=place.cap // 2)
+        # Counted before the listing, so that no batch is missed between the two.
+        used = self._coming(shard, usable)
+        if fits(usable, used):
+            listed_since = self.now() - LIFETIME
+            used += queued(listed(self.api, listed_since))
+        return None if fits(usable, used) else place
 
-    def _coming(self, shard: Shard, free: Place) -> int:
-        """Count what is about to be sent: claims that are being posted and, if this one must queue, all older ones."""
-        store = self.ledger.store
-        bought = {keys.shard_of(entry.key) for entry in store.list(keys.BATCHES)}
-        posted = {keys.shard_of(entry.key) for entry in store.list(keys.POSTS)}
-        total = 0
+    def _coming(self, shard: Shard, usable: QueuePosition) -> int:
+        """Count requests that are about to be sent: of claims being posted and, unless admitted, of all older claims.
+
+        Stops counting once the shard no longer fits.
+        """
+        bought_shards = self._shards(keys.BATCHES)
+        posted_shards = self._shards(keys.POSTS)
+        coming_requests = 0
         for other in self.ledger.view().in_flight:
-            ahead = not self.rule.admitted and other < shard
-            if (
-                other in bought
-                or other == shard
-                or not (ahead or (other in posted and self._posting(other)))
-            ):
+            if other == shard or other in bought_shards:
                 continue
-            total += self.ledger.claim(other).total
-            if not fits(free, total):
-                break
-        return total
+            goes_first = not self.rule.admitted and other < shard
+            if goes_first or (other in posted_shards and self._posting(other)):
+                coming_requests += self.ledger.claim(other).total
+                if not fits(usable, coming_requests):
+                    break
+        return coming_requests
+
+    def _shards(self, prefix: str) -> set[Shard]:
+        """List the shards that have a fact below a prefix."""
+        entries = self.ledger.store.list(prefix)
+        return {keys.shard_of(entry.key) for entry in entries}
 
     def _posting(self, shard: Shard) -> bool:
-        """Tell whether a claim's POST may be under way: sent not long ago, and not refused."""
+        """Return whether a claim's POST may be in progress: sent recently, and not refused."""
         last = self.ledger.posts(shard)[-1]
-        recent = timedelta(seconds=self.timing.fuse + self.timing.answer)
-        return last.refusal is None and self.now() - last.post.at < recent
+        if last.refusal is not None:
+            return False
+        longest_seconds = self.timing.fuse + self.timing.answer
+        post_age = self.now() - last.post.at
+        return post_age < timedelta(seconds=longest_seconds)

@@ -27,74 +27,93 @@ EXTRA_BYTES = 1024**3
 ANSWER_BYTES = 256 * 1024 * 1024
 """Of what a batch of rows is rendered to: no request can be larger than this (`max_batch_bytes`)."""
 COPIES = 6
-"""How many times the bytes of the rows both may be exceeded: a row can be large, and its images stand in the answer."""
+"""Both limits grow by this many times the bytes of the rows: a row can be large, and the answer holds its images."""
 PART = pa.struct([("text", pa.large_string()), ("piece", pa.int32())])
 PIECE = pa.struct(
     [("kind", pa.string()), ("address", pa.large_string()), ("data", pa.large_binary())]
 )
 PROMPTS = pa.schema([("parts", pa.large_list(PART)), ("pieces", pa.large_list(PIECE))])
 """What each row is rendered to: texts and numbers of pieces in turn, and the pieces, each once."""
-TEMPLATE, CUT, ERROR, UNREADABLE = b"template", b"cut", b"error", b"unreadable"
+TEMPLATE = b"template"
+CUT = b"cut"
+ERROR = b"error"
+UNREADABLE = b"unreadable"
+_MEMORY_STATUS = Path("/proc/self/statm")
+"""Where Linux says how many pages of memory the process has."""
 
 
 def main() -> None:
     """Answer until standard input ends."""
-    pages = (
-        int(Path("/proc/self/statm").read_text().split()[0])
-        if Path("/proc/self/statm").exists()
-        else 0
-    )
-    questions = cast("BufferedReader", sys.stdin.buffer)
-    largest = 0
-    while questions.peek(1):
+    start_bytes = _memory_bytes()
+    requests = cast("BufferedReader", sys.stdin.buffer)
+    largest_batch_bytes = 0
+    while requests.peek(1):
         _limit(sys.maxsize)
-        with ipc.open_stream(questions) as reader:
-            rows = reader.read_all().combine_chunks()
-        (batch,) = rows.to_batches() or [
-            pa.RecordBatch.from_pylist([], schema=rows.schema)
-        ]
-        largest = max(largest, batch.nbytes)
-        if pages:
-            _limit(pages * resource.getpagesize() + EXTRA_BYTES + COPIES * largest)
+        batch = _read_batch(requests)
+        largest_batch_bytes = max(largest_batch_bytes, batch.nbytes)
+        if start_bytes:
+            _limit(start_bytes + EXTRA_BYTES + COPIES * largest_batch_bytes)
         write(sys.stdout.buffer, *answer(batch))
 
 
-def _limit(size: int) -> None:
-    """Let the process have this many bytes of memory, if whoever started it lets it."""
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(
-        resource.RLIMIT_AS,
-        (size if most == resource.RLIM_INFINITY else min(size, most), most),
-    )
+def _memory_bytes() -> int:
+    """Return the address space that the process has; 0 where the system does not say."""
+    if not _MEMORY_STATUS.exists():
+        return 0
+    page_count = int(_MEMORY_STATUS.read_text().split()[0])
+    return page_count * resource.getpagesize()
+
+
+def _read_batch(stream: BinaryIO) -> pa.RecordBatch:
+    """Read one Arrow stream as one batch."""
+    with ipc.open_stream(stream) as reader:
+        table = reader.read_all().combine_chunks()
+    batches = table.to_batches()
+    if not batches:
+        return pa.RecordBatch.from_pylist([], schema=table.schema)
+    (batch,) = batches
+    return batch
+
+
+def _limit(memory_bytes: int) -> None:
+    """Let the process have this many bytes of memory, or as many as its own hard limit allows."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_AS)
+    if hard_limit != resource.RLIM_INFINITY:
+        memory_bytes = min(memory_bytes, hard_limit)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, hard_limit))
 
 
 def answer(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[bytes, bytes]]:
-    """Render a batch by what its schema's metadata say."""
+    """Render a batch with the template in its schema's metadata."""
+    no_prompts = pa.RecordBatch.from_pylist([], schema=PROMPTS)
     metadata = batch.schema.metadata
     template = _template(metadata[TEMPLATE].decode())
     rows = batch.replace_schema_metadata(None)
     try:
-        prompts = (
-            template.cut(rows)
-            if metadata[CUT] == b"1"
-            else [[text] for text in template.render(rows).to_pylist()]
-        )
-        answered = pa.RecordBatch.from_pylist(
-            [_row(prompt) for prompt in prompts], schema=PROMPTS
-        )
-        check_size(answered.nbytes, batch.nbytes)
-        return answered, {}
+        prompts = _prompts(template, rows, cut=metadata[CUT] == b"1")
+        prompt_rows = [_row(prompt) for prompt in prompts]
+        rendered = pa.RecordBatch.from_pylist(prompt_rows, schema=PROMPTS)
+        check_size(rendered.nbytes, batch.nbytes)
     except TemplateError as error:
-        return pa.RecordBatch.from_pylist([], schema=PROMPTS), {
-            ERROR: str(error).encode()
-        }
+        return no_prompts, {ERROR: str(error).encode()}
     except UnicodeError:
-        return pa.RecordBatch.from_pylist([], schema=PROMPTS), {UNREADABLE: b"1"}
+        return no_prompts, {UNREADABLE: b"1"}
+    return rendered, {}
 
 
-def check_size(answered: int, asked: int) -> None:
-    """Refuse an answer that is too large for the rows that were asked about."""
-    if answered > ANSWER_BYTES + COPIES * asked:
+def _prompts(
+    template: Template, rows: pa.RecordBatch, *, cut: bool
+) -> Sequence[Sequence[str | Piece]]:
+    """Render one prompt for each row; `cut`: as texts, images and documents in turn, else as one text."""
+    if cut:
+        return template.cut(rows)
+    texts = template.render(rows)
+    return [[text] for text in texts.to_pylist()]
+
+
+def check_size(answer_bytes: int, row_bytes: int) -> None:
+    """Refuse an answer that is too large for its rows."""
+    if answer_bytes > ANSWER_BYTES + COPIES * row_bytes:
         raise TemplateError(
             f"prompt: a batch of rows is rendered to more than {ANSWER_BYTES // 1024**2} MB. "
             "Let the template repeat and join less."
@@ -110,21 +129,21 @@ def write(out: BinaryIO, batch: pa.RecordBatch, metadata: dict[bytes, bytes]) ->
 
 
 def _row(prompt: Sequence[str | Piece]) -> dict[str, object]:
-    numbers = dict[Piece, int]()
-    parts = [
-        {"text": part}
-        if isinstance(part, str)
-        else {"piece": numbers.setdefault(part, len(numbers))}
-        for part in prompt
-    ]
-    pieces = [
-        {
-            "kind": piece.kind,
-            "data" if isinstance(piece.value, bytes) else "address": piece.value,
-        }
-        for piece in numbers
-    ]
+    piece_numbers = dict[Piece, int]()
+    parts = list[dict[str, str | int]]()
+    for part in prompt:
+        if isinstance(part, str):
+            parts.append({"text": part})
+        else:
+            number = piece_numbers.setdefault(part, len(piece_numbers))
+            parts.append({"piece": number})
+    pieces = [_piece_row(piece) for piece in piece_numbers]
     return {"parts": parts, "pieces": pieces}
+
+
+def _piece_row(piece: Piece) -> dict[str, object]:
+    value_field = "data" if isinstance(piece.value, bytes) else "address"
+    return {"kind": piece.kind, value_field: piece.value}
 
 
 @lru_cache(maxsize=4)

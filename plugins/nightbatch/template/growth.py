@@ -1,8 +1,8 @@
-"""Which templates print, by their form alone, no more than a fixed multiple of what they are given.
+"""Which templates print, by their form alone, no more than a fixed multiple of their input.
 
 A list of what is allowed: values and their fields, conditions, loops that are not nested and print only their own
-variable, filters that return no more text than they get, and images and documents that are values or their fields. What
-is not on the list may grow without end.
+variable, filters that return no more text than they get, and images and documents that are values or their fields. A
+template with anything else may print without limit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 MARKUP_CHARACTERS = 5_000
-"""Of all delimiters and what stands in them: it bounds how many times a value is printed."""
+"""Of all delimiters and what is between them: it limits how many times a value is printed."""
 LOOP_CHARACTERS = 1_000
 """From the first `for` to its `endfor`, over all loops: a row decides how many times they are printed."""
 
@@ -33,10 +33,13 @@ _OPERATOR = r"(?:\s*+(?:[=!<>]=|[<>])\s*+|\s++(?:and|or|in|not\s++in)\s++)"
 
 
 def is_bounded(text: str) -> bool:
-    """Tell whether all markup of a template is on the list, and little enough."""
+    """Tell whether all markup of a template is on the list, and short enough."""
     allowed = _markup(_NAME)
     is_loop = False
-    position = loop_start = markup_characters = loop_characters = 0
+    position = 0
+    loop_start = 0
+    markup_characters = 0
+    loop_characters = 0
     while opener := _OPENER.search(text, position):
         if opener[0] == "{#":
             end = text.find("#}", opener.end())
@@ -54,9 +57,8 @@ def is_bounded(text: str) -> bool:
                 return False
             is_loop = True
             loop_start = position
-            allowed = _markup(
-                rf"(?:{'|'.join([*re.findall(_NAME, markup['names']), 'loop'])})\b"
-            )
+            loop_names = [*re.findall(_NAME, markup["names"]), "loop"]
+            allowed = _markup(rf"(?:{'|'.join(loop_names)})\b")
         elif markup["ends"]:
             is_loop = False
             loop_characters += opener.start() - loop_start
@@ -68,16 +70,16 @@ def is_bounded(text: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _markup(root: str) -> re.Pattern[str]:
-    """Match one markup over the columns, or inside a loop over its variables, without going back over a character."""
-    path = rf"{root}(?:\.{_NAME}|\[(?:{_NUMBER}|{_TEXT})\])*+"
-    value = rf"(?:not\s++)*+(?:{_LITERAL}|{path}){_FILTERED}{_JOINED}{_TESTED}"
-    condition = rf"{value}(?:{_OPERATOR}{value})*+"
-    choice = rf"{condition}(?:\s++if\s++{condition}(?:\s++else\s++{condition})?+)?+"
-    media = rf"(?:image|document)\s*+\(\s*+{path}\s*+\)"
-    loop = (
-        rf"for\s++(?P<names>{_NAME}(?:\s*+,\s*+{_NAME})?+)\s++in\s++{path}{_FILTERED}"
+    """Match one markup over the columns, or inside a loop over its variables, without backtracking."""
+    path_pattern = rf"{root}(?:\.{_NAME}|\[(?:{_NUMBER}|{_TEXT})\])*+"
+    value_pattern = (
+        rf"(?:not\s++)*+(?:{_LITERAL}|{path_pattern}){_FILTERED}{_JOINED}{_TESTED}"
     )
-    tag = rf"(?:(?:if|elif)\s++{condition}|else|endif|(?P<ends>endfor)|{loop})"
-    return re.compile(
-        rf"\{{\{{-?+\s*+(?:{media}|{choice})\s*+-?+\}}\}}|\{{%-?+\s*+{tag}\s*+-?+%\}}"
-    )
+    condition_pattern = rf"{value_pattern}(?:{_OPERATOR}{value_pattern})*+"
+    choice_pattern = rf"{condition_pattern}(?:\s++if\s++{condition_pattern}(?:\s++else\s++{condition_pattern})?+)?+"
+    media_pattern = rf"(?:image|document)\s*+\(\s*+{path_pattern}\s*+\)"
+    loop_pattern = rf"for\s++(?P<names>{_NAME}(?:\s*+,\s*+{_NAME})?+)\s++in\s++{path_pattern}{_FILTERED}"
+    tag_pattern = rf"(?:(?:if|elif)\s++{condition_pattern}|else|endif|(?P<ends>endfor)|{loop_pattern})"
+    printed_markup = rf"\{{\{{-?+\s*+(?:{media_pattern}|{choice_pattern})\s*+-?+\}}\}}"
+    tag_markup = rf"\{{%-?+\s*+{tag_pattern}\s*+-?+%\}}"
+    return re.compile(rf"{printed_markup}|{tag_markup}")

@@ -1,8 +1,8 @@
 """Rendering under limits: a template that may need any amount of memory is rendered in a process of its own.
 
-Most templates only put values in their place and look at conditions: what they print is about as long as what they are
-given (`template/growth.py` says which). Others join, repeat and collect text, and a few lines of that exhaust any
-machine; the engine cannot be told to stop.
+Most templates only insert values and check conditions: what they print is about as long as their input
+(`template/growth.py` says which). Others join, repeat and collect text, and a few lines of that exhaust any machine;
+the engine cannot be stopped from outside.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from nightbatch.template.template import Template
 SECONDS = 120.0
 """Within which a batch of rows must be rendered: an ordinary one takes less than one second."""
 QUESTION_BYTES = 32 * 1024 * 1024
-"""Of values: about this much is rendered at a time, but one row at least."""
+"""Of values: about this much is rendered at a time, and at least one row."""
 ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 """Arrow's own allocator would reserve a gigabyte for itself, and so use up what the limit allows."""
 
@@ -51,10 +51,7 @@ class LimitedTemplate(Template):
 
     def render(self, rows: pa.RecordBatch) -> pa.Array:
         """Render one prompt (large_string) for each row."""
-        texts = [
-            "".join(part["text"] for part in row["parts"])
-            for row in self._rows(rows, b"0")
-        ]
+        texts = [_text(row) for row in self._rows(rows, b"0")]
         return pa.array(texts, pa.large_string())
 
     def cut(self, rows: pa.RecordBatch) -> list[list[str | Piece]]:
@@ -66,31 +63,25 @@ class LimitedTemplate(Template):
         return Child()
 
     def _rows(self, rows: pa.RecordBatch, cut: bytes) -> Iterator[dict[str, Any]]:
-        wanted = rows.select(
-            [name for name in rows.schema.names if name in self.columns]
-        )
-        count = rows.num_rows
-        step = max(1, QUESTION_BYTES * count // max(1, wanted.nbytes))
-        size = 0
-        for start in range(0, max(1, count), step):
-            asked = wanted.slice(start, step)
-            answered = self._child.ask(
-                asked,
-                {TEMPLATE: self.text.encode(), CUT: cut},
-                min(step, count - start),
-            )
-            size += answered.nbytes
-            check_size(size, wanted.nbytes)
-            metadata = answered.schema.metadata or {}
-            if ERROR in metadata:
-                raise TemplateError(metadata[ERROR].decode())
-            if UNREADABLE in metadata:
-                raise UnicodeError
+        column_names = [name for name in rows.schema.names if name in self.columns]
+        needed_columns = rows.select(column_names)
+        request_metadata = {TEMPLATE: self.text.encode(), CUT: cut}
+        row_count = rows.num_rows
+        needed_bytes = needed_columns.nbytes
+        step_rows = max(1, QUESTION_BYTES * row_count // max(1, needed_bytes))
+        answer_bytes = 0
+        for start in range(0, max(1, row_count), step_rows):
+            request_rows = needed_columns.slice(start, step_rows)
+            request_count = min(step_rows, row_count - start)
+            answered = self._child.ask(request_rows, request_metadata, request_count)
+            answer_bytes += answered.nbytes
+            check_size(answer_bytes, needed_bytes)
+            _raise_reported(answered)
             yield from answered.to_pylist()
 
 
 class Child:
-    """The process, started when it is first asked, and gone with this object."""
+    """The process: started with the first request, and ended with this object."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -99,7 +90,7 @@ class Child:
     def ask(
         self, rows: pa.RecordBatch, metadata: dict[bytes, bytes], count: int
     ) -> pa.Table:
-        """Have rows rendered. Raises TemplateError where the process dies of it or takes too long."""
+        """Have rows rendered. Raises TemplateError where that ends the process or takes too long."""
         if not rows.num_columns:
             rows = pa.record_batch({"": pa.nulls(count)})
         with self._lock:
@@ -133,8 +124,9 @@ class Child:
         return self._process
 
     def close(self) -> None:
-        """End the process; the next question starts another."""
-        process, self._process = self._process, None
+        """End the process; the next request starts another."""
+        process = self._process
+        self._process = None
         if process is not None:
             process.kill()
             process.communicate()
@@ -143,15 +135,30 @@ class Child:
         self.close()
 
 
+def _raise_reported(answered: pa.Table) -> None:
+    """Raise the error that the process reports in the metadata of its answer, if any."""
+    metadata = answered.schema.metadata or {}
+    if ERROR in metadata:
+        raise TemplateError(metadata[ERROR].decode())
+    if UNREADABLE in metadata:
+        raise UnicodeError
+
+
+def _text(row: dict[str, Any]) -> str:
+    return "".join(part["text"] for part in row["parts"])
+
+
 def _parts(row: dict[str, Any]) -> list[str | Piece]:
-    """Put the images and documents of a row where their numbers stand."""
-    pieces = [
-        Piece(
-            piece["kind"], piece["address"] if piece["data"] is None else piece["data"]
-        )
-        for piece in row["pieces"]
-    ]
-    return [
-        part["text"] if part["piece"] is None else pieces[part["piece"]]
-        for part in row["parts"]
-    ]
+    """Put the images and documents of a row where their numbers are."""
+    pieces = [_piece(piece_row) for piece_row in row["pieces"]]
+    parts = list[str | Piece]()
+    for part in row["parts"]:
+        piece_number = part["piece"]
+        parts.append(part["text"] if piece_number is None else pieces[piece_number])
+    return parts
+
+
+def _piece(piece_row: dict[str, Any]) -> Piece:
+    data = piece_row["data"]
+    value = piece_row["address"] if data is None else data
+    return Piece(piece_row["kind"], value)

@@ -2,7 +2,7 @@
 
 The value is a binary column, the `s3://` address of an object that `prepare` reads, or an `https://` address that the
 API fetches; `spec/media_roots.py` says which addresses. A null leaves nothing. In a template the two calls print a
-mark, which no row can know beforehand, and which is where the prompt is cut into blocks.
+random mark, which no row can know in advance, and which is where the prompt is cut into blocks.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ MOST_PIECES = 1_000
 TOO_MANY = f"the row has more than {MOST_PIECES:,} images and documents"
 
 Read = Mapping[str, "bytes | str | None"]
-"""What is at each address: its bytes, or words that say what is wrong with it; None: the API is to fetch it."""
+"""What is at each address: its bytes, or a text that says what is wrong with it; None: the API is to fetch it."""
 Fetch = Callable[[Sequence[Sequence[str]]], Iterator[Read]]
 """Reads what the addresses of some rows name, row after row."""
 
 
 def no_fetch(rows: Sequence[Sequence[str]]) -> Iterator[Read]:
     """Read nothing."""
-    for row in rows:
+    for row_addresses in rows:
         yield {
             address: None if address.startswith(HTTPS) else "names no object"
-            for address in row
+            for address in row_addresses
         }
 
 
@@ -71,24 +71,27 @@ class Cutter:
 
     def take(self, kind: str, value: Any) -> str:
         """Take a value and return the mark that holds its place; what is beyond MOST_PIECES leaves no mark."""
-        if value is None or len(self.found) > MOST_PIECES:
+        piece_number = len(self.found)
+        if value is None or piece_number > MOST_PIECES:
             return ""
-        usable = value if isinstance(value, bytes | str) else None
-        self.found.append(Piece(kind, usable))
-        return f"\x00{self.mark}{len(self.found) - 1}\x00"
+        usable_value = value if isinstance(value, bytes | str) else None
+        self.found.append(Piece(kind, usable_value))
+        return f"\x00{self.mark}{piece_number}\x00"
 
     def cut(self, text: str) -> list[str | Piece]:
-        """Return texts and pieces in their order, and begin anew; what comes after too many pieces is left out."""
-        parts = re.split(f"\x00{self.mark}(\\d+)\x00", text, maxsplit=MOST_PIECES + 1)[
-            : 2 * MOST_PIECES + 2
-        ]
+        """Return texts and pieces in their order, and start over; what comes after too many pieces is left out."""
+        mark_pattern = f"\x00{self.mark}(\\d+)\x00"
+        split_text = re.split(mark_pattern, text, maxsplit=MOST_PIECES + 1)
         pieces = self.found
         self.found = []
-        return [
-            pieces[int(part)] if place % 2 else part
-            for place, part in enumerate(parts)
-            if place % 2 or part
-        ]
+        parts = list[str | Piece]()
+        for place, part in enumerate(split_text[: 2 * MOST_PIECES + 2]):
+            is_piece_number = place % 2 == 1
+            if is_piece_number:
+                parts.append(pieces[int(part)])
+            elif part:
+                parts.append(part)
+        return parts
 
 
 def compiled(template: str) -> str:
@@ -97,38 +100,33 @@ def compiled(template: str) -> str:
         return template
     parts = list[str]()
     unclosed = set[str]()
-    done = at = 0
-    while opening := _OPENING.search(template, at):
-        end = (
-            -1
-            if opening[0] in unclosed
-            else template.find(_CLOSING[opening[0]], opening.end())
-        )
-        if end < 0:
-            unclosed.add(opening[0])
-            at = opening.start() + 1
+    done_end = 0
+    position = 0
+    while opening := _OPENING.search(template, position):
+        opener = opening[0]
+        closer = _CLOSING[opener]
+        is_unclosed = opener in unclosed
+        closer_start = -1 if is_unclosed else template.find(closer, opening.end())
+        if closer_start < 0:
+            unclosed.add(opener)
+            position = opening.start() + 1
             continue
-        at = end + len(_CLOSING[opening[0]])
-        markup = template[opening.start() : at]
-        parts += [
-            template[done : opening.start()],
-            _CALL.sub(lambda call: KINDS[call[1]], markup),
-        ]
-        done = at
-    return "".join([*parts, template[done:]])
+        position = closer_start + len(closer)
+        markup = template[opening.start() : position]
+        parts.append(template[done_end : opening.start()])
+        parts.append(_CALL.sub(lambda call: KINDS[call[1]], markup))
+        done_end = position
+    parts.append(template[done_end:])
+    return "".join(parts)
 
 
 def addresses(parts: Sequence[str | Piece]) -> list[str]:
-    """Name the addresses that must be looked at before the parts can be encoded; none where there are too many."""
+    """Name the addresses that must be read before the parts can be encoded; none where there are too many."""
     pieces = [part for part in parts if isinstance(part, Piece)]
     if len(pieces) > MOST_PIECES:
         return []
-    values = (piece.value for piece in pieces)
-    return [
-        value
-        for value in values
-        if isinstance(value, str) and value.startswith((SCHEME, HTTPS))
-    ]
+    texts = [piece.value for piece in pieces if isinstance(piece.value, str)]
+    return [text for text in texts if text.startswith((SCHEME, HTTPS))]
 
 
 def encode(parts: Sequence[str | Piece], read: Read, most_bytes: int) -> bytes | None:
@@ -140,17 +138,23 @@ def encode(parts: Sequence[str | Piece], read: Read, most_bytes: int) -> bytes |
     if len(pieces) > MOST_PIECES:
         raise UnfitError(TOO_MANY)
     if not pieces:
-        return msgspec.json.encode(
-            "".join(part for part in parts if isinstance(part, str))
-        )
+        text = "".join(part for part in parts if isinstance(part, str))
+        return msgspec.json.encode(text)
     contents = {id(piece): _content(piece, read) for piece in pieces}
-    if sum(len(contents[id(piece)]) * 4 // 3 for piece in pieces) > most_bytes:
+    if sum(_encoded_bytes(contents[id(piece)]) for piece in pieces) > most_bytes:
         return None
-    texts_and_pieces = (
-        part for part in parts if isinstance(part, Piece) or part.strip()
-    )
-    blocks = [_block(part, contents.get(id(part), b"")) for part in texts_and_pieces]
+    blocks = list[dict[str, Any]]()
+    for part in parts:
+        if isinstance(part, Piece):
+            blocks.append(_media_block(part.kind, contents[id(part)]))
+        elif part.strip():
+            blocks.append({"type": "text", "text": part})
     return msgspec.json.encode(blocks, order="sorted")
+
+
+def _encoded_bytes(content: bytes | str) -> int:
+    """Return about how many bytes a content takes in base64."""
+    return len(content) * 4 // 3
 
 
 def _content(piece: Piece, read: Read) -> bytes | str:
@@ -168,27 +172,33 @@ def _content(piece: Piece, read: Read) -> bytes | str:
     return value if content is None else content
 
 
-def _block(part: str | Piece, content: bytes | str) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
+def _media_block(kind: str, content: bytes | str) -> dict[str, Any]:
     if isinstance(content, str):
-        return {"type": part.kind, "source": {"type": "url", "url": content}}
+        return {"type": kind, "source": {"type": "url", "url": content}}
     source = {
         "type": "base64",
-        "media_type": _media_type(part.kind, content),
+        "media_type": _media_type(kind, content),
         "data": content,
     }
-    return {"type": part.kind, "source": source}
+    return {"type": kind, "source": source}
 
 
 def _media_type(kind: str, content: bytes) -> str:
-    found = next((media for magic, media in _MAGIC if content.startswith(magic)), "")
+    """Return the media type of a content, if it is one that the API takes as this kind."""
+    media_type = _detected_type(content)
+    if kind == "image" and media_type.startswith("image/"):
+        return media_type
+    if kind == "document" and media_type == "application/pdf":
+        return media_type
+    allowed_types = "PNG, JPEG, GIF or WebP" if kind == "image" else "a PDF"
+    raise UnfitError(f"the {kind} is not {allowed_types}")
+
+
+def _detected_type(content: bytes) -> str:
+    """Return the media type by the first bytes of a content; empty for one that is not known."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        found = "image/webp"
-    if kind == "image" and found.startswith("image/"):
-        return found
-    if kind == "document" and found == "application/pdf":
-        return found
-    raise UnfitError(
-        f"the {kind} is not {'PNG, JPEG, GIF or WebP' if kind == 'image' else 'a PDF'}"
-    )
+        return "image/webp"
+    for first_bytes, media_type in _MAGIC:
+        if content.startswith(first_bytes):
+            return media_type
+    return ""

@@ -1,7 +1,7 @@
 """Rendering with MiniJinja: a template with logic, over rows whose values it sees as `template/values.py` says.
 
-Fuel bounds the steps of a row, always at the same place. What it does not count (text that doubles) a process with
-limits ends: `template/limited.py`.
+Fuel limits the steps of a row, and always stops at the same step. It does not count text that doubles: a process with
+limits does (`template/limited.py`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from nightbatch.columnar.utf8 import values as plain_values
 from nightbatch.errors import TemplateError
 from nightbatch.template import media
 from nightbatch.template.values import (
-    Clock,
     Day,
     DayAndTime,
     Fields,
     Items,
+    NoClock,
     plain,
     seen_column,
 )
@@ -37,6 +37,7 @@ TEMPLATE_BYTES = 1_000_000
 BINARY = "a binary value stands outside image(…) and document(…)"
 _FRACTIONS = re.compile(r"double|float|decimal")
 _AFTER_BAR = re.compile(rb"\|\s*$")
+_FILTER_NAME = re.compile(rb"[a-z_]*")
 
 
 class Compiled:
@@ -61,13 +62,15 @@ class Compiled:
     def texts(self, rows: pa.RecordBatch) -> Iterator[str]:
         """Render one text for each row."""
         columns = [_values(rows.column(name)) for name in self._columns]
-        cells = zip(*columns, strict=True) if columns else repeat((), rows.num_rows)
+        no_cells = repeat((), rows.num_rows)
+        row_cells = zip(*columns, strict=True) if columns else no_cells
         render = self._environment.render_template
         problem = ""
-        for row in cells:
+        for cells in row_cells:
             self._rows += 1
+            variables = dict(zip(self._columns, cells, strict=True))
             try:
-                text = render("prompt", **dict(zip(self._columns, row, strict=True)))
+                text = render("prompt", **variables)
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:  # a panic of MiniJinja is no Exception
@@ -84,45 +87,44 @@ class Compiled:
         return map(self._cutter.cut, self.texts(rows))
 
     def _problem(self, error: BaseException) -> str:
-        """Say what went wrong and where in the template, without its words, which may quote a value."""
+        """Say what went wrong and where in the template, without the error's message, which may quote a value."""
         if isinstance(error, minijinja.TemplateError):
-            kind = (
-                f"it takes more than {FUEL:,} steps"
-                if error.kind == "OutOfFuel"
-                else error.kind
-            )
-            used = self._filter(error.range) if error.range else ""
+            is_out_of_fuel = error.kind == "OutOfFuel"
+            out_of_fuel = f"it takes more than {FUEL:,} steps"
+            kind = out_of_fuel if is_out_of_fuel else error.kind
+            filter_name = self._filter(error.range) if error.range else ""
             line = f" at line {error.line} of the template" if error.line else ""
-            return f"{kind}{used}{line}"
-        return (
-            BINARY
-            if str(error) == BINARY
-            else f"a value cannot be used like this ({type(error).__name__})"
-        )
+            return f"{kind}{filter_name}{line}"
+        if str(error) == BINARY:
+            return BINARY
+        return f"a value cannot be used like this ({type(error).__name__})"
 
     def _filter(self, span: tuple[int, int]) -> str:
-        """Name the filter that stands at a place of the template."""
+        """Name the filter at a place of the template; empty where there is none."""
+        start, _ = span
         source = self._text.encode()
-        if not _AFTER_BAR.search(source[: span[0]]):
+        if not _AFTER_BAR.search(source[:start]):
             return ""
-        return f" of filter {re.match(rb'[a-z_]*', source[span[0] :])[0].decode()!r}"  # type: ignore[index]
+        name_match = _FILTER_NAME.match(source[start:])
+        filter_name = name_match[0].decode() if name_match else ""
+        return f" of filter {filter_name!r}"
 
 
 def environment(fuel: int | None = None) -> minijinja.Environment:
     """Make an environment in which a value is printed with `display`, and never escaped."""
-    made = minijinja.Environment(
+    minijinja_environment = minijinja.Environment(
         keep_trailing_newline=True,
         undefined_behavior="strict",
         finalizer=display,
         auto_escape_callback=lambda _: None,
         fuel=fuel,
     )
-    made.debug = False
-    return made
+    minijinja_environment.debug = False
+    return minijinja_environment
 
 
 def display(value: Any) -> str:
-    """Print a value as it stands in a prompt: ISO dates, `true`/`false`, compact JSON for nested values."""
+    """Print a value as a prompt shows it: ISO dates, `true`/`false`, compact JSON for nested values."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]
@@ -150,11 +152,10 @@ def _json(value: Any) -> str:
 def values_of(column: pa.Array) -> list[Any]:
     """Return a column's values with numbers in the form that MiniJinja leaves as it is."""
     values = plain_values(column)
-    return (
-        [_number(value) for value in values]
-        if _FRACTIONS.search(str(column.type))
-        else values
-    )
+    may_hold_fractions = _FRACTIONS.search(str(column.type))
+    if not may_hold_fractions:
+        return values
+    return [_number(value) for value in values]
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -168,15 +169,18 @@ def _number(value: Any) -> Any:
     """
     match value:
         case float():
-            return int(value) if value.is_integer() and abs(value) <= 2.0**63 else value
+            is_whole = value.is_integer() and abs(value) <= 2.0**63
+            return int(value) if is_whole else value
         case Decimal():
             if value == value.to_integral_value():
                 return int(value)
-            return float(value) if Decimal(repr(float(value))) == value else str(value)
+            nearest_float = float(value)
+            is_exact = Decimal(repr(nearest_float)) == value
+            return nearest_float if is_exact else str(value)
         case list():
-            return [_number(each) for each in value]
+            return [_number(item) for item in value]
         case dict():
-            return {name: _number(each) for name, each in value.items()}
+            return {name: _number(item) for name, item in value.items()}
         case _:
             return value
 
@@ -189,7 +193,7 @@ _PRINTED: dict[type, Callable[[Any], str]] = {
     float: repr,
     Day: Day.isoformat,
     DayAndTime: Day.isoformat,
-    Clock: Clock.isoformat,
+    NoClock: NoClock.isoformat,
     Fields: _json,
     Items: _json,
     dict: _json,

@@ -42,23 +42,19 @@ class Template:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Name the columns that the template reads, sorted."""
-        size = len(self.text.encode(errors="surrogatepass"))
-        if size > TEMPLATE_BYTES:
+        template_bytes = len(self.text.encode(errors="surrogatepass"))
+        if template_bytes > TEMPLATE_BYTES:
             raise TemplateError(
-                f"prompt: the template has {size:,} bytes; at most {TEMPLATE_BYTES:,} are allowed."
+                f"prompt: the template has {template_bytes:,} bytes; at most {TEMPLATE_BYTES:,} are allowed."
             )
         try:
-            names = environment().undeclared_variables_in_str(self._compiled)
+            variable_names = environment().undeclared_variables_in_str(self._compiled)
         except minijinja.TemplateError as error:
             problem = _first_line(error)
         else:
-            return tuple(
-                sorted(
-                    name
-                    for name in names - set(media.KINDS.values())
-                    if not self._calls(name)
-                )
-            )
+            own_names = variable_names - set(media.KINDS.values())
+            column_names = [name for name in own_names if not self._calls(name)]
+            return tuple(sorted(column_names))
         raise TemplateError(f"prompt: {problem}. Mend the template.")
 
     @cached_property
@@ -72,9 +68,9 @@ class Template:
 
     def _calls(self, name: str) -> bool:
         """Tell `range(3)`, which calls one of Jinja's functions, from a column `range`."""
-        return (
-            name in _FUNCTIONS and re.search(rf"\b{name}\s*\(", self.text) is not None
-        )
+        if name not in _FUNCTIONS:
+            return False
+        return re.search(rf"\b{name}\s*\(", self.text) is not None
 
     def check(self, schema: pa.Schema) -> None:
         """Refuse columns that are not there or that cannot be printed."""
@@ -84,9 +80,10 @@ class Template:
                 f"It has: {_listed(schema.names)}."
             )
         for name in self.columns:
-            if _is_binary(schema.field(name).type) and not self.has_media:
+            column_type = schema.field(name).type
+            if _is_binary(column_type) and not self.has_media:
                 raise TemplateError(
-                    f"prompt: column {name!r} is {schema.field(name).type}: text cannot be made of it. "
+                    f"prompt: column {name!r} is {column_type}: text cannot be made of it. "
                     f"Write image({name}) or document({name}) if that is what it holds."
                 )
 
@@ -97,34 +94,35 @@ class Template:
     def render(self, rows: pa.RecordBatch) -> pa.Array:
         """Render one prompt (large_string) for each row. Raises UnicodeError where text is not valid UTF-8."""
         if self._pieces is None:
-            return pa.array(
-                self._renderer.texts(rows), pa.large_string(), size=rows.num_rows
-            )
-        joined = self._join(self._pieces, rows)
+            texts = self._renderer.texts(rows)
+            return pa.array(texts, pa.large_string(), size=rows.num_rows)
+        prompts = self._join(self._pieces, rows)
         try:
-            joined.validate(full=True)
+            prompts.validate(full=True)
         except pa.ArrowInvalid:
             raise UnicodeError from None
-        return joined
+        return prompts
 
     @cached_property
     def _pieces(self) -> list[str] | None:
         """Literals and column names in turn, if the template is nothing but plain substitutions."""
-        if _TRIMMED.search(self.text) or _MARKUP.search(_PLAIN.sub("", self.text)):
+        other_text = _PLAIN.sub("", self.text)
+        if _TRIMMED.search(self.text) or _MARKUP.search(other_text):
             return None
         pieces = _PLAIN.split(self.text)
-        return pieces if set(pieces[1::2]) <= set(self.columns) else None
+        column_names = set(pieces[1::2])
+        return pieces if column_names <= set(self.columns) else None
 
     def _join(self, pieces: Sequence[str], rows: pa.RecordBatch) -> pa.Array:
         if len(pieces) == 1:
-            return pa.repeat(pa.scalar(pieces[0], pa.large_string()), rows.num_rows)
-        parts: list[Any] = [
-            printed(rows.column(piece))
-            if index % 2
-            else pa.scalar(piece, pa.large_string())
-            for index, piece in enumerate(pieces)
-        ]
-        return pc.binary_join_element_wise(*parts, pa.scalar("", pa.large_string()))
+            return pa.repeat(_large_string(pieces[0]), rows.num_rows)
+        parts = list[Any]()
+        for place, piece in enumerate(pieces):
+            is_column = place % 2 == 1
+            part = printed(rows.column(piece)) if is_column else _large_string(piece)
+            parts.append(part)
+        separator = _large_string("")
+        return pc.binary_join_element_wise(*parts, separator)
 
     def cut(self, rows: pa.RecordBatch) -> list[list[str | media.Piece]]:
         """Render one prompt for each row, as texts, images and documents in turn."""
@@ -133,23 +131,26 @@ class Template:
 
 def printed(column: pa.Array) -> pa.Array:
     """Print a whole column; text stays in Arrow."""
-    kind = (
-        column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    )
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     if pa.types.is_null(kind):
         return pa.array([""] * len(column), pa.large_string())
     if _is_text(kind) or pa.types.is_integer(kind):
-        return pc.fill_null(column.cast(kind).cast(pa.large_string()), "")
-    return pa.array([display(value) for value in values_of(column)], pa.large_string())
+        texts = column.cast(kind).cast(pa.large_string())
+        return pc.fill_null(texts, "")
+    displayed_values = [display(value) for value in values_of(column)]
+    return pa.array(displayed_values, pa.large_string())
+
+
+def _large_string(text: str) -> pa.Scalar:
+    return pa.scalar(text, pa.large_string())
 
 
 def _first_line(error: minijinja.TemplateError) -> str:
-    return (
-        str(error)
-        .splitlines()[0]
-        .replace("<string>", "the template")
-        .replace("in prompt:", "at line ")
-    )
+    first_line = str(error).splitlines()[0]
+    named_line = first_line.replace("<string>", "the template")
+    return named_line.replace("in prompt:", "at line ")
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -169,5 +170,6 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:40])
-    return shown + (f" and {len(names) - 40} more" if len(names) > 40 else "")
+    shown_names = ", ".join(repr(name) for name in names[:40])
+    hidden_count = len(names) - 40
+    return f"{shown_names} and {hidden_count} more" if hidden_count > 0 else shown_names

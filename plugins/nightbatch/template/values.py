@@ -1,7 +1,7 @@
 """What a template sees of a row's values: text, numbers, and values of which it may use what is named here.
 
-MiniJinja calls any method of a Python value. Some tell other values in their errors (`pop`), some change what later
-rows see (`append`), some answer differently each time (`now`).
+MiniJinja calls any method of a Python value. Some show other values in their errors (`pop`), some change what later
+rows see (`append`), some return something else each time (`now`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 _LOCAL = re.compile(r"%[^A-Za-z%]*s")
-"""The directive of strftime that rests on the machine's time zone."""
+"""The directive of strftime that depends on the machine's time zone."""
 
 
 class Refused:
@@ -67,7 +67,7 @@ class Day(Moment):
         return str(self._value.isoformat(*args, **named))
 
 
-class Clock(Moment):
+class NoClock(Moment):
     """A time of day."""
 
     __slots__ = ()
@@ -76,7 +76,7 @@ class Clock(Moment):
         return str(self._value.isoformat(*args, **named))
 
 
-class DayAndTime(Day, Clock):
+class DayAndTime(Day, NoClock):
     """A date with a time."""
 
     __slots__ = ()
@@ -135,25 +135,28 @@ def seen_column(kind: pa.DataType, values: list[Any]) -> list[Any]:
     """Return a column's values as a template sees them."""
     if is_plain(kind):
         return values
-    shallow: type | None = None
-    if pa.types.is_list(kind) and is_plain(kind.value_type):
-        shallow = Items
-    elif pa.types.is_struct(kind) and all(is_plain(field.type) for field in kind):
-        shallow = Fields
-    if shallow is None:
+    container = _container_of_plain(kind)
+    if container is None:
         return list(map(seen, values))
-    return [None if value is None else shallow(value) for value in values]
+    return [None if value is None else container(value) for value in values]
+
+
+def _container_of_plain(kind: pa.DataType) -> type | None:
+    """Return what holds a value of a list or struct whose own values are all plain; None for other types."""
+    if pa.types.is_list(kind) and is_plain(kind.value_type):
+        return Items
+    if pa.types.is_struct(kind) and all(is_plain(field.type) for field in kind):
+        return Fields
+    return None
 
 
 def is_plain(kind: pa.DataType) -> bool:
-    """Tell a type whose values `seen` would return as they are."""
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    is_number = (
-        pa.types.is_boolean(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-    )
-    return bool(is_number or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    """Tell whether `seen` would return the values of a type as they are."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_boolean(kind) or is_number or is_text)
 
 
 def plain(value: Any) -> Any:
@@ -166,7 +169,8 @@ def _items(values: Iterable[Any]) -> Items:
 
 
 def _fields(value: dict[str, Any]) -> Fields:
-    return Fields(zip(value, map(seen, value.values()), strict=True))
+    seen_values = map(seen, value.values())
+    return Fields(zip(value, seen_values, strict=True))
 
 
 def _pair(value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -177,9 +181,10 @@ def _method(name: str) -> Callable[..., Any]:
     """Return the method of a moment that calls its value's."""
 
     def call(moment: Moment, *args: Any, **named: Any) -> Any:
-        return seen(getattr(plain(moment), name)(*args, **named))
+        method = getattr(plain(moment), name)
+        return seen(method(*args, **named))
 
-    call.__qualname__ = name  # what it prints as, without its call
+    call.__qualname__ = name  # a template that prints the method shows this
     return call
 
 
@@ -193,9 +198,11 @@ def _strftime(moment: Moment, form: str) -> str:
 def _allow(kind: type[Moment], attributes: str, methods: str) -> None:
     """Let templates use attributes and methods of a moment's value."""
     for name in attributes.split():
-        setattr(kind, name, property(attrgetter(f"_value.{name}")))
+        value_attribute = attrgetter(f"_value.{name}")
+        setattr(kind, name, property(value_attribute))
     for name in methods.split():
-        setattr(kind, name, _strftime if name == "strftime" else _method(name))
+        method = _strftime if name == "strftime" else _method(name)
+        setattr(kind, name, method)
 
 
 _allow(
@@ -204,7 +211,7 @@ _allow(
     "ctime isocalendar isoweekday replace strftime toordinal weekday",
 )
 _allow(
-    Clock,
+    NoClock,
     "hour minute second microsecond fold",
     "dst replace strftime tzname utcoffset",
 )
@@ -225,7 +232,7 @@ _UNCHANGED = (
     type(date.min.isocalendar()),
     Day,
     DayAndTime,
-    Clock,
+    NoClock,
     Duration,
     Fields,
     Items,
@@ -234,7 +241,7 @@ _SEEN: dict[type, Callable[[Any], Any] | None] = {
     **dict.fromkeys(_UNCHANGED),
     date: Day,
     datetime: DayAndTime,
-    time: Clock,
+    time: NoClock,
     timedelta: Duration,
     list: _items,
     tuple: _pair,

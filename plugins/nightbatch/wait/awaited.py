@@ -1,4 +1,7 @@
-"""Who waits for which batch, and when each is due; what a look shows ends waits, or says when to look again."""
+"""Who waits for which batch, and when each batch is due for a look.
+
+A look at the batches either ends waits or sets the time of the next look.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +14,28 @@ from datetime import datetime
 from nightbatch.errors import BatchGone
 from nightbatch.ids import BatchId
 from nightbatch.ports import Batch
-from nightbatch.wait.look import Look
 from nightbatch.wait.pace import (
     Ended,
-    Gone,
+    GoneForGood,
     Missing,
-    Pace,
-    Shown,
+    PollTiming,
+    StateSeen,
     Unread,
     Watched,
     on_state,
 )
+from nightbatch.wait.poll_once import PollResult
 
 JITTER = 0.15
 """Looks come up to this share sooner than they are due, so that many triggerers do not look at once."""
-BREATH = 250
-"""Batches that are thought about before the event loop has its turn."""
+BATCHES_PER_TURN = 250
+"""Batches that are processed before other tasks of the event loop get a turn."""
 
 
-class Waits:
-    """The awaited batches of a connection; several may wait for one."""
+class AwaitedBatches:
+    """The awaited batches of a connection; several callers may wait for the same batch."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: PollTiming) -> None:
         self._pace = pace
         self._watched: dict[BatchId, Watched] = {}
         self._futures: dict[BatchId, dict[asyncio.Future[Batch], float]] = {}
@@ -42,78 +45,98 @@ class Waits:
 
     @property
     def watched(self) -> Collection[Watched]:
-        """Return all that are waited for."""
+        """Return all batches that are waited for."""
         return self._watched.values()
 
     @property
     def due(self) -> datetime | None:
-        """Return when the first of them should be looked at; None: nobody waits."""
-        return min((one.due for one in self._watched.values()), default=None)
+        """Return when the first batch is due for a look; None if nobody waits."""
+        due_times = (watched.due for watched in self._watched.values())
+        return min(due_times, default=None)
 
     def join(
-        self, name: BatchId, ceiling: float, now: datetime
+        self, batch_id: BatchId, ceiling: float, now: datetime
     ) -> asyncio.Future[Batch]:
-        """Begin to wait; what is returned is done when the batch has ended, or raises BatchGone or what `fail` says."""
-        future: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
-        self._futures.setdefault(name, {})[future] = ceiling
-        known = self._watched.get(name, Watched(name, ceiling, now))
-        self._watched[name] = replace(known, ceiling=min(known.ceiling, ceiling))
+        """Start to wait for a batch.
+
+        The future is done when the batch has ended. It raises BatchGone, or the error that is passed to `fail`.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Batch] = loop.create_future()
+        ceilings = self._futures.setdefault(batch_id, {})
+        ceilings[future] = ceiling
+        new_watch = Watched(batch_id, ceiling, now)
+        watched = self._watched.setdefault(batch_id, new_watch)
+        lowest_ceiling = min(watched.ceiling, ceiling)
+        self._set_ceiling(batch_id, lowest_ceiling)
         return future
 
-    def leave(self, name: BatchId, future: asyncio.Future[Batch]) -> None:
-        """Give up a wait, if it is still on."""
-        ceilings = self._futures.get(name, {})
+    def leave(self, batch_id: BatchId, future: asyncio.Future[Batch]) -> None:
+        """Stop a wait, if it has not ended yet."""
+        ceilings = self._futures.get(batch_id, {})
         ceilings.pop(future, None)
-        if ceilings:
-            self._watched[name] = replace(
-                self._watched[name], ceiling=min(ceilings.values())
-            )
-        else:
-            self._futures.pop(name, None)
-            self._watched.pop(name, None)
+        if not ceilings:
+            self._futures.pop(batch_id, None)
+            self._watched.pop(batch_id, None)
+            return
+        lowest_ceiling = min(ceilings.values())
+        self._set_ceiling(batch_id, lowest_ceiling)
 
-    async def absorb(self, found: Look, now: Callable[[], datetime]) -> None:
-        """Take in what a look has found."""
-        states: dict[BatchId, Shown | Missing | Unread] = {**found.alone}
-        states |= {
-            name: Shown(found.listed[name])
-            for name in self._watched.keys() & found.listed.keys()
-        }
-        spread = 1 - JITTER * random.random()  # noqa: S311
-        for number, (name, state) in enumerate(states.items()):
-            if number % BREATH == BREATH - 1:
+    def _set_ceiling(self, batch_id: BatchId, ceiling: float) -> None:
+        watched = self._watched[batch_id]
+        self._watched[batch_id] = replace(watched, ceiling=ceiling)
+
+    async def absorb(
+        self, poll_result: PollResult, now: Callable[[], datetime]
+    ) -> None:
+        """Apply the result of a look to every batch that is waited for."""
+        states = self._states(poll_result)
+        due_share = 1 - JITTER * random.random()  # noqa: S311
+        for number, (batch_id, state) in enumerate(states.items()):
+            ends_turn = number % BATCHES_PER_TURN == BATCHES_PER_TURN - 1
+            if ends_turn:
                 await asyncio.sleep(0)
-            if name in self._watched:
-                self._learn(self._watched[name], state, now(), spread)
+            watched = self._watched.get(batch_id)
+            if watched is not None:
+                self._apply(watched, state, now(), due_share)
+
+    def _states(
+        self, poll_result: PollResult
+    ) -> dict[BatchId, StateSeen | Missing | Unread]:
+        """Collect the states of a look; the listing takes precedence over batches that were read alone."""
+        listed_ids = self._watched.keys() & poll_result.listed.keys()
+        listed_states = {
+            batch_id: StateSeen(poll_result.listed[batch_id]) for batch_id in listed_ids
+        }
+        return {**poll_result.alone, **listed_states}
 
     def fail(self, error: Exception) -> None:
         """End all waits with an error."""
-        for name in list(self._watched):
-            self._settle(name, error)
+        for batch_id in list(self._watched):
+            self._settle(batch_id, error)
 
-    def _learn(
+    def _apply(
         self,
         watched: Watched,
-        state: Shown | Missing | Unread,
+        state: StateSeen | Missing | Unread,
         now: datetime,
-        spread: float,
+        due_share: float,
     ) -> None:
+        batch_id = watched.batch
         match on_state(watched, state, now, self._pace):
             case Ended(batch):
-                self._settle(watched.batch, batch)
-            case Gone():
-                self._settle(
-                    watched.batch,
-                    BatchGone(f"the API no longer knows batch {watched.batch}."),
-                )
-            case Watched(due=due) as still:
-                self._watched[watched.batch] = replace(
-                    still, due=now + (due - now) * spread
-                )
+                self._settle(batch_id, batch)
+            case GoneForGood():
+                gone_error = BatchGone(f"the API no longer knows batch {batch_id}.")
+                self._settle(batch_id, gone_error)
+            case Watched(due=due) as still_watched:
+                jittered_due = now + (due - now) * due_share
+                self._watched[batch_id] = replace(still_watched, due=jittered_due)
 
-    def _settle(self, name: BatchId, outcome: Batch | Exception) -> None:
-        self._watched.pop(name, None)
-        for future in self._futures.pop(name, {}):
+    def _settle(self, batch_id: BatchId, outcome: Batch | Exception) -> None:
+        self._watched.pop(batch_id, None)
+        futures = self._futures.pop(batch_id, {})
+        for future in futures:
             if future.done():
                 continue
             if isinstance(outcome, Exception):

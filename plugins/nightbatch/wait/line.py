@@ -1,75 +1,97 @@
-"""The line of shards that wait for room in the account's queue: served in order, from the poller's own listing."""
+"""The line of shards that wait for room in the account's queue, served in order by the poller's own listing."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from nightbatch.ports import Batch
-from nightbatch.submit.queue import Held, Place, admit, queued, still_held
-from nightbatch.wait.pace import Pace, interval
+from nightbatch.submit.queue import HeldRoom, QueuePosition, admit, held_room, queued
+from nightbatch.wait.pace import PollTiming, interval
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-class Line:
-    """Who waits for room, and what is held for those that were let through but are not seen yet."""
+class WaitingLine:
+    """The shards that wait for room, and the room held for admitted shards whose batches are not listed yet."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: PollTiming) -> None:
         self.due: datetime | None = None
-        """When the queue should be looked at next; None: nobody waits."""
+        """When the queue should be looked at next; None if nobody waits."""
         self._pace = pace
         self._ceiling = pace.most
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, QueuePosition] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._learned: dict[str, int] = {}
-        self._held: list[Held] = []
+        self._held: list[HeldRoom] = []
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def join(self, place: Place, ceiling: float) -> asyncio.Future[None]:
-        """Take a place; what is returned is done when the shard may send. The room is held until its batch turns up.
+    def join(self, place: QueuePosition, ceiling: float) -> asyncio.Future[None]:
+        """Take a place; the future is done when the shard may send. Its room is held until its batch is listed.
 
-        Two runs may wait for one claim: they have one place.
+        Two runs may wait for the same claim: they share a place.
         """
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._held = [one for one in self._held if one.order != place.order]
-        self._places[place.order] = place
-        self._waiting.setdefault(place.order, []).append(future)
-        self._ceiling, self.due = ceiling, datetime.min.replace(tzinfo=UTC)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        order = place.order
+        self._release_held(order)
+        self._places[order] = place
+        futures = self._waiting.setdefault(order, [])
+        futures.append(future)
+        self._ceiling = ceiling
+        self.due = LONG_AGO
         return future
 
-    def leave(self, place: Place, future: asyncio.Future[None]) -> None:
-        """Give up a wait, if it is still on."""
-        waits = self._waiting.get(place.order, [])
-        if future in waits:
-            waits.remove(future)
-        if not waits:
+    def _release_held(self, order: str) -> None:
+        self._held = [held for held in self._held if held.order != order]
+
+    def leave(self, place: QueuePosition, future: asyncio.Future[None]) -> None:
+        """Stop a wait, if it has not ended yet."""
+        futures = self._waiting.get(place.order, [])
+        if future in futures:
+            futures.remove(future)
+        if not futures:
             self._drop(place.order)
 
     def settle(self, batches: Collection[Batch], now: datetime) -> None:
-        """Let through whoever has room, by a listing of all batches that can be running."""
-        self._held = still_held(self._held, batches, now)
-        used = queued(batches) + sum(one.total for one in self._held)
-        known, until = (
-            frozenset(batch.id for batch in batches),
-            now + timedelta(seconds=self._pace.held),
-        )
-        for place in admit(
-            [self._learn(one, used) for one in self._places.values()], used, now
-        ):
-            self._held.append(Held(place.order, place.total, known, until))
-            for future in self._drop(place.order):
-                if not future.done():
-                    future.set_result(None)
+        """Admit every shard that has room, by a listing of all batches that can be running."""
+        self._held = held_room(self._held, batches, now)
+        used = self._used(batches)
+        listed_ids = frozenset(batch.id for batch in batches)
+        held_until = now + timedelta(seconds=self._pace.held)
+        places = [
+            self._with_learned_cap(place, used) for place in self._places.values()
+        ]
+        for place in admit(places, used, now):
+            held = HeldRoom(place.order, place.total, listed_ids, held_until)
+            self._held.append(held)
+            self._let_through(place.order)
         if self._places:
-            running = (one for one in batches if not one.ended)
-            pauses = [
-                interval(one, now, self._pace, hint=None, ceiling=self._ceiling)
-                for one in running
-            ]
-            self.due = now + timedelta(seconds=min(pauses, default=self._pace.soonest))
+            self.due = self._next_due(batches, now)
+
+    def _used(self, batches: Iterable[Batch]) -> int:
+        """Count the requests in the queue and those that are about to be sent."""
+        held_requests = sum(held.total for held in self._held)
+        return queued(batches) + held_requests
+
+    def _let_through(self, order: str) -> None:
+        for future in self._drop(order):
+            if not future.done():
+                future.set_result(None)
+
+    def _next_due(self, batches: Collection[Batch], now: datetime) -> datetime:
+        """Return when the first running batch is worth another look."""
+        pauses_seconds = [
+            interval(batch, now, self._pace, hint=None, ceiling=self._ceiling)
+            for batch in batches
+            if not batch.ended
+        ]
+        shortest_seconds = min(pauses_seconds, default=self._pace.soonest)
+        return now + timedelta(seconds=shortest_seconds)
 
     def fail(self, error: Exception) -> None:
         """End all waits with an error."""
@@ -78,15 +100,15 @@ class Line:
                 if not future.done():
                     future.set_exception(error)
 
-    def _learn(self, place: Place, used: int) -> Place:
-        """Fill in how long the queue was when the API said that it was full: so much it takes, at least."""
+    def _with_learned_cap(self, place: QueuePosition, used: int) -> QueuePosition:
+        """Lower the cap to the queue's length when the API said that it was full: it holds at least that many."""
         if place.full_until is None:
             return place
-        learned = self._learned.setdefault(place.order, used)
-        return replace(place, cap=min(place.cap, learned))
+        learned_cap = self._learned.setdefault(place.order, used)
+        return replace(place, cap=min(place.cap, learned_cap))
 
     def _drop(self, order: str) -> list[asyncio.Future[None]]:
-        """Remove a place, and return who waited there."""
+        """Remove a place, and return the futures that waited for it."""
         self._places.pop(order, None)
         self._learned.pop(order, None)
         if not self._places:

@@ -1,6 +1,6 @@
-"""When to look at a batch that is waited for, as a decision: young and small ones soon, big and old ones seldom.
+"""When to look at a batch that is waited for: young and small batches often, large and old ones rarely.
 
-A look costs one request for a thousand batches, so the delay that it adds is kept to a tenth of what the batch took.
+A look costs one request for a thousand batches, so the delay that it adds is at most a tenth of the batch's duration.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from nightbatch.ports import Batch
 
 DAY = 86_400.0
 DOUBLINGS = 30
-"""More are never needed, and after a thousand a number has no room for them."""
+"""More are never needed, and about a thousand overflow a float."""
 
 
 @dataclass(frozen=True)
-class Pace:
+class PollTiming:
     """How long things may take; all in seconds."""
 
     soonest: float = 1.0
-    """Between two looks; and the time that every request to the API must be worth: 60 a minute at most."""
+    """Between two looks, and between two requests to the API on average: at most 60 a minute."""
     share: float = 0.1
-    """Of a batch's age, until it is looked at again."""
+    """The pause before the next look, as a share of the batch's age."""
     per_request: float = 0.0001
-    """More for every request of a batch: 10 s for the largest."""
+    """Added for every request of a batch: 10 s for the largest."""
     gone: float = 120.0
-    """That a batch may be unknown to the API before it is taken for gone: a 404 on a living batch does occur."""
+    """How long the API may not know a batch before it counts as gone: a 404 on an existing batch does occur."""
     refused: float = 300.0
-    """That the account may be refused before the waits fail."""
+    """How long the API may refuse the account before the waits fail."""
     connection: float = 300.0
-    """Until the connection is read again, in case it was changed."""
+    """Until the connection is read again, in case it has changed."""
     linger: float = 15.0
-    """Until the client is closed when nobody waits any more."""
+    """Until the client is closed after the last wait has ended."""
     held: float = 600.0
-    """That room in the queue is held for a shard that was let through."""
+    """How long room in the queue is held for an admitted shard."""
     most: float = 60.0
-    """Between two tries while the API cannot be read, unless it asks for more."""
+    """Longest pause between two tries while the API cannot be read, unless the API asks for more."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A batch that is waited for, and when it is due to be looked at.
+    """A batch that is waited for, and when it is due for a look.
 
-    `straggler`: the listing did not reach it the last time, so it is read by itself.
+    `straggler`: the last listing did not reach it, so it is read alone.
     """
 
     batch: BatchId
@@ -58,8 +58,8 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a look showed of a batch. `hint`: the seconds that the API itself asks to wait. `alone`: read by itself."""
+class StateSeen:
+    """A batch as a look saw it. `hint`: the seconds that the API asks to wait. `alone`: read by its id."""
 
     batch: Batch
     hint: float | None = None
@@ -68,12 +68,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class Missing:
-    """The API says that there is no such batch."""
+    """The API does not know the batch."""
 
 
 @dataclass(frozen=True)
 class Unread:
-    """This batch, and only this one, could not be read."""
+    """This batch could not be read; others could."""
 
 
 @dataclass(frozen=True)
@@ -84,48 +84,69 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Gone:
-    """The wait is over: the batch is not there any more."""
+class GoneForGood:
+    """The wait is over: the batch no longer exists."""
 
 
 def on_state(
-    watched: Watched, state: Shown | Missing | Unread, now: datetime, pace: Pace
-) -> Watched | Ended | Gone:
-    """Say what a look at a batch means: that the wait is over, or when to look again."""
+    watched: Watched,
+    state: StateSeen | Missing | Unread,
+    now: datetime,
+    pace: PollTiming,
+) -> Watched | Ended | GoneForGood:
+    """Decide what a look at a batch means: the wait is over, or when to look again."""
     match state:
-        case Shown(batch) if batch.ended:
+        case StateSeen(batch) if batch.ended:
             return Ended(batch)
-        case Shown(batch, hint, alone):
-            pause = interval(batch, now, pace, hint=hint, ceiling=watched.ceiling)
-            due, born = now + timedelta(seconds=pause), batch.created_at
-            return replace(
-                watched, due=due, created_at=born, straggler=alone, missing_since=None
-            )
+        case StateSeen():
+            return _still_running(watched, state, now, pace)
         case Missing():
-            since = watched.missing_since or now
-            if now - since >= timedelta(seconds=pace.gone):
-                return Gone()
-            due = now + timedelta(
-                seconds=min(watched.ceiling, max(pace.soonest, pace.gone / 6))
-            )
-            return replace(watched, due=due, straggler=True, missing_since=since)
+            return _missing(watched, now, pace)
         case Unread():
-            return replace(watched, due=now + timedelta(seconds=watched.ceiling))
+            due = now + timedelta(seconds=watched.ceiling)
+            return replace(watched, due=due)
+
+
+def _still_running(
+    watched: Watched, state: StateSeen, now: datetime, pace: PollTiming
+) -> Watched:
+    batch = state.batch
+    pause_seconds = interval(batch, now, pace, hint=state.hint, ceiling=watched.ceiling)
+    return replace(
+        watched,
+        due=now + timedelta(seconds=pause_seconds),
+        created_at=batch.created_at,
+        straggler=state.alone,
+        missing_since=None,
+    )
+
+
+def _missing(
+    watched: Watched, now: datetime, pace: PollTiming
+) -> Watched | GoneForGood:
+    missing_since = watched.missing_since or now
+    if now - missing_since >= timedelta(seconds=pace.gone):
+        return GoneForGood()
+    retry_seconds = max(pace.soonest, pace.gone / 6)
+    pause_seconds = min(watched.ceiling, retry_seconds)
+    due = now + timedelta(seconds=pause_seconds)
+    return replace(watched, due=due, straggler=True, missing_since=missing_since)
 
 
 def interval(
-    batch: Batch, now: datetime, pace: Pace, *, hint: float | None, ceiling: float
+    batch: Batch, now: datetime, pace: PollTiming, *, hint: float | None, ceiling: float
 ) -> float:
     """Return the seconds until a running batch is worth another look."""
-    age = max(0.0, (now - batch.created_at).total_seconds())
-    wished = max(
-        pace.soonest + batch.total * pace.per_request, age * pace.share, hint or 0.0
-    )
-    return min(ceiling, wished)
+    age_seconds = max(0.0, (now - batch.created_at).total_seconds())
+    size_pause = pace.soonest + batch.total * pace.per_request
+    age_pause = age_seconds * pace.share
+    hint_pause = hint or 0.0
+    longest_pause = max(size_pause, age_pause, hint_pause)
+    return min(ceiling, longest_pause)
 
 
 def longest(ceiling: float) -> float:
-    """Return the longest pause between two looks that somebody asks for, at most a day. Raises SettingsError."""
+    """Return the longest pause between two looks that a caller asks for, at most a day. Raises SettingsError."""
     if not ceiling > 0:
         raise SettingsError(
             f"the longest pause between two looks must be more than 0 seconds, not {ceiling:g}."
@@ -134,18 +155,21 @@ def longest(ceiling: float) -> float:
 
 
 def next_look(
-    due: Iterable[datetime | None], last: datetime, calls: int, pace: Pace
+    due: Iterable[datetime | None], last: datetime, calls: int, pace: PollTiming
 ) -> datetime | None:
     """Return when the next look is due; a look that took many requests is followed by a longer pause."""
-    times = [time for time in due if time is not None]
-    return (
-        max(min(times), last + timedelta(seconds=pace.soonest * max(1, calls)))
-        if times
-        else None
-    )
+    due_times = [due_time for due_time in due if due_time is not None]
+    if not due_times:
+        return None
+    pause_seconds = pace.soonest * max(1, calls)
+    earliest_allowed = last + timedelta(seconds=pause_seconds)
+    return max(min(due_times), earliest_allowed)
 
 
-def backoff(failures: int, asked: float | None, pace: Pace) -> float:
-    """Return the pause after this many failures in a row, or what the API asks for, if that is longer."""
-    doubled = pace.soonest * 2.0 ** min(failures, DOUBLINGS)
-    return max(asked or 0.0, min(pace.most, doubled))
+def backoff(failures: int, asked: float | None, pace: PollTiming) -> float:
+    """Return the pause after N failures in a row, or the pause that the API asks for if it is longer."""
+    doubling_count = min(failures, DOUBLINGS)
+    doubled_seconds = pace.soonest * 2.0**doubling_count
+    backoff_seconds = min(pace.most, doubled_seconds)
+    asked_seconds = asked or 0.0
+    return max(asked_seconds, backoff_seconds)

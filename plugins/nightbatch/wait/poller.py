@@ -1,6 +1,6 @@
 """One poller for all batches of a connection: one client, one `list` call for up to a thousand batches.
 
-All triggers of a triggerer live in one process and one loop, so a module-level registry is all the sharing needed.
+All triggers of a triggerer run in one process and one loop, so they share a poller by a module-level registry.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Protocol
 from nightbatch.errors import AccountStopped, ApiUnavailable
 from nightbatch.ids import BatchId
 from nightbatch.ports import AsyncBatches, Batch
-from nightbatch.submit.queue import Place
-from nightbatch.wait.awaited import Waits
-from nightbatch.wait.line import Line
-from nightbatch.wait.look import Look, aim, look
-from nightbatch.wait.pace import Pace, backoff, longest, next_look
+from nightbatch.submit.queue import QueuePosition
+from nightbatch.wait.awaited import AwaitedBatches
+from nightbatch.wait.line import WaitingLine
+from nightbatch.wait.pace import PollTiming, backoff, longest, next_look
+from nightbatch.wait.poll_once import PollResult, poll_once, poll_targets
 
 log = logging.getLogger(__name__)
 
 
-class Connects(Protocol):
+class Connector(Protocol):
     """Hand out the client of a connection."""
 
     async def open(self) -> AsyncBatches:
@@ -34,41 +34,43 @@ class Connects(Protocol):
         """
 
     def doubt(self) -> None:
-        """Look whether the connection has changed before the client is handed out again."""
+        """Check whether the connection has changed before the client is handed out again."""
 
     async def close(self) -> None:
         """Close the client; `open` makes a new one."""
 
 
 class Poller:
-    """Looks at all awaited batches of a connection together, for as long as any is awaited."""
+    """Looks at all awaited batches of a connection together, while any is awaited."""
 
-    def __init__(self, connection: Connects, pace: Pace) -> None:
+    def __init__(self, connection: Connector, pace: PollTiming) -> None:
         self.loop = asyncio.get_running_loop()
         self.pace = pace
         self._connection = connection
-        self._started = datetime.now(UTC), self.loop.time()
-        self._waits = Waits(pace)
-        self._line = Line(pace)
-        self._guests = 0
+        self._started_at = datetime.now(UTC)
+        self._started_ticks = self.loop.time()
+        self._waits = AwaitedBatches(pace)
+        self._line = WaitingLine(pace)
+        self._cancelling = 0
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._last, self._calls = datetime.min.replace(tzinfo=UTC), 1
-        self._not_before = self._last
+        self._last_look = datetime.min.replace(tzinfo=UTC)
+        self._last_calls = 1
+        self._not_before = self._last_look
         self._failures = 0
         self._refused_since: datetime | None = None
 
     async def wait(self, batch: str, ceiling: float) -> Batch:
         """Return the batch once it has ended. Raises BatchGone, AccountStopped, and SettingsError for a bad ceiling."""
-        name = BatchId(batch)
-        future = self._waits.join(name, longest(ceiling), self.now())
+        batch_id = BatchId(batch)
+        future = self._waits.join(batch_id, longest(ceiling), self.now())
         self._wake()
         try:
             return await future
         finally:
-            self._waits.leave(name, future)
+            self._waits.leave(batch_id, future)
 
-    async def room(self, place: Place, ceiling: float) -> None:
+    async def room(self, place: QueuePosition, ceiling: float) -> None:
         """Return when there is room in the account's queue for a shard, in the order of the line."""
         future = self._line.join(place, longest(ceiling))
         self._wake()
@@ -78,95 +80,105 @@ class Poller:
             self._line.leave(place, future)
 
     async def cancel(self, batch: str) -> None:
-        """Ask that a batch be cancelled, again while the API cannot be reached. Raises BatchGone, AccountStopped."""
-        self._guests += 1
+        """Ask the API to cancel a batch; retry while it cannot be reached. Raises BatchGone, AccountStopped."""
+        self._cancelling += 1
         self._wake()
         try:
-            for failures in itertools.count(1):
-                try:
-                    return await (await self._connection.open()).cancel(BatchId(batch))
-                except ApiUnavailable as error:
-                    await asyncio.sleep(backoff(failures, error.retry_after, self.pace))
+            await self._cancel(BatchId(batch))
         finally:
-            self._guests -= 1
+            self._cancelling -= 1
+
+    async def _cancel(self, batch_id: BatchId) -> None:
+        for failure_count in itertools.count(1):
+            try:
+                client = await self._connection.open()
+                await client.cancel(batch_id)
+                return
+            except ApiUnavailable as error:
+                pause_seconds = backoff(failure_count, error.retry_after, self.pace)
+                await asyncio.sleep(pause_seconds)
 
     def now(self) -> datetime:
         """Return the time, by a clock that does not jump."""
-        since, at = self._started
-        return since + timedelta(seconds=self.loop.time() - at)
+        elapsed_seconds = self.loop.time() - self._started_ticks
+        return self._started_at + timedelta(seconds=elapsed_seconds)
 
     def _wake(self) -> None:
         self._woken.set()
         if self._task is None or self._task.done():
-            # In a context of its own, since what it logs belongs to no single task.
-            self._task = self.loop.create_task(
-                self._run(), context=contextvars.Context()
-            )
+            # In a context of its own, since its log lines belong to no single task.
+            empty_context = contextvars.Context()
+            self._task = self.loop.create_task(self._run(), context=empty_context)
 
     async def _run(self) -> None:
-        while self._wanted():
+        while self._is_wanted():
             try:
-                while await self._rest():
-                    await self._tick()
+                while await self._sleep_until_due():
+                    await self._look()
             except Exception as error:
                 self._fail_all(error)
             finally:
                 await self._connection.close()
 
-    def _wanted(self) -> bool:
-        return bool(len(self._waits) or len(self._line) or self._guests)
+    def _is_wanted(self) -> bool:
+        return bool(len(self._waits) or len(self._line) or self._cancelling)
 
-    async def _rest(self) -> bool:
-        """Sleep until the next look is due; False: nobody has waited for a while."""
+    async def _sleep_until_due(self) -> bool:
+        """Sleep until the next look is due; False if nobody has waited for a while."""
         while True:
             self._woken.clear()
-            until = self._next()
-            pause = (
-                self.pace.linger
-                if until is None
-                else (until - self.now()).total_seconds()
-            )
-            if until is not None and pause <= 0:
-                return True
+            next_due = self._next_due()
+            if next_due is None:
+                pause_seconds = self.pace.linger
+            else:
+                pause_seconds = (next_due - self.now()).total_seconds()
+                if pause_seconds <= 0:
+                    return True
             try:
-                await asyncio.wait_for(self._woken.wait(), pause)
+                await asyncio.wait_for(self._woken.wait(), pause_seconds)
             except TimeoutError:
-                if not self._wanted():
+                if not self._is_wanted():
                     return False
 
-    def _next(self) -> datetime | None:
-        due = next_look(
-            (self._waits.due, self._line.due), self._last, self._calls, self.pace
-        )
-        return max(due, self._not_before) if due else None
+    def _next_due(self) -> datetime | None:
+        due_times = (self._waits.due, self._line.due)
+        next_due = next_look(due_times, self._last_look, self._last_calls, self.pace)
+        if next_due is None:
+            return None
+        return max(next_due, self._not_before)
 
-    async def _tick(self) -> None:
-        now, found = self.now(), Look()
-        everything = self._line.due is not None and self._line.due <= now
+    async def _look(self) -> None:
+        now = self.now()
+        poll_result = PollResult()
+        queue_is_due = self._line.due is not None and self._line.due <= now
         try:
-            target = aim(self._waits.watched, now, everything=everything)
-            await look(await self._connection.open(), target, found)
-            self._failures, self._refused_since = 0, None
+            targets = poll_targets(self._waits.watched, now, everything=queue_is_due)
+            client = await self._connection.open()
+            await poll_once(client, targets, poll_result)
+            self._failures = 0
+            self._refused_since = None
         except ApiUnavailable as error:
             self._back_off(error, error.retry_after)
         except AccountStopped as error:
             self._refused(error)
-        self._last, self._calls = self.now(), found.calls
-        await self._waits.absorb(found, self.now)
-        if found.whole and everything:
-            self._line.settle(found.listed.values(), self.now())
+        self._last_look = self.now()
+        self._last_calls = poll_result.calls
+        await self._waits.absorb(poll_result, self.now)
+        if poll_result.whole and queue_is_due:
+            self._line.settle(poll_result.listed.values(), self.now())
 
     def _back_off(self, error: Exception, asked: float | None = None) -> None:
         self._failures += 1
-        pause = backoff(self._failures, asked, self.pace)
-        log.warning("%s Looking again in %.0f s.", error, pause)
-        self._not_before = self.now() + timedelta(seconds=pause)
+        pause_seconds = backoff(self._failures, asked, self.pace)
+        log.warning("%s Looking again in %.0f s.", error, pause_seconds)
+        self._not_before = self.now() + timedelta(seconds=pause_seconds)
 
     def _refused(self, error: AccountStopped) -> None:
-        """Bear with a refusal for a while: the key may be being changed."""
+        """Tolerate a refusal for a while: the key may be about to change."""
         self._connection.doubt()
         self._refused_since = self._refused_since or self.now()
-        if self.now() - self._refused_since >= timedelta(seconds=self.pace.refused):
+        refused_time = self.now() - self._refused_since
+        if refused_time >= timedelta(seconds=self.pace.refused):
             self._refused_since = None
             self._fail_all(error)
         self._back_off(error)

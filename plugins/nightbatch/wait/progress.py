@@ -1,4 +1,4 @@
-"""How far the batches of an attempt are, in words for the log of its wait."""
+"""The progress of an attempt's batches, in words for the log of its wait."""
 
 from __future__ import annotations
 
@@ -25,54 +25,65 @@ class AwaitedBatch:
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known of the batches of an attempt. `usual`: how long batches of this target took, the latest first."""
+    """The batches of an attempt. `usual`: how long earlier batches of this target took, the latest first."""
 
     batches: Sequence[AwaitedBatch]
     usual: Sequence[timedelta] = ()
 
     def words(self, ended: Mapping[BatchId, Batch | None], now: datetime) -> str:
-        """Say in one line what a person wants to know. `ended`: what they came to; None for one that is gone."""
-        running = [batch for batch in self.batches if batch.id not in ended]
-        requests = sum(batch.requests for batch in self.batches)
-        head = (
-            f"{len(ended):,} of {counted(len(self.batches), 'batch', 'batches')} ended"
-        )
+        """Write the progress in one line. `ended`: the batches that have ended; None for one that is gone."""
         parts = [
-            f"{head} ({counted(requests, 'request')} in all)",
+            self._ended_count(ended),
             _counts(ended.values()),
         ]
+        running = [batch for batch in self.batches if batch.id not in ended]
         if running:
-            oldest = min(batch.created_at for batch in running)
-            parts.append(
-                f"the oldest that runs was created {_duration(now - oldest)} ago"
-            )
+            parts.append(_oldest_age(running, now))
             parts.append(self._expected(running))
-        return "; ".join(part for part in parts if part) + "."
+        written_parts = filter(None, parts)
+        return "; ".join(written_parts) + "."
+
+    def _ended_count(self, ended: Mapping[BatchId, Batch | None]) -> str:
+        batch_count = counted(len(self.batches), "batch", "batches")
+        total_requests = sum(batch.requests for batch in self.batches)
+        request_count = counted(total_requests, "request")
+        return f"{len(ended):,} of {batch_count} ended ({request_count} in all)"
 
     def _expected(self, running: Sequence[AwaitedBatch]) -> str:
-        """Say when the last of these will probably end."""
+        """Write when the last of these will probably end."""
         if not self.usual:
             return "when they end is not known yet: no batch of this target has ended before"
-        usual = timedelta(
-            seconds=median(duration.total_seconds() for duration in self.usual)
+        past_seconds = [duration.total_seconds() for duration in self.usual]
+        usual_duration = timedelta(seconds=median(past_seconds))
+        latest_creation = max(batch.created_at for batch in running)
+        expected_end = latest_creation + usual_duration
+        past_count = counted(len(self.usual), "batch", "batches")
+        history = (
+            f"the last {past_count} of this target took {_duration(usual_duration)}"
         )
-        latest = max(batch.created_at for batch in running) + usual
-        history = f"the last {counted(len(self.usual), 'batch', 'batches')} of this target took {_duration(usual)}"
-        return f"expected to end about {latest:%Y-%m-%d %H:%M} UTC ({history})"
+        return f"expected to end about {expected_end:%Y-%m-%d %H:%M} UTC ({history})"
+
+
+def _oldest_age(running: Sequence[AwaitedBatch], now: datetime) -> str:
+    oldest = min(batch.created_at for batch in running)
+    age = _duration(now - oldest)
+    return f"the oldest that runs was created {age} ago"
 
 
 def _counts(batches: Collection[Batch | None]) -> str:
-    counts = Counter[str]()
+    status_counts = Counter[str]()
+    gone_count = 0
     for batch in batches:
-        counts.update(batch.counts if batch else {})
-    gone = sum(batch is None for batch in batches)
-    words = [f"{count:,} {kind}" for kind, count in counts.most_common() if count]
-    return ", ".join(
-        [
-            *words,
-            *([f"{counted(gone, 'batch is', 'batches are')} gone"] if gone else []),
-        ]
-    )
+        if batch is None:
+            gone_count += 1
+        else:
+            status_counts.update(batch.counts)
+    parts = [
+        f"{count:,} {status}" for status, count in status_counts.most_common() if count
+    ]
+    if gone_count:
+        parts.append(f"{counted(gone_count, 'batch is', 'batches are')} gone")
+    return ", ".join(parts)
 
 
 def _duration(duration: timedelta) -> str:
@@ -81,4 +92,6 @@ def _duration(duration: timedelta) -> str:
     if seconds < 100:
         return counted(seconds, "second")
     minutes = round(seconds / 60)
-    return counted(minutes, "minute") if minutes < 100 else f"{minutes / 60:.1f} hours"
+    if minutes < 100:
+        return counted(minutes, "minute")
+    return f"{minutes / 60:.1f} hours"

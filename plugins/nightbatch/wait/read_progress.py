@@ -10,7 +10,7 @@ from nightbatch.ledger.ledger import Ledger
 from nightbatch.wait.progress import AwaitedBatch, Progress
 
 READERS = 8
-"""Facts that are read at a time: each is one small object."""
+"""Facts that are read at the same time: each is one small object."""
 HISTORY = 10
 """The latest landed shards whose durations are read."""
 
@@ -19,30 +19,37 @@ def progress(ledger: Ledger, name: str) -> Progress:
     """Read the batches of an attempt that have not landed, and the durations of batches before them."""
     awaited = ledger.awaited(name)
     view = ledger.view()
-    landed = set(view.landed)
-    own = set(awaited.own)
-    running = [shard for shard in awaited.shards if shard not in landed]
+    landed_shards = set(view.landed)
+    own_shards = set(awaited.own)
+    running_shards = [shard for shard in awaited.shards if shard not in landed_shards]
+    latest_landed = view.landed[-HISTORY:]
 
-    def batch(shard: Shard) -> AwaitedBatch | None:
-        bought = ledger.batch(shard)
-        if bought is None or not bought.batch:
-            return None
-        return AwaitedBatch(
-            bought.batch, bought.created_at, bought.total, is_own=shard in own
-        )
+    def read_batch(shard: Shard) -> AwaitedBatch | None:
+        return _batch(ledger, shard, is_own=shard in own_shards)
+
+    def read_duration(shard: Shard) -> timedelta | None:
+        return _duration(ledger, shard)
 
     with ThreadPoolExecutor(READERS) as pool:
-        batches = [found for found in pool.map(batch, running) if found is not None]
-        durations = list(
-            pool.map(lambda shard: _duration(ledger, shard), view.landed[-HISTORY:])
-        )
+        batches = list(pool.map(read_batch, running_shards))
+        durations = list(pool.map(read_duration, latest_landed))
+    durations.reverse()
     return Progress(
-        batches, [duration for duration in reversed(durations) if duration is not None]
+        batches=[batch for batch in batches if batch is not None],
+        usual=[duration for duration in durations if duration is not None],
     )
 
 
+def _batch(ledger: Ledger, shard: Shard, *, is_own: bool) -> AwaitedBatch | None:
+    """Read the batch of a shard; None if it has none."""
+    bought = ledger.batch(shard)
+    if bought is None or not bought.batch:
+        return None
+    return AwaitedBatch(bought.batch, bought.created_at, bought.total, is_own)
+
+
 def _duration(ledger: Ledger, shard: Shard) -> timedelta | None:
-    """Return how long the batch of a landed shard took; None where that was not noted."""
+    """Return how long the batch of a landed shard took; None if that is not known."""
     fact = ledger.landed(shard)
     if fact is None or fact.created_at is None or fact.ended_at is None:
         return None

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 class ApproveOperator(ApprovalOperator):
     """Let a human decide before anything is bought that may cost more than `approve_above_usd`.
 
-    A purchase below that passes at once. The task waits without worker or trigger; a rejection, and a deadline that
-    passes without an answer, skip all that comes after: the run ends well, having bought nothing.
+    A purchase below that passes at once. The task waits without worker or trigger; a rejection, or a deadline that
+    passes without an answer, skips all downstream tasks: the run succeeds and buys nothing.
 
     :param run: the reference that `prepare` returned.
-    :param approvers: ids of the users who may answer, as the auth manager gives them (SimpleAuthManager: the names);
-        none: whoever may act on the task. Of these, nobody approves a run that they started.
+    :param approvers: ids of the users who may answer, as the auth manager reports them (SimpleAuthManager: the
+        names); none: anyone who may act on the task. Named approvers cannot approve a run that they started.
     """
 
     template_fields = ("run",)
@@ -41,7 +41,8 @@ class ApproveOperator(ApprovalOperator):
             assigned_users=_assigned(approvers),
             **kwargs,
         )
-        self.run, self.approvers = run, tuple(approvers)
+        self.run = run
+        self.approvers = tuple(approvers)
 
     def execute(self, context: Context) -> Any:
         ref = received(self.run)
@@ -51,34 +52,33 @@ class ApproveOperator(ApprovalOperator):
         from nightbatch.money.approval import others, question
         from nightbatch.plan.offer import quote
 
+        allowed_approvers: Sequence[str] = ()
         with ports.final_errors():
-            offer = quote(
-                ref,
-                ports.ledger(ref.state, ref.aws_conn_id),
-                ports.now,
-                ports.counts(ref),
+            run_ledger = ports.ledger(ref.state, ref.aws_conn_id)
+            offer = quote(ref, run_ledger, ports.now, ports.counts(ref))
+            approval_question = question(
+                ref, offer.estimate, asked=offer.asked, notes=offer.notes
             )
-            asked = question(ref, offer.estimate, asked=offer.asked, notes=offer.notes)
-            approvers = others(self.approvers, _starter(context)) if asked else ()
+            if approval_question is not None:
+                allowed_approvers = others(self.approvers, _starter(context))
         self.log.info(
-            "%d requests to buy: %s.", offer.estimate.requests, offer.estimate.told
+            "%d requests to buy: %s.", offer.estimate.requests, offer.estimate.summary
         )
-        if asked is None:
+        if approval_question is None:
             return None
-        self.assigned_users = _assigned(approvers)
-        self.subject, self.body = asked.subject, asked.body
+        self.assigned_users = _assigned(allowed_approvers)
+        self.subject = approval_question.subject
+        self.body = approval_question.body
         self.response_timeout = timedelta(hours=ref.approve_within_hours)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Go on, or skip what comes after; refuse the approval of who started the run, where approvers are named."""
-        person = (event.get("responded_by_user") or {}).get("name")
-        is_own_run = person is not None and person == _starter(context)
-        if (
-            self.approvers
-            and is_own_run
-            and self.APPROVE in event.get("chosen_options", ())
-        ):
+        """Continue, or skip the downstream tasks; where approvers are named, nobody approves a run they started."""
+        responder = event.get("responded_by_user") or {}
+        responder_name = responder.get("name")
+        is_own_run = responder_name is not None and responder_name == _starter(context)
+        is_approved = self.APPROVE in event.get("chosen_options", ())
+        if self.approvers and is_own_run and is_approved:
             raise AirflowFailException(
                 "Who starts a run cannot approve it. Clear this task, and let another approve."
             )
@@ -86,10 +86,10 @@ class ApproveOperator(ApprovalOperator):
 
 
 def _assigned(approvers: Sequence[str]) -> list[HITLUser] | None:
-    """Return users as the API takes them; None lets whoever may act on the task answer."""
+    """Return users as the API takes them; None: anyone who may act on the task may answer."""
     return [HITLUser(id=user, name=user) for user in approvers] or None
 
 
 def _starter(context: Context) -> str | None:
-    """Name who started the run by hand; None where the clock, an asset or another DAG did."""
+    """Return the name of who started the run by hand; None where the clock, an asset or another DAG did."""
     return getattr(context["dag_run"], "triggering_user_name", None)

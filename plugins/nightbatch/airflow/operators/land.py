@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class LandOperator(BaseOperator):
-    """Land every batch of a run, and ask again what is lost until nothing is or the attempts are spent.
+    """Land every batch of a run, and send lost requests again until none is lost or no attempt is left.
 
-    Returns `{"attempts": number}`. Whatever must be waited for is waited for in the triggerer.
+    Returns `{"attempts": number}`. All waiting is done in the triggerer.
 
     :param run: the reference that `prepare` returned.
     :param sent: what `submit` returned, as JSON.
@@ -31,7 +31,8 @@ class LandOperator(BaseOperator):
 
     def __init__(self, *, run: Any, sent: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.run, self.sent = run, sent
+        self.run = run
+        self.sent = sent
 
     def execute(
         self,
@@ -46,21 +47,22 @@ class LandOperator(BaseOperator):
         check(event)
         with ports.final_errors():
             ref = received(self.run)
-            sent = _sent(self.sent)
-            purchase = ports.purchase(ref, self.log, admitted=admitted(event, queued))
-            outcome = purchase.land(
-                awaited or sent["awaited"], failed or sent["failed"]
-            )
+            submit_result = _submit_result(self.sent)
+            admitted_shard = admitted(event, queued)
+            purchase = ports.purchase(ref, self.log, admitted=admitted_shard)
+            attempt_name = awaited or submit_result["awaited"]
+            send_failures = failed or submit_result["failed"]
+            outcome = purchase.land(attempt_name, send_failures)
             if isinstance(outcome, Waiting):
                 defer(self, outcome, ref)
             return {"attempts": outcome.attempt}
 
 
-def _sent(result: str) -> dict[str, Any]:
+def _submit_result(result_json: str) -> dict[str, Any]:
     """Read what `submit` returned."""
-    sent = json.loads(result)
-    if not isinstance(sent, dict):
+    submit_result = json.loads(result_json)
+    if not isinstance(submit_result, dict):
         raise SettingsError(
             "`submit` has returned nothing, so there is nothing to land: clear the run from it on."
         )
-    return sent
+    return submit_result

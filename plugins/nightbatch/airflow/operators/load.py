@@ -42,24 +42,31 @@ class LoadOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.target, self.into, self.partition = target, into, partition
-        self.conn_id, self.aws_conn_id = conn_id, aws_conn_id
+        self.target = target
+        self.into = into
+        self.partition = partition
+        self.conn_id = conn_id
+        self.aws_conn_id = aws_conn_id
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         from nightbatch.airflow.warehouses import warehouse
         from nightbatch.load.load import load
 
-        with ports.final_errors(), warehouse(self.conn_id) as house:
-            target = ports.store(parse(self.target, "target").url, self.aws_conn_id)
-            done = [
-                load(target, partition, self.into, house)
-                for partition in assets.told(context, self.partition)
-            ]
-            for one in done:
-                self.log.info(
-                    "%d rows of %s are in %s.",
-                    one["rows"],
-                    one["partition"] or "the target",
-                    one["table"],
-                )
-            return done
+        with ports.final_errors(), warehouse(self.conn_id) as open_warehouse:
+            target_url = parse(self.target, "target").url
+            target_store = ports.store(target_url, self.aws_conn_id)
+            load_reports = []
+            for partition in assets.partitions_to_load(context, self.partition):
+                load_report = load(target_store, partition, self.into, open_warehouse)
+                load_reports.append(load_report)
+            self._log_reports(load_reports)
+            return load_reports
+
+    def _log_reports(self, load_reports: list[dict[str, Any]]) -> None:
+        for load_report in load_reports:
+            self.log.info(
+                "%d rows of %s are in %s.",
+                load_report["rows"],
+                load_report["partition"] or "the target",
+                load_report["table"],
+            )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class PrepareOperator(BaseOperator):
     """Stage the rows and requests of a partition, and return a reference to the run.
 
-    :param enrichment: what to do; a run changes what its DAG declares as Param. None: the parameters say it all.
+    :param enrichment: what to do; a run changes what its DAG declares as Param. None: the parameters say everything.
     """
 
     ui_color = "#e8f0fe"
@@ -37,18 +37,15 @@ class PrepareOperator(BaseOperator):
         from nightbatch.spec.media_roots import MediaRoots
 
         with ports.final_errors():
-            settings = resolve(self.enrichment, context)
-            settings.check()
-            policy().check(settings)
-            settings = policy().narrowed(settings)
+            settings = _checked_settings(self.enrichment, context)
             open_store = partial(ports.store, aws_conn_id=settings.aws_conn_id)
             settings = with_state(settings, open_store)
             check_target(settings, open_store)
-            source = open_store(settings.source_root)
-            fetch = fetcher(
-                open_store, MediaRoots.read(settings.media_roots, settings.source)
-            )
-            run = prepare(settings, source, open_store(settings.state_url), fetch)
+            source_store = open_store(settings.source_root)
+            media_roots = MediaRoots.read(settings.media_roots, settings.source)
+            fetch_media = fetcher(open_store, media_roots)
+            state_store = open_store(settings.state_url)
+            run = prepare(settings, source_store, state_store, fetch_media)
             self.log.info(
                 "Snapshot %s: %d rows, %d distinct requests.",
                 run.snapshot,
@@ -58,3 +55,11 @@ class PrepareOperator(BaseOperator):
             ref = run_ref(settings, run, context)
             iceberg.check_place(ref)
             return ref.to_dict()
+
+
+def _checked_settings(enrichment: Enrichment | None, context: Context) -> Enrichment:
+    """Return the run's settings, checked by themselves and by the deployment's policy, under the policy's limits."""
+    settings = resolve(enrichment, context)
+    settings.check()
+    policy().check(settings)
+    return policy().narrowed(settings)

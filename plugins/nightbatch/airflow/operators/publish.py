@@ -44,33 +44,40 @@ class PublishOperator(BaseOperator):
 
         with ports.final_errors():
             ref = RunRef.from_xcom(self.run)
-            ledger, target = ports.ledger(ref.state, ref.aws_conn_id), output(ref)
-            started = getattr(context["dag_run"], "start_date", None) or ports.now()
-            self.report = report = publish(ref, ledger, target, ports.now, started)
-            self.log.info(
-                "%d rows published, %s; %s USD.",
-                report["rows"],
-                report["by_status"],
-                report["cost_usd"],
+            run_ledger = ports.ledger(ref.state, ref.aws_conn_id)
+            destination = output(ref)
+            started_at = getattr(context["dag_run"], "start_date", None) or ports.now()
+            self.report = publish(ref, run_ledger, destination, ports.now, started_at)
+            self._log_report()
+            assets.emit_events(context, self.outlets, self.report)
+            return self.report
+
+    def _log_report(self) -> None:
+        """Log what was published, and what about it needs attention."""
+        self.log.info(
+            "%d rows published, %s; %s USD.",
+            self.report["rows"],
+            self.report["by_status"],
+            self.report["cost_usd"],
+        )
+        schema_changes = self.report["schema_changes"]
+        if schema_changes:
+            self.log.warning(
+                "Columns changed since the last partition: %s.",
+                "; ".join(schema_changes),
             )
-            if report["schema_changes"]:
+        for quality_check in self.report["checks"]:
+            if not quality_check["passed"]:
                 self.log.warning(
-                    "Columns changed since the last partition: %s.",
-                    "; ".join(report["schema_changes"]),
+                    "check %(check)s has not passed: %(value)s, limit %(limit)s",
+                    quality_check,
                 )
-            for one in (one for one in report["checks"] if not one["passed"]):
-                self.log.warning(
-                    "check %(check)s has not passed: %(value)s, limit %(limit)s", one
-                )
-            assets.tell(context, self.outlets, report)
-            return report
 
     def get_openlineage_facets_on_complete(self, _: Any) -> Any:
-        """Tell OpenLineage what was read and written; called by its provider, where that is installed."""
+        """Report to OpenLineage what was read and written; called by its provider, where that is installed."""
         from nightbatch.airflow import lineage
 
         ref = RunRef.from_xcom(self.run)
-        return lineage.published(
-            ports.ledger(ref.state, ref.aws_conn_id).run(ref.snapshot).source,
-            self.report,
-        )
+        run_ledger = ports.ledger(ref.state, ref.aws_conn_id)
+        source_url = run_ledger.run(ref.snapshot).source
+        return lineage.published(source_url, self.report)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class SubmitOperator(BaseOperator):
-    """Claim what is pending, and send it until every shard has its batch; a canary goes before the others.
+    """Claim the pending requests, and send them until every shard has its batch; a canary batch is sent first.
 
-    Returns `{"awaited": the attempt's name, "batches": number, "failed": why some could not be sent}`. Whatever must
-    be waited for is waited for in the triggerer.
+    Returns `{"awaited": the attempt's name, "batches": number, "failed": why some could not be sent}`. All waiting is
+    done in the triggerer.
 
     :param run: the reference that `prepare` returned.
     :param spared: ids of tasks to skip where there is no batch to wait for.
@@ -31,7 +31,8 @@ class SubmitOperator(BaseOperator):
 
     def __init__(self, *, run: Any, spared: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.run, self.spared = run, tuple(spared)
+        self.run = run
+        self.spared = tuple(spared)
 
     def execute(
         self,
@@ -46,12 +47,12 @@ class SubmitOperator(BaseOperator):
         check(event)
         with ports.final_errors():
             ref = received(self.run)
-            outcome = ports.purchase(
-                ref, self.log, admitted=admitted(event, queued)
-            ).submit(awaited)
+            admitted_shard = admitted(event, queued)
+            purchase = ports.purchase(ref, self.log, admitted=admitted_shard)
+            outcome = purchase.submit(awaited)
             if isinstance(outcome, Waiting):
                 defer(self, outcome, ref)
-        result = {
+        submit_result = {
             "awaited": outcome.awaited,
             "batches": outcome.batches,
             "failed": outcome.failed,
@@ -63,6 +64,6 @@ class SubmitOperator(BaseOperator):
             )
         if not outcome.batches and self.spared:
             self.log.info("Nothing is to be bought or waited for.")
-            context["ti"].xcom_push("return_value", result)
+            context["ti"].xcom_push("return_value", submit_result)
             raise DownstreamTasksSkipped(tasks=list(self.spared))
-        return result
+        return submit_result

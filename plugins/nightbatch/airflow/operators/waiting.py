@@ -1,4 +1,4 @@
-"""How a task that buys gives its worker back: it defers to what it waits for, and goes on from the facts."""
+"""How a task that buys frees its worker: it defers to a trigger, and then continues from the ledger's facts."""
 
 from __future__ import annotations
 
@@ -20,45 +20,57 @@ if TYPE_CHECKING:
 def defer(task: BaseOperator, waiting: Waiting, ref: RunRef) -> NoReturn:
     """Defer a task; its `execute` is called again with the event, `awaited`, `queued` and `failed`."""
     later = waiting.later
-    why = later.why if later else "the batches of this attempt run"
-    task.log.info("Waiting in the triggerer: %s", why)
-    progress = {
+    wait_reason = later.why if later else "the batches of this attempt run"
+    task.log.info("Waiting in the triggerer: %s", wait_reason)
+    next_kwargs = {
         "awaited": waiting.awaited,
         "queued": waiting.queued or "",
         "failed": waiting.failed,
     }
-    task.defer(
-        trigger=_trigger(later, waiting.awaited, ref),
-        method_name="execute",
-        kwargs=progress,
-    )
+    trigger = _trigger(later, waiting.awaited, ref)
+    task.defer(trigger=trigger, method_name="execute", kwargs=next_kwargs)
 
 
 def admitted(event: dict[str, Any] | None, queued: str) -> Shard | None:
-    """Return the shard that was let into the account's queue, by the event of its wait."""
+    """Return the shard that was let into the account's queue, according to the event of its wait."""
     from nightbatch.ids import Shard
 
-    return Shard(queued) if queued and (event or {}).get("admitted") else None
+    is_admitted = event is not None and event.get("admitted")
+    return Shard(queued) if queued and is_admitted else None
 
 
 def check(event: dict[str, Any] | None) -> None:
-    """Fail the task for good where its wait has."""
+    """Fail the task for good if its wait has failed."""
     if event and "failed" in event:
         raise AirflowFailException(event["failed"])
 
 
 def _trigger(later: Later | None, awaited: str, ref: RunRef) -> BaseTrigger:
+    """Return the trigger for a wait: for the attempt's batches, for room in the queue, or for a time."""
     from nightbatch.airflow.triggers.later import LaterTrigger
-    from nightbatch.airflow.triggers.room import RoomTrigger, as_kwargs
+    from nightbatch.airflow.triggers.room import RoomTrigger, position_to_kwargs
     from nightbatch.airflow.triggers.run import RunTrigger
 
     if later is None:
-        return RunTrigger(json.dumps(ref.to_dict()), awaited, from_worker="True")
-    until = later.until.isoformat()
+        run_json = json.dumps(ref.to_dict())
+        return RunTrigger(run_json, awaited, from_worker="True")
+    wait_until = later.until.isoformat()
     if later.place is None:
-        return LaterTrigger(until, list(later.batches), ref.anthropic_conn_id)
-    deadlines = [ref.deadline, later.at_latest.isoformat() if later.at_latest else ""]
-    deadline = min(filter(None, deadlines), default="")
+        return LaterTrigger(wait_until, list(later.batches), ref.anthropic_conn_id)
     return RoomTrigger(
-        until, as_kwargs(later.place), ref.anthropic_conn_id, ref.poll_seconds, deadline
+        wait_until,
+        position_to_kwargs(later.place),
+        ref.anthropic_conn_id,
+        ref.poll_seconds,
+        _earliest_deadline(later, ref),
     )
+
+
+def _earliest_deadline(later: Later, ref: RunRef) -> str:
+    """Return the earlier of the run's deadline and the wait's own (ISO); empty where there is none."""
+    deadlines: list[str] = []
+    if ref.deadline:
+        deadlines.append(ref.deadline)
+    if later.at_latest is not None:
+        deadlines.append(later.at_latest.isoformat())
+    return min(deadlines, default="")

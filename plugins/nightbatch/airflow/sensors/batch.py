@@ -22,11 +22,11 @@ LONGEST = timedelta(hours=26)
 class BatchSensor(BaseSensorOperator):
     """Wait until a message batch has ended, whoever sent it.
 
-    Returns `{"batch": id, "counts": {...}}`, with `"gone": true` for a batch that the API does not know any more.
+    Returns `{"batch": id, "counts": {...}}`, with `"gone": true` for a batch that the API no longer knows.
 
     :param batch: the batch's id, templated; or the output of the task that returns it.
     :param conn: the `anthropic` connection, templated.
-    :param poll: the longest pause between two looks at the batch, in seconds, templated.
+    :param poll: the longest pause between two reads of the batch, in seconds, templated.
     :param deadline: time (ISO 8601) at which to cut the wait short, templated; empty: never.
     :param cancel_at_deadline: cancel the batch then and wait for its end; if not, the task is skipped. Templated.
     :param cancel_on_fail: cancel the batch when this task is marked failed, or its run fails. Templated.
@@ -55,19 +55,15 @@ class BatchSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.batch, self.conn, self.poll, self.deadline = (
-            self._template(batch),
-            conn,
-            str(poll),
-            deadline,
-        )
-        self.cancel_at_deadline, self.cancel_on_fail = (
-            str(cancel_at_deadline),
-            str(cancel_on_fail),
-        )
+        self.batch = self._batch_template(batch)
+        self.conn = conn
+        self.poll = str(poll)
+        self.deadline = deadline
+        self.cancel_at_deadline = str(cancel_at_deadline)
+        self.cancel_on_fail = str(cancel_on_fail)
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls="nightbatch.airflow.triggers.batch.BatchTrigger",
-            trigger_kwargs=self._kwargs(),
+            trigger_kwargs=self._trigger_kwargs(),
             next_method="execute_complete",
             timeout=LONGEST,
         )
@@ -75,26 +71,31 @@ class BatchSensor(BaseSensorOperator):
     def execute(self, context: Context) -> None:
         """Defer, where Airflow did not start in the triggerer (`airflow dags test`)."""
         self.defer(
-            trigger=BatchTrigger(**self._kwargs()),
+            trigger=BatchTrigger(**self._trigger_kwargs()),
             method_name="execute_complete",
             timeout=LONGEST,
         )
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
-        """Return what the trigger saw."""
+        """Return the trigger's event, or fail or skip the task."""
         if "failed" in event:
             raise AirflowFailException(event["failed"])
         if "skipped" in event:
             raise AirflowSkipException(event["skipped"])
         return event
 
-    def _kwargs(self) -> dict[str, str]:
-        return {name: getattr(self, name) for name in self.template_fields}
+    def _trigger_kwargs(self) -> dict[str, str]:
+        return {
+            field_name: getattr(self, field_name) for field_name in self.template_fields
+        }
 
-    def _template(self, batch: Any) -> str:
-        """Write another task's output as a template: a trigger renders those, but does not resolve outputs."""
+    def _batch_template(self, batch: Any) -> str:
+        """Write another task's output as a template: a trigger renders templates, but does not resolve outputs."""
         if isinstance(batch, str):
             return batch
         self.set_upstream(batch.operator)
-        where = f"task_ids={batch.operator.task_id!r}, key={batch.key!r}, map_indexes=ti.map_index"
-        return f"{{{{ ti.xcom_pull({where}) }}}}"
+        batch_task_id = batch.operator.task_id
+        pull_arguments = (
+            f"task_ids={batch_task_id!r}, key={batch.key!r}, map_indexes=ti.map_index"
+        )
+        return f"{{{{ ti.xcom_pull({pull_arguments}) }}}}"

@@ -20,15 +20,15 @@ SLACK = timedelta(hours=1)
 
 
 class InputSensor(BaseSensorOperator):
-    """Wait until the partition that a scheduled run is about has its input; over at once if it is there.
+    """Wait until the partition of a scheduled run has its input; done at once if the input is there.
 
-    Any other run goes on without waiting: what was asked for by hand is to say at once what it lacks. The partition
-    is that of the run's parameter `partition`, else of its partition key, else yesterday's.
+    Any other run continues without waiting: a manual run or backfill fails at once if the input is missing. The
+    partition is that of the run's parameter `partition`, else of its partition key, else yesterday's.
 
     :param enrichment: whose source is waited for.
-    :param wait_for: `any`: `_SUCCESS`, or Parquet files that are still; `_SUCCESS`: that marker alone.
+    :param wait_for: `any`: `_SUCCESS`, or Parquet files that no longer change; `_SUCCESS`: that marker alone.
     :param hours: how long to wait before the task fails.
-    :param poll: seconds between two looks, a listing of one folder each.
+    :param poll: seconds between two listings of the partition's folder.
     :param still: seconds for which no file may have been written, where there is no marker.
     """
 
@@ -47,40 +47,38 @@ class InputSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.partition = (
-            f"{{{{ params.get('partition') or {enrichment.partition!r} }}}}"
-        )
+        default_partition = enrichment.partition
+        self.partition = f"{{{{ params.get('partition') or {default_partition!r} }}}}"
         self.key = "{{ partition_key | default('', true) }}"
         self.source = enrichment.source_root
         self.conn = enrichment.aws_conn_id
-        self.wait_for, self.hours, self.poll, self.still = (
-            wait_for,
-            str(hours),
-            str(poll),
-            str(still),
-        )
+        self.wait_for = wait_for
+        self.hours = str(hours)
+        self.poll = str(poll)
+        self.still = str(still)
         self.run_name = "{{ run_id }}"
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls="nightbatch.airflow.triggers.input.InputTrigger",
-            trigger_kwargs=self._given(),
+            trigger_kwargs=self._trigger_kwargs(),
             next_method="execute_complete",
             timeout=timedelta(hours=hours) + SLACK,
         )
 
-    def _given(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in FIELDS}
+    def _trigger_kwargs(self) -> dict[str, Any]:
+        return {field_name: getattr(self, field_name) for field_name in FIELDS}
 
     def execute(self, context: Context) -> None:
         """Defer, where Airflow did not start in the triggerer (`airflow dags test`)."""
-        self.defer(
-            trigger=InputTrigger(**self._given()), method_name="execute_complete"
-        )
+        trigger = InputTrigger(**self._trigger_kwargs())
+        self.defer(trigger=trigger, method_name="execute_complete")
 
     def execute_complete(self, context: Context, event: Any = None) -> None:
         """Fail if the input never came, or could not be looked for."""
-        if event and event.get("failed"):
+        if not event:
+            return
+        if event.get("failed"):
             raise AirflowFailException(event["failed"])
-        if event and event.get("late"):
+        if event.get("late"):
             raise TimeoutError(
                 f"After {self.hours} h there is no input below {self.source}."
             )

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 class RunSensor(BaseSensorOperator):
     """Wait until all batches of a run's first attempt have ended.
 
-    Returns `{"batches": number, "counts": {...}, "gone": number}`: how many batches, what their requests came to, and
+    Returns `{"batches": number, "counts": {...}, "gone": number}`: how many batches, their requests by result, and
     how many batches the API no longer knows.
 
     :param reference: what `prepare` returned, as JSON, templated.
-    :param awaited: the name of the fact that says what is waited for, as `submit` returned it, templated.
+    :param awaited: the name of the fact that lists the attempt's shards, as `submit` returned it, templated.
     """
 
     template_fields: Sequence[str] = ("reference", "awaited")
@@ -32,7 +32,8 @@ class RunSensor(BaseSensorOperator):
 
     def __init__(self, *, reference: str, awaited: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.reference, self.awaited = reference, awaited
+        self.reference = reference
+        self.awaited = awaited
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls="nightbatch.airflow.triggers.run.RunTrigger",
             trigger_kwargs={"reference": reference, "awaited": awaited},
@@ -48,7 +49,7 @@ class RunSensor(BaseSensorOperator):
     def execute_complete(
         self, context: Context, event: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return what the trigger saw."""
+        """Return the trigger's event, or fail the task."""
         if "failed" in event:
             raise AirflowFailException(event["failed"])
         return event

@@ -1,4 +1,4 @@
-"""The trigger that waits for one batch by asking the poller that all of them share."""
+"""The trigger that waits for one batch, through the poller that all triggers of a connection share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import (
     BaseTrigger,
@@ -20,7 +20,11 @@ from nightbatch.airflow.triggers.ending import ending, push
 from nightbatch.airflow.triggers.kill import detached, was_killed
 from nightbatch.errors import AccountStopped, BatchGone, SettingsError
 
-LAST_LOOK = 10.0
+if TYPE_CHECKING:
+    from nightbatch.ports import Batch
+
+LAST_LOOK_SECONDS = 10.0
+"""For a wait that begins after its deadline: it still reads its batch once."""
 
 
 class BatchTrigger(BaseTrigger):
@@ -28,7 +32,7 @@ class BatchTrigger(BaseTrigger):
 
     :param batch: the batch's id.
     :param conn: the `anthropic` connection.
-    :param poll: the longest pause between two looks, in seconds.
+    :param poll: the longest pause between two reads of the batch, in seconds.
     :param deadline: time (ISO) at which the wait is cut short; empty: never.
     :param cancel_at_deadline: cancel the batch then and wait for its end; else the task is skipped.
     :param cancel_on_fail: cancel the batch when its task is marked failed, or its run fails.
@@ -44,73 +48,81 @@ class BatchTrigger(BaseTrigger):
         cancel_on_fail: str = "False",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.batch, self.conn, self.poll = batch, conn, poll
-        self.deadline, self.cancel_at_deadline, self.cancel_on_fail = (
-            deadline,
-            cancel_at_deadline,
-            cancel_on_fail,
-        )
+        self.batch = batch
+        self.conn = conn
+        self.poll = poll
+        self.deadline = deadline
+        self.cancel_at_deadline = cancel_at_deadline
+        self.cancel_on_fail = cancel_on_fail
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = (
-            "batch",
-            "conn",
-            "poll",
-            "deadline",
-            "cancel_at_deadline",
-            "cancel_on_fail",
-        )
-        return "nightbatch.airflow.triggers.batch.BatchTrigger", {
-            name: getattr(self, name) for name in names
+        trigger_kwargs = {
+            "batch": self.batch,
+            "conn": self.conn,
+            "poll": self.poll,
+            "deadline": self.deadline,
+            "cancel_at_deadline": self.cancel_at_deadline,
+            "cancel_on_fail": self.cancel_on_fail,
         }
+        return "nightbatch.airflow.triggers.batch.BatchTrigger", trigger_kwargs
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         try:
-            seen = await self._wait()
+            batch_result = await self._wait()
         except (AccountStopped, SettingsError) as error:
             self.log.error("The wait for batch %s fails: %s", self.batch, error)
             yield ending(self.task_instance, TaskFailedEvent(), {"failed": str(error)})
             return
-        if seen is None:
-            why = f"batch {self.batch} had not ended at the deadline; it is left alone."
-            self.log.warning("Skipped: %s", why)
-            yield ending(self.task_instance, TaskSkippedEvent(), {"skipped": why})
+        if batch_result is None:
+            skip_reason = (
+                f"batch {self.batch} had not ended at the deadline; it is left alone."
+            )
+            self.log.warning("Skipped: %s", skip_reason)
+            skip_payload = {"skipped": skip_reason}
+            yield ending(self.task_instance, TaskSkippedEvent(), skip_payload)
             return
-        await push(self.task_instance, seen)
-        yield ending(self.task_instance, TaskSuccessEvent(), seen)
+        await push(self.task_instance, batch_result)
+        yield ending(self.task_instance, TaskSuccessEvent(), batch_result)
 
     async def on_kill(self) -> None:
-        """Cancel the batch if its task has failed by somebody's hand; a cleared or moved trigger cancels nothing.
+        """Cancel the batch if a person has failed its task; a cleared or moved trigger cancels nothing.
 
         Airflow cancels this coroutine again within a second, so the work is done in a task of its own.
         """
-        if _yes(self.cancel_on_fail):
+        if _is_true(self.cancel_on_fail):
             await detached(self._kill())
 
     async def _wait(self) -> dict[str, Any] | None:
-        """Return what the batch came to; None: the deadline has passed."""
-        from nightbatch.airflow.triggers.shared import poller
-
+        """Return what the task returns; None: the deadline has passed."""
         if not self.batch:  # a claim that was given up has none
             return {"batch": "", "counts": {}}
         if self.batch == "None" or not re.fullmatch(r"[\w-]+", self.batch):
             raise SettingsError(
                 f"{self.batch!r} is no id of a batch: see what its template pulls, and from where."
             )
-        shared, ceiling = poller(self.conn), float(self.poll)
         try:
-            try:
-                async with asyncio.timeout(self._left()):
-                    ended = await shared.wait(self.batch, ceiling)
-            except TimeoutError:
-                if not _yes(self.cancel_at_deadline):
-                    return None
-                self.log.warning("Batch %s is cancelled at its deadline.", self.batch)
-                await shared.cancel(self.batch)
-                ended = await shared.wait(self.batch, ceiling)
+            ended_batch = await self._wait_for_end()
         except BatchGone:
             return {"batch": self.batch, "counts": {}, "gone": True}
-        return {"batch": self.batch, "counts": ended.counts}
+        if ended_batch is None:
+            return None
+        return {"batch": self.batch, "counts": ended_batch.counts}
+
+    async def _wait_for_end(self) -> Batch | None:
+        """Return the ended batch; None: the deadline has passed and the batch is not cancelled. Raises BatchGone."""
+        from nightbatch.airflow.triggers.shared import poller
+
+        shared_poller = poller(self.conn)
+        longest_pause = float(self.poll)
+        try:
+            async with asyncio.timeout(self._seconds_to_deadline()):
+                return await shared_poller.wait(self.batch, longest_pause)
+        except TimeoutError:
+            if not _is_true(self.cancel_at_deadline):
+                return None
+        self.log.warning("Batch %s is cancelled at its deadline.", self.batch)
+        await shared_poller.cancel(self.batch)
+        return await shared_poller.wait(self.batch, longest_pause)
 
     async def _kill(self) -> None:
         from nightbatch.airflow.triggers.shared import poller
@@ -121,16 +133,18 @@ class BatchTrigger(BaseTrigger):
                 "Batch %s is cancelled, since its task was marked failed.", self.batch
             )
 
-    def _left(self) -> float | None:
-        """Return the seconds until the deadline; a wait that begins after it still looks once at its batch."""
+    def _seconds_to_deadline(self) -> float | None:
+        """Return the seconds until the deadline; a wait that begins after it still reads its batch once."""
         if not self.deadline or self.deadline == "None":
             return None
         deadline = datetime.fromisoformat(self.deadline)
-        left = (
-            deadline if deadline.tzinfo else deadline.replace(tzinfo=UTC)
-        ) - datetime.now(UTC)
-        return left.total_seconds() if left > timedelta(0) else LAST_LOOK
+        if deadline.tzinfo is None:
+            deadline = deadline.replace(tzinfo=UTC)
+        time_left = deadline - datetime.now(UTC)
+        if time_left <= timedelta(0):
+            return LAST_LOOK_SECONDS
+        return time_left.total_seconds()
 
 
-def _yes(given: str) -> bool:
-    return str(given).strip().lower() in {"true", "1", "yes"}
+def _is_true(rendered_flag: str) -> bool:
+    return str(rendered_flag).strip().lower() in {"true", "1", "yes"}

@@ -1,4 +1,4 @@
-"""How a trigger ends its task by itself: its value goes to XCom from here, and no worker is needed."""
+"""How a trigger ends its task without a worker: the task's return value goes to XCom from here."""
 
 from __future__ import annotations
 

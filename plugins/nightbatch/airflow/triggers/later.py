@@ -9,22 +9,23 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-DWELL_SECONDS = 3.0
-"""Beyond the executor's heartbeat, before the first event: one that comes sooner can overtake the report of the worker
+DELAY_SECONDS = 3.0
+"""Waited beyond the executor's heartbeat before the first event: an earlier event can overtake the report of the worker
 that has deferred, and Airflow would fail the task."""
 HEARTBEAT_SECONDS = 5.0
 """Airflow's default of `[workers] min_heartbeat_interval`."""
-CEILING = 60.0
+LONGEST_PAUSE_SECONDS = 60.0
+"""Between two reads of a batch."""
 
 
-def dwell() -> float:
+def first_event_delay() -> float:
     """Return the seconds after which a trigger may fire on a task that has deferred from a worker."""
     from airflow.sdk.configuration import conf
 
-    heartbeat: float = conf.getfloat(
+    heartbeat_seconds: float = conf.getfloat(
         "workers", "min_heartbeat_interval", fallback=HEARTBEAT_SECONDS
     )
-    return heartbeat + DWELL_SECONDS
+    return heartbeat_seconds + DELAY_SECONDS
 
 
 class LaterTrigger(BaseTrigger):
@@ -32,33 +33,44 @@ class LaterTrigger(BaseTrigger):
 
     def __init__(self, until: str, batches: list[str], conn_id: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.until, self.batches, self.conn_id = until, batches, conn_id
+        self.until = until
+        self.batches = batches
+        self.conn_id = conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        kwargs = {"until": self.until, "batches": self.batches, "conn_id": self.conn_id}
-        return "nightbatch.airflow.triggers.later.LaterTrigger", kwargs
+        trigger_kwargs = {
+            "until": self.until,
+            "batches": self.batches,
+            "conn_id": self.conn_id,
+        }
+        return "nightbatch.airflow.triggers.later.LaterTrigger", trigger_kwargs
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        await asyncio.sleep(first_event_delay())
+        time_left = datetime.fromisoformat(self.until) - datetime.now(UTC)
+        timeout_seconds = max(0.0, time_left.total_seconds())
+        if self.batches:
+            await self._wait_for_first(timeout_seconds)
+        else:
+            await asyncio.sleep(timeout_seconds)
+        yield TriggerEvent({})
+
+    async def _wait_for_first(self, timeout_seconds: float) -> None:
+        """Wait until the first batch has ended or is gone, or until the time is over."""
         from nightbatch.airflow.triggers.shared import poller
 
-        await asyncio.sleep(dwell())
-        left = max(
-            0.0,
-            (datetime.fromisoformat(self.until) - datetime.now(UTC)).total_seconds(),
-        )
-        if self.batches:
-            shared = poller(self.conn_id)
-            waits = [
-                asyncio.ensure_future(shared.wait(one, CEILING)) for one in self.batches
-            ]
-            try:
-                await asyncio.wait(
-                    waits, timeout=left, return_when=asyncio.FIRST_COMPLETED
-                )
-            finally:
-                for wait in waits:
-                    wait.cancel()
-                await asyncio.gather(*waits, return_exceptions=True)
-        else:
-            await asyncio.sleep(left)
-        yield TriggerEvent({})
+        shared_poller = poller(self.conn_id)
+        batch_waits = [
+            asyncio.ensure_future(shared_poller.wait(batch_id, LONGEST_PAUSE_SECONDS))
+            for batch_id in self.batches
+        ]
+        try:
+            await asyncio.wait(
+                batch_waits,
+                timeout=timeout_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for batch_wait in batch_waits:
+                batch_wait.cancel()
+            await asyncio.gather(*batch_waits, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The trigger behind a submit that finds no room in the account's queue: it stands in line with all others."""
+"""The trigger behind a submit that finds no room in the account's queue: shards wait first come, first served."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from nightbatch.airflow.triggers.later import dwell
-from nightbatch.submit.queue import Place
+from nightbatch.airflow.triggers.later import first_event_delay
+from nightbatch.submit.queue import QueuePosition
 
 
 class RoomTrigger(BaseTrigger):
-    """Fire when there is room in the queue for a shard, in its turn; or at the deadline, without.
+    """Fire when it is a shard's turn and the queue has room for it; or at the deadline, without room.
 
-    :param after: not to stand in line before this time (ISO).
-    :param place: `order`, `total`, `cap` and `full_until` of the shard's place.
+    :param after: time (ISO) before which the shard does not enter the waiting line.
+    :param place: `order`, `total`, `cap` and `full_until` of the shard's position in the line.
     :param conn_id: the `anthropic` connection.
-    :param poll: the longest pause between two looks at the queue, in seconds.
-    :param deadline: time (ISO) at which to give up; empty: never.
+    :param poll: the longest pause between two reads of the queue, in seconds.
+    :param deadline: time (ISO) at which to stop waiting; empty: never.
     """
 
     def __init__(
@@ -32,53 +32,59 @@ class RoomTrigger(BaseTrigger):
         deadline: str = "",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.after, self.place, self.conn_id, self.poll, self.deadline = (
-            after,
-            dict(place),
-            conn_id,
-            poll,
-            deadline,
-        )
+        self.after = after
+        self.place = dict(place)
+        self.conn_id = conn_id
+        self.poll = poll
+        self.deadline = deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = ("after", "place", "conn_id", "poll", "deadline")
-        return "nightbatch.airflow.triggers.room.RoomTrigger", {
-            name: getattr(self, name) for name in names
+        trigger_kwargs = {
+            "after": self.after,
+            "place": self.place,
+            "conn_id": self.conn_id,
+            "poll": self.poll,
+            "deadline": self.deadline,
         }
+        return "nightbatch.airflow.triggers.room.RoomTrigger", trigger_kwargs
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         from nightbatch.airflow.triggers.shared import poller
 
-        await asyncio.sleep(max(dwell(), _left(self.after) or 0.0))
+        seconds_to_start = _seconds_until(self.after) or 0.0
+        await asyncio.sleep(max(first_event_delay(), seconds_to_start))
+        queue_position = position_from_kwargs(self.place)
         try:
-            async with asyncio.timeout(_left(self.deadline)):
-                await poller(self.conn_id).room(place_of(self.place), self.poll)
+            async with asyncio.timeout(_seconds_until(self.deadline)):
+                await poller(self.conn_id).room(queue_position, self.poll)
         except TimeoutError:
             yield TriggerEvent({"admitted": False})
             return
         yield TriggerEvent({"admitted": True})
 
 
-def as_kwargs(place: Place) -> dict[str, Any]:
-    """Write a place as plain values."""
-    until = place.full_until.isoformat() if place.full_until else ""
+def position_to_kwargs(position: QueuePosition) -> dict[str, Any]:
+    """Write a queue position as plain values."""
+    full_until = position.full_until.isoformat() if position.full_until else ""
     return {
-        "order": place.order,
-        "total": place.total,
-        "cap": place.cap,
-        "full_until": until,
+        "order": position.order,
+        "total": position.total,
+        "cap": position.cap,
+        "full_until": full_until,
     }
 
 
-def place_of(given: Mapping[str, Any]) -> Place:
-    """Read a place back."""
-    until = datetime.fromisoformat(given["full_until"]) if given["full_until"] else None
-    return Place(given["order"], given["total"], given["cap"], until)
+def position_from_kwargs(values: Mapping[str, Any]) -> QueuePosition:
+    """Read a queue position back."""
+    full_until: datetime | None = None
+    if values["full_until"]:
+        full_until = datetime.fromisoformat(values["full_until"])
+    return QueuePosition(values["order"], values["total"], values["cap"], full_until)
 
 
-def _left(until: str) -> float | None:
-    return (
-        (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds()
-        if until
-        else None
-    )
+def _seconds_until(time_text: str) -> float | None:
+    """Return the seconds until a time (ISO); None for an empty one."""
+    if not time_text:
+        return None
+    time_left = datetime.fromisoformat(time_text) - datetime.now(UTC)
+    return time_left.total_seconds()

@@ -1,4 +1,4 @@
-"""The trigger that waits for all batches of an attempt, however many: what it is given does not grow with them."""
+"""The trigger that waits for all batches of an attempt, however many: its arguments do not grow with their number."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from airflow.triggers.base import (
 
 from nightbatch.airflow.triggers.ending import ending, push
 from nightbatch.airflow.triggers.kill import detached, was_killed
-from nightbatch.airflow.triggers.later import dwell
+from nightbatch.airflow.triggers.later import first_event_delay
 from nightbatch.errors import FINAL, SettingsError, StoreError
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.wait.follow import Follow, cancel
+from nightbatch.wait.follow import Follower, cancel
 from nightbatch.wait.progress import Progress
 
 STORE_SECONDS = 30.0
-"""Before the ledger is read again, after the store could not be reached."""
+"""Pause before the ledger is read again after the store could not be reached."""
 
 
 class RunTrigger(BaseTrigger):
@@ -39,34 +39,37 @@ class RunTrigger(BaseTrigger):
         self, reference: str, awaited: str, from_worker: str = "False"
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.reference, self.awaited, self.from_worker = reference, awaited, from_worker
+        self.reference = reference
+        self.awaited = awaited
+        self.from_worker = from_worker
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = ("reference", "awaited", "from_worker")
-        return "nightbatch.airflow.triggers.run.RunTrigger", {
-            name: getattr(self, name) for name in names
+        trigger_kwargs = {
+            "reference": self.reference,
+            "awaited": self.awaited,
+            "from_worker": self.from_worker,
         }
+        return "nightbatch.airflow.triggers.run.RunTrigger", trigger_kwargs
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        goes_on = self.from_worker == "True"
-        if goes_on:
-            await asyncio.sleep(dwell())
+        task_resumes = self.from_worker == "True"
+        if task_resumes:
+            await asyncio.sleep(first_event_delay())
         try:
-            seen = await self._follow()
+            run_result = await self._follow()
         except FINAL as error:
             self.log.error("The wait fails: %s", error)
             failure = {"failed": str(error)}
-            yield (
-                TriggerEvent(failure)
-                if goes_on
-                else ending(self.task_instance, TaskFailedEvent(), failure)
-            )
+            if task_resumes:
+                yield TriggerEvent(failure)
+            else:
+                yield ending(self.task_instance, TaskFailedEvent(), failure)
             return
-        if goes_on:
+        if task_resumes:
             yield TriggerEvent({})
             return
-        await push(self.task_instance, seen)
-        yield ending(self.task_instance, TaskSuccessEvent(), seen)
+        await push(self.task_instance, run_result)
+        yield ending(self.task_instance, TaskSuccessEvent(), run_result)
 
     async def on_kill(self) -> None:
         """Cancel the run's own batches where a person failed its task; a cleared or moved trigger cancels nothing."""
@@ -74,51 +77,58 @@ class RunTrigger(BaseTrigger):
             await detached(self._kill())
 
     async def _follow(self) -> dict[str, Any]:
-        """Wait for all batches, and say in small what they came to."""
+        """Wait for all batches, and return a summary of their results."""
         from nightbatch.airflow.triggers.shared import poller
 
         progress = await self._progress()
-        follow = Follow(
-            self._ref, progress, poller(self._ref.anthropic_conn_id), self._say
-        )
-        batches = (await follow.run()).values()
-        counts = Counter[str]()
-        for batch in batches:
-            counts.update(batch.counts if batch else {})
-        gone = sum(batch is None for batch in batches)
-        return {"batches": len(progress.batches), "counts": dict(counts), "gone": gone}
+        shared_poller = poller(self._ref.anthropic_conn_id)
+        follower = Follower(self._ref, progress, shared_poller, self._log_line)
+        ended_batches = await follower.run()
+        request_counts = Counter[str]()
+        gone_count = 0
+        for batch in ended_batches.values():
+            if batch is None:
+                gone_count += 1
+            else:
+                request_counts.update(batch.counts)
+        return {
+            "batches": len(progress.batches),
+            "counts": dict(request_counts),
+            "gone": gone_count,
+        }
 
     async def _kill(self) -> None:
         from nightbatch.airflow.triggers.shared import poller
 
         if not await was_killed(self.task_instance):
             return
-        shared = poller(self._ref.anthropic_conn_id)
-        own = [batch for batch in (await self._progress()).batches if batch.is_own]
-        await asyncio.gather(*(cancel(shared, batch.id) for batch in own))
+        shared_poller = poller(self._ref.anthropic_conn_id)
+        progress = await self._progress()
+        own_batches = [batch for batch in progress.batches if batch.is_own]
+        cancellations = [cancel(shared_poller, batch.id) for batch in own_batches]
+        await asyncio.gather(*cancellations)
         self.log.warning(
             "The run's batches are cancelled, since its task was marked failed: %d.",
-            len(own),
+            len(own_batches),
         )
 
     async def _progress(self) -> Progress:
-        """Read the ledger, again while the store cannot be reached."""
+        """Read the ledger; retry while the store cannot be reached."""
         while True:
             try:
-                return await asyncio.to_thread(self._read)
+                return await asyncio.to_thread(self._read_progress)
             except FINAL:
                 raise
             except StoreError as error:
                 self.log.warning("%s Reading again in %.0f s.", error, STORE_SECONDS)
                 await asyncio.sleep(STORE_SECONDS)
 
-    def _read(self) -> Progress:
+    def _read_progress(self) -> Progress:
         from nightbatch.airflow import ports
         from nightbatch.wait.read_progress import progress
 
-        return progress(
-            ports.ledger(self._ref.state, self._ref.aws_conn_id), self.awaited
-        )
+        run_ledger = ports.ledger(self._ref.state, self._ref.aws_conn_id)
+        return progress(run_ledger, self.awaited)
 
     @cached_property
     def _ref(self) -> RunRef:
@@ -129,5 +139,5 @@ class RunTrigger(BaseTrigger):
                 "the wait has no reference to its run: clear the run from `submit` on."
             ) from None
 
-    def _say(self, line: str) -> None:
+    def _log_line(self, line: str) -> None:
         self.log.info("%s", line)

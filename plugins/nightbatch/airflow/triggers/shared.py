@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from nightbatch.airflow.client import Connection, pace
+from nightbatch.airflow.client import Connection, poll_timing
 from nightbatch.wait.poller import Poller
 
 _pollers: dict[str, Poller] = {}
@@ -12,9 +12,10 @@ _pollers: dict[str, Poller] = {}
 
 def poller(conn_id: str) -> Poller:
     """Return the poller of a connection in the running loop."""
-    loop = asyncio.get_running_loop()
-    shared = _pollers.get(conn_id)
-    if shared is None or shared.loop is not loop:
-        shared = Poller(Connection(conn_id, pace()), pace())
-        _pollers[conn_id] = shared
-    return shared
+    running_loop = asyncio.get_running_loop()
+    shared_poller = _pollers.get(conn_id)
+    if shared_poller is None or shared_poller.loop is not running_loop:
+        connection = Connection(conn_id, poll_timing())
+        shared_poller = Poller(connection, poll_timing())
+        _pollers[conn_id] = shared_poller
+    return shared_poller

@@ -1,4 +1,4 @@
-"""The answer to one request: what the responder says, wrapped as the API wraps it, with its usage."""
+"""The answer to one request: what the responder returns, wrapped as the API wraps it, with its usage."""
 
 import secrets
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from nightbatch.emulator.answers.cache import PromptCache
-from nightbatch.emulator.answers.frame import Frame, Frames
+from nightbatch.emulator.answers.frame import Frames, RequestFrame
 from nightbatch.emulator.answers.models import Model, dated_id
 from nightbatch.emulator.answers.outcome import Outcome, errored
 from nightbatch.emulator.answers.params import (
@@ -17,54 +17,58 @@ from nightbatch.emulator.answers.params import (
     check_with_format,
 )
 from nightbatch.emulator.answers.prompt import Prompt, messages_prompt
-from nightbatch.emulator.answers.row_faults import instead, spoil
-from nightbatch.emulator.answers.usage import Usage, tokens
+from nightbatch.emulator.answers.row_faults import replacement_outcome, spoil_answer
+from nightbatch.emulator.answers.usage import AnswerUsage, tokens
 from nightbatch.emulator.batches.batch import SUCCEEDED
 from nightbatch.emulator.errors import ApiError
 from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.reply import Failure, Reply, Responder
 
+_REFUSAL_DETAILS = {"type": "refusal", "category": None, "explanation": None}
+
 
 @dataclass(frozen=True)
-class Asked:
+class AskedRequest:
     """One request of a batch: params, their frame, the emulated seconds when it starts and when its answer begins."""
 
     params: dict[str, Any]
-    frame: Frame
+    frame: RequestFrame
     starts: float
     begins: float
 
 
 @dataclass(frozen=True)
 class Answerer:
-    """Answers requests one by one; the cache is the only thing that one leaves to the next."""
+    """Answers requests one by one; the only state they share is the prompt cache."""
 
     responder: Responder
     cache: PromptCache
     frames: Frames = field(default_factory=Frames)
 
-    def answer(self, asked: Asked, fault: Fault | None) -> Outcome:
+    def answer(self, asked: AskedRequest, fault: Fault | None) -> Outcome:
         """Return the outcome of one request: a message, an error, or what a fault makes of it."""
-        if fault is not None and (other := instead(fault)) is not None:
-            return other
-        frame, model = asked.frame, asked.frame.model
+        if fault is not None:
+            fault_outcome = replacement_outcome(fault)
+            if fault_outcome is not None:
+                return fault_outcome
+        model = asked.frame.model
         if isinstance(model, ApiError):
             return errored(model.kind, model.message)
         try:
-            check_messages(asked.params.get("messages"))
-            check_with_format(frame.params, asked.params["messages"])
-            prompt = frame.prompt + messages_prompt(asked.params["messages"])
-            prompt = _with_last_breakpoint(prompt, asked.params.get("cache_control"))
-            check_prompt(prompt, model)
+            prompt = _checked_prompt(asked, model)
         except ApiError as error:
             return errored(error.kind, error.message)
         reply = self._reply(asked.params)
         if isinstance(reply, Failure):
             return errored(reply.kind, reply.message)
         if fault is not None:
-            reply = spoil(reply, fault.what, fault.options)
+            reply = spoil_answer(reply, fault.what, fault.options)
         usage = self.cache.charge(
-            model, prompt, frame.variant, starts=asked.starts, begins=asked.begins
+            model,
+            prompt,
+            asked.frame.variant,
+            starts=asked.starts,
+            begins=asked.begins,
         )
         return succeeded(asked.params, model, usage, reply)
 
@@ -73,85 +77,105 @@ class Answerer:
             answer = self.responder(params)
         except Exception as error:
             return Failure("api_error", f"the responder failed: {error!r}")
-        return answer if isinstance(answer, (Reply, Failure)) else Reply(_text(answer))
+        if isinstance(answer, (Reply, Failure)):
+            return answer
+        return Reply(_text(answer))
+
+
+def _checked_prompt(asked: AskedRequest, model: Model) -> Prompt:
+    """Return the whole prompt of a request, or raise the error of its messages or its length."""
+    messages = asked.params.get("messages")
+    check_messages(messages)
+    check_with_format(asked.frame.params, asked.params["messages"])
+    prompt = asked.frame.prompt + messages_prompt(messages)
+    prompt = _with_last_breakpoint(prompt, asked.params.get("cache_control"))
+    check_prompt(prompt, model)
+    return prompt
 
 
 def _with_last_breakpoint(prompt: Prompt, control: object) -> Prompt:
     """Set the breakpoint that a top-level cache_control asks for: after the last part."""
     if isinstance(control, dict) and prompt.parts:
-        last = prompt.parts[-1]
-        prompt.parts[-1] = last._replace(ttl=last.ttl or control.get("ttl") or "5m")
+        last_part = prompt.parts[-1]
+        ttl = last_part.ttl or control.get("ttl") or "5m"
+        prompt.parts[-1] = last_part._replace(ttl=ttl)
     return prompt
 
 
 def succeeded(
-    params: Mapping[str, Any], model: Model, usage: Usage, reply: Reply
+    params: Mapping[str, Any], model: Model, usage: AnswerUsage, reply: Reply
 ) -> Outcome:
     """Return a `succeeded` row. An answer longer than `max_tokens` is cut there and stops with `max_tokens`."""
     reply = _cut(reply, params)
-    content = (
-        reply.content
-        if reply.content is not None
-        else [{"type": "text", "text": reply.text}]
-    )
-    said = reply.text or "".join(
-        str(block.get("text") or block.get("input") or "") for block in content
-    )
-    usage.output = (
-        reply.output_tokens if reply.output_tokens is not None else max(1, tokens(said))
-    )
-    stopped, sequence = _stop(reply)
+    content_blocks = _content_blocks(reply)
+    usage.output = _output_tokens(reply, content_blocks)
+    stop_reason, stop_sequence = _stop(reply)
     geo = params.get("inference_geo") or "global"
     message = {
         "id": f"msg_01{secrets.token_hex(11)}",
         "type": "message",
         "role": "assistant",
         "model": dated_id(model),
-        "content": content,
-        "stop_reason": stopped,
-        "stop_sequence": sequence,
-        "stop_details": None,
+        "content": content_blocks,
+        "stop_reason": stop_reason,
+        "stop_sequence": stop_sequence,
+        "stop_details": dict(_REFUSAL_DETAILS) if stop_reason == "refusal" else None,
         "usage": usage.wire(geo),
     }
-    if stopped == "refusal":
-        message["stop_details"] = {
-            "type": "refusal",
-            "category": None,
-            "explanation": None,
-        }
-    return Outcome(
-        SUCCEEDED,
-        {"type": "succeeded", "message": message},
-        model.id,
-        usage,
-        model.cost(usage, geo),
-    )
+    result = {"type": "succeeded", "message": message}
+    return Outcome(SUCCEEDED, result, model.id, usage, model.cost(usage, geo))
+
+
+def _content_blocks(reply: Reply) -> list[dict[str, Any]]:
+    if reply.content is not None:
+        return reply.content
+    return [{"type": "text", "text": reply.text}]
+
+
+def _output_tokens(reply: Reply, content_blocks: list[dict[str, Any]]) -> int:
+    if reply.output_tokens is not None:
+        return reply.output_tokens
+    answer_text = reply.text or "".join(map(_block_text, content_blocks))
+    return max(1, tokens(answer_text))
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    return str(block.get("text") or block.get("input") or "")
 
 
 def _text(answer: str | Mapping[str, Any] | list[Any]) -> str:
-    return answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
+    if isinstance(answer, str):
+        return answer
+    return msgspec.json.encode(answer).decode()
 
 
 def _cut(reply: Reply, params: Mapping[str, Any]) -> Reply:
     """Cut the text at the first stop sequence and at `max_tokens`."""
     if reply.content is not None:
         return reply
-    found = [
-        (reply.text.find(sequence), sequence)
-        for sequence in params.get("stop_sequences") or []
-    ]
-    places = sorted(place for place in found if place[0] >= 0)
-    if places:
-        place, sequence = places[0]
-        reply = Reply(reply.text[:place], stop_reason=f"stop_sequence:{sequence}")
-    most = params["max_tokens"]
-    if tokens(reply.text) > most:
-        return Reply(
-            reply.text[: most * 4], stop_reason="max_tokens", output_tokens=most
-        )
-    return reply
+    reply = _cut_at_stop_sequence(reply, params.get("stop_sequences") or [])
+    max_tokens = params["max_tokens"]
+    if tokens(reply.text) <= max_tokens:
+        return reply
+    cut_text = reply.text[: max_tokens * 4]
+    return Reply(cut_text, stop_reason="max_tokens", output_tokens=max_tokens)
+
+
+def _cut_at_stop_sequence(reply: Reply, stop_sequences: list[str]) -> Reply:
+    matches = []
+    for stop_sequence in stop_sequences:
+        position = reply.text.find(stop_sequence)
+        if position >= 0:
+            matches.append((position, stop_sequence))
+    if not matches:
+        return reply
+    first_position, first_sequence = min(matches)
+    return Reply(
+        reply.text[:first_position], stop_reason=f"stop_sequence:{first_sequence}"
+    )
 
 
 def _stop(reply: Reply) -> tuple[str, str | None]:
-    reason, _, sequence = reply.stop_reason.partition(":")
-    return reason, sequence or None
+    """Return the stop reason and the stop sequence, if one was hit."""
+    stop_reason, _, stop_sequence = reply.stop_reason.partition(":")
+    return stop_reason, stop_sequence or None

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from nightbatch.emulator.answers.models import find_model
-from nightbatch.emulator.answers.usage import Usage
+from nightbatch.emulator.answers.usage import AnswerUsage
 
 _decoder = msgspec.json.Decoder(dict)
 
@@ -16,12 +16,12 @@ _decoder = msgspec.json.Decoder(dict)
 class Bill:
     """Tokens and dollars by model id."""
 
-    usage: dict[str, Usage] = field(default_factory=dict)
+    usage: dict[str, AnswerUsage] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
 
-    def add(self, model: str, usage: Usage, cost: float) -> None:
+    def add(self, model: str, usage: AnswerUsage, cost: float) -> None:
         """Add one answer, or a sum of them."""
-        self.usage.setdefault(model, Usage()).add(usage)
+        self.usage.setdefault(model, AnswerUsage()).add(usage)
         self.cost[model] = self.cost.get(model, 0.0) + cost
 
     def merge(self, other: "Bill") -> None:
@@ -30,25 +30,26 @@ class Bill:
             self.add(model, usage, other.cost[model])
 
     def total(self) -> float:
-        """Return the dollars of it all."""
+        """Return the dollars of all models together."""
         return round(sum(self.cost.values()), 9)
 
     def wire(self) -> dict[str, dict[str, Any]]:
         """Return the bill as JSON, model by model."""
-        names = {
-            "input": "input",
-            "written_5m": "cache_write_5m",
-            "written_1h": "cache_write_1h",
-            "read": "cache_read",
-        }
-        names |= {"output": "output"}
         return {
-            model: {
-                f"{name}_tokens": getattr(usage, field) for field, name in names.items()
-            }
-            | {"cost_usd": round(self.cost[model], 9)}
+            model: _bill_line(usage, self.cost[model])
             for model, usage in self.usage.items()
         }
+
+
+def _bill_line(usage: AnswerUsage, cost: float) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input,
+        "cache_write_5m_tokens": usage.written_5m,
+        "cache_write_1h_tokens": usage.written_1h,
+        "cache_read_tokens": usage.read,
+        "output_tokens": usage.output,
+        "cost_usd": round(cost, 9),
+    }
 
 
 def bill_of_lines(lines: Iterable[bytes]) -> Bill:
@@ -57,20 +58,20 @@ def bill_of_lines(lines: Iterable[bytes]) -> Bill:
     for line in lines:
         message = _decoder.decode(line)["result"].get("message")
         model = find_model(message["model"]) if message else None
-        if model is not None:
-            usage = _read_usage(message["usage"])
-            bill.add(
-                model.id, usage, model.cost(usage, message["usage"]["inference_geo"])
-            )
+        if model is None:
+            continue
+        wire_usage = message["usage"]
+        usage = _read_usage(wire_usage)
+        bill.add(model.id, usage, model.cost(usage, wire_usage["inference_geo"]))
     return bill
 
 
-def _read_usage(wire: Mapping[str, Any]) -> Usage:
-    written = wire["cache_creation"]
-    return Usage(
-        wire["input_tokens"],
-        written["ephemeral_5m_input_tokens"],
-        written["ephemeral_1h_input_tokens"],
-        wire["cache_read_input_tokens"],
-        wire["output_tokens"],
+def _read_usage(wire: Mapping[str, Any]) -> AnswerUsage:
+    cache_creation = wire["cache_creation"]
+    return AnswerUsage(
+        input=wire["input_tokens"],
+        written_5m=cache_creation["ephemeral_5m_input_tokens"],
+        written_1h=cache_creation["ephemeral_1h_input_tokens"],
+        read=wire["cache_read_input_tokens"],
+        output=wire["output_tokens"],
     )

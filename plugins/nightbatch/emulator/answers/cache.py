@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from nightbatch.emulator.answers.models import Model
-from nightbatch.emulator.answers.prompt import Prompt
-from nightbatch.emulator.answers.usage import Usage
+from nightbatch.emulator.answers.prompt import Part, Prompt
+from nightbatch.emulator.answers.usage import AnswerUsage
 
 LIFE = {"5m": 300.0, "1h": 3_600.0}
 
@@ -14,6 +15,12 @@ LIFE = {"5m": 300.0, "1h": 3_600.0}
 class _Entry:
     readable_from: float
     expires_at: float
+
+
+class _NewEntry(NamedTuple):
+    key: bytes
+    ttl: str
+    tokens: int
 
 
 class PromptCache:
@@ -33,36 +40,32 @@ class PromptCache:
         *,
         starts: float,
         begins: float,
-    ) -> Usage:
+    ) -> AnswerUsage:
         """Return the prompt's tokens by how they are paid.
 
         The request starts at `starts` and its answer begins at `begins`, in emulated seconds. `variant` is what makes
         another entry of the same text: thinking, effort, output format.
         """
-        usage = Usage(input=prompt.tokens)
-        last = max(
-            (place for place, part in enumerate(prompt.parts) if part.ttl is not None),
-            default=-1,
-        )
-        digest, size, counted = (
-            blake2b(variant + model.id.encode(), digest_size=16),
-            0,
-            0,
-        )
-        written: list[tuple[bytes, str, int]] = []
-        for part in prompt.parts[: last + 1]:
-            digest.update(part.content())
-            size += part.tokens
-            if part.ttl is None or size < model.cacheable:
+        usage = AnswerUsage(input=prompt.tokens)
+        prefix_digest = blake2b(variant + model.id.encode(), digest_size=16)
+        prefix_tokens = 0
+        cached_tokens = 0
+        new_entries: list[_NewEntry] = []
+        for part in _parts_to_last_breakpoint(prompt):
+            prefix_digest.update(part.content())
+            prefix_tokens += part.tokens
+            if part.ttl is None or prefix_tokens < model.cacheable:
                 continue
-            key = digest.digest()
+            key = prefix_digest.digest()
             if self._read(key, starts, LIFE[part.ttl]):
-                written, usage.read = [], size
+                new_entries = []
+                usage.read = prefix_tokens
             else:
-                written.append((key, part.ttl, size - counted))
-            counted = size
-        self._write(written, usage, begins)
-        usage.input -= counted
+                new_tokens = prefix_tokens - cached_tokens
+                new_entries.append(_NewEntry(key, part.ttl, new_tokens))
+            cached_tokens = prefix_tokens
+        self._write(new_entries, usage, begins)
+        usage.input -= cached_tokens
         return usage
 
     def _read(self, key: bytes, now: float, life: float) -> bool:
@@ -73,17 +76,25 @@ class PromptCache:
         return True
 
     def _write(
-        self, written: list[tuple[bytes, str, int]], usage: Usage, begins: float
+        self, new_entries: list[_NewEntry], usage: AnswerUsage, begins: float
     ) -> None:
-        for key, ttl, size in written:
-            if ttl == "1h":
-                usage.written_1h += size
+        for new_entry in new_entries:
+            if new_entry.ttl == "1h":
+                usage.written_1h += new_entry.tokens
             else:
-                usage.written_5m += size
-            old = self._entries.get(key)
-            readable = (
-                min(begins, old.readable_from)
-                if old is not None and old.expires_at > begins
-                else begins
-            )
-            self._entries[key] = _Entry(readable, begins + LIFE[ttl])
+                usage.written_5m += new_entry.tokens
+            readable_from = begins
+            old_entry = self._entries.get(new_entry.key)
+            if old_entry is not None and old_entry.expires_at > begins:
+                readable_from = min(begins, old_entry.readable_from)
+            expires_at = begins + LIFE[new_entry.ttl]
+            self._entries[new_entry.key] = _Entry(readable_from, expires_at)
+
+
+def _parts_to_last_breakpoint(prompt: Prompt) -> list[Part]:
+    """Return the parts that are cached: none of those after the last breakpoint."""
+    cached_count = 0
+    for part_number, part in enumerate(prompt.parts, 1):
+        if part.ttl is not None:
+            cached_count = part_number
+    return prompt.parts[:cached_count]

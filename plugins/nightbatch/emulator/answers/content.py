@@ -1,4 +1,4 @@
-"""A request named by what it says: the hash of its params without cache_control, key order and white space apart."""
+"""The hash that names a request: of its params without cache_control, whatever their key order and white space."""
 
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -10,37 +10,38 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def frame_digest(frame: Mapping[str, Any]) -> bytes:
-    """Return what names everything about a request but its messages."""
-    plain = {
-        key: _bare(value) if key in {"system", "tools"} else value
-        for key, value in frame.items()
-    }
-    plain.pop("cache_control", None)
-    return blake2b(_encoder.encode(plain), digest_size=16).digest()
+    """Return the hash of everything about a request but its messages."""
+    plain_frame = dict(frame)
+    plain_frame.pop("cache_control", None)
+    for block_key in ("system", "tools"):
+        if block_key in plain_frame:
+            plain_frame[block_key] = _without_cache_control(plain_frame[block_key])
+    return blake2b(_encoder.encode(plain_frame), digest_size=16).digest()
 
 
 def content_of(frame: bytes, messages: Any) -> int:
-    """Return 64 bits that name a request's content: a million of them collide once in forty million runs."""
+    """Return a 64-bit hash of a request's content: among a million, two collide once in forty million runs."""
     if isinstance(messages, list):
-        messages = [_bare_message(message) for message in messages]
-    return int.from_bytes(
-        blake2b(frame + _encoder.encode(messages), digest_size=8).digest()
-    )
+        messages = [_plain_message(message) for message in messages]
+    encoded_messages = _encoder.encode(messages)
+    digest = blake2b(frame + encoded_messages, digest_size=8).digest()
+    return int.from_bytes(digest)
 
 
-def _bare_message(message: Any) -> Any:
+def _plain_message(message: Any) -> Any:
     content = message.get("content") if isinstance(message, dict) else None
-    return (
-        {**message, "content": _bare(content)} if isinstance(content, list) else message
-    )
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": _without_cache_control(content)}
 
 
-def _bare(blocks: Any) -> Any:
+def _without_cache_control(blocks: Any) -> Any:
     if not isinstance(blocks, list):
         return blocks
-    return [
-        {key: value for key, value in block.items() if key != "cache_control"}
-        if isinstance(block, dict)
-        else block
-        for block in blocks
-    ]
+    return [_plain_block(block) for block in blocks]
+
+
+def _plain_block(block: Any) -> Any:
+    if not isinstance(block, dict):
+        return block
+    return {key: value for key, value in block.items() if key != "cache_control"}

@@ -1,4 +1,4 @@
-"""Everything about a request but its messages. All requests of a batch tend to share one, so it is looked at once."""
+"""Everything about a request but its messages. Requests of a batch mostly share one, so it is checked once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,8 @@ Betas = frozenset[str]
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A frame: who answers, or what is wrong with it; the beginning of the prompt; names for cache and books."""
+class RequestFrame:
+    """A frame: its model, or what is wrong with it; the beginning of the prompt; hashes for the cache and the books."""
 
     params: dict[str, Any]
     betas: Betas
@@ -30,24 +30,32 @@ class Frames:
     """The last frame that was read."""
 
     def __init__(self) -> None:
-        self._last: Frame | None = None
+        self._last: RequestFrame | None = None
 
-    def read(self, params: dict[str, Any], betas: Betas) -> Frame:
+    def read(self, params: dict[str, Any], betas: Betas) -> RequestFrame:
         """Return the frame of a request: most often the last one again."""
-        plain = {key: value for key, value in params.items() if key != "messages"}
-        last = self._last
-        if last is None or last.params != plain or last.betas != betas:
-            last = self._last = _read(plain, betas)
-        return last
+        frame_params = {
+            key: value for key, value in params.items() if key != "messages"
+        }
+        frame = self._last
+        if frame is None or frame.params != frame_params or frame.betas != betas:
+            frame = _read(frame_params, betas)
+            self._last = frame
+        return frame
 
 
-def _read(params: dict[str, Any], betas: Betas) -> Frame:
+def _read(params: dict[str, Any], betas: Betas) -> RequestFrame:
     model: Model | ApiError
     try:
         model = check_frame(params, betas)
     except ApiError as error:
         model = error
-    variant = msgspec.json.encode((params.get("thinking"), params.get("output_config")))
-    return Frame(
-        params, betas, model, frame_prompt(params), variant, frame_digest(params)
+    cache_variant = (params.get("thinking"), params.get("output_config"))
+    return RequestFrame(
+        params=params,
+        betas=betas,
+        model=model,
+        prompt=frame_prompt(params),
+        variant=msgspec.json.encode(cache_variant),
+        digest=frame_digest(params),
     )

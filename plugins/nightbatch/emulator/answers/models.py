@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nightbatch.emulator.answers.usage import Usage
+from nightbatch.emulator.answers.usage import AnswerUsage
 
 
 class Price(NamedTuple):
@@ -30,19 +30,21 @@ class Model:
     samples: bool = False
     long_price: Price | None = None
 
-    def cost(self, usage: Usage, geo: str) -> float:
+    def cost(self, usage: AnswerUsage, geo: str) -> float:
         """Return what one request costs in a batch, in dollars: half of everything, a tenth more in the US."""
-        price = (
-            self.long_price
-            if self.long_price and usage.prompt() > 100_000
-            else self.price
-        )
-        written = 1.25 * usage.written_5m + 2 * usage.written_1h
-        tokens = (
-            price.input * (usage.input + written + price.read * usage.read)
-            + price.output * usage.output
-        )
-        return tokens / 2_000_000 * (1.1 if geo == "us" else 1.0)
+        price = self._price(usage)
+        written_tokens = 1.25 * usage.written_5m + 2 * usage.written_1h
+        read_tokens = price.read * usage.read
+        priced_input = price.input * (usage.input + written_tokens + read_tokens)
+        priced_output = price.output * usage.output
+        geo_factor = 1.1 if geo == "us" else 1.0
+        batch_cost = (priced_input + priced_output) / 2_000_000
+        return batch_cost * geo_factor
+
+    def _price(self, usage: AnswerUsage) -> Price:
+        if self.long_price and usage.prompt() > 100_000:
+            return self.long_price
+        return self.price
 
 
 _OPUS = Price(5, 25)
@@ -109,7 +111,7 @@ _BY_NAME = MODELS | {dated: MODELS[short] for short, dated in DATED.items()}
 
 
 def find_model(name: object) -> Model | None:
-    """Return the model of a plain or dated id; None when there is none of that name."""
+    """Return the model of a plain or dated id; None when no model has that name."""
     return _BY_NAME.get(name) if isinstance(name, str) else None
 
 

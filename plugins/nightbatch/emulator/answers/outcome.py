@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from nightbatch.emulator.answers.usage import Usage
+from nightbatch.emulator.answers.usage import AnswerUsage
 from nightbatch.emulator.batches.batch import ERRORED
 from nightbatch.emulator.errors import envelope
 
@@ -14,7 +14,7 @@ class Outcome(NamedTuple):
     kind: int
     result: dict[str, Any]
     model: str = ""
-    usage: Usage | None = None
+    usage: AnswerUsage | None = None
     cost: float = 0.0
 
 
@@ -22,6 +22,5 @@ def errored(
     kind: str, message: str, details: Mapping[str, Any] | None = None
 ) -> Outcome:
     """Return an `errored` row: its error is nested twice."""
-    return Outcome(
-        ERRORED, {"type": "errored", "error": envelope(kind, message, details)}
-    )
+    error = envelope(kind, message, details)
+    return Outcome(ERRORED, {"type": "errored", "error": error})

@@ -1,4 +1,4 @@
-"""What is wrong with one request's params. None of it is looked at before the batch runs: it all ends in rows."""
+"""Checks of one request's params. They run when the batch runs, not when it is created: an error becomes a row."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -20,14 +20,17 @@ _PLAIN = """
 _BETA = """
     betas billing_policy compaction context_management fallback_credit_token fallbacks mcp_servers thread
 """
-PLAIN, BETA = frozenset(_PLAIN.split()), frozenset(_BETA.split())
+PLAIN = frozenset(_PLAIN.split())
+BETA = frozenset(_BETA.split())
 LONG_OUTPUT = "output-300k-2026-03-24"
 _NUMBERS = {"temperature": (0, 1), "top_p": (0, 1), "top_k": (0, 1_000_000)}
 _EFFORTS = {"low", "medium", "high", "xhigh", "max", None}
+_THINKING_TYPES = {"enabled", "disabled", "adaptive", "between_tools"}
+_EMPTY_CONTENT = "all messages must have non-empty content except for the optional final assistant message"
 
 
 def check_frame(frame: Params, betas: frozenset[str]) -> Model:
-    """Return the model that will answer, or raise the error of everything about a request but its messages."""
+    """Return the model that will answer, or raise the first error in anything but the messages."""
     _check_keys(frame, betas)
     model = _check_model(frame.get("model"))
     _check_max_tokens(frame.get("max_tokens"), model, betas)
@@ -60,7 +63,7 @@ def check_prompt(prompt: Prompt, model: Model) -> None:
 
 
 def check_messages(messages: object) -> None:
-    """Raise the error of messages that are none."""
+    """Raise the error of messages that are malformed."""
     if messages is None:
         raise invalid("messages: Field required")
     if not isinstance(messages, list):
@@ -81,18 +84,26 @@ def check_with_format(frame: Params, messages: list[dict[str, Any]]) -> None:
         raise invalid(
             "output_config.format: prefilling the assistant's message is not supported"
         )
-    for message in messages:
-        for block in message["content"] if isinstance(message["content"], list) else ():
-            citations = block.get("citations")
-            if isinstance(citations, dict) and citations.get("enabled"):
-                raise invalid("output_config.format: citations are not supported")
+    if any(_asks_for_citations(message["content"]) for message in messages):
+        raise invalid("output_config.format: citations are not supported")
+
+
+def _asks_for_citations(content: object) -> bool:
+    if not isinstance(content, list):
+        return False
+    for block in content:
+        citations = block.get("citations")
+        if isinstance(citations, dict) and citations.get("enabled"):
+            return True
+    return False
 
 
 def _check_message(message: object, place: str) -> None:
     if not isinstance(message, dict):
         raise invalid(f"{place}: Input should be a valid dictionary")
-    if extra := message.keys() - {"role", "content"}:
-        raise invalid(f"{place}.{min(extra)}: Extra inputs are not permitted")
+    extra_keys = message.keys() - {"role", "content"}
+    if extra_keys:
+        raise invalid(f"{place}.{min(extra_keys)}: Extra inputs are not permitted")
     if message.get("role") not in {"user", "assistant", "system"}:
         raise invalid(f"{place}.role: Input should be 'user' or 'assistant'")
     _check_content(message.get("content"), place)
@@ -103,7 +114,8 @@ def _check_keys(frame: Params, betas: frozenset[str]) -> None:
         if key not in frame:
             raise invalid(f"{key}: Field required")
     for key in frame:
-        if key not in PLAIN and (key not in BETA or not betas):
+        is_beta_key = key in BETA and bool(betas)
+        if key not in PLAIN and not is_beta_key:
             raise invalid(f"{key}: Extra inputs are not permitted")
 
 
@@ -121,30 +133,22 @@ def _check_max_tokens(value: object, model: Model, betas: frozenset[str]) -> Non
         raise invalid("max_tokens: Input should be a valid integer")
     if value < 1:
         raise invalid("max_tokens: Input should be greater than or equal to 1")
-    most = (
-        300_000
-        if LONG_OUTPUT in betas and model.max_output >= 128_000
-        else model.max_output
-    )
-    if value > most:
+    max_output = model.max_output
+    if LONG_OUTPUT in betas and max_output >= 128_000:
+        max_output = 300_000
+    if value > max_output:
         raise invalid(
-            f"max_tokens: {value} > {most}, which is the maximum allowed number of output tokens for {model.id}"
+            f"max_tokens: {value} > {max_output}, which is the maximum allowed number of output tokens for {model.id}"
         )
 
 
 def _check_content(content: object, place: str) -> None:
-    if isinstance(content, str):
-        if not content:
-            raise invalid(
-                f"{place}: all messages must have non-empty content except for the optional final assistant message"
-            )
-        return
-    if not isinstance(content, list):
+    if not isinstance(content, (str, list)):
         raise invalid(f"{place}.content: Input should be a valid list")
     if not content:
-        raise invalid(
-            f"{place}: all messages must have non-empty content except for the optional final assistant message"
-        )
+        raise invalid(f"{place}: {_EMPTY_CONTENT}")
+    if isinstance(content, str):
+        return
     for number, block in enumerate(content):
         _check_block(block, f"{place}.content.{number}")
 
@@ -168,15 +172,27 @@ def _check_modes(params: Params) -> None:
         raise invalid("speed: fast mode is not supported in batch requests")
     if params.get("service_tier", "auto") not in {"auto", "standard_only"}:
         raise invalid("service_tier: Input should be 'auto' or 'standard_only'")
-    sequences = params.get("stop_sequences", [])
-    if not isinstance(sequences, list) or not all(
-        isinstance(text, str) and text.strip() for text in sequences
+    _check_stop_sequences(params.get("stop_sequences", []))
+    _check_system(params.get("system", ""))
+
+
+def _check_stop_sequences(stop_sequences: object) -> None:
+    if not isinstance(stop_sequences, list) or not all(
+        map(_is_visible_text, stop_sequences)
     ):
         raise invalid("stop_sequences: each stop sequence must contain non-whitespace")
-    system = params.get("system", "")
-    if not isinstance(system, (str, list)):
+
+
+def _is_visible_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _check_system(system: object) -> None:
+    if isinstance(system, str):
+        return
+    if not isinstance(system, list):
         raise invalid("system: Input should be a valid string or list")
-    for number, block in enumerate(system if isinstance(system, list) else []):
+    for number, block in enumerate(system):
         _check_block(block, f"system.{number}")
 
 
@@ -185,40 +201,39 @@ def _check_sampling(params: Params, model: Model) -> None:
         value = params.get(name)
         if value is None:
             continue
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not low <= value <= high
-        ):
+        if not _is_number(value) or not low <= value <= high:
             raise invalid(f"{name}: range: {low}..{high}")
-        if not model.samples and not (name == "temperature" and value == 1):
+        is_default = name == "temperature" and value == 1
+        if not model.samples and not is_default:
             raise invalid(f"`{name}` is not supported for this model.")
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _check_thinking(thinking: object, params: Params, model: Model) -> None:
-    kind = thinking.get("type") if isinstance(thinking, dict) else None
-    if thinking is not None and kind not in {
-        "enabled",
-        "disabled",
-        "adaptive",
-        "between_tools",
-    }:
+    thinking_type = thinking.get("type") if isinstance(thinking, dict) else None
+    if thinking is not None and thinking_type not in _THINKING_TYPES:
         raise invalid(
             "thinking: Input tag is not one of 'enabled', 'disabled', 'adaptive', 'between_tools'"
         )
-    if model.steers_itself and kind in {"enabled", "disabled"}:
+    if model.steers_itself and thinking_type in {"enabled", "disabled"}:
         raise invalid(
-            f'"thinking.type.{kind}" is not supported for this model.'
+            f'"thinking.type.{thinking_type}" is not supported for this model.'
             ' Use "thinking.type.adaptive" and "output_config.effort" to control thinking behavior.'
         )
-    if isinstance(thinking, dict) and kind == "enabled":
-        budget = thinking.get("budget_tokens")
-        if not isinstance(budget, int) or budget < 1_024:
-            raise invalid(
-                "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
-            )
-        if budget >= params["max_tokens"]:
-            raise invalid("`max_tokens` must be greater than `thinking.budget_tokens`.")
+    if isinstance(thinking, dict) and thinking_type == "enabled":
+        _check_thinking_budget(thinking.get("budget_tokens"), params["max_tokens"])
+
+
+def _check_thinking_budget(budget_tokens: object, max_tokens: int) -> None:
+    if not isinstance(budget_tokens, int) or budget_tokens < 1_024:
+        raise invalid(
+            "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
+        )
+    if budget_tokens >= max_tokens:
+        raise invalid("`max_tokens` must be greater than `thinking.budget_tokens`.")
 
 
 def _check_tools(params: Params, model: Model) -> None:
@@ -229,24 +244,22 @@ def _check_tools(params: Params, model: Model) -> None:
     if not isinstance(choice, dict):
         return
     if choice.get("type") in {"any", "tool"}:
-        thinking = params.get("thinking")
-        if model.steers_itself:
-            raise invalid(
-                f"tool_choice: forced tool use is not supported for {model.id}"
-            )
-        if isinstance(thinking, dict) and thinking.get("type") in {
-            "enabled",
-            "adaptive",
-        }:
-            raise invalid(
-                "Thinking may not be enabled when tool_choice forces tool use."
-            )
-        if not tools:
-            raise invalid("tool_choice may only be specified while providing tools")
-    if choice.get("type") == "tool" and choice.get("name") not in {
-        tool.get("name") for tool in tools
-    }:
-        raise invalid(f"Tool '{choice.get('name')}' not found in provided tools")
+        _check_forced_tool(params, model)
+    if choice.get("type") == "tool":
+        tool_names = {tool.get("name") for tool in tools}
+        if choice.get("name") not in tool_names:
+            raise invalid(f"Tool '{choice.get('name')}' not found in provided tools")
+
+
+def _check_forced_tool(params: Params, model: Model) -> None:
+    if model.steers_itself:
+        raise invalid(f"tool_choice: forced tool use is not supported for {model.id}")
+    thinking = params.get("thinking")
+    thinking_type = thinking.get("type") if isinstance(thinking, dict) else None
+    if thinking_type in {"enabled", "adaptive"}:
+        raise invalid("Thinking may not be enabled when tool_choice forces tool use.")
+    if not params.get("tools", []):
+        raise invalid("tool_choice may only be specified while providing tools")
 
 
 def _check_output(config: object) -> None:
@@ -258,19 +271,26 @@ def _check_output(config: object) -> None:
         raise invalid(
             "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'"
         )
-    form = config.get("format")
-    if form is None:
-        return
-    if not isinstance(form, dict) or form.get("type") != "json_schema":
+    output_format = config.get("format")
+    if output_format is not None:
+        _check_format(output_format)
+
+
+def _check_format(output_format: object) -> None:
+    if not isinstance(output_format, dict):
         raise invalid("output_config.format.type: Input should be 'json_schema'")
-    if not isinstance(form.get("schema"), dict):
+    if output_format.get("type") != "json_schema":
+        raise invalid("output_config.format.type: Input should be 'json_schema'")
+    schema = output_format.get("schema")
+    if not isinstance(schema, dict):
         raise invalid("output_config.format.schema: Field required")
-    if fault := _schema_fault(msgspec.json.encode(form["schema"])):
-        raise invalid(fault)
+    schema_error = _schema_error(msgspec.json.encode(schema))
+    if schema_error:
+        raise invalid(schema_error)
 
 
 @lru_cache(maxsize=1_024)
-def _schema_fault(schema: bytes) -> str | None:
+def _schema_error(schema: bytes) -> str | None:
     try:
         check_schema(msgspec.json.decode(schema))
     except ApiError as error:

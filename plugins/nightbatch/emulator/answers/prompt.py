@@ -1,4 +1,4 @@
-"""What a request says: its text, and its parts in the order in which a cache sees them (tools, system, messages)."""
+"""The prompt of a request: its text, and its parts in the order in which it is cached (tools, system, messages)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -11,20 +11,20 @@ _OVERHEAD = {"image": 1_600, "document": 3_000}
 
 
 class Part(NamedTuple):
-    """A piece of a prompt. A cache breakpoint may follow it: `ttl` says for how long, None means there is none."""
+    """A piece of a prompt. `ttl` is the time to live of the cache breakpoint after it; None: there is no breakpoint."""
 
     block: Any
     tokens: int
     ttl: str | None
 
     def content(self) -> bytes:
-        """Return what makes this piece the same as another."""
+        """Return the bytes by which two pieces are compared: the block without cache_control."""
         if not isinstance(self.block, dict):
             return str(self.block).encode()
-        plain = {
+        plain_block = {
             key: value for key, value in self.block.items() if key != "cache_control"
         }
-        return msgspec.json.encode(plain, order="deterministic")
+        return msgspec.json.encode(plain_block, order="deterministic")
 
 
 class Prompt(NamedTuple):
@@ -38,24 +38,28 @@ class Prompt(NamedTuple):
 
 
 def read_prompt(params: Mapping[str, Any]) -> Prompt:
-    """Return the prompt of a request; whatever is not well formed counts for nothing."""
+    """Return the prompt of a request; malformed parts count as empty."""
     return frame_prompt(params) + messages_prompt(params.get("messages"))
 
 
 def frame_prompt(params: Mapping[str, Any]) -> Prompt:
     """Return what comes before the messages: tools, system, and the schema that the answer must follow."""
-    parts = [_part(tool) for tool in _list(params.get("tools"))]
+    tools = _list(params.get("tools"))
+    parts = [_part(tool) for tool in tools]
     parts += _blocks(params.get("system"))
-    schema = output_schema(params)
-    extra = 0 if schema is None else len(msgspec.json.encode(schema)) // 4
-    return Prompt(parts, 3 + extra + sum(part.tokens for part in parts))
+    frame_tokens = 3 + _schema_tokens(params) + _token_sum(parts)
+    return Prompt(parts, frame_tokens)
 
 
 def messages_prompt(messages: object) -> Prompt:
-    """Return what the messages say."""
-    found = [message for message in _list(messages) if isinstance(message, dict)]
-    parts = [part for message in found for part in _blocks(message.get("content"))]
-    return Prompt(parts, 4 * len(found) + sum(part.tokens for part in parts))
+    """Return the prompt of the messages."""
+    message_count = 0
+    parts: list[Part] = []
+    for message in _list(messages):
+        if isinstance(message, dict):
+            message_count += 1
+            parts += _blocks(message.get("content"))
+    return Prompt(parts, 4 * message_count + _token_sum(parts))
 
 
 def last_text(params: Mapping[str, Any]) -> str:
@@ -69,9 +73,20 @@ def last_text(params: Mapping[str, Any]) -> str:
 def output_schema(params: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the schema that the answer must follow, if one is asked for."""
     config = params.get("output_config")
-    form = config.get("format") if isinstance(config, dict) else None
-    schema = form.get("schema") if isinstance(form, dict) else None
+    output_format = config.get("format") if isinstance(config, dict) else None
+    schema = output_format.get("schema") if isinstance(output_format, dict) else None
     return schema if isinstance(schema, dict) else None
+
+
+def _token_sum(parts: list[Part]) -> int:
+    return sum(part.tokens for part in parts)
+
+
+def _schema_tokens(params: Mapping[str, Any]) -> int:
+    schema = output_schema(params)
+    if schema is None:
+        return 0
+    return len(msgspec.json.encode(schema)) // 4
 
 
 def _blocks(content: object) -> Iterator[Part]:
@@ -90,19 +105,21 @@ def _part(block: object) -> Part:
     text = block.get("text")
     if isinstance(text, str):
         return Part(block, tokens(text), ttl)
-    return Part(
-        block,
-        _OVERHEAD.get(str(block.get("type")))
-        or len(msgspec.json.encode(block)) // 4 + 1,
-        ttl,
-    )
+    block_tokens = _OVERHEAD.get(str(block.get("type")))
+    if block_tokens is None:
+        block_tokens = len(msgspec.json.encode(block)) // 4 + 1
+    return Part(block, block_tokens, ttl)
 
 
 def _text(content: object) -> str:
     if isinstance(content, str):
         return content
-    texts = (block.get("text") for block in _list(content) if isinstance(block, dict))
-    return "\n".join(text for text in texts if isinstance(text, str))
+    block_texts = []
+    for block in _list(content):
+        text = block.get("text") if isinstance(block, dict) else None
+        if isinstance(text, str):
+            block_texts.append(text)
+    return "\n".join(block_texts)
 
 
 def _list(value: object) -> list[Any]:

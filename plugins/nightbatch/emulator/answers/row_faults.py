@@ -1,4 +1,4 @@
-"""What a fault makes of a single request: another outcome altogether, or a spoilt answer."""
+"""What a fault does to a single request: it replaces the outcome, or it spoils the answer."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ _MESSAGES = {
 }
 
 
-def instead(fault: Fault) -> Outcome | None:
+def replacement_outcome(fault: Fault) -> Outcome | None:
     """Return the outcome that a fault puts in an answer's place; None where it only spoils the answer."""
     match fault.what:
         case "expired":
@@ -35,26 +35,26 @@ def instead(fault: Fault) -> Outcome | None:
         case "canceled":
             return Outcome(CANCELED, {"type": "canceled"})
         case "errored":
-            kind = fault.options.get("type", "api_error")
-            message = fault.options.get("message", _MESSAGES.get(kind, kind))
-            return errored(kind, message, fault.options.get("details"))
+            error_type = fault.options.get("type", "api_error")
+            default_message = _MESSAGES.get(error_type, error_type)
+            message = fault.options.get("message", default_message)
+            return errored(error_type, message, fault.options.get("details"))
     return None
 
 
-def spoil(reply: Reply, what: str, options: Mapping[str, Any]) -> Reply:
-    """Return an answer spoilt: billed, and no good."""
+def spoil_answer(reply: Reply, what: str, options: Mapping[str, Any]) -> Reply:
+    """Return an unusable answer that is billed like a good one."""
     if what in _STOPS:
-        text = reply.text[: len(reply.text) // 2]
-        return Reply(text, stop_reason=_STOPS[what], output_tokens=max(1, tokens(text)))
+        first_half = reply.text[: len(reply.text) // 2]
+        output_tokens = max(1, tokens(first_half))
+        return Reply(first_half, stop_reason=_STOPS[what], output_tokens=output_tokens)
     match what:
         case "refusal":
-            return Reply(
-                options.get("message", "I can't help with that."), stop_reason="refusal"
-            )
+            refusal_text = options.get("message", "I can't help with that.")
+            return Reply(refusal_text, stop_reason="refusal")
         case "invalid_json":
-            return replace(
-                reply, text=f"Here is the answer: {reply.text[:-1]}", content=None
-            )
+            broken_text = f"Here is the answer: {reply.text[:-1]}"
+            return replace(reply, text=broken_text, content=None)
         case "wrong_schema":
             return replace(reply, text='{"unexpected": [null, "value"]}', content=None)
         case "empty":

@@ -1,4 +1,4 @@
-"""Which JSON schemas structured output takes. The API says so only at the end of a batch, one error a row."""
+"""Which JSON schemas structured output accepts. The API reports others only at the end of a batch, one error a row."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -41,30 +41,37 @@ _FORMATS = {
     "uuid",
 }
 _COMBINED = ("anyOf", "oneOf", "allOf")
-MOST_OPTIONAL, MOST_UNIONS = 24, 16
+_UNTYPED = frozenset({"enum", "const", *_COMBINED})
+_LOOKAROUNDS = ("(?=", "(?!", "(?<=", "(?<!")
+MOST_OPTIONAL = 24
+MOST_UNIONS = 16
 
 
 def check_schema(schema: Schema) -> None:
-    """Raise the 400 that the API would put into every row's result; return None for a schema that it takes."""
+    """Raise the 400 that the API would put into every row's result; return None for a schema that it accepts."""
     nodes = list(_nodes(schema))
     for node in nodes:
         _check_node(node, schema)
     _check_recursion(schema)
-    optional = sum(
-        len(set(node.get("properties", {})) - set(node.get("required", [])))
-        for node in nodes
-    )
-    if optional > MOST_OPTIONAL:
-        raise _no(
-            f"Schemas contains too many optional parameters ({optional}); the limit is {MOST_OPTIONAL}"
+    optional_count = sum(map(_optional_count, nodes))
+    if optional_count > MOST_OPTIONAL:
+        raise _rejection(
+            f"Schemas contains too many optional parameters ({optional_count}); the limit is {MOST_OPTIONAL}"
         )
-    unions = sum(
-        "anyOf" in node or isinstance(node.get("type"), list) for node in nodes
-    )
-    if unions > MOST_UNIONS:
-        raise _no(
-            f"Schemas contains too many parameters with union types ({unions}); the limit is {MOST_UNIONS}"
+    union_count = sum(map(_is_union, nodes))
+    if union_count > MOST_UNIONS:
+        raise _rejection(
+            f"Schemas contains too many parameters with union types ({union_count}); the limit is {MOST_UNIONS}"
         )
+
+
+def _optional_count(node: Schema) -> int:
+    optional_names = set(node.get("properties", {})) - set(node.get("required", []))
+    return len(optional_names)
+
+
+def _is_union(node: Schema) -> bool:
+    return "anyOf" in node or isinstance(node.get("type"), list)
 
 
 def _check_node(node: Schema, root: Schema) -> None:
@@ -72,111 +79,133 @@ def _check_node(node: Schema, root: Schema) -> None:
         _check_ref(node["$ref"], root)
         return
     if "oneOf" in node:
-        raise _no("Schema type 'oneOf' is not supported")
+        raise _rejection("Schema type 'oneOf' is not supported")
     kinds = _kinds(node)
-    if not kinds:
-        if not any(key in node for key in ("enum", "const", *_COMBINED)):
-            raise _no(
-                "Schema must have a 'type', 'anyOf', 'allOf', 'enum', 'const' or '$ref' field"
-            )
-        _check_values(node, kinds)
-        return
+    if kinds:
+        _check_keys(node, kinds)
+    elif _UNTYPED.isdisjoint(node):
+        raise _rejection(
+            "Schema must have a 'type', 'anyOf', 'allOf', 'enum', 'const' or '$ref' field"
+        )
+    _check_values(node, kinds)
+
+
+def _check_keys(node: Schema, kinds: list[str]) -> None:
     for kind in kinds:
         if kind not in _TAKEN:
-            raise _no(f"Unknown schema type '{kind}'")
-    allowed = _EVERYWHERE.union(
-        {"type", "enum", "const", *_COMBINED}, *(_TAKEN[kind] for kind in kinds)
-    )
-    if extra := sorted(set(node) - allowed):
-        raise _no(f"For '{kinds[0]}' type, {_properties(extra)} not supported")
-    _check_values(node, kinds)
+            raise _rejection(f"Unknown schema type '{kind}'")
+    kind_keys = [_TAKEN[kind] for kind in kinds]
+    allowed_keys = _EVERYWHERE.union({"type"}, _UNTYPED, *kind_keys)
+    extra_keys = sorted(set(node) - allowed_keys)
+    if extra_keys:
+        raise _rejection(
+            f"For '{kinds[0]}' type, {_properties(extra_keys)} not supported"
+        )
 
 
 def _check_values(node: Schema, kinds: list[str]) -> None:
     if "object" in kinds and node.get("additionalProperties") is not False:
-        raise _no(
+        raise _rejection(
             "For 'object' type, 'additionalProperties' must be explicitly set to false"
         )
     if node.get("minItems", 0) not in {0, 1}:
-        raise _no(
+        raise _rejection(
             "For 'array' type, 'minItems' values other than 0 or 1 are not supported"
         )
-    if (form := node.get("format")) is not None and form not in _FORMATS:
-        raise _no(f"For 'string' type, 'format' value '{form}' is not supported")
-    if any(
-        token in str(node.get("pattern", ""))
-        for token in ("(?=", "(?!", "(?<=", "(?<!")
-    ):
-        raise _no("For 'string' type, 'pattern' with lookaround is not supported")
+    text_format = node.get("format")
+    if text_format is not None and text_format not in _FORMATS:
+        raise _rejection(
+            f"For 'string' type, 'format' value '{text_format}' is not supported"
+        )
+    pattern = str(node.get("pattern", ""))
+    if any(lookaround in pattern for lookaround in _LOOKAROUNDS):
+        raise _rejection(
+            "For 'string' type, 'pattern' with lookaround is not supported"
+        )
     if any(isinstance(value, (dict, list)) for value in node.get("enum", [])):
-        raise _no("Enum values must be strings, numbers, booleans or null")
+        raise _rejection("Enum values must be strings, numbers, booleans or null")
 
 
 def _check_ref(ref: object, root: Schema) -> None:
     if not isinstance(ref, str) or not ref.startswith("#"):
-        raise _no(f"External $ref '{ref}' is not supported")
-    found: Any = root
-    for step in ref.removeprefix("#").strip("/").split("/"):
-        found = found.get(step) if step and isinstance(found, Mapping) else found
-    if not isinstance(found, Mapping):
-        raise _no(f"$ref '{ref}' cannot be resolved")
+        raise _rejection(f"External $ref '{ref}' is not supported")
+    definition: Any = root
+    for key in ref.removeprefix("#").strip("/").split("/"):
+        if key and isinstance(definition, Mapping):
+            definition = definition.get(key)
+    if not isinstance(definition, Mapping):
+        raise _rejection(f"$ref '{ref}' cannot be resolved")
 
 
 def _check_recursion(root: Schema) -> None:
     """Raise when a definition leads back to itself."""
-    definitions = {
-        f"#/{place}/{name}": {
-            str(node["$ref"]) for node in _nodes(body) if "$ref" in node
-        }
-        for place in ("$defs", "definitions")
-        for name, body in root.get(place, {}).items()
-    } | {"#": {"#"} if any(node.get("$ref") == "#" for node in _nodes(root)) else set()}
-    for name in definitions:
-        reached, frontier = set[str](), {name}
-        while (
-            frontier := {
-                ref for place in frontier for ref in definitions.get(place, ())
-            }
-            - reached
-        ):
-            reached |= frontier
-        if name in reached:
-            raise _no(f"Circular reference detected in schema definitions: {name}")
+    refs_by_definition = _refs_by_definition(root)
+    for definition in refs_by_definition:
+        if definition in _reachable(definition, refs_by_definition):
+            raise _rejection(
+                f"Circular reference detected in schema definitions: {definition}"
+            )
+
+
+def _refs_by_definition(root: Schema) -> dict[str, set[str]]:
+    """Return which refs each definition contains; the root counts only if it refers to itself."""
+    refs_by_definition: dict[str, set[str]] = {}
+    for section in ("$defs", "definitions"):
+        definitions = root.get(section, {})
+        for name, body in definitions.items():
+            definition_ref = f"#/{section}/{name}"
+            refs_by_definition[definition_ref] = _refs(body)
+    root_refs = _refs(root)
+    refs_by_definition["#"] = root_refs & {"#"}
+    return refs_by_definition
+
+
+def _refs(schema: Any) -> set[str]:
+    return {str(node["$ref"]) for node in _nodes(schema) if "$ref" in node}
+
+
+def _reachable(start: str, refs_by_definition: Mapping[str, set[str]]) -> set[str]:
+    """Return every definition that `start` refers to, directly or through others."""
+    reached_refs: set[str] = set()
+    new_refs = refs_by_definition[start]
+    while new_refs:
+        reached_refs |= new_refs
+        next_refs = set[str]()
+        for ref in new_refs:
+            next_refs |= refs_by_definition.get(ref, set())
+        new_refs = next_refs - reached_refs
+    return reached_refs
 
 
 def _nodes(schema: Any) -> Iterator[Schema]:
-    """Yield a schema and every schema inside it; what is no object is an error."""
+    """Yield a schema and every schema inside it; anything but an object is an error."""
     if not isinstance(schema, Mapping):
-        raise _no("Schema must be a JSON object")
+        raise _rejection("Schema must be a JSON object")
     yield schema
     for group in ("properties", "$defs", "definitions"):
-        for inner in schema.get(group, {}).values():
-            yield from _nodes(inner)
+        for inner_schema in schema.get(group, {}).values():
+            yield from _nodes(inner_schema)
     for group in _COMBINED:
-        for inner in schema.get(group, []):
-            yield from _nodes(inner)
+        for inner_schema in schema.get(group, []):
+            yield from _nodes(inner_schema)
     if "items" in schema:
         yield from _nodes(schema["items"])
 
 
 def _kinds(node: Schema) -> list[str]:
-    kind = node.get("type")
-    return (
-        []
-        if kind is None
-        else [str(name) for name in kind]
-        if isinstance(kind, list)
-        else [str(kind)]
-    )
+    schema_type = node.get("type")
+    if schema_type is None:
+        return []
+    if isinstance(schema_type, list):
+        return [str(kind) for kind in schema_type]
+    return [str(schema_type)]
 
 
 def _properties(names: list[str]) -> str:
-    return (
-        f"property '{names[0]}' is"
-        if len(names) == 1
-        else f"properties {', '.join(names)} are"
-    )
+    if len(names) == 1:
+        return f"property '{names[0]}' is"
+    return f"properties {', '.join(names)} are"
 
 
-def _no(why: str) -> ApiError:
-    return invalid(f"{PLACE}: {why}")
+def _rejection(reason: str) -> ApiError:
+    return invalid(f"{PLACE}: {reason}")

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(slots=True)
-class Usage:
+class AnswerUsage:
     """Token counts. A prompt is what was plain input, what was written to the cache and what was read from it."""
 
     input: int = 0
@@ -18,7 +18,7 @@ class Usage:
     def prompt(self) -> int:
         return self.input + self.written_5m + self.written_1h + self.read
 
-    def add(self, other: "Usage") -> None:
+    def add(self, other: "AnswerUsage") -> None:
         self.input += other.input
         self.written_5m += other.written_5m
         self.written_1h += other.written_1h
@@ -43,8 +43,8 @@ class Usage:
 
 def tokens(text: str) -> int:
     """Estimate the tokens of a text: one for every four characters, and one for every character beyond Latin script."""
-    size = len(text)
+    char_count = len(text)
     if text.isascii():
-        return math.ceil(size / 4)
-    wide = len(text.encode()) - size
-    return math.ceil((size + 2 * wide) / 4)
+        return math.ceil(char_count / 4)
+    extra_bytes = len(text.encode()) - char_count
+    return math.ceil((char_count + 2 * extra_bytes) / 4)

@@ -1,4 +1,4 @@
-"""The organisation behind the API: its batches and what may be done to them. Knows no clock: `now` is given."""
+"""The organisation behind the API: its batches and what may be done to them. It has no clock: callers pass `now`."""
 
 import math
 import secrets
@@ -13,9 +13,8 @@ from nightbatch.emulator.errors import ApiError, invalid
 from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.settings import Settings
 
-EXAMPLE = (
-    "message_batch_id"  # the id of the SDK's own tests: always there, never changed
-)
+# The batch that the SDK's own tests ask for: it always exists and never changes.
+EXAMPLE = "message_batch_id"
 _LETTERS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
@@ -50,39 +49,34 @@ class Account:
         self.batches: list[Batch] = []
         self.queue_peak = 0
         self._by_id: dict[str, Batch] = {}
+        example_times = Timeline(0.0, math.inf, settings.limits.expires_after)
         self._example = Batch(
-            BatchId(EXAMPLE),
-            0,
-            1,
-            0,
-            Timeline(0.0, math.inf, settings.limits.expires_after),
+            id=BatchId(EXAMPLE), number=0, count=1, size=0, timeline=example_times
         )
         self._live: list[Batch] = []
 
     def create(self, order: Order, now: float) -> Batch:
         """Make a batch, or raise the 429 when the queue has no room for it."""
         limit = self._settings.limits.queue
-        waiting = self.waiting(now)
-        if waiting + order.count > limit:
+        queue_length = self.waiting(now) + order.count
+        if queue_length > limit:
             raise queue_full(limit)
         batch = Batch(
-            new_id("msgbatch_01"),
-            len(self.batches) + 1,
-            order.count,
-            order.size,
-            self._timeline(order, now),
-        )
-        batch.betas, batch.faults, batch.credit_until = (
-            order.betas,
-            order.faults,
-            order.credit_until,
+            id=new_id("msgbatch_01"),
+            number=len(self.batches) + 1,
+            count=order.count,
+            size=order.size,
+            timeline=self._timeline(order, now),
+            betas=order.betas,
+            faults=order.faults,
+            credit_until=order.credit_until,
         )
         self.add(batch)
-        self.queue_peak = max(self.queue_peak, waiting + order.count)
+        self.queue_peak = max(self.queue_peak, queue_length)
         return batch
 
     def add(self, batch: Batch) -> None:
-        """Take in a batch, new or from an earlier life."""
+        """Add a batch: a new one, or one from an earlier process."""
         self.batches.append(batch)
         self._by_id[batch.id] = batch
         self._live.append(batch)
@@ -99,53 +93,56 @@ class Account:
     def list(self, page: Page) -> tuple[Sequence[Batch], bool]:
         """Return a page, newest first, and whether there is more in the same direction.
 
-        `after_id` asks for older ones, `before_id` for the newer ones next to it, both for what lies between; beside
-        an id that nobody knows there is nothing.
+        `after_id` asks for older ones, `before_id` for the newer ones next to it, both for those in between; an
+        unknown id gives an empty page.
         """
-        shown = [batch for batch in self.batches if not batch.deleted]
-        after, before = (
-            self._by_id.get(page.after_id or ""),
-            self._by_id.get(page.before_id or ""),
-        )
-        if (page.after_id and after is None) or (page.before_id and before is None):
-            return [], False
-        newest = (
-            len(shown)
-            if after is None
-            else bisect_left(shown, after.number, key=_number)
-        )
-        oldest = (
-            0 if before is None else bisect_left(shown, before.number + 1, key=_number)
-        )
-        between = shown[oldest:newest]
+        visible_batches = [batch for batch in self.batches if not batch.deleted]
+        start = 0
+        end = len(visible_batches)
+        if page.after_id:
+            after_batch = self._by_id.get(page.after_id)
+            if after_batch is None:
+                return [], False
+            end = bisect_left(visible_batches, after_batch.number, key=_number)
+        if page.before_id:
+            before_batch = self._by_id.get(page.before_id)
+            if before_batch is None:
+                return [], False
+            start = bisect_left(visible_batches, before_batch.number + 1, key=_number)
+        matching_batches = visible_batches[start:end]
+        has_more = len(matching_batches) > page.limit
         if page.before_id is not None and page.after_id is None:
-            return between[: page.limit][::-1], len(between) > page.limit
-        return between[-page.limit :][::-1], len(between) > page.limit
+            page_batches = matching_batches[: page.limit]
+        else:
+            page_batches = matching_batches[-page.limit :]
+        return page_batches[::-1], has_more
 
     def cancel(self, batch_id: str, now: float) -> Batch:
-        """Begin to cancel a batch; once more is as good as once. An ended one is refused as the settings say."""
+        """Begin to cancel a batch; a second call changes nothing. An ended one is refused as the settings say."""
         batch = self.find(batch_id)
         if batch is self._example:
             return batch
         if batch.status(now) == "ended":
-            if self._settings.cancel_ended == 200:
-                return batch
-            kind = (
-                "conflict_error"
-                if self._settings.cancel_ended == 409
-                else "invalid_request_error"
-            )
-            raise ApiError(
-                kind,
-                f"Batch {batch_id} cannot be canceled because it has already ended.",
-            )
+            self._refuse_cancel(batch_id)
+            return batch
         times = batch.timeline
         if not times.cancelled(now):
-            times.cancel_takes = (
-                min(self._settings.pace.seconds, max(times.ends_at() - now, 0.0)) / 2
-            )
+            seconds_to_end = max(times.ends_at() - now, 0.0)
+            times.cancel_takes = min(self._settings.pace.seconds, seconds_to_end) / 2
             times.cancel_at = now
         return batch
+
+    def _refuse_cancel(self, batch_id: str) -> None:
+        """Raise the error of cancelling an ended batch, unless the settings allow it."""
+        if self._settings.cancel_ended == 200:
+            return
+        error_type = "invalid_request_error"
+        if self._settings.cancel_ended == 409:
+            error_type = "conflict_error"
+        raise ApiError(
+            error_type,
+            f"Batch {batch_id} cannot be canceled because it has already ended.",
+        )
 
     def delete(self, batch_id: str, now: float) -> Batch:
         """Delete an ended batch; refuse one that runs."""
@@ -163,19 +160,17 @@ class Account:
         """Return a batch whose results may be read, or raise the 404 that says why not."""
         batch = self.find(batch_id)
         if batch.status(now) != "ended":
-            message = f"Batch {batch_id} has no available results: it has not finished processing."
-            raise ApiError(
-                "not_found_error", message, headers={"x-should-retry": "false"}
+            raise _no_results(
+                f"Batch {batch_id} has no available results: it has not finished processing."
             )
         if batch.archived(now, self._settings.limits.results_for):
-            message = f"The results of batch {batch_id} are no longer available."
-            raise ApiError(
-                "not_found_error", message, headers={"x-should-retry": "false"}
+            raise _no_results(
+                f"The results of batch {batch_id} are no longer available."
             )
         return batch
 
-    def look_again(self) -> None:
-        """Take every batch for a running one until it is next looked at: the clock was turned, perhaps back."""
+    def recheck_all(self) -> None:
+        """Treat every batch as running until its status is next computed: the clock was turned, perhaps back."""
         self._live = list(self.batches)
 
     def waiting(self, now: float) -> int:
@@ -185,10 +180,10 @@ class Account:
 
     def _timeline(self, order: Order, now: float) -> Timeline:
         times = Timeline(
-            now,
-            order.duration,
-            now + self._settings.limits.expires_after,
-            order.answers_until,
+            created_at=now,
+            duration=order.duration,
+            expires_at=now + self._settings.limits.expires_after,
+            answers_until=order.answers_until,
         )
         if order.cancel_after is not None:
             times.cancel_at = now + order.cancel_after
@@ -196,10 +191,15 @@ class Account:
         return times
 
 
+def _no_results(message: str) -> ApiError:
+    return ApiError("not_found_error", message, headers={"x-should-retry": "false"})
+
+
 def _number(batch: Batch) -> int:
     return batch.number
 
 
 def new_id(prefix: str) -> BatchId:
-    """Return an id that nobody has: `prefix` and 22 letters."""
-    return BatchId(prefix + "".join(secrets.choice(_LETTERS) for _ in range(22)))
+    """Return an unused id: `prefix` and 22 random letters."""
+    random_letters = [secrets.choice(_LETTERS) for _ in range(22)]
+    return BatchId(prefix + "".join(random_letters))

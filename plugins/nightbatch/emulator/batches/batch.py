@@ -1,4 +1,4 @@
-"""One batch: the facts of its making, its answers once they are worked out, and how it looks on the wire."""
+"""One batch: how it was created, its answers once they are worked out, and its JSON on the wire."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ KINDS = {
 
 
 @dataclass(slots=True)
-class Answers:
+class BatchAnswers:
     """What every request of a batch will get, in the order in which they are answered.
 
-    `ends` are byte positions in the file of result lines, `contents` name the params by content; all are of one length.
-    `bill` is that of them all.
+    `ends` are byte positions in the file of result lines, `contents` are hashes of the params; all are of one length.
+    `bill` is that of all answers.
     """
 
     ends: array[int]
@@ -37,9 +37,9 @@ class Answers:
 
 @dataclass(slots=True)
 class Batch:
-    """A batch. `number` counts from 1 and seeds whatever is left to chance in it.
+    """A batch. `number` counts from 1 and seeds its random choices.
 
-    `faults` may strike its requests; `credit_until` is the share of them that the account's credit is good for.
+    `faults` may strike its requests; `credit_until` is the share of them that the account's credit pays for.
     """
 
     id: BatchId
@@ -50,7 +50,7 @@ class Batch:
     betas: frozenset[str] = frozenset()
     faults: tuple[Fault, ...] = ()
     credit_until: float = 1.0
-    answers: Answers | None = None
+    answers: BatchAnswers | None = None
     deleted: bool = False
 
     def status(self, now: float) -> Status:
@@ -62,31 +62,27 @@ class Batch:
 
     def counts(self, now: float) -> dict[str, int]:
         """Return `request_counts`: everything is `processing` until the end; at the end they sum to the total."""
-        empty = {
-            "processing": 0,
-            "succeeded": 0,
-            "errored": 0,
-            "canceled": 0,
-            "expired": 0,
-        }
-        if self.status(now) != "ended" or self.answers is None:
-            return empty | {"processing": self.count}
-        answered = self.timeline.answered(self.count)
-        tally = empty | {
-            name: self.answers.kinds.count(kind, 0, answered)
-            for kind, name in KINDS.items()
-        }
-        tally[self.timeline.left_over()] += self.count - answered
-        return tally
+        counts = dict.fromkeys(("processing", *KINDS.values()), 0)
+        ended = self.status(now) == "ended"
+        if not ended or self.answers is None:
+            counts["processing"] = self.count
+            return counts
+        answered_count = self.timeline.answered(self.count)
+        for kind, name in KINDS.items():
+            counts[name] = self.answers.kinds.count(kind, 0, answered_count)
+        left_over = self.timeline.left_over()
+        counts[left_over] += self.count - answered_count
+        return counts
 
     def archived(self, now: float, results_for: float) -> bool:
         """Tell whether the results are no longer kept."""
-        return now >= self.timeline.created_at + results_for
+        archived_at = self.timeline.created_at + results_for
+        return now >= archived_at
 
 
 @dataclass(frozen=True)
-class View:
-    """From where a batch is looked at: the API's own address, the form of its timestamps, how long it keeps results."""
+class BatchView:
+    """What a batch's JSON depends on: the API's own address, the form of its timestamps, how long it keeps results."""
 
     base_url: str
     style: TimestampStyle
@@ -97,21 +93,22 @@ class View:
         times = batch.timeline
         ended = batch.status(now) == "ended"
         archived = batch.archived(now, self.results_for)
+        ended_at = times.ends_at() if ended else None
+        archived_at = times.created_at + self.results_for if archived else None
+        cancelled_at = times.cancel_at if times.cancelled(now) else None
+        results_url = f"{self.base_url}/v1/messages/batches/{batch.id}/results"
         return {
             "id": batch.id,
             "type": "message_batch",
             "processing_status": batch.status(now),
             "request_counts": batch.counts(now),
-            "ended_at": timestamp(times.ends_at(), self.style) if ended else None,
-            "created_at": timestamp(times.created_at, self.style),
-            "expires_at": timestamp(times.expires_at, self.style),
-            "archived_at": timestamp(times.created_at + self.results_for, self.style)
-            if archived
-            else None,
-            "cancel_initiated_at": timestamp(times.cancel_at or 0, self.style)
-            if times.cancelled(now)
-            else None,
-            "results_url": f"{self.base_url}/v1/messages/batches/{batch.id}/results"
-            if ended and not archived
-            else None,
+            "ended_at": self._timestamp(ended_at),
+            "created_at": self._timestamp(times.created_at),
+            "expires_at": self._timestamp(times.expires_at),
+            "archived_at": self._timestamp(archived_at),
+            "cancel_initiated_at": self._timestamp(cancelled_at),
+            "results_url": results_url if ended and not archived else None,
         }
+
+    def _timestamp(self, moment: float | None) -> str | None:
+        return None if moment is None else timestamp(moment, self.style)

@@ -1,36 +1,41 @@
-"""Faults that a whole batch is born with: it never ends, is cancelled from outside, is slow, or the credit runs out."""
+"""Faults that a whole batch is created with: it never ends, is cancelled from outside, is slow, or has no credit."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from nightbatch.emulator.batches.account import Order
 from nightbatch.emulator.faults.rules import Faults
-from nightbatch.emulator.settings import Pace
+from nightbatch.emulator.settings import BatchDuration
+
+Options = Mapping[str, Any]
 
 
-def order_of(order: Order, faults: Faults, pace: Pace) -> Order:
-    """Return an order with everything that the faults of this moment do to it."""
-    struck = {
-        fault.what: fault.options
-        for fault in faults.strike("batch", {"requests": order.count})
-    }
-    duration = (
-        float(struck["slow"].get("seconds", 3_600))
-        if "slow" in struck
-        else pace.duration(order.count)
-    )
-    cancel_after = None
-    if "canceled" in struck:
-        share = float(struck["canceled"].get("at", 0.5))
-        cancel_after = float(struck["canceled"].get("seconds", share * duration))
+def order_of(order: Order, faults: Faults, pace: BatchDuration) -> Order:
+    """Return an order with everything that the present faults do to it."""
+    batch_faults = faults.strike("batch", {"requests": order.count})
+    options_by_kind = {fault.what: fault.options for fault in batch_faults}
+    duration = pace.duration(order.count)
+    if "slow" in options_by_kind:
+        duration = float(options_by_kind["slow"].get("seconds", 3_600))
     return replace(
         order,
         duration=duration,
-        answers_until=float(struck["never_ends"].get("at", 0.5))
-        if "never_ends" in struck
-        else 1.0,
-        cancel_after=cancel_after,
-        credit_until=float(struck["credit_out"].get("at", 0.5))
-        if "credit_out" in struck
-        else 1.0,
+        answers_until=_share(options_by_kind.get("never_ends")),
+        cancel_after=_cancel_after(options_by_kind.get("canceled"), duration),
+        credit_until=_share(options_by_kind.get("credit_out")),
         faults=faults.of_rows(),
     )
+
+
+def _share(options: Options | None) -> float:
+    """Return the share of the requests that are answered before the fault strikes; all without a fault."""
+    return 1.0 if options is None else float(options.get("at", 0.5))
+
+
+def _cancel_after(options: Options | None, duration: float) -> float | None:
+    """Return the seconds after which a batch is cancelled, None if it is not."""
+    if options is None:
+        return None
+    default_seconds = _share(options) * duration
+    return float(options.get("seconds", default_seconds))

@@ -1,4 +1,4 @@
-"""Everything behind the wire, put together: clock, account, worker, files, books. One emulator is one engine."""
+"""Everything behind the HTTP server: clock, account, worker, files, faults. One emulator is one engine."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from nightbatch.emulator.settings import Settings
 
 
 class Engine:
-    """One emulated account with all it needs."""
+    """One emulated account: its state, and every operation that changes it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = Store(settings.state)
         self.worker = Worker()
         self._responder = load_responder(settings)
-        self._start_afresh()
+        self._start_empty()
         for event in self.store.events():
-            self._recall(event)
+            self._apply(event)
         for batch in self.account.batches:
             self._resume(batch)
 
-    def _start_afresh(self) -> None:
+    def _start_empty(self) -> None:
         self.clock = Clock(self.settings.clock_offset)
         self.account = Account(self.settings)
         self.calls = Calls()
@@ -60,37 +60,42 @@ class Engine:
     def accept(self, count: int, body: Path, betas: frozenset[str]) -> Batch:
         """Create a batch of a body on disk, which becomes the batch's own."""
         pace = self.settings.pace
-        order = order_of(
-            Order(count, body.stat().st_size, pace.duration(count), betas),
-            self.faults,
-            pace,
-        )
+        body_bytes = body.stat().st_size
+        duration = pace.duration(count)
+        plain_order = Order(count, body_bytes, duration, betas)
+        order = order_of(plain_order, self.faults, pace)
         batch = self.account.create(order, self.clock.now())
         body.rename(self.store.body(batch.id))
-        self.store.note({"batch": batch_fact(batch), "peak": self.account.queue_peak})
+        batch_event = {"batch": batch_fact(batch), "peak": self.account.queue_peak}
+        self.store.note(batch_event)
         self.begin(batch)
         return batch
 
     def begin(self, batch: Batch) -> None:
-        """Have a batch's answers worked out."""
-        store, settings = self.store, self.settings
-        paths = store.body(batch.id), store.lines(batch.id), store.index(batch.id)
-        job = Job(batch, *paths, settings.pace, settings.seed)
-        self.pending[batch.id] = self.worker.add(
-            work(job, self.answerer), due=batch.timeline.ends_at()
+        """Queue the work on a batch's answers."""
+        job = Job(
+            batch=batch,
+            body=self.store.body(batch.id),
+            lines=self.store.lines(batch.id),
+            index=self.store.index(batch.id),
+            pace=self.settings.pace,
+            seed=self.settings.seed,
         )
+        task = work(job, self.answerer)
+        due = batch.timeline.ends_at()
+        self.pending[batch.id] = self.worker.add(task, due=due)
 
     def cancel(self, batch_id: str) -> Batch:
         """Begin to cancel a batch."""
         batch = self.account.cancel(batch_id, self.clock.now())
         if batch.number:
-            self.store.note(
-                {
-                    "cancel": batch.id,
-                    "at": batch.timeline.cancel_at,
-                    "takes": batch.timeline.cancel_takes,
-                }
-            )
+            times = batch.timeline
+            cancel_fact = {
+                "cancel": batch.id,
+                "at": times.cancel_at,
+                "takes": times.cancel_takes,
+            }
+            self.store.note(cancel_fact)
         return batch
 
     def delete(self, batch_id: str) -> Batch:
@@ -108,32 +113,33 @@ class Engine:
     def advance(self, seconds: float) -> None:
         """Turn the clock."""
         self.clock.advance(seconds)
-        self.account.look_again()
+        self.account.recheck_all()
         self.store.note({"offset": self.clock.offset})
 
-    def undone(self, *, due_by: float) -> list[Future[None]]:
-        """Return what is being worked out of batches that should have ended by then."""
+    def unfinished(self, *, due_by: float) -> list[Future[None]]:
+        """Return the unfinished work of batches that should have ended by then."""
         self.pending = {
-            key: done
-            for key, done in self.pending.items()
-            if not done.done() or done.exception()
+            batch_id: future
+            for batch_id, future in self.pending.items()
+            if not future.done() or future.exception()
         }
-        batches = (self.account.find(key) for key in list(self.pending))
-        return [
-            self.pending[batch.id]
-            for batch in batches
-            if batch.timeline.ends_at() <= due_by
-        ]
+        due_futures = []
+        for batch_id, future in self.pending.items():
+            batch = self.account.find(batch_id)
+            if batch.timeline.ends_at() <= due_by:
+                due_futures.append(future)
+        return due_futures
 
-    def _recall(self, event: dict[str, Any]) -> None:
-        """Take over a fact of an earlier life."""
+    def _apply(self, event: dict[str, Any]) -> None:
+        """Apply a fact that an earlier process wrote."""
         match event:
             case {"batch": fact, "peak": peak}:
                 self.account.add(batch_of(fact))
                 self.account.queue_peak = peak
             case {"cancel": batch_id, "at": at, "takes": takes}:
                 times = self.account.find(batch_id).timeline
-                times.cancel_at, times.cancel_takes = at, takes
+                times.cancel_at = at
+                times.cancel_takes = takes
             case {"delete": batch_id}:
                 self.account.find(batch_id).deleted = True
             case {"call": [endpoint, outcome]}:
@@ -151,7 +157,7 @@ class Engine:
     def reset(self) -> None:
         """Forget every batch, book and fault; the clock is set back to where it was at the start."""
         self.store.clear()
-        self._start_afresh()
+        self._start_empty()
 
     def close(self) -> None:
         self.worker.stop()

@@ -1,4 +1,4 @@
-"""What is checked at once when a batch is created: the envelope and the custom_ids. Params are not looked at."""
+"""What is checked when a batch is created: the envelope and the custom_ids. Params are checked when it runs."""
 
 import mmap
 import re
@@ -40,11 +40,11 @@ _decoder = msgspec.json.Decoder(_Envelope)
 
 def open_items(path: Path) -> list[Item]:
     """Split a create body on disk; its pages are mapped, not copied, for as long as the items live."""
-    with path.open("rb") as body:
-        empty = not path.stat().st_size
-        return read_items(
-            b"" if empty else mmap.mmap(body.fileno(), 0, access=mmap.ACCESS_READ)
-        )
+    if not path.stat().st_size:
+        return read_items(b"")
+    with path.open("rb") as body_file:
+        body = mmap.mmap(body_file.fileno(), 0, access=mmap.ACCESS_READ)
+    return read_items(body)
 
 
 def read_items(body: bytes | mmap.mmap) -> list[Item]:
@@ -52,30 +52,33 @@ def read_items(body: bytes | mmap.mmap) -> list[Item]:
     try:
         return _decoder.decode(body).requests
     except msgspec.ValidationError as error:
-        raise invalid(_in_its_words(str(error))) from error
+        raise invalid(_api_message(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid(f"The request body is not valid JSON: {error}") from error
 
 
 def check_items(items: Sequence[Item], limits: Limits) -> None:
-    """Raise the API's 400 for an empty or too long list and for every custom_id that it would not take."""
+    """Raise the API's 400 for an empty or too long list and for every custom_id that it rejects."""
     if not items:
         raise invalid(
             "requests: List should have at least 1 item after validation, not 0"
         )
     if len(items) > limits.max_requests:
-        most = f"at most {limits.max_requests} items after validation, not {len(items)}"
-        raise invalid(f"requests: List should have {most}")
-    seen: set[str] = set()
+        raise invalid(
+            f"requests: List should have at most {limits.max_requests} items after validation, not {len(items)}"
+        )
+    seen_ids: set[str] = set()
     for number, item in enumerate(items):
-        if not CUSTOM_ID.fullmatch(item.custom_id):
-            raise invalid(f"requests.{number}.custom_id: {_fault_of(item.custom_id)}")
-        if item.custom_id in seen:
+        custom_id = item.custom_id
+        if not CUSTOM_ID.fullmatch(custom_id):
+            raise invalid(f"requests.{number}.custom_id: {_id_error(custom_id)}")
+        if custom_id in seen_ids:
             raise invalid(
-                f"requests.{number}.custom_id: Duplicate custom_id '{item.custom_id}'; it must be unique"
+                f"requests.{number}.custom_id: Duplicate custom_id '{custom_id}'; it must be unique"
             )
-        seen.add(item.custom_id)
-        if bytes(memoryview(item.params)[:1]) != b"{":
+        seen_ids.add(custom_id)
+        first_byte = bytes(memoryview(item.params)[:1])
+        if first_byte != b"{":
             raise invalid(
                 f"requests.{number}.params: Input should be a valid dictionary"
             )
@@ -86,7 +89,7 @@ def too_large() -> ApiError:
     return ApiError("request_too_large", "Request exceeds the maximum size")
 
 
-def _fault_of(custom_id: str) -> str:
+def _id_error(custom_id: str) -> str:
     if not custom_id:
         return "String should have at least 1 character"
     if len(custom_id) > 64:
@@ -94,13 +97,20 @@ def _fault_of(custom_id: str) -> str:
     return "String should match pattern '^[a-zA-Z0-9_-]{1,64}$'"
 
 
-def _in_its_words(message: str) -> str:
-    """Turn msgspec's words into the API's: `requests.3.custom_id: Field required`."""
-    found = _PLACE.search(message)
-    place = found.group(1) if found else ""
-    steps = [step for step in re.split(r"[.\[\]]+", place) if step]
-    for pattern, words in _WORDING:
-        if match := pattern.match(message):
-            steps += [match.group(1)] if match.group(1) else []
-            return f"{'.'.join(steps)}: {words}" if steps else words
+def _api_message(message: str) -> str:
+    """Turn a message of msgspec into the API's: `requests.3.custom_id: Field required`."""
+    for pattern, api_message in _WORDING:
+        match = pattern.match(message)
+        if match:
+            field_name = match.group(1)
+            location = _location(message, field_name)
+            return f"{location}: {api_message}" if location else api_message
     return message
+
+
+def _location(message: str, field_name: str) -> str:
+    """Return where a message of msgspec says the error is, as `requests.3.custom_id`."""
+    place_match = _PLACE.search(message)
+    place = place_match.group(1) if place_match else ""
+    keys = [*re.split(r"[.\[\]]+", place), field_name]
+    return ".".join(filter(None, keys))

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from nightbatch.emulator.answers.bill import Bill
-from nightbatch.emulator.answers.usage import Usage
-from nightbatch.emulator.batches.batch import Answers, Batch
+from nightbatch.emulator.answers.usage import AnswerUsage
+from nightbatch.emulator.batches.batch import Batch, BatchAnswers
 from nightbatch.emulator.batches.timeline import BatchId, Timeline
 from nightbatch.emulator.faults.rules import read_fault
 
@@ -43,6 +43,7 @@ def batch_fact(batch: Batch) -> dict[str, Any]:
 
 def batch_of(fact: Mapping[str, Any]) -> Batch:
     """Return the batch of a fact."""
+    row_faults = [read_fault(fault["spec"], fault["id"]) for fault in fact["faults"]]
     return Batch(
         id=BatchId(fact["id"]),
         number=fact["number"],
@@ -50,38 +51,46 @@ def batch_of(fact: Mapping[str, Any]) -> Batch:
         size=fact["size"],
         timeline=Timeline(**fact["timeline"]),
         betas=frozenset(fact["betas"]),
-        faults=tuple(
-            read_fault(fault["spec"], fault["id"]) for fault in fact["faults"]
-        ),
+        faults=tuple(row_faults),
         credit_until=fact["credit_until"],
     )
 
 
-def write_index(path: Path, answers: Answers) -> None:
+def write_index(path: Path, answers: BatchAnswers) -> None:
     """Write a batch's answers but for their lines, whole or not at all."""
-    usage = {
-        model: list(asdict(total).values())
-        for model, total in answers.bill.usage.items()
+    token_counts = {
+        model: list(asdict(usage).values())
+        for model, usage in answers.bill.usage.items()
     }
     index = _Index(
-        answers.ends.tobytes(),
-        bytes(answers.kinds),
-        answers.contents.tobytes(),
-        usage,
-        answers.bill.cost,
+        ends=answers.ends.tobytes(),
+        kinds=bytes(answers.kinds),
+        contents=answers.contents.tobytes(),
+        usage=token_counts,
+        cost=answers.bill.cost,
     )
-    half = path.with_suffix(".half")
-    half.write_bytes(msgspec.msgpack.encode(index))
-    half.replace(path)
+    half_path = path.with_suffix(".half")
+    half_path.write_bytes(msgspec.msgpack.encode(index))
+    half_path.replace(path)
 
 
-def read_index(path: Path) -> Answers | None:
+def read_index(path: Path) -> BatchAnswers | None:
     """Return the answers of a batch; None when they were never finished."""
     if not path.exists():
         return None
     index = msgspec.msgpack.decode(path.read_bytes(), type=_Index)
-    ends, contents = array("Q"), array("Q")
-    ends.frombytes(index.ends)
-    contents.frombytes(index.contents)
-    usage = {model: Usage(*total) for model, total in index.usage.items()}
-    return Answers(ends, bytearray(index.kinds), contents, Bill(usage, index.cost))
+    usage_by_model = {
+        model: AnswerUsage(*token_counts) for model, token_counts in index.usage.items()
+    }
+    return BatchAnswers(
+        ends=_read_array(index.ends),
+        kinds=bytearray(index.kinds),
+        contents=_read_array(index.contents),
+        bill=Bill(usage_by_model, index.cost),
+    )
+
+
+def _read_array(data: bytes) -> array[int]:
+    numbers = array("Q")
+    numbers.frombytes(data)
+    return numbers

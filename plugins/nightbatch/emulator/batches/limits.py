@@ -1,4 +1,4 @@
-"""The account's rate limits: a bucket that refills evenly over a minute, and the headers that speak of it."""
+"""The account's rate limits: a bucket that refills evenly over a minute, and the headers that report it."""
 
 import math
 from dataclasses import dataclass
@@ -17,28 +17,30 @@ class Bucket:
 
     def take(self, now: float) -> dict[str, str]:
         """Use one call and return the headers; raise the 429 when none is left."""
-        passed = max(0.0, now - self.at)
-        level = (
-            self.capacity
-            if self.level < 0
-            else min(self.capacity, self.level + passed * self.capacity / 60)
-        )
+        self.level = self._refilled_level(now)
         self.at = now
-        if level < 1:
-            self.level = level
-            wait = math.ceil((1 - level) * 60 / self.capacity)
-            raise rate_limited(
-                self.capacity, {**self._headers(now), "retry-after": str(wait)}
-            )
-        self.level = level - 1
+        if self.level < 1:
+            wait_seconds = math.ceil((1 - self.level) * 60 / self.capacity)
+            headers = self._headers(now)
+            headers["retry-after"] = str(wait_seconds)
+            raise rate_limited(self.capacity, headers)
+        self.level -= 1
         return self._headers(now)
 
+    def _refilled_level(self, now: float) -> float:
+        if self.level < 0:
+            return self.capacity
+        elapsed_seconds = max(0.0, now - self.at)
+        refill = elapsed_seconds * self.capacity / 60
+        return min(self.capacity, self.level + refill)
+
     def _headers(self, now: float) -> dict[str, str]:
-        full = now + (self.capacity - self.level) * 60 / self.capacity
+        missing_calls = self.capacity - self.level
+        full_at = now + missing_calls * 60 / self.capacity
         return {
             "anthropic-ratelimit-requests-limit": str(self.capacity),
             "anthropic-ratelimit-requests-remaining": str(int(self.level)),
-            "anthropic-ratelimit-requests-reset": timestamp(full, "seconds"),
+            "anthropic-ratelimit-requests-reset": timestamp(full_at, "seconds"),
         }
 
 

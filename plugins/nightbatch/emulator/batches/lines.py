@@ -1,4 +1,4 @@
-"""A batch's results as they stood when it ended: the answered lines as they are, the rest canceled or expired."""
+"""A batch's results when it ended: the answered lines as they are, the rest canceled or expired."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from nightbatch.emulator.batches.batch import Batch
 
 BLOCK = 1 << 20
+_UNANSWERED_LINE = b'{"custom_id":"%b","result":{"type":"%b"}}\n'
 
 
 def result_blocks(path: Path, batch: Batch) -> Iterator[bytes]:
@@ -16,14 +17,12 @@ def result_blocks(path: Path, batch: Batch) -> Iterator[bytes]:
     answers = batch.answers
     if answers is None:
         raise ValueError(f"the answers of {batch.id} are not worked out")
-    answered = batch.timeline.answered(batch.count)
+    answered_count = batch.timeline.answered(batch.count)
     with path.open("rb") as lines:
-        rank = 0
-        for stop in _stops(answers.ends, answered):
-            yield lines.read(
-                answers.ends[stop - 1] - (answers.ends[rank - 1] if rank else 0)
-            )
-            rank = stop
+        block_start = 0
+        for block_end in _block_ends(answers.ends, answered_count):
+            yield lines.read(block_end - block_start)
+            block_start = block_end
         yield from _left_over(lines, batch)
 
 
@@ -32,22 +31,24 @@ def custom_id(line: bytes) -> bytes:
     return line[14 : line.index(b'"', 14)]
 
 
-def _stops(ends: array[int], answered: int) -> Iterator[int]:
-    start = 0
-    for rank in range(answered):
-        if ends[rank] - start >= BLOCK or rank == answered - 1:
-            start = ends[rank]
-            yield rank + 1
+def _block_ends(line_ends: array[int], answered_count: int) -> Iterator[int]:
+    """Yield the byte positions where a block ends: a line's end, about a megabyte after the last one."""
+    block_start = 0
+    for rank in range(answered_count):
+        line_end = line_ends[rank]
+        is_last = rank == answered_count - 1
+        if line_end - block_start >= BLOCK or is_last:
+            block_start = line_end
+            yield line_end
 
 
 def _left_over(lines: Iterator[bytes], batch: Batch) -> Iterator[bytes]:
-    kind = batch.timeline.left_over().encode()
+    """Yield a line without an answer for every line that is left, in blocks."""
+    result_type = batch.timeline.left_over().encode()
     block = bytearray()
     for line in lines:
-        block += b'{"custom_id":"%b","result":{"type":"%b"}}\n' % (
-            custom_id(line),
-            kind,
-        )
+        line_id = custom_id(line)
+        block += _UNANSWERED_LINE % (line_id, result_type)
         if len(block) >= BLOCK:
             yield bytes(block)
             block.clear()

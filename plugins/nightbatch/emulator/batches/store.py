@@ -1,10 +1,10 @@
-"""Where an emulator keeps its files: bodies, result lines, indexes, a journal; in a temporary place or a given one."""
+"""An emulator's files: bodies, result lines, indexes and a journal, in a temporary folder or a chosen one."""
 
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 from nightbatch.emulator.batches.timeline import BatchId
@@ -17,19 +17,21 @@ class Store:
     """Files of one emulator. Without a directory of its own it uses a temporary one, gone when it is closed."""
 
     def __init__(self, root: Path | None) -> None:
-        self._temporary = (
-            tempfile.TemporaryDirectory(prefix="message-batches-")
-            if root is None
-            else None
-        )
-        self.root = Path(self._temporary.name) if self._temporary else root or Path()
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._journal: BinaryIO | None = None
+        if root is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="message-batches-")
+            self.root = Path(self._temporary.name)
+        else:
+            self.root = root
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._is_ours():
             self.root.chmod(0o700)
-        self._journal = (self.root / JOURNAL).open("ab") if root is not None else None
+        if root is not None:
+            self._journal = (root / JOURNAL).open("ab")
 
     def _is_ours(self) -> bool:
-        """Tell whether the folder holds nothing but files of an emulator: only then are its rights changed."""
+        """Tell whether the folder holds nothing but files of an emulator: only then are its permissions changed."""
         return all(
             path.suffix in _OURS or path.name == JOURNAL for path in self.root.iterdir()
         )
@@ -44,7 +46,7 @@ class Store:
         return self.root / f"{batch}.lines"
 
     def index(self, batch: BatchId) -> Path | None:
-        """Return where a batch's answers are indexed; None where nothing is to outlive the process."""
+        """Return where a batch's answers are indexed; None where nothing is kept after the process ends."""
         return None if self._journal is None else self.root / f"{batch}.index"
 
     def note(self, event: Mapping[str, Any]) -> None:
@@ -54,13 +56,14 @@ class Store:
             self._journal.flush()
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Yield the facts of earlier lives; a last line cut short by a kill is cut off."""
+        """Yield the facts that earlier processes wrote; a last line cut short by a kill is removed."""
         if self._journal is None:
             return
-        written = (self.root / JOURNAL).read_bytes()
-        whole = written[: written.rfind(b"\n") + 1]
-        self._journal.truncate(len(whole))
-        yield from map(json.loads, whole.splitlines())
+        journal_bytes = (self.root / JOURNAL).read_bytes()
+        whole_bytes = journal_bytes.rfind(b"\n") + 1
+        whole_lines = journal_bytes[:whole_bytes]
+        self._journal.truncate(whole_bytes)
+        yield from map(json.loads, whole_lines.splitlines())
 
     def clear(self) -> None:
         """Forget everything."""

@@ -1,4 +1,4 @@
-"""How a batch passes through time: every state follows from when it was made, how long it takes, who stopped it."""
+"""A batch over time: its status follows from when it was created, how long it takes, and when it was cancelled."""
 
 from dataclasses import dataclass
 from typing import Literal, NewType
@@ -12,7 +12,7 @@ class Timeline:
     """The facts of one batch's time, in seconds since the epoch.
 
     Requests are answered evenly over `duration`, up to the share `answers_until` (less than 1: the batch never ends by
-    itself). `cancel_at` may lie ahead: somebody else will cancel it then.
+    itself). `cancel_at` may be in the future: another client will cancel it then.
     """
 
     created_at: float
@@ -24,17 +24,12 @@ class Timeline:
 
     def ends_at(self) -> float:
         """Return when the last request is done: by itself, by cancellation, or by expiry."""
-        natural = (
-            self.created_at + self.duration
-            if self.answers_until >= 1.0
-            else self.expires_at
-        )
-        ends = min(natural, self.expires_at)
-        return (
-            ends
-            if self.cancel_at is None
-            else min(ends, self.cancel_at + self.cancel_takes)
-        )
+        ends_at = self.expires_at
+        if self.answers_until >= 1.0:
+            ends_at = min(ends_at, self.created_at + self.duration)
+        if self.cancel_at is not None:
+            ends_at = min(ends_at, self.cancel_at + self.cancel_takes)
+        return ends_at
 
     def cancelled(self, now: float) -> bool:
         return self.cancel_at is not None and self.cancel_at <= now
@@ -46,18 +41,20 @@ class Timeline:
 
     def answered(self, count: int) -> int:
         """Return how many of `count` requests will have been answered when the batch ends."""
-        stop = min(
-            self.ends_at(),
-            self.expires_at if self.cancel_at is None else self.cancel_at,
-        )
-        through = stop >= self.created_at + self.duration
-        share = 1.0 if through else (stop - self.created_at) / self.duration
-        return int(count * min(max(share, 0.0), self.answers_until))
+        latest_stop = self.expires_at if self.cancel_at is None else self.cancel_at
+        stops_at = min(self.ends_at(), latest_stop)
+        answered_share = min(self._elapsed_share(stops_at), self.answers_until)
+        return int(count * answered_share)
+
+    def _elapsed_share(self, moment: float) -> float:
+        """Return the share of the duration that has passed at a moment, from 0 to 1."""
+        if moment >= self.created_at + self.duration:
+            return 1.0
+        elapsed_seconds = max(moment - self.created_at, 0.0)
+        return elapsed_seconds / self.duration
 
     def left_over(self) -> Literal["canceled", "expired"]:
         """Return what becomes of the requests that are not answered."""
-        return (
-            "expired"
-            if self.cancel_at is None or self.cancel_at >= self.expires_at
-            else "canceled"
-        )
+        if self.cancel_at is None or self.cancel_at >= self.expires_at:
+            return "expired"
+        return "canceled"

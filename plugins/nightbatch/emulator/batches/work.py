@@ -1,4 +1,4 @@
-"""Working out a batch's answers: in a shuffled order, a slice at a time, straight to disk, so that memory stays low."""
+"""Working out a batch's answers: in a shuffled order, one slice at a time, written to disk to keep memory low."""
 
 import random
 from array import array
@@ -9,15 +9,15 @@ from typing import Any
 
 import msgspec
 
-from nightbatch.emulator.answers.answering import Answerer, Asked
+from nightbatch.emulator.answers.answering import Answerer, AskedRequest
 from nightbatch.emulator.answers.content import content_of
 from nightbatch.emulator.answers.outcome import Outcome, errored
-from nightbatch.emulator.batches.batch import Answers, Batch
+from nightbatch.emulator.batches.batch import Batch, BatchAnswers
 from nightbatch.emulator.batches.intake import Item, open_items
 from nightbatch.emulator.batches.journal import write_index
 from nightbatch.emulator.faults.kinds import CREDIT
 from nightbatch.emulator.faults.rules import Fault
-from nightbatch.emulator.settings import Pace
+from nightbatch.emulator.settings import BatchDuration
 
 SLICE = 200
 _encoder = msgspec.json.Encoder()
@@ -32,21 +32,21 @@ class Job:
     body: Path
     lines: Path
     index: Path | None
-    pace: Pace
+    pace: BatchDuration
     seed: int
 
 
 def work(job: Job, answerer: Answerer) -> Iterator[None]:
-    """Work out the answers and put them on the batch; yield after each slice to let another batch have its turn."""
+    """Work out the answers and put them on the batch; yield after each slice, so that other batches progress too."""
     batch = job.batch
     items = _shuffled(job)
-    answers = Answers(array("Q"), bytearray(), array("Q"))
+    answers = BatchAnswers(array("Q"), bytearray(), array("Q"))
     with job.lines.open("wb") as lines:
-        end = 0
+        line_end = 0
         for rank, item in enumerate(items):
             line = _line(job, answerer, answers, rank, item)
-            end += lines.write(line)
-            answers.ends.append(end)
+            line_end += lines.write(line)
+            answers.ends.append(line_end)
             if rank % SLICE == SLICE - 1:
                 yield
     if job.index is not None:
@@ -57,22 +57,22 @@ def work(job: Job, answerer: Answerer) -> Iterator[None]:
 
 def _shuffled(job: Job) -> list[Item]:
     items = open_items(job.body)
-    random.Random(f"{job.seed}:{job.batch.number}").shuffle(items)  # noqa: S311
+    shuffle_seed = f"{job.seed}:{job.batch.number}"
+    random.Random(shuffle_seed).shuffle(items)  # noqa: S311
     return items
 
 
 def _line(
-    job: Job, answerer: Answerer, answers: Answers, rank: int, item: Item
+    job: Job, answerer: Answerer, answers: BatchAnswers, rank: int, item: Item
 ) -> bytes:
     outcome, content = _outcome(job, answerer, rank, item)
     answers.kinds.append(outcome.kind)
     answers.contents.append(content)
     if outcome.usage is not None:
         answers.bill.add(outcome.model, outcome.usage, outcome.cost)
-    return b'{"custom_id":"%b","result":%b}\n' % (
-        item.custom_id.encode(),
-        _encoder.encode(outcome.result),
-    )
+    custom_id = item.custom_id.encode()
+    result_json = _encoder.encode(outcome.result)
+    return b'{"custom_id":"%b","result":%b}\n' % (custom_id, result_json)
 
 
 def _outcome(
@@ -88,11 +88,13 @@ def _outcome(
     if rank >= batch.credit_until * batch.count:
         return errored("invalid_request_error", CREDIT), content
     fault = _fault(batch, item, params) if batch.faults else None
-    return answerer.answer(Asked(params, frame, *_moment(job, rank)), fault), content
+    starts_at, begins_at = _moments(job, rank)
+    asked_request = AskedRequest(params, frame, starts_at, begins_at)
+    return answerer.answer(asked_request, fault), content
 
 
 def _fault(batch: Batch, item: Item, params: dict[str, Any]) -> Fault | None:
-    """Return the first fault that strikes a request."""
+    """Return the first fault that strikes a request; those after it do not count the request."""
     facts = {
         "chance": f"{batch.number}:{item.custom_id}",
         "custom_id": item.custom_id,
@@ -104,10 +106,13 @@ def _fault(batch: Batch, item: Item, params: dict[str, Any]) -> Fault | None:
     return next((fault for fault in batch.faults if fault.strikes(facts)), None)
 
 
-def _moment(job: Job, rank: int) -> tuple[float, float]:
+def _moments(job: Job, rank: int) -> tuple[float, float]:
     """Return when a request starts and when its answer begins."""
     times = job.batch.timeline
-    starts = times.created_at + times.duration * rank / job.batch.count * (
-        1 - job.pace.begins_after
-    )
-    return starts, starts + times.duration * job.pace.begins_after
+    begins_after = job.pace.begins_after
+    rank_seconds = times.duration * rank / job.batch.count
+    start_delay = rank_seconds * (1 - begins_after)
+    starts_at = times.created_at + start_delay
+    answer_delay = times.duration * begins_after
+    begins_at = starts_at + answer_delay
+    return starts_at, begins_at

@@ -1,4 +1,4 @@
-"""One thread that works out batches beside the server: whoever is due first comes first, slice by slice."""
+"""One thread that works out batches beside the server, slice by slice; the batch that is due first goes first."""
 
 import heapq
 import itertools
@@ -22,15 +22,16 @@ class Worker:
         self._thread.start()
 
     def add(self, task: Iterator[None], *, due: float) -> Future[None]:
-        """Take on a task; the future ends with it, or with its error."""
-        done: Future[None] = Future()
+        """Add a task; the future resolves when it ends, or with its error."""
+        task_future: Future[None] = Future()
         with self._changed:
-            heapq.heappush(self._tasks, (due, next(self._numbers), task, done))
+            task_number = next(self._numbers)
+            heapq.heappush(self._tasks, (due, task_number, task, task_future))
             self._changed.notify()
-        return done
+        return task_future
 
     def stop(self) -> None:
-        """Stop after the step under way; what is not done stays undone."""
+        """Stop after the current step; unfinished tasks stay unfinished."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -42,19 +43,21 @@ class Worker:
                 self._changed.wait_for(lambda: self._tasks or self._stopped)
                 if self._stopped:
                     return
-                _, number, task, done = self._tasks[0]
-            self._step(number, task, done)
+                _, task_number, task, task_future = self._tasks[0]
+            self._step(task_number, task, task_future)
 
-    def _step(self, number: int, task: Iterator[None], done: Future[None]) -> None:
+    def _step(
+        self, number: int, task: Iterator[None], task_future: Future[None]
+    ) -> None:
         try:
             next(task)
         except StopIteration:
             self._drop(number)
-            done.set_result(None)
+            task_future.set_result(None)
         except BaseException as error:
             self._drop(number)
             logging.getLogger(__name__).exception("a batch could not be worked out")
-            done.set_exception(error)
+            task_future.set_exception(error)
 
     def _drop(self, number: int) -> None:
         with self._changed:

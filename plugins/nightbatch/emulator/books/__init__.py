@@ -1,1 +1,1 @@
-"""What the account has bought, and what of it twice."""
+"""The books: what the account has bought, and which requests it has bought twice."""

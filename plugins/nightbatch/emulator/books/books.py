@@ -1,7 +1,7 @@
-"""The books: what was asked, what was bought, what was bought twice. Tests read them to prove that nothing was."""
+"""The books: requests sent, bought, and bought twice. Tests read them to prove that nothing was bought twice."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,65 +12,77 @@ from nightbatch.emulator.batches.store import Store
 from nightbatch.emulator.books.duplicates import accepted, bought, count_contents
 from nightbatch.emulator.clock import timestamp
 
+_REQUEST_STATES = (
+    "accepted",
+    "processing",
+    "succeeded",
+    "errored",
+    "canceled",
+    "expired",
+)
+
 
 def read_books(engine: Engine, *, waiting: int) -> dict[str, Any]:
     """Return the books as JSON. `accepted` counts what was sent, `bought` what was answered and therefore billed.
 
-    Slow, so not on the loop; `waiting`, the queue's length, was looked up there.
+    Slow: call it outside the event loop. `waiting` is the queue's length, read on the loop.
     """
-    now, store = engine.clock.now(), engine.store
+    now = engine.clock.now()
+    store = engine.store
     batches = list(engine.account.batches)
-    bills = [_bill(store, batch, now) for batch in batches]
-    whole = Bill()
-    for bill in bills:
-        whole.merge(bill)
+    ended_batches = [batch for batch in batches if batch.status(now) == "ended"]
+    total_bill = Bill()
+    batch_lines = []
+    for batch in batches:
+        batch_bill = _bill(store, batch, now)
+        total_bill.merge(batch_bill)
+        batch_lines.append(_line(batch, batch_bill, now))
     return {
         "now": timestamp(now),
         "requests": _requests(batches, now),
-        "batches": {
-            "created": len(batches),
-            **Counter(batch.status(now) for batch in batches),
-        },
+        "batches": _batch_counts(batches, now),
         "accepted": count_contents(store, batches, accepted),
-        "bought": count_contents(
-            store, [batch for batch in batches if batch.status(now) == "ended"], bought
-        ),
+        "bought": count_contents(store, ended_batches, bought),
         "calls": engine.calls.table(),
-        "queue": {
-            "now": waiting,
-            "peak": engine.account.queue_peak,
-            "limit": engine.settings.limits.queue,
-        },
-        "usage": whole.wire(),
-        "cost_usd": whole.total(),
+        "queue": _queue(engine, waiting),
+        "usage": total_bill.wire(),
+        "cost_usd": total_bill.total(),
         "faults": engine.faults.report(),
-        "by_batch": [
-            _line(batch, bill, now) for batch, bill in zip(batches, bills, strict=True)
-        ],
+        "by_batch": batch_lines,
     }
 
 
 def _requests(batches: Iterable[Batch], now: float) -> dict[str, int]:
-    total = Counter(
-        dict.fromkeys(
-            ("accepted", "processing", "succeeded", "errored", "canceled", "expired"), 0
-        )
-    )
+    request_counts = Counter(dict.fromkeys(_REQUEST_STATES, 0))
     for batch in batches:
-        total.update(batch.counts(now))
-        total["accepted"] += batch.count
-    return dict(total)
+        request_counts.update(batch.counts(now))
+        request_counts["accepted"] += batch.count
+    return dict(request_counts)
+
+
+def _batch_counts(batches: Sequence[Batch], now: float) -> dict[str, int]:
+    status_counts: Counter[str] = Counter(batch.status(now) for batch in batches)
+    return {"created": len(batches), **status_counts}
+
+
+def _queue(engine: Engine, waiting: int) -> dict[str, int]:
+    return {
+        "now": waiting,
+        "peak": engine.account.queue_peak,
+        "limit": engine.settings.limits.queue,
+    }
 
 
 def _bill(store: Store, batch: Batch, now: float) -> Bill:
     """Return what a batch has cost: nothing before its end, and only what was answered by then."""
     if batch.answers is None or batch.status(now) != "ended":
         return Bill()
-    answered = batch.timeline.answered(batch.count)
-    if answered == batch.count:
+    answered_count = batch.timeline.answered(batch.count)
+    if answered_count == batch.count:
         return batch.answers.bill
     with store.lines(batch.id).open("rb") as lines:
-        return bill_of_lines(islice(lines, answered))
+        answered_lines = islice(lines, answered_count)
+        return bill_of_lines(answered_lines)
 
 
 def _line(batch: Batch, bill: Bill, now: float) -> dict[str, Any]:

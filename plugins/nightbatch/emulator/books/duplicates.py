@@ -1,19 +1,27 @@
-"""What came more than once: contents of requests, counted within batches and across them, and where they stand."""
+"""Contents of requests that were sent more than once: counts within batches and across them, and their places."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 from nightbatch.emulator.batches.batch import SUCCEEDED, Batch
 from nightbatch.emulator.batches.lines import custom_id
 from nightbatch.emulator.batches.store import Store
 
-MOST_CONTENTS, MOST_PLACES = 100, 10
+MOST_CONTENTS = 100
+MOST_PLACES = 10
 
 Chosen = Callable[[Batch], Iterable[bool]]
+
+
+class _Place(NamedTuple):
+    """One request: the batch it is in, and its rank in the order of answers."""
+
+    batch: Batch
+    rank: int
 
 
 def accepted(batch: Batch) -> Iterable[bool]:
@@ -22,40 +30,41 @@ def accepted(batch: Batch) -> Iterable[bool]:
 
 
 def bought(batch: Batch) -> Iterable[bool]:
-    """Choose the requests that were answered and therefore billed; to be asked of batches that have ended."""
+    """Choose the requests that were answered and therefore billed; only for batches that have ended."""
     kinds = batch.answers.kinds if batch.answers else b""
-    return [kind == SUCCEEDED for kind in kinds[: batch.timeline.answered(batch.count)]]
+    answered_count = batch.timeline.answered(batch.count)
+    return [kind == SUCCEEDED for kind in kinds[:answered_count]]
 
 
 def count_contents(
     store: Store, batches: Iterable[Batch], chosen: Chosen
 ) -> dict[str, Any]:
-    """Return how many requests were chosen, how many contents they have, and what came twice, with its places.
+    """Return how many requests were chosen, how many contents they have, and which came twice, with their places.
 
     A million requests take about half a second.
     """
-    everywhere: set[int] = set()
-    again: set[int] = set()
-    total = in_batches = 0
-    batches = [batch for batch in batches if batch.answers is not None]
-    for batch in batches:
+    all_contents: set[int] = set()
+    repeated_contents: set[int] = set()
+    request_count = 0
+    distinct_by_batch = 0
+    answered_batches = [batch for batch in batches if batch.answers is not None]
+    for batch in answered_batches:
         contents = array("Q", compress(_contents(batch), chosen(batch)))
-        here = set(contents)
-        again |= here & everywhere
-        if len(here) < len(contents):
-            again |= _twice(contents)
-        everywhere |= here
-        total += len(contents)
-        in_batches += len(here)
+        batch_contents = set(contents)
+        repeated_contents |= batch_contents & all_contents
+        if len(batch_contents) < len(contents):
+            repeated_contents |= _twice(contents)
+        all_contents |= batch_contents
+        request_count += len(contents)
+        distinct_by_batch += len(batch_contents)
+    listed_contents = sorted(repeated_contents)[:MOST_CONTENTS]
     return {
-        "requests": total,
-        "distinct": len(everywhere),
-        "twice": total - len(everywhere),
-        "twice_within_a_batch": total - in_batches,
-        "twice_across_batches": in_batches - len(everywhere),
-        "duplicates": list(
-            _places(store, batches, chosen, sorted(again)[:MOST_CONTENTS])
-        ),
+        "requests": request_count,
+        "distinct": len(all_contents),
+        "twice": request_count - len(all_contents),
+        "twice_within_a_batch": request_count - distinct_by_batch,
+        "twice_across_batches": distinct_by_batch - len(all_contents),
+        "duplicates": _duplicates(store, answered_batches, chosen, listed_contents),
     }
 
 
@@ -64,31 +73,50 @@ def _contents(batch: Batch) -> array[int]:
 
 
 def _twice(contents: Iterable[int]) -> set[int]:
-    seen: set[int] = set()
-    return {content for content in contents if content in seen or seen.add(content)}  # type: ignore[func-returns-value]
+    seen_contents: set[int] = set()
+    repeated_contents: set[int] = set()
+    for content in contents:
+        if content in seen_contents:
+            repeated_contents.add(content)
+        else:
+            seen_contents.add(content)
+    return repeated_contents
 
 
-def _places(
-    store: Store, batches: Iterable[Batch], chosen: Chosen, wanted: list[int]
-) -> Iterator[dict[str, Any]]:
-    found: dict[int, list[tuple[Batch, int]]] = {content: [] for content in wanted}
-    for batch in batches if wanted else ():
-        for rank, (content, counts) in enumerate(
-            zip(_contents(batch), chosen(batch), strict=False)
-        ):
-            if counts and content in found:
-                found[content].append((batch, rank))
-    for content, places in found.items():
-        shown = [
-            {"batch_id": batch.id, "custom_id": _custom_id(store, batch, rank)}
-            for batch, rank in places[:MOST_PLACES]
-        ]
-        yield {"content": f"{content:016x}", "times": len(places), "places": shown}
+def _duplicates(
+    store: Store, batches: Iterable[Batch], chosen: Chosen, contents: list[int]
+) -> list[dict[str, Any]]:
+    """Return every content with how often it came, and up to `MOST_PLACES` of its requests."""
+    if not contents:
+        return []
+    places_by_content: dict[int, list[_Place]] = {content: [] for content in contents}
+    for batch in batches:
+        chosen_contents = zip(_contents(batch), chosen(batch), strict=False)
+        for rank, (content, is_chosen) in enumerate(chosen_contents):
+            if is_chosen and content in places_by_content:
+                places_by_content[content].append(_Place(batch, rank))
+    return [
+        _duplicate(store, content, places)
+        for content, places in places_by_content.items()
+    ]
+
+
+def _duplicate(store: Store, content: int, places: list[_Place]) -> dict[str, Any]:
+    shown_places = []
+    for batch, rank in places[:MOST_PLACES]:
+        request_id = _custom_id(store, batch, rank)
+        shown_places.append({"batch_id": batch.id, "custom_id": request_id})
+    return {
+        "content": f"{content:016x}",
+        "times": len(places),
+        "places": shown_places,
+    }
 
 
 def _custom_id(store: Store, batch: Batch, rank: int) -> str:
     if batch.answers is None:
         return ""
     with store.lines(batch.id).open("rb") as lines:
-        lines.seek(batch.answers.ends[rank - 1] if rank else 0)
+        line_start = batch.answers.ends[rank - 1] if rank else 0
+        lines.seek(line_start)
         return custom_id(lines.readline()).decode()

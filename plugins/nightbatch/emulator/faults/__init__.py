@@ -1,5 +1,5 @@
-"""What may go wrong, by name (`kinds`), and when a fault strikes (`rules`).
+"""The faults by name (`kinds`), and when one strikes (`rules`).
 
-How one strikes stands where it strikes: `http/call_faults`, `http/result_faults`, `batches/batch_faults`,
+What each one does is in the module that it affects: `http/call_faults`, `http/result_faults`, `batches/batch_faults`,
 `answers/row_faults`.
 """

@@ -1,4 +1,4 @@
-"""The kinds of fault there are, as tables: where each may be set, and what the client is told."""
+"""The kinds of fault, as tables: where each may be set, and the error response it causes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ HTML = "<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<ce
 
 
 @dataclass(frozen=True)
-class Told:
-    """An error as the client is told it. `html`: it comes from the edge, not from the API."""
+class ErrorKind:
+    """An error response. `html`: it comes from the edge, not from the API."""
 
     kind: str
     message: str
@@ -26,66 +26,70 @@ class Told:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-TOLD = {
-    "status": Told("api_error", "Internal server error", 500),
-    "api_error": Told("api_error", "Internal server error", 500),
-    "bad_gateway": Told("api_error", "Bad Gateway", 502, html=True),
-    "unavailable": Told("api_error", "Service Unavailable", 503, html=True),
-    "timeout": Told("timeout_error", "Request timed out", 504),
-    "overloaded": Told("overloaded_error", "Overloaded", 529),
-    "rate_limit": Told(
+ERROR_KINDS = {
+    "status": ErrorKind("api_error", "Internal server error", 500),
+    "api_error": ErrorKind("api_error", "Internal server error", 500),
+    "bad_gateway": ErrorKind("api_error", "Bad Gateway", 502, html=True),
+    "unavailable": ErrorKind("api_error", "Service Unavailable", 503, html=True),
+    "timeout": ErrorKind("timeout_error", "Request timed out", 504),
+    "overloaded": ErrorKind("overloaded_error", "Overloaded", 529),
+    "rate_limit": ErrorKind(
         "rate_limit_error",
         "This request would exceed your organization's rate limit of 4,000 requests per minute.",
         429,
         retry_after=1,
         headers={"anthropic-ratelimit-requests-remaining": "0"},
     ),
-    "ramp_limit": Told(
+    "ramp_limit": ErrorKind(
         "rate_limit_error",
         "This request would exceed your organization's ramp limit, which caps how fast usage can grow.",
         429,
         {"error_code": "ramp_limit_exceeded"},
         retry_after=2,
     ),
-    "spend_limit": Told(
+    "spend_limit": ErrorKind(
         "rate_limit_error",
         "Your organization has crossed the monthly API usage threshold of its API tier.",
         429,
         {"error_code": "enforced_spend_limit_reached"},
         headers={"x-should-retry": "false"},
     ),
-    "queue_full": Told(
+    "queue_full": ErrorKind(
         "rate_limit_error",
         "This request would exceed your organization's limit of batch requests in the processing queue.",
         429,
         retry_after=2,
     ),
-    "usage_limit": Told(
+    "usage_limit": ErrorKind(
         "invalid_request_error",
         "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
         400,
     ),
-    "credit": Told("invalid_request_error", CREDIT, 400),
-    "on_hold": Told(
+    "credit": ErrorKind("invalid_request_error", CREDIT, 400),
+    "on_hold": ErrorKind(
         "invalid_request_error",
         "This organization has been disabled.",
         400,
         {"error_code": "organization_on_hold"},
     ),
-    "unauthorized": Told("authentication_error", "invalid x-api-key", 401),
-    "billing": Told(
+    "unauthorized": ErrorKind("authentication_error", "invalid x-api-key", 401),
+    "billing": ErrorKind(
         "billing_error",
         "There is an issue with your billing or payment information.",
         402,
     ),
-    "permission": Told(
+    "permission": ErrorKind(
         "permission_error",
         "Your API key does not have permission to use the resource.",
         403,
     ),
-    "not_found": Told("not_found_error", "Message batch not found.", 404),
-    "conflict": Told("conflict_error", "The resource was modified concurrently.", 409),
-    "too_large": Told("request_too_large", "Request Entity Too Large", 413, html=True),
+    "not_found": ErrorKind("not_found_error", "Message batch not found.", 404),
+    "conflict": ErrorKind(
+        "conflict_error", "The resource was modified concurrently.", 409
+    ),
+    "too_large": ErrorKind(
+        "request_too_large", "Request Entity Too Large", 413, html=True
+    ),
 }
 
 TRANSPORT = frozenset({"drop_before", "drop_after", "delay", "stall"})
@@ -119,7 +123,7 @@ ROWS = frozenset(
 )
 BATCHES = frozenset({"never_ends", "canceled", "slow", "credit_out"})
 
-_HTTP = TRANSPORT | frozenset(TOLD)
+_HTTP = TRANSPORT | frozenset(ERROR_KINDS)
 KINDS = {
     "http": _HTTP,
     "results": _HTTP | LINES | ENDINGS,
@@ -152,22 +156,22 @@ OPTIONS = frozenset(
 )
 
 
-def told(what: str, options: Mapping[str, Any]) -> ApiError:
+def error_of_kind(what: str, options: Mapping[str, Any]) -> ApiError:
     """Return the error of a kind, as its options change it."""
-    kind = TOLD[what]
-    retry_after = options.get("retry_after", kind.retry_after)
-    headers = dict(kind.headers) | (
-        {} if retry_after is None else {"retry-after": str(retry_after)}
-    )
-    status = int(options.get("status", kind.status))
-    message = options.get("message", kind.message)
-    if options.get("html", kind.html):
+    error_kind = ERROR_KINDS[what]
+    headers = dict(error_kind.headers)
+    retry_after = options.get("retry_after", error_kind.retry_after)
+    if retry_after is not None:
+        headers["retry-after"] = str(retry_after)
+    status = int(options.get("status", error_kind.status))
+    message = options.get("message", error_kind.message)
+    if options.get("html", error_kind.html):
         headers["content-type"] = "text/html"
         message = HTML.format(status=status, reason=message)
     return ApiError(
-        options.get("type", kind.kind),
+        options.get("type", error_kind.kind),
         message,
-        details=options.get("details", kind.details),
+        details=options.get("details", error_kind.details),
         headers=headers,
         status=status,
     )

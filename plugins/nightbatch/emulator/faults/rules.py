@@ -1,8 +1,8 @@
-"""Faults: what goes wrong, where, and when. Seeded and counted, so that a test that saw one sees it again."""
+"""Faults: what goes wrong, where, and when. Seeded and counted, so that a test sees the same faults every time."""
 
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +12,16 @@ from nightbatch.emulator.faults.kinds import KINDS, OPTIONS, WHERE
 MATCHES = frozenset(
     {"batch", "custom_id", "model", "text", "min_requests", "max_requests"}
 )
+_NO_CONDITION: tuple[Any, ...] = (None, [], {}, 1.0, 0)
 WHEN = frozenset({"probability", "count", "nth", "seed", "match"})
+_COMMON_KEYS = WHEN | {"where", "what"}
 
 Facts = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. With neither `probability`, `count` nor `nth` it strikes every time; with several, when all agree."""
+    """One fault. Without `probability`, `count` and `nth` it always strikes; with several, when all of them hold."""
 
     id: int
     where: str
@@ -34,7 +36,7 @@ class Fault:
     hits: int = 0
 
     def strikes(self, facts: Facts) -> bool:
-        """Tell whether it strikes this time, and count it. Chance depends on the seed and on who is struck."""
+        """Tell whether it strikes this time, and count it. Chance depends on the seed and on the call or request."""
         if self.match and not _matches(self.match, facts):
             return False
         self.seen += 1
@@ -42,116 +44,116 @@ class Fault:
             return False
         if self.count is not None and self.hits >= self.count:
             return False
-        if self.probability < 1.0:
-            seed = f"{self.seed}:{self.id}:{facts.get('chance', self.seen)}"
-            chance = random.Random(seed).random()  # noqa: S311
-            if chance >= self.probability:
-                return False
+        if self.probability < 1.0 and self._chance(facts) >= self.probability:
+            return False
         self.hits += 1
         return True
 
+    def _chance(self, facts: Facts) -> float:
+        chance_key = facts.get("chance", self.seen)
+        chance_seed = f"{self.seed}:{self.id}:{chance_key}"
+        return random.Random(chance_seed).random()  # noqa: S311
+
     def spec(self) -> dict[str, Any]:
-        """Return what it was made of."""
-        when = {
+        """Return the spec that the fault was read from, without default values."""
+        all_conditions = {
             "probability": self.probability,
             "count": self.count,
             "nth": sorted(self.nth),
             "seed": self.seed,
+            "match": self.match,
         }
-        told = {
+        conditions = {
             name: value
-            for name, value in when.items()
-            if value not in (None, [], 1.0, 0)
+            for name, value in all_conditions.items()
+            if value not in _NO_CONDITION
         }
-        matched = {"match": self.match} if self.match else {}
-        return {
-            "where": self.where,
-            "what": self.what,
-            **self.options,
-            **told,
-            **matched,
-        }
+        return {"where": self.where, "what": self.what, **self.options, **conditions}
 
 
 class Faults:
-    """The faults that are set, in the order in which they were."""
+    """The faults that are set, oldest first."""
 
     def __init__(self) -> None:
         self.all: list[Fault] = []
-        self._made = 0
+        self._last_id = 0
 
     def add(self, specs: Iterable[Any]) -> list[Fault]:
         """Set faults; raise a 400 that says what is wrong with a spec, and set none."""
-        made = [
-            read_fault(spec, self._made + number)
-            for number, spec in enumerate(specs, 1)
+        first_id = self._last_id + 1
+        new_faults = [
+            read_fault(spec, fault_id) for fault_id, spec in enumerate(specs, first_id)
         ]
-        self._made += len(made)
-        self.all += made
-        return made
+        self._last_id += len(new_faults)
+        self.all += new_faults
+        return new_faults
 
     def strike(self, where: str, facts: Facts) -> list[Fault]:
-        """Return those that strike this call, or this batch; `any` means calls."""
-        meant = {where} if where == "batch" else {where, "any"}
-        return [
-            fault for fault in self.all if fault.where in meant and fault.strikes(facts)
-        ]
+        """Return those that strike this call, or this batch; `any` means every call, but not batches."""
+        matching_places = {where} if where == "batch" else {where, "any"}
+        candidates = [fault for fault in self.all if fault.where in matching_places]
+        return [fault for fault in candidates if fault.strikes(facts)]
 
     def of_rows(self) -> tuple[Fault, ...]:
-        """Return those that may strike single requests of a batch that is created now."""
+        """Return those that may strike single requests of a new batch."""
         return tuple(fault for fault in self.all if fault.where == "row")
 
     def remove(self, fault_id: int | None = None) -> None:
         """Remove one, or all."""
-        self.all = (
-            []
-            if fault_id is None
-            else [fault for fault in self.all if fault.id != fault_id]
-        )
+        if fault_id is None:
+            self.all = []
+        else:
+            self.all = [fault for fault in self.all if fault.id != fault_id]
 
     def report(self) -> list[dict[str, Any]]:
-        """Return every fault with its id, how many it has seen and how many it has struck."""
+        """Return every fault with its id, how many calls or requests it has seen and how many it has struck."""
         return [
             {"id": fault.id, **fault.spec(), "seen": fault.seen, "hits": fault.hits}
             for fault in self.all
         ]
 
 
-def specs_of(given: Any) -> list[Any]:
-    """Return the specs in what was given: one, a list, or a dictionary with a list of `faults`."""
-    if isinstance(given, Mapping):
-        return (
-            list(given["faults"]) if isinstance(given.get("faults"), list) else [given]
-        )
-    return list(given) if isinstance(given, list) else [given]
+def specs_of(value: Any) -> list[Any]:
+    """Return the specs in a JSON value: one spec, a list, or a dictionary with a list of `faults`."""
+    specs = value.get("faults") if isinstance(value, Mapping) else value
+    if isinstance(specs, list):
+        return list(specs)
+    return [value]
 
 
 def read_fault(spec: Any, fault_id: int) -> Fault:
     """Return the fault of a spec like `{"where":"create","what":"drop_after","nth":1}`; raise a 400 for a bad one."""
     if not isinstance(spec, Mapping):
         raise invalid("faults: Input should be a list of dictionaries")
-    where, what = spec.get("where"), spec.get("what")
-    if where not in WHERE:
-        raise invalid(f"faults.where: {where!r} is none of {', '.join(sorted(WHERE))}")
-    kinds = KINDS[WHERE[where]]
-    if what not in kinds:
-        raise invalid(f"faults.what: {what!r} is none of {', '.join(sorted(kinds))}")
-    options = {
-        name: value
-        for name, value in spec.items()
-        if name not in WHEN | {"where", "what"}
-    }
-    if unknown := set(options) - OPTIONS:
-        raise invalid(f"faults.{min(unknown)}: Extra inputs are not permitted")
+    where: Any = spec.get("where")
+    what: Any = spec.get("what")
+    _check_choice("faults.where", where, WHERE)
+    allowed_kinds = KINDS[WHERE[where]]
+    _check_choice("faults.what", what, allowed_kinds)
+    options = {name: value for name, value in spec.items() if name not in _COMMON_KEYS}
+    unknown_options = set(options) - OPTIONS
+    if unknown_options:
+        raise invalid(f"faults.{min(unknown_options)}: Extra inputs are not permitted")
     return Fault(fault_id, where, what, options, **_when(spec))
 
 
+def _check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    if value not in choices:
+        sorted_choices = ", ".join(sorted(choices))
+        raise invalid(f"{name}: {value!r} is none of {sorted_choices}")
+
+
 def _when(spec: Mapping[str, Any]) -> dict[str, Any]:
-    nth, match = spec.get("nth", []), dict(spec.get("match", {}))
-    if unknown := set(match) - MATCHES:
-        raise invalid(f"faults.match.{min(unknown)}: Extra inputs are not permitted")
+    nth = spec.get("nth", [])
+    numbers = [nth] if isinstance(nth, int) else nth
+    match = dict(spec.get("match", {}))
+    unknown_names = set(match) - MATCHES
+    if unknown_names:
+        raise invalid(
+            f"faults.match.{min(unknown_names)}: Extra inputs are not permitted"
+        )
     return {
-        "nth": frozenset([nth] if isinstance(nth, int) else nth),
+        "nth": frozenset(numbers),
         "count": spec.get("count"),
         "probability": float(spec.get("probability", 1.0)),
         "seed": int(spec.get("seed", 0)),
@@ -160,16 +162,19 @@ def _when(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _matches(match: Mapping[str, Any], facts: Facts) -> bool:
-    for name, wanted in match.items():
-        if name in {"min_requests", "max_requests"}:
-            count = facts.get("requests")
-            if count is None or (
-                count < wanted if name == "min_requests" else count > wanted
-            ):
-                return False
-        elif name == "text":
-            if str(wanted) not in str(facts.get("text", "")):
-                return False
-        elif not re.fullmatch(str(wanted), str(facts.get(name, ""))):
+    return all(_holds(name, expected, facts) for name, expected in match.items())
+
+
+def _holds(name: str, expected: Any, facts: Facts) -> bool:
+    """Tell whether one condition of a match holds; a regular expression must match the whole fact."""
+    if name in {"min_requests", "max_requests"}:
+        request_count = facts.get("requests")
+        if request_count is None:
             return False
-    return True
+        if name == "min_requests":
+            return bool(request_count >= expected)
+        return bool(request_count <= expected)
+    fact = str(facts.get(name, ""))
+    if name == "text":
+        return str(expected) in fact
+    return re.fullmatch(str(expected), fact) is not None

@@ -1,4 +1,4 @@
-"""Who may call: a key in one of two headers, and a version of the API."""
+"""Access checks: a key in one of two headers, a version of the API, this server's own host name and origin."""
 
 import re
 from collections.abc import Mapping
@@ -15,19 +15,18 @@ def check_access(headers: Mapping[str, str], keys: frozenset[str]) -> None:
     key = headers.get("x-api-key")
     if bearer is not None and not bearer.lower().startswith("bearer "):
         raise ApiError("authentication_error", "Invalid authorization header")
-    given = key or (bearer or "")[7:].strip()
-    if not given:
+    bearer_token = (bearer or "")[7:].strip()
+    credential = key or bearer_token
+    if not credential:
         raise ApiError("authentication_error", "x-api-key header is required")
-    if keys and given not in keys:
-        raise ApiError(
-            "authentication_error",
-            "invalid x-api-key" if key else "Invalid bearer token",
-        )
-    version = headers.get("anthropic-version")
-    if version is None:
+    if keys and credential not in keys:
+        message = "invalid x-api-key" if key else "Invalid bearer token"
+        raise ApiError("authentication_error", message)
+    api_version = headers.get("anthropic-version")
+    if api_version is None:
         raise invalid("anthropic-version: header is required")
-    if not _VERSION.fullmatch(version):
-        raise invalid(f'anthropic-version: "{version}" is not a valid version')
+    if not _VERSION.fullmatch(api_version):
+        raise invalid(f'anthropic-version: "{api_version}" is not a valid version')
 
 
 def check_origin(
@@ -56,19 +55,23 @@ def check_origin(
 
 def check_json(headers: Mapping[str, str], *, has_body: bool) -> None:
     """Raise the 403 of a body that is not declared as JSON: a page may send other types without asking first."""
-    kind = headers.get("content-type")
-    if kind is None and not has_body:
-        return
-    if (kind or "").partition(";")[0].strip().lower() != "application/json":
+    content_type = headers.get("content-type")
+    if content_type is None:
+        if not has_body:
+            return
+        content_type = ""
+    media_type = content_type.partition(";")[0].strip()
+    if media_type.lower() != "application/json":
         raise ApiError("permission_error", "Content-Type: expected application/json.")
 
 
 def _is_own(
     host: tuple[str, int], port: int, names: frozenset[str], allowed: frozenset[str]
 ) -> bool:
-    name = host[0]
-    own = name in names and host[1] == port
-    return own or name in allowed or f"{name}:{host[1]}" in allowed
+    host_name, host_port = host
+    if host_name in names and host_port == port:
+        return True
+    return host_name in allowed or f"{host_name}:{host_port}" in allowed
 
 
 def _place_of(url: str) -> tuple[str, int] | None:
@@ -82,15 +85,16 @@ def _place_of(url: str) -> tuple[str, int] | None:
         return None
     if address.username is not None or address.password is not None:
         return None
-    default = 443 if address.scheme == "https" else 80
-    return address.hostname, default if port is None else port
+    if port is None:
+        port = 443 if address.scheme == "https" else 80
+    return address.hostname, port
 
 
 def betas_of(headers: Mapping[str, str], query: Mapping[str, str]) -> frozenset[str]:
     """Return the beta features asked for; `?beta=true` alone counts as one without a name."""
-    named = {
-        name.strip()
-        for name in headers.get("anthropic-beta", "").split(",")
-        if name.strip()
-    }
-    return frozenset(named | ({"true"} if query.get("beta") == "true" else set()))
+    header_names = headers.get("anthropic-beta", "").split(",")
+    beta_names = {name.strip() for name in header_names}
+    beta_names.discard("")
+    if query.get("beta") == "true":
+        beta_names.add("true")
+    return frozenset(beta_names)

@@ -3,22 +3,23 @@
 import asyncio
 from collections.abc import Iterable
 
-from nightbatch.emulator.faults.kinds import TOLD, told
+from nightbatch.emulator.faults.kinds import ERROR_KINDS, error_of_kind
 from nightbatch.emulator.faults.rules import Fault
 
-FOREVER = 86_400.0
+FOREVER = 86_400.0  # seconds
+_WAITS = frozenset({"delay", "stall"})
 
 
 class DroppedError(Exception):
-    """The connection is to be closed without an answer; `reset`: rudely."""
+    """The connection is to be closed without an answer; `reset`: by a TCP reset."""
 
-    def __init__(self, why: str, *, reset: bool = False) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, *, reset: bool = False) -> None:
+        super().__init__(reason)
         self.reset = reset
 
 
 def dropped(fault: Fault) -> DroppedError:
-    """Return the end that a fault makes of a connection."""
+    """Return the error by which a fault closes the connection."""
     return DroppedError(fault.what, reset=bool(fault.options.get("reset")))
 
 
@@ -27,24 +28,25 @@ async def before(faults: Iterable[Fault]) -> None:
     for fault in faults:
         if fault.what == "drop_before":
             raise dropped(fault)
-        if fault.what in TOLD and not fault.options.get("after"):
-            raise told(fault.what, fault.options)
-        if fault.what in {"delay", "stall"} and fault.options.get("after") is False:
+        after_option = fault.options.get("after")
+        if fault.what in ERROR_KINDS and not after_option:
+            raise error_of_kind(fault.what, fault.options)
+        if fault.what in _WAITS and after_option is False:
             await asyncio.sleep(_seconds(fault))
 
 
 async def after(faults: Iterable[Fault]) -> None:
     """Wait, drop or raise for the faults that strike when the API has acted and is about to answer."""
     for fault in faults:
-        if fault.what in {"delay", "stall"} and fault.options.get("after") is not False:
+        after_option = fault.options.get("after")
+        if fault.what in _WAITS and after_option is not False:
             await asyncio.sleep(_seconds(fault))
         if fault.what == "drop_after":
             raise dropped(fault)
-        if fault.what in TOLD and fault.options.get("after"):
-            raise told(fault.what, fault.options)
+        if fault.what in ERROR_KINDS and after_option:
+            raise error_of_kind(fault.what, fault.options)
 
 
 def _seconds(fault: Fault) -> float:
-    return float(
-        fault.options.get("seconds", 1.0 if fault.what == "delay" else FOREVER)
-    )
+    default_seconds = 1.0 if fault.what == "delay" else FOREVER
+    return float(fault.options.get("seconds", default_seconds))

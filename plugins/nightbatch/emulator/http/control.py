@@ -1,4 +1,4 @@
-"""The emulator's own endpoints: books to read, faults to set, a clock to turn, a fresh start."""
+"""The emulator's control endpoints: read the books, set faults, turn the clock, reset."""
 
 import asyncio
 from typing import Any
@@ -18,22 +18,24 @@ controls = web.RouteTableDef()
 
 @controls.get("/_emulator/health", name="_health")
 async def health(request: web.Request) -> web.StreamResponse:
-    """Say that it is there, and what time it takes it to be."""
+    """Report that the emulator runs, and its time."""
     return answer({"status": "ok", **_time(request.app[ENGINE])})
 
 
 @controls.get("/_emulator/books", name="_books")
 async def books(request: web.Request) -> web.StreamResponse:
-    """Return the books, once every answer under way is worked out."""
+    """Return the books, once all pending answers are worked out."""
     engine = request.app[ENGINE]
     await _worked_out(engine, due_by=float("inf"))
-    waiting = engine.account.waiting(engine.clock.now())
-    return answer(await asyncio.to_thread(read_books, engine, waiting=waiting))
+    now = engine.clock.now()
+    queue_length = engine.account.waiting(now)
+    books_json = await asyncio.to_thread(read_books, engine, waiting=queue_length)
+    return answer(books_json)
 
 
 @controls.get("/_emulator/clock", name="_clock")
 async def read_clock(request: web.Request) -> web.StreamResponse:
-    """Tell the emulated time."""
+    """Return the emulated time."""
     return answer(_time(request.app[ENGINE]))
 
 
@@ -41,12 +43,13 @@ async def read_clock(request: web.Request) -> web.StreamResponse:
 async def turn_clock(request: web.Request) -> web.StreamResponse:
     """Turn the clock by `{"advance": seconds}`; what falls due by then is done when this returns."""
     engine = request.app[ENGINE]
-    given = await _json(request)
-    seconds = given.get("advance") if isinstance(given, dict) else None
+    body = await _json(request)
+    seconds = body.get("advance") if isinstance(body, dict) else None
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise invalid("advance: Input should be a number of seconds")
     engine.advance(seconds)
-    await _worked_out(engine, due_by=engine.clock.now())
+    now = engine.clock.now()
+    await _worked_out(engine, due_by=now)
     return answer(_time(engine))
 
 
@@ -69,11 +72,12 @@ async def read_faults(request: web.Request) -> web.StreamResponse:
 async def set_faults(request: web.Request) -> web.StreamResponse:
     """Set a fault, a list of them, or `{"faults": […], "replace": true}`; return all that are set."""
     faults = request.app[ENGINE].faults
-    given = await _json(request)
-    specs = specs_of(given)
-    made = faults.add(specs)
-    if isinstance(given, dict) and given.get("replace"):
-        faults.all = made
+    body = await _json(request)
+    specs = specs_of(body)
+    new_faults = faults.add(specs)
+    replace_all = isinstance(body, dict) and body.get("replace")
+    if replace_all:
+        faults.all = new_faults
     return answer({"faults": faults.report()})
 
 
@@ -82,19 +86,23 @@ async def set_faults(request: web.Request) -> web.StreamResponse:
 async def clear_faults(request: web.Request) -> web.StreamResponse:
     """Remove a fault, or all."""
     faults = request.app[ENGINE].faults
-    given = request.match_info.get("id")
-    faults.remove(None if given is None else int(given))
+    fault_id = request.match_info.get("id")
+    if fault_id is None:
+        faults.remove()
+    else:
+        faults.remove(int(fault_id))
     return answer({"faults": faults.report()})
 
 
 async def _worked_out(engine: Engine, *, due_by: float) -> None:
-    for done in engine.undone(due_by=due_by):
-        await asyncio.wrap_future(done)
+    for unfinished_work in engine.unfinished(due_by=due_by):
+        await asyncio.wrap_future(unfinished_work)
 
 
 async def _json(request: web.Request) -> Any:
     try:
-        return msgspec.json.decode(await request.read() or b"{}")
+        body = await request.read()
+        return msgspec.json.decode(body or b"{}")
     except msgspec.DecodeError as error:
         raise invalid(str(error)) from error
 

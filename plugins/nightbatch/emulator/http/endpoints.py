@@ -1,4 +1,4 @@
-"""The seven endpoints: HTTP in, one call into the engine, HTTP out. Errors are raised; `wire` writes them."""
+"""The seven endpoints: HTTP in, one call into the engine, HTTP out. Errors are raised; `middleware` writes them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from aiohttp import web
 from nightbatch.emulator.answers.models import find_model
 from nightbatch.emulator.answers.prompt import read_prompt
 from nightbatch.emulator.batches.account import Page
-from nightbatch.emulator.batches.batch import Batch, View
+from nightbatch.emulator.batches.batch import Batch, BatchView
 from nightbatch.emulator.batches.engine import Engine
 from nightbatch.emulator.errors import ApiError, invalid
 from nightbatch.emulator.faults.rules import Fault
@@ -30,10 +30,10 @@ async def create(request: web.Request) -> web.StreamResponse:
     """Create a batch of the body that was received."""
     engine = request.app[ENGINE]
     upload = request[UPLOAD]
-    batch = engine.accept(
-        upload.count, upload.path, betas_of(request.headers, request.query)
-    )
-    return answer(_wire(request, batch))
+    betas = betas_of(request.headers, request.query)
+    batch = engine.accept(upload.count, upload.path, betas)
+    batch_json = _wire(request, batch)
+    return answer(batch_json)
 
 
 @routes.get("/v1/messages/batches", name="list")
@@ -42,41 +42,46 @@ async def list_batches(request: web.Request) -> web.StreamResponse:
     engine = request.app[ENGINE]
     query = request.query
     page = Page(
-        _limit(query), query.get("after_id") or None, query.get("before_id") or None
+        limit=_limit(query),
+        after_id=query.get("after_id") or None,
+        before_id=query.get("before_id") or None,
     )
-    batches, more = engine.account.list(page)
-    data = [_wire(request, batch) for batch in batches]
-    ends = {
-        "first_id": data[0]["id"] if data else None,
-        "last_id": data[-1]["id"] if data else None,
+    batches, has_more = engine.account.list(page)
+    body = {
+        "data": [_wire(request, batch) for batch in batches],
+        "has_more": has_more,
+        "first_id": batches[0].id if batches else None,
+        "last_id": batches[-1].id if batches else None,
     }
-    return answer({"data": data, "has_more": more, **ends})
+    return answer(body)
 
 
 @routes.get("/v1/messages/batches/{id}", name="retrieve")
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """Return one batch, with a hint how soon to ask again while it runs."""
+    """Return one batch; while it runs, with a hint when to poll next."""
     engine = request.app[ENGINE]
-    batch = engine.account.find(request.match_info["id"])
-    wire = _wire(request, batch)
-    running = wire["processing_status"] != "ended"
-    return answer(
-        wire,
-        {"retry-after": str(engine.settings.pace.retry_after)} if running else None,
-    )
+    batch_id = request.match_info["id"]
+    batch = engine.account.find(batch_id)
+    batch_json = _wire(request, batch)
+    if batch_json["processing_status"] == "ended":
+        return answer(batch_json)
+    retry_after = str(engine.settings.pace.retry_after)
+    return answer(batch_json, {"retry-after": retry_after})
 
 
 @routes.post("/v1/messages/batches/{id}/cancel", name="cancel")
 async def cancel(request: web.Request) -> web.StreamResponse:
     """Begin to cancel a batch."""
-    engine = request.app[ENGINE]
-    return answer(_wire(request, engine.cancel(request.match_info["id"])))
+    batch_id = request.match_info["id"]
+    batch = request.app[ENGINE].cancel(batch_id)
+    return answer(_wire(request, batch))
 
 
 @routes.delete("/v1/messages/batches/{id}", name="delete")
 async def delete(request: web.Request) -> web.StreamResponse:
     """Delete an ended batch."""
-    batch = request.app[ENGINE].delete(request.match_info["id"])
+    batch_id = request.match_info["id"]
+    batch = request.app[ENGINE].delete(batch_id)
     return answer({"id": batch.id, "type": "message_batch_deleted"})
 
 
@@ -84,7 +89,8 @@ async def delete(request: web.Request) -> web.StreamResponse:
 async def results(request: web.Request) -> web.StreamResponse:
     """Stream the results of an ended batch, one JSON object a line."""
     engine = request.app[ENGINE]
-    batch = engine.account.results(request.match_info["id"], engine.clock.now())
+    batch_id = request.match_info["id"]
+    batch = engine.account.results(batch_id, engine.clock.now())
     return await send_results(request, engine, batch, request[STRUCK])
 
 
@@ -92,11 +98,13 @@ async def results(request: web.Request) -> web.StreamResponse:
 async def count_tokens(request: web.Request) -> web.StreamResponse:
     """Estimate the input tokens of one request."""
     try:
-        params = msgspec.json.decode(await request.read(), type=dict[str, Any])
+        body = await request.read()
+        params = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise invalid(f"The request body is not valid JSON: {error}") from error
-    if find_model(params.get("model")) is None:
-        raise ApiError("not_found_error", f"model: {params.get('model')}")
+    model_name = params.get("model")
+    if find_model(model_name) is None:
+        raise ApiError("not_found_error", f"model: {model_name}")
     if not params.get("messages"):
         raise invalid("messages: Field required")
     return answer({"input_tokens": read_prompt(params).tokens})
@@ -117,20 +125,23 @@ def answer(
 def _wire(request: web.Request, batch: Batch) -> dict[str, Any]:
     engine = request.app[ENGINE]
     settings = engine.settings
-    view = View(
-        str(request.url.origin()), settings.timestamps, settings.limits.results_for
+    view = BatchView(
+        base_url=str(request.url.origin()),
+        style=settings.timestamps,
+        results_for=settings.limits.results_for,
     )
     return view.wire(batch, engine.clock.now())
 
 
 def _limit(query: Mapping[str, str]) -> int:
-    given = query.get("limit", "20")
-    if not given.lstrip("-").isdigit():
+    limit_text = query.get("limit", "20")
+    if not limit_text.lstrip("-").isdigit():
         raise invalid(
             "limit: Input should be a valid integer, unable to parse string as an integer"
         )
-    if int(given) < 1:
+    limit = int(limit_text)
+    if limit < 1:
         raise invalid("limit: Input should be greater than or equal to 1")
-    if int(given) > 1_000:
+    if limit > 1_000:
         raise invalid("limit: Input should be less than or equal to 1000")
-    return int(given)
+    return limit

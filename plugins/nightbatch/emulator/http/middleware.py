@@ -1,5 +1,6 @@
-"""What surrounds every call: access, rate, request-id, counting, and errors written in the API's form."""
+"""Around every call: access, rate, request-id, counting, and errors written in the API's form."""
 
+import asyncio
 import secrets
 import socket
 import struct
@@ -13,7 +14,7 @@ from nightbatch.emulator.errors import ApiError
 from nightbatch.emulator.http.access import check_access, check_json, check_origin
 from nightbatch.emulator.http.call_faults import DroppedError, after, before
 from nightbatch.emulator.http.endpoints import ENGINE, STRUCK, UPLOAD, answer
-from nightbatch.emulator.http.uploads import Upload, discard, receive
+from nightbatch.emulator.http.uploads import discard, receive
 from nightbatch.emulator.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -22,22 +23,22 @@ HEADERS = web.RequestKey("headers", dict[str, str])
 
 @web.middleware
 async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a call in, write its errors, count it."""
+    """Check who calls, call the handler, write its errors, count the call."""
     engine = request.app[ENGINE]
     endpoint = request.match_info.route.name
     request[HEADERS] = {"request-id": f"req_01{secrets.token_hex(11)}"}
     try:
         _check_caller(request, engine.settings, endpoint)
     except ApiError as error:
-        return told(request, error)
-    if endpoint is None or endpoint.startswith("_"):
-        return await _unknown(request, handler)
+        return error_response(request, error)
+    if endpoint is None or not _is_api(endpoint):
+        return await _call_control(request, handler)
     try:
         check_access(request.headers, engine.settings.api_keys)
         request[HEADERS] |= _rate(engine, endpoint)
-        response = await _disturbed(request, handler, endpoint)
+        response = await _call_with_faults(request, handler, endpoint)
     except ApiError as error:
-        response = told(request, error)
+        response = error_response(request, error)
     except DroppedError as dropped:
         engine.called(endpoint, "dropped")
         return _drop(request, dropped)
@@ -49,69 +50,78 @@ def _check_caller(
     request: web.Request, settings: Settings, endpoint: str | None
 ) -> None:
     """Raise the 403 of a call that a foreign page could have caused."""
-    port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
-    check_origin(request.headers, port, settings.names, settings.allowed_hosts)
-    if request.method == "POST" and (endpoint is None or endpoint.startswith("_")):
+    server_port = 0
+    if request.transport:
+        server_port = request.transport.get_extra_info("sockname")[1]
+    check_origin(request.headers, server_port, settings.names, settings.allowed_hosts)
+    if request.method == "POST" and not _is_api(endpoint):
         check_json(request.headers, has_body=request.body_exists)
 
 
-async def _disturbed(
+def _is_api(endpoint: str | None) -> bool:
+    """Tell whether an endpoint is one of the API's: neither unknown nor a control endpoint."""
+    return endpoint is not None and not endpoint.startswith("_")
+
+
+async def _call_with_faults(
     request: web.Request, handler: Handler, endpoint: str
 ) -> web.StreamResponse:
-    """Call a handler, and let the faults that strike have their way with it."""
-    engine = request.app[ENGINE]
-    upload = await receive(request, engine) if endpoint == "create" else None
+    """Receive the upload of a create, then call the handler with the faults that strike this call."""
+    if endpoint != "create":
+        return await _handle(request, handler, endpoint, {})
+    upload = await receive(request, request.app[ENGINE])
+    request[UPLOAD] = upload
     try:
-        struck = engine.faults.strike(endpoint, _facts(request, upload))
-        request[STRUCK] = tuple(struck)
-        await before(struck)
-        if request.transport is None or request.transport.is_closing():
-            raise DroppedError("the client has gone")
-        if upload is not None:
-            request[UPLOAD] = upload
-        response = await handler(request)
-        if not response.prepared:
-            await after(struck)
-        return response
+        return await _handle(request, handler, endpoint, {"requests": upload.count})
     finally:
-        if upload is not None:
-            discard(upload.path)
+        discard(upload.path)
 
 
-def _facts(request: web.Request, upload: Upload | None) -> dict[str, Any]:
-    return {"batch": request.match_info.get("id", "")} | (
-        {"requests": upload.count} if upload else {}
-    )
+async def _handle(
+    request: web.Request, handler: Handler, endpoint: str, facts: dict[str, Any]
+) -> web.StreamResponse:
+    batch_id = request.match_info.get("id", "")
+    faults = request.app[ENGINE].faults.strike(endpoint, {"batch": batch_id, **facts})
+    request[STRUCK] = tuple(faults)
+    await before(faults)
+    if request.transport is None or request.transport.is_closing():
+        raise DroppedError("the client has gone")
+    response = await handler(request)
+    if not response.prepared:
+        await after(faults)
+    return response
 
 
 def _drop(request: web.Request, dropped: DroppedError) -> web.Response:
     """Close the connection without an answer."""
     transport = request.transport
     if transport is not None:
-        if (
-            dropped.reset
-            and (connection := transport.get_extra_info("socket")) is not None
-        ):
-            connection.setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-            )
+        if dropped.reset:
+            _reset_on_close(transport)
         transport.abort()
     return web.Response()
 
 
-def told(request: web.Request, error: ApiError) -> web.Response:
+def _reset_on_close(transport: asyncio.Transport) -> None:
+    """Make the close of a connection a TCP reset."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        no_linger = struct.pack("ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+
+
+def error_response(request: web.Request, error: ApiError) -> web.Response:
     """Return an error as a response."""
     if error.headers.get("content-type") == "text/html":
         return web.Response(
             text=error.message, headers=error.headers, status=error.status
         )
-    return answer(
-        error.body(request[HEADERS]["request-id"]), error.headers, error.status
-    )
+    request_id = request[HEADERS]["request-id"]
+    return answer(error.body(request_id), error.headers, error.status)
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the headers that every response bears onto it, before it is sent."""
+    """Add the headers that every response has, before it is sent."""
     for name, value in request.get(HEADERS, {}).items():
         response.headers.setdefault(name, value)
 
@@ -121,15 +131,16 @@ def _rate(engine: Engine, endpoint: str) -> dict[str, str]:
     return bucket.take(engine.clock.now())
 
 
-async def _unknown(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Call what is no endpoint of the API: the emulator's own, or nothing."""
+async def _call_control(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Call a control endpoint, or answer a path that does not exist."""
     try:
         return await handler(request)
     except ApiError as error:
-        return told(request, error)
+        return error_response(request, error)
     except web.HTTPMethodNotAllowed:
-        return told(
-            request, ApiError("invalid_request_error", "Method Not Allowed", status=405)
+        not_allowed = ApiError(
+            "invalid_request_error", "Method Not Allowed", status=405
         )
+        return error_response(request, not_allowed)
     except web.HTTPNotFound:
-        return told(request, ApiError("not_found_error", "Not found"))
+        return error_response(request, ApiError("not_found_error", "Not found"))

@@ -1,4 +1,4 @@
-"""Damage to the lines of a result stream: garbled, doubled, strange, missing. Which lines: so many, chosen by seed."""
+"""Damage to the lines of a result stream: garbled, duplicated, unknown, missing. The seed chooses the lines."""
 
 import json
 import random
@@ -11,28 +11,31 @@ Damage = Callable[[bytes], list[bytes]]
 
 
 def damaged(lines: Iterator[bytes], count: int, fault: Fault) -> Iterator[bytes]:
-    """Yield the lines with a fault's damage done to some: `share` of them, or `lines` (default one; all for fields)."""
+    """Yield the lines, some of them damaged: a `share`, or N `lines` (default one; all for `unknown_fields`)."""
     damage = _DAMAGES[fault.what]
-    chosen = _chosen(count, fault)
-    for number, line in enumerate(lines):
-        if number in chosen:
+    damaged_numbers = _damaged_numbers(count, fault)
+    for line_number, line in enumerate(lines):
+        if line_number in damaged_numbers:
             yield from damage(line)
         else:
             yield line
 
 
-def _chosen(count: int, fault: Fault) -> frozenset[int] | range:
-    default = count if fault.what == "unknown_fields" else 1
-    share = fault.options.get("share")
-    wanted = (
-        int(fault.options.get("lines", default))
-        if share is None
-        else max(1, round(float(share) * count))
-    )
-    if wanted >= count:
+def _damaged_numbers(count: int, fault: Fault) -> frozenset[int] | range:
+    damaged_count = _damaged_count(count, fault)
+    if damaged_count >= count:
         return range(count)
-    chance = random.Random(f"{fault.seed}:{fault.id}:{count}")  # noqa: S311
-    return frozenset(chance.sample(range(count), wanted))
+    sample_seed = f"{fault.seed}:{fault.id}:{count}"
+    generator = random.Random(sample_seed)  # noqa: S311
+    return frozenset(generator.sample(range(count), damaged_count))
+
+
+def _damaged_count(count: int, fault: Fault) -> int:
+    share = fault.options.get("share")
+    if share is not None:
+        return max(1, round(float(share) * count))
+    default_count = count if fault.what == "unknown_fields" else 1
+    return int(fault.options.get("lines", default_count))
 
 
 def _garbled(line: bytes) -> list[bytes]:
@@ -41,51 +44,36 @@ def _garbled(line: bytes) -> list[bytes]:
 
 
 def _unknown_type(line: bytes) -> list[bytes]:
-    return [
-        _changed(
-            line,
-            lambda row: {
-                **row,
-                "result": {"type": "deferred", "until": "2026-12-01T00:00:00Z"},
-            },
-        )
-    ]
+    row = json.loads(line)
+    row["result"] = {"type": "deferred", "until": "2026-12-01T00:00:00Z"}
+    return [_row_line(row)]
 
 
 def _unknown_id(line: bytes) -> list[bytes]:
-    return [
-        line,
-        _changed(
-            line, lambda row: {**row, "custom_id": f"stranger-{row['custom_id']}"[:64]}
-        ),
-    ]
+    row = json.loads(line)
+    unknown_id = f"stranger-{row['custom_id']}"
+    row["custom_id"] = unknown_id[:64]
+    return [line, _row_line(row)]
 
 
 def _unknown_fields(line: bytes) -> list[bytes]:
-    def with_more(row: dict[str, Any]) -> dict[str, Any]:
-        result = row["result"] | {"trace": {"region": "eu"}}
-        if "message" in result:
-            usage = result["message"]["usage"] | {
-                "reasoning_units": 7,
-                "output_tokens_details": None,
-            }
-            result["message"] = result["message"] | {
-                "usage": usage,
-                "context_management": None,
-                "grade": "a",
-            }
-        return row | {"result": result, "sequence": 1}
-
-    return [_changed(line, with_more)]
+    row = json.loads(line)
+    row["sequence"] = 1
+    result = row["result"]
+    result["trace"] = {"region": "eu"}
+    if "message" in result:
+        message = result["message"]
+        message["context_management"] = None
+        message["grade"] = "a"
+        usage = message["usage"]
+        usage["reasoning_units"] = 7
+        usage["output_tokens_details"] = None
+    return [_row_line(row)]
 
 
-def _changed(line: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
-    return (
-        json.dumps(
-            change(json.loads(line)), separators=(",", ":"), ensure_ascii=False
-        ).encode()
-        + b"\n"
-    )
+def _row_line(row: dict[str, Any]) -> bytes:
+    row_json = json.dumps(row, separators=(",", ":"), ensure_ascii=False)
+    return row_json.encode() + b"\n"
 
 
 _DAMAGES: dict[str, Damage] = {

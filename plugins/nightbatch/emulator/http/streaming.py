@@ -1,4 +1,4 @@
-"""Sending results: blocks of whole lines straight from disk, in chunks; and all the ways in which that can go wrong."""
+"""Sending results: blocks of whole lines read from disk, sent in chunks; and the faults that break the stream."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from nightbatch.emulator.http.result_faults import damaged
 
 
 class _CloseDelimited(web.StreamResponse):
-    """A response that tells neither its length nor its chunks: it ends where the connection does."""
+    """A response without a length or chunks: it ends when the connection does."""
 
     _length_check = False
 
@@ -23,21 +23,16 @@ class _CloseDelimited(web.StreamResponse):
 async def send_results(
     request: web.Request, engine: Engine, batch: Batch, faults: tuple[Fault, ...]
 ) -> web.StreamResponse:
-    """Stream a batch's result lines, with what the faults do to them."""
+    """Stream a batch's result lines, changed by the faults that strike this call."""
     await after(fault for fault in faults if fault.what != "stall")
-    ending = next((fault for fault in faults if fault.what in ENDINGS), None)
-    blocks = _damaged_blocks(
-        result_blocks(engine.store.lines(batch.id), batch), batch.count, faults
-    )
-    headers = {"content-type": engine.settings.results_type}
-    response = web.StreamResponse(headers=headers)
-    if engine.settings.gzip and "gzip" in request.headers.get("accept-encoding", ""):
-        response.enable_compression(web.ContentCoding.gzip)
-    if ending is not None and ending.options.get("close"):
-        response = _CloseDelimited(headers=headers)
-        response.force_close()
-    if ending is not None:
-        return await _send_badly(request, response, list(blocks), ending)
+    stored_blocks = result_blocks(engine.store.lines(batch.id), batch)
+    blocks = _damaged_blocks(stored_blocks, batch.count, faults)
+    ending_faults = [fault for fault in faults if fault.what in ENDINGS]
+    if ending_faults:
+        first_fault = ending_faults[0]
+        response = _broken_response(request, engine, first_fault)
+        return await _send_broken(request, response, list(blocks), first_fault)
+    response = _plain_response(request, engine)
     await response.prepare(request)
     for block in blocks:
         await response.write(block)
@@ -45,7 +40,27 @@ async def send_results(
     return response
 
 
-async def _send_badly(
+def _plain_response(request: web.Request, engine: Engine) -> web.StreamResponse:
+    headers = {"content-type": engine.settings.results_type}
+    response = web.StreamResponse(headers=headers)
+    accepted_encodings = request.headers.get("accept-encoding", "")
+    if engine.settings.gzip and "gzip" in accepted_encodings:
+        response.enable_compression(web.ContentCoding.gzip)
+    return response
+
+
+def _broken_response(
+    request: web.Request, engine: Engine, fault: Fault
+) -> web.StreamResponse:
+    if not fault.options.get("close"):
+        return _plain_response(request, engine)
+    headers = {"content-type": engine.settings.results_type}
+    response = _CloseDelimited(headers=headers)
+    response.force_close()
+    return response
+
+
+async def _send_broken(
     request: web.Request,
     response: web.StreamResponse,
     blocks: list[bytes],
@@ -53,40 +68,45 @@ async def _send_badly(
 ) -> web.StreamResponse:
     """Send the beginning, up to the share `at`, and end as the fault says."""
     body = b"".join(blocks)
-    first = body[: _place(body, fault)]
+    break_position = _break_position(body, fault)
+    first_part = body[:break_position]
     if fault.what == "short":
         response.content_length = len(body)
     await response.prepare(request)
-    await response.write(first)
+    await response.write(first_part)
     if fault.what in {"reset", "short"}:
         await _flushed(request)
         raise dropped(fault)
     if fault.what == "stall":
-        await asyncio.sleep(float(fault.options.get("seconds", FOREVER)))
-        await response.write(body[len(first) :])
+        stall_seconds = float(fault.options.get("seconds", FOREVER))
+        await asyncio.sleep(stall_seconds)
+        await response.write(body[len(first_part) :])
     await response.write_eof()
     return response
 
 
-def _place(body: bytes, fault: Fault) -> int:
-    """Return how many bytes are sent before it goes wrong: up to a line's end for a clean cut, else inside a line."""
-    place = min(int(len(body) * float(fault.options.get("at", 0.5))), len(body) - 1)
-    line_end = body.rfind(b"\n", 0, place) + 1
+def _break_position(body: bytes, fault: Fault) -> int:
+    """Return how many bytes are sent before the break: up to a line's end for a clean cut, else inside a line."""
+    sent_share = float(fault.options.get("at", 0.5))
+    body_bytes = len(body)
+    sent_bytes = int(body_bytes * sent_share)
+    position = min(sent_bytes, body_bytes - 1)
+    line_end = body.rfind(b"\n", 0, position) + 1
     if fault.what == "cut_clean":
         return line_end
-    return place if place > line_end else line_end + 1
+    return max(position, line_end + 1)
 
 
 def _damaged_blocks(
     blocks: Iterator[bytes], count: int, faults: tuple[Fault, ...]
 ) -> Iterator[bytes]:
-    wanted = [fault for fault in faults if fault.what in LINES]
-    if not wanted:
+    line_faults = [fault for fault in faults if fault.what in LINES]
+    if not line_faults:
         return blocks
     lines: Iterator[bytes] = (
         line for block in blocks for line in block.splitlines(keepends=True)
     )
-    for fault in wanted:
+    for fault in line_faults:
         lines = damaged(lines, count, fault)
     return lines
 

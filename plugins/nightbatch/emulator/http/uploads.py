@@ -1,4 +1,4 @@
-"""Create bodies on their way in: written to disk as they come, then counted and checked beside the loop."""
+"""Bodies of create calls: written to disk as they arrive, then counted and checked outside the event loop."""
 
 import asyncio
 from contextlib import suppress
@@ -21,31 +21,33 @@ class Upload:
 
 
 async def receive(request: web.Request, engine: Engine) -> Upload:
-    """Take in a body. Raise the 413 once it is too long, the 400 for one that is no list of requests."""
-    most = engine.settings.limits.max_bytes
-    if (request.content_length or 0) > most:
+    """Receive a body. Raise the 413 once it is too long, the 400 for one that is not a list of requests."""
+    max_bytes = engine.settings.limits.max_bytes
+    content_length = request.content_length or 0
+    if content_length > max_bytes:
         raise too_large()
     path = engine.store.incoming()
     try:
-        size = await _write(request, path, most)
-        return Upload(path, await asyncio.to_thread(engine.count, path), size)
+        body_bytes = await _write(request, path, max_bytes)
+        request_count = await asyncio.to_thread(engine.count, path)
+        return Upload(path, request_count, body_bytes)
     except BaseException:
         discard(path)
         raise
 
 
 def discard(path: Path) -> None:
-    """Remove a body that nobody took."""
+    """Remove a body that did not become a batch."""
     with suppress(FileNotFoundError):
         path.unlink()
 
 
-async def _write(request: web.Request, path: Path, most: int) -> int:
-    size = 0
-    with path.open("wb", buffering=1 << 20) as body:
+async def _write(request: web.Request, path: Path, max_bytes: int) -> int:
+    body_bytes = 0
+    with path.open("wb", buffering=1 << 20) as body_file:
         async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > most:
+            body_bytes += len(chunk)
+            if body_bytes > max_bytes:
                 raise too_large()
-            body.write(chunk)
-    return size
+            body_file.write(chunk)
+    return body_bytes

@@ -18,26 +18,27 @@ class schema:  # noqa: N801 - named as it stands in `--responder`
 
     def __call__(self, params: dict[str, Any]) -> Answer:
         text = last_text(params)
-        wanted = output_schema(params)
-        if wanted is not None:
-            made: Answer = self.instance(wanted, text)
-            return made
-        if (tool := _forced_tool(params)) is not None:
-            return self._tool_use(tool, text)
+        answer_schema = output_schema(params)
+        if answer_schema is not None:
+            answer: Answer = self.instance(answer_schema, text)
+            return answer
+        forced_tool = _forced_tool(params)
+        if forced_tool is not None:
+            return self._tool_use(forced_tool, text)
         return sentence(text, Chance(text, self.seed))
 
     def instance(self, wanted: Mapping[str, Any], text: str) -> Any:
         return instance(wanted, text, seed=self.seed)
 
     def _tool_use(self, tool: Mapping[str, Any], text: str) -> Reply:
-        call = self.instance(tool.get("input_schema", {"type": "object"}), text)
-        block = {
+        input_schema = tool.get("input_schema", {"type": "object"})
+        tool_block = {
             "type": "tool_use",
             "id": "toolu_01",
             "name": tool.get("name"),
-            "input": call,
+            "input": self.instance(input_schema, text),
         }
-        return Reply(content=[block], stop_reason="tool_use")
+        return Reply(content=[tool_block], stop_reason="tool_use")
 
 
 class tickets(schema):  # noqa: N801
@@ -46,22 +47,22 @@ class tickets(schema):  # noqa: N801
     def instance(self, wanted: Mapping[str, Any], text: str) -> Any:
         if not is_ticket_schema(wanted):
             return instance(wanted, text, seed=self.seed)
-        more = (
-            {}
-            if FIELDS.issuperset(wanted["properties"])
-            else instance(wanted, text, seed=self.seed)
-        )
-        return more | triage(text)
+        other_fields = {}
+        if not FIELDS.issuperset(wanted["properties"]):
+            other_fields = instance(wanted, text, seed=self.seed)
+        return other_fields | triage(text)
 
 
 def _forced_tool(params: Mapping[str, Any]) -> Mapping[str, Any] | None:
     choice = params.get("tool_choice")
-    kind = choice.get("type") if isinstance(choice, Mapping) else None
-    tools = [tool for tool in params.get("tools") or [] if isinstance(tool, Mapping)]
-    if kind == "any":
-        return tools[0] if tools else None
-    if kind == "tool" and isinstance(choice, Mapping):
-        return next(
-            (tool for tool in tools if tool.get("name") == choice.get("name")), None
-        )
+    if not isinstance(choice, Mapping):
+        return None
+    choice_type = choice.get("type")
+    for tool in params.get("tools") or []:
+        if not isinstance(tool, Mapping):
+            continue
+        if choice_type == "any":
+            return tool
+        if choice_type == "tool" and tool.get("name") == choice.get("name"):
+            return tool
     return None

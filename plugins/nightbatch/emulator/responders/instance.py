@@ -1,12 +1,13 @@
 """A valid, deterministic instance of any JSON schema that depends on a text: the same prompt, the same answer.
 
-Bounds are looked for in descriptions too, where the SDK writes what the API does not take: `{minimum: 1, maximum: 5}`.
+Bounds are read from descriptions too: the SDK moves those there that the API rejects, as `{minimum: 1, maximum: 5}`.
 """
 
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from nightbatch.emulator.responders.words import Chance, pick_words, sentence
 
@@ -16,6 +17,7 @@ _HINT = re.compile(
     r"\b(minimum|maximum|exclusiveMinimum|exclusiveMaximum|minLength|maxLength|maxItems|minItems): (-?\d+)"
 )
 _START = datetime(2026, 1, 1, tzinfo=UTC)
+_MAX_DEPTH = 6  # deeper than this, only what the schema requires
 
 
 def instance(schema: Schema, text: str, *, seed: int) -> Any:
@@ -39,20 +41,17 @@ class _Maker:
             return schema["const"]
         if schema.get("enum"):
             return self._choose(schema["enum"])
-        for union in ("anyOf", "oneOf"):
-            if schema.get(union):
-                return self.make(self._variant(schema[union], depth), depth=depth + 1)
+        for union_key in ("anyOf", "oneOf"):
+            if schema.get(union_key):
+                variant = self._variant(schema[union_key], depth)
+                return self.make(variant, depth=depth + 1)
         if schema.get("allOf"):
-            return self.make(_merged(schema["allOf"], self._resolve), depth=depth + 1)
+            merged_schema = _merged(schema["allOf"], self._resolve)
+            return self.make(merged_schema, depth=depth + 1)
         return self._of_type(_bounded(schema), depth)
 
     def _of_type(self, schema: Schema, depth: int) -> Any:
-        kind = schema.get("type", "object" if "properties" in schema else "string")
-        if isinstance(kind, list):
-            kind = self.chance.pick(
-                [name for name in kind if name != "null"] or ["null"]
-            )
-        match kind:
+        match self._type(schema):
             case "object":
                 return self._object(schema, depth)
             case "array":
@@ -67,105 +66,135 @@ class _Maker:
                 return None
         return self._string(schema)
 
+    def _type(self, schema: Schema) -> Any:
+        default_type = "object" if "properties" in schema else "string"
+        schema_type = schema.get("type", default_type)
+        if not isinstance(schema_type, list):
+            return schema_type
+        value_types = [name for name in schema_type if name != "null"]
+        return self.chance.pick(value_types or ["null"])
+
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
-        needed = schema.get("required", [])
-        fields = schema.get("properties", {})
-        chosen = (
-            name
-            for name in fields
-            if name in needed or (depth < 6 and self.chance.share() < 0.8)
-        )
-        return {name: self.make(fields[name], depth=depth + 1) for name in chosen}
+        required_names = schema.get("required", [])
+        properties = schema.get("properties", {})
+        fields: dict[str, Any] = {}
+        for field_name, field_schema in properties.items():
+            if field_name in required_names or self._takes_optional(depth):
+                fields[field_name] = self.make(field_schema, depth=depth + 1)
+        return fields
+
+    def _takes_optional(self, depth: int) -> bool:
+        return depth < _MAX_DEPTH and self.chance.share() < 0.8
 
     def _array(self, schema: Schema, depth: int) -> list[Any]:
-        least = int(schema.get("minItems", 0))
-        most = int(schema.get("maxItems", least + 3))
-        length = least + self.chance.below(
-            max(least, most if depth < 6 else least) - least + 1
-        )
-        return [
-            self.make(schema.get("items", {}), depth=depth + 1) for _ in range(length)
-        ]
+        min_items, max_items = _item_bounds(schema)
+        if depth >= _MAX_DEPTH:
+            max_items = min_items
+        choice_count = max_items - min_items + 1
+        item_count = min_items + self.chance.below(choice_count)
+        item_schema = schema.get("items", {})
+        return [self.make(item_schema, depth=depth + 1) for _ in range(item_count)]
 
     def _number(self, schema: Schema, *, whole: bool) -> float:
-        step = 1 if whole else 0.01
-        low = schema.get(
-            "minimum",
-            schema["exclusiveMinimum"] + step if "exclusiveMinimum" in schema else None,
-        )
-        high = schema.get(
-            "maximum",
-            schema["exclusiveMaximum"] - step if "exclusiveMaximum" in schema else None,
-        )
-        low = (min(0, high) if high is not None else 0) if low is None else low
-        high = max(low, 100) if high is None else high
-        if not whole:
-            return round(low + self.chance.share() * (high - low), 2)
-        multiple = int(schema.get("multipleOf", 1)) or 1
-        first = -(-int(low) // multiple)
-        return (
-            first + self.chance.below(max(1, int(high) // multiple - first + 1))
-        ) * multiple
+        low, high = _bounds(schema, step=1 if whole else 0.01)
+        if whole:
+            step = int(schema.get("multipleOf", 1)) or 1
+            return self._multiple(step, int(low), int(high))
+        distance = self.chance.share() * (high - low)
+        return round(low + distance, 2)
+
+    def _multiple(self, step: int, low: int, high: int) -> int:
+        """Return a multiple of `step` from `low` to `high`; the first one from `low` if there is none."""
+        first_factor = -(-low // step)
+        last_factor = high // step
+        choice_count = max(1, last_factor - first_factor + 1)
+        factor = first_factor + self.chance.below(choice_count)
+        return factor * step
 
     def _string(self, schema: Schema) -> str:
-        form = schema.get("format")
-        if form is not None and (made := self._formatted(str(form))) is not None:
-            return made
+        text_format = schema.get("format")
+        if text_format is not None:
+            formatted_text = self._formatted(str(text_format))
+            if formatted_text is not None:
+                return formatted_text
         if "pattern" in schema:
             return _matching(str(schema["pattern"]), self.chance)
-        least = int(schema.get("minLength", 0))
-        most = int(schema.get("maxLength", max(least, 200)))
+        min_length = int(schema.get("minLength", 0))
+        max_length = int(schema.get("maxLength", max(min_length, 200)))
         text = sentence(self.text, self.chance)
-        while len(text) < least:
+        while len(text) < min_length:
             text += " " + sentence(self.text, self.chance)
-        return text[:most]
+        return text[:max_length]
 
-    def _formatted(self, form: str) -> str | None:
-        day = _START + timedelta(seconds=self.chance.below(300 * 86_400))
+    def _formatted(self, text_format: str) -> str | None:
+        """Return a text of a format, None for an unknown one. Every format uses the same number of choices."""
+        moment = _START + timedelta(seconds=self.chance.below(300 * 86_400))
         number = 1 + self.chance.below(254)
         word = "-".join(pick_words(self.text, self.chance, 1)) or "example"
-        forms = {
-            "date": f"{day:%Y-%m-%d}",
-            "date-time": f"{day:%Y-%m-%dT%H:%M:%SZ}",
-            "time": f"{day:%H:%M:%S}Z",
+        texts_by_format = {
+            "date": f"{moment:%Y-%m-%d}",
+            "date-time": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+            "time": f"{moment:%H:%M:%S}Z",
             "duration": f"PT{number}M",
             "email": f"{word}@example.com",
             "hostname": f"{word}.example.com",
             "uri": f"https://example.com/{word}",
             "ipv4": f"192.0.2.{number}",
             "ipv6": f"2001:db8::{number:x}",
-            "uuid": "".join(f"{self.chance.below(1 << 16):04x}" for _ in range(8)),
+            "uuid": self._uuid(),
         }
-        made = forms.get(form)
-        return (
-            "-".join(re.findall(r"(.{8})(.{4})(.{4})(.{4})(.{12})", made)[0])
-            if form == "uuid" and made
-            else made
-        )
+        return texts_by_format.get(text_format)
+
+    def _uuid(self) -> str:
+        groups = [f"{self.chance.below(1 << 16):04x}" for _ in range(8)]
+        hex_digits = "".join(groups)
+        return str(UUID(hex_digits))
 
     def _choose(self, values: list[Any]) -> Any:
-        """Return the value that the text names; the first of two; any, by chance, if it names none."""
+        """Return the first value that the text names; any, by chance, if it names none."""
         for value in values:
-            if (
-                isinstance(value, str)
-                and value
-                and value.replace("_", " ").lower() in self.lower
-            ):
+            if isinstance(value, str) and self._is_in_text(value):
                 return value
         return self.chance.pick(values)
 
+    def _is_in_text(self, value: str) -> bool:
+        """Tell whether the text contains a value; `_` in it stands for a space."""
+        return bool(value) and value.replace("_", " ").lower() in self.lower
+
     def _variant(self, variants: list[Any], depth: int) -> Any:
-        plain = [variant for variant in variants if not _is_null(variant)]
-        if not plain or (len(plain) < len(variants) and self.chance.share() < 0.25):
+        value_schemas = [variant for variant in variants if not _is_null(variant)]
+        null_allowed = len(value_schemas) < len(variants)
+        if not value_schemas or (null_allowed and self.chance.share() < 0.25):
             return {"type": "null"}
-        return plain[0] if depth >= 6 else self.chance.pick(plain)
+        if depth >= _MAX_DEPTH:
+            return value_schemas[0]
+        return self.chance.pick(value_schemas)
 
     def _resolve(self, ref: str) -> Any:
-        found: Any = self.root
-        for step in ref.removeprefix("#").strip("/").split("/"):
-            if step:
-                found = found.get(step, {}) if isinstance(found, dict) else {}
-        return found
+        definition: Any = self.root
+        for key in ref.removeprefix("#").strip("/").split("/"):
+            if key:
+                definition = (
+                    definition.get(key, {}) if isinstance(definition, dict) else {}
+                )
+        return definition
+
+
+def _item_bounds(schema: Schema) -> tuple[int, int]:
+    min_items = int(schema.get("minItems", 0))
+    max_items = int(schema.get("maxItems", min_items + 3))
+    return min_items, max(min_items, max_items)
+
+
+def _bounds(schema: Schema, step: float) -> tuple[float, float]:
+    """Return the least and the greatest number; by default 0 and 100, moved to agree with the other bound."""
+    low = _bound(schema, "minimum", "exclusiveMinimum", step)
+    high = _bound(schema, "maximum", "exclusiveMaximum", -step)
+    if low is None:
+        low = 0 if high is None else min(0, high)
+    if high is None:
+        high = max(low, 100)
+    return low, high
 
 
 def _bounded(schema: Schema) -> Schema:
@@ -176,22 +205,38 @@ def _bounded(schema: Schema) -> Schema:
     return {**hints, **schema}
 
 
+def _bound(schema: Schema, inclusive_key: str, exclusive_key: str, step: float) -> Any:
+    """Return a bound, one step inside where it is exclusive; None for a schema without one."""
+    if inclusive_key in schema:
+        return schema[inclusive_key]
+    if exclusive_key in schema:
+        return schema[exclusive_key] + step
+    return None
+
+
 def _merged(schemas: list[Any], resolve: Any) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
+    merged_schema: dict[str, Any] = {}
     for schema in schemas:
-        found = resolve(schema["$ref"]) if "$ref" in schema else schema
-        properties = {**merged.get("properties", {}), **found.get("properties", {})}
-        required = [*merged.get("required", []), *found.get("required", [])]
-        merged = {**merged, **found}
-        if properties:
-            merged |= {"properties": properties, "required": required}
-    return merged
+        part_schema = resolve(schema["$ref"]) if "$ref" in schema else schema
+        merged_schema = _merged_pair(merged_schema, part_schema)
+    return merged_schema
+
+
+def _merged_pair(first: Schema, second: Schema) -> dict[str, Any]:
+    """Return both schemas as one: properties and required names are united, other keys are the second's."""
+    merged_schema = {**first, **second}
+    properties = {**first.get("properties", {}), **second.get("properties", {})}
+    if properties:
+        required_names = [*first.get("required", []), *second.get("required", [])]
+        merged_schema["properties"] = properties
+        merged_schema["required"] = required_names
+    return merged_schema
 
 
 def _is_null(schema: Any) -> bool:
-    return isinstance(schema, dict) and (
-        schema.get("type") == "null" or schema.get("const", 0) is None
-    )
+    if not isinstance(schema, dict):
+        return False
+    return schema.get("type") == "null" or schema.get("const", 0) is None
 
 
 def _matching(pattern: str, chance: Chance) -> str:
@@ -209,29 +254,36 @@ _ALPHABETS = {
 
 
 def _pieces(pattern: str, chance: Chance) -> list[str]:
-    made = []
-    for piece, times, least in _PIECE.findall(pattern):
-        repeat = int(least) if least else (0 if times in {"*", "?"} else 1)
-        made += [_piece(piece, chance) for _ in range(repeat)]
-    return made
+    text_pieces = []
+    for piece, quantifier, min_count in _PIECE.findall(pattern):
+        repeat_count = _repeat_count(quantifier, min_count)
+        text_pieces += [_piece(piece, chance) for _ in range(repeat_count)]
+    return text_pieces
+
+
+def _repeat_count(quantifier: str, min_count: str) -> int:
+    if min_count:
+        return int(min_count)
+    return 0 if quantifier in {"*", "?"} else 1
 
 
 def _piece(piece: str, chance: Chance) -> str:
     if piece.startswith("("):
-        return _matching(chance.pick(piece[1:-1].removeprefix("?:").split("|")), chance)
+        alternatives = piece[1:-1].removeprefix("?:").split("|")
+        return _matching(chance.pick(alternatives), chance)
     if piece.startswith("["):
         return chance.pick(_letters(piece[1:-1]))
-    return (
-        chance.pick(_ALPHABETS[piece])
-        if piece in _ALPHABETS
-        else piece.removeprefix("\\")
-    )
+    if piece in _ALPHABETS:
+        return chance.pick(_ALPHABETS[piece])
+    return piece.removeprefix("\\")
 
 
-def _letters(inside: str) -> str:
-    spans = re.sub(
-        r"(.)-(.)",
-        lambda span: "".join(map(chr, range(ord(span[1]), ord(span[2]) + 1))),
-        inside,
-    )
-    return re.sub(r"\\[dw]", lambda kind: _ALPHABETS[kind[0]], spans)
+def _letters(character_class: str) -> str:
+    """Return all letters of a character class: its ranges and its `\\d` and `\\w` written out."""
+    letters = re.sub(r"(.)-(.)", _letter_range, character_class)
+    return re.sub(r"\\[dw]", lambda escape: _ALPHABETS[escape[0]], letters)
+
+
+def _letter_range(ends: re.Match[str]) -> str:
+    code_points = range(ord(ends[1]), ord(ends[2]) + 1)
+    return "".join(map(chr, code_points))

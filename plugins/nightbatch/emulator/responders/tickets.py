@@ -1,4 +1,4 @@
-"""Triage of a support ticket by its words, so that a demo's answers make sense to a person who reads them."""
+"""Triage of a support ticket by its words, so that a demo's answers make sense to the reader."""
 
 import re
 from collections.abc import Mapping
@@ -18,16 +18,13 @@ _STEMS = {
     "human": "lawyer legal human manager complain gdpr fraud refund speak-to call-me cancel-my data-loss",
 }
 _CATEGORIES = ("billing", "bug", "account", "shipping", "feature_request")
-_PHRASES = [
-    (stem.replace("-", " "), group)
-    for group, stems in _STEMS.items()
-    for stem in stems.split()
-    if "-" in stem
-]
-_WORDS: dict[str, list[tuple[str, str]]] = {}
+_PHRASES: list[tuple[str, str]] = []
+_STEMS_BY_PREFIX: dict[str, list[tuple[str, str]]] = {}
 for _group, _stems in _STEMS.items():
     for _stem in _stems.split():
-        _WORDS.setdefault(_stem[:3], []).append((_stem, _group))
+        _STEMS_BY_PREFIX.setdefault(_stem[:3], []).append((_stem, _group))
+        if "-" in _stem:
+            _PHRASES.append((_stem.replace("-", " "), _group))
 _SENTENCE = re.compile(r"[.!?]\s+|\n+")
 
 
@@ -37,47 +34,78 @@ def is_ticket_schema(schema: Mapping[str, Any]) -> bool:
 
 
 def triage(text: str) -> dict[str, Any]:
-    """Return the five fields as what the ticket says makes them."""
-    said = _said(text)
-    category = max(_CATEGORIES, key=lambda name: said[name])
-    category = category if said[category] else "other"
-    anger, joy = said["angry"], said["glad"]
-    urgency = 2 + min(said["urgent"], 2) + bool(anger) - (bool(joy) and not anger)
-    urgency = max(1, min(5, urgency - (category == "feature_request")))
+    """Return the five fields that follow from the ticket's words."""
+    word_counts = _count_words(text)
+    category = _category(word_counts)
+    urgency = _urgency(word_counts, category)
     return {
         "category": category,
         "urgency": urgency,
-        "sentiment": "negative"
-        if anger > joy
-        else "positive"
-        if joy > anger
-        else "neutral",
+        "sentiment": _sentiment(word_counts),
         "summary": _summary(text, category),
-        "needs_human": urgency >= 5 or said["human"] > 0,
+        "needs_human": urgency >= 5 or word_counts["human"] > 0,
     }
 
 
+def _category(word_counts: Mapping[str, int]) -> str:
+    top_category = max(_CATEGORIES, key=lambda category: word_counts[category])
+    return top_category if word_counts[top_category] else "other"
+
+
+def _urgency(word_counts: Mapping[str, int], category: str) -> int:
+    """Return 1 to 5: anger adds to it; praise without anger and a feature request take from it."""
+    urgency = 2 + min(word_counts["urgent"], 2)
+    if word_counts["angry"]:
+        urgency += 1
+    elif word_counts["glad"]:
+        urgency -= 1
+    if category == "feature_request":
+        urgency -= 1
+    return max(1, min(5, urgency))
+
+
+def _sentiment(word_counts: Mapping[str, int]) -> str:
+    angry_words = word_counts["angry"]
+    glad_words = word_counts["glad"]
+    if angry_words > glad_words:
+        return "negative"
+    if glad_words > angry_words:
+        return "positive"
+    return "neutral"
+
+
 def _summary(text: str, category: str) -> str:
-    """Return the sentence that says most about the category, no longer than a line."""
-    sentences = [
-        part.strip() for part in _SENTENCE.split(text[:2_000]) if len(part.strip()) > 12
-    ]
-    if len(sentences) < 2:
-        telling = sentences[0] if sentences else text.strip()[:200]
+    """Return the sentence with most words of the category, at most 160 characters."""
+    sentences = _sentences(text[:2_000])
+    if len(sentences) > 1:
+        summary = max(
+            sentences, key=lambda sentence: _count_words(sentence).get(category, 0)
+        )
+    elif sentences:
+        summary = sentences[0]
     else:
-        telling = max(sentences, key=lambda part: _said(part).get(category, 0))
-    return telling if len(telling) <= 160 else telling[:157].rsplit(" ", 1)[0] + "…"
+        summary = text.strip()[:200]
+    if len(summary) <= 160:
+        return summary
+    whole_words = summary[:157].rsplit(" ", 1)[0]
+    return whole_words + "…"
 
 
-def _said(text: str) -> dict[str, int]:
+def _sentences(text: str) -> list[str]:
+    """Return the sentences of more than 12 characters."""
+    sentences = map(str.strip, _SENTENCE.split(text))
+    return [sentence for sentence in sentences if len(sentence) > 12]
+
+
+def _count_words(text: str) -> dict[str, int]:
     """Count the words and phrases of each group; a word counts by how it begins."""
-    said = dict.fromkeys(_STEMS, 0)
-    lower = text.lower()
-    for word in lower.split():
-        for stem, group in _WORDS.get(word[:3], ()):
+    group_counts = dict.fromkeys(_STEMS, 0)
+    lower_text = text.lower()
+    for word in lower_text.split():
+        for stem, group in _STEMS_BY_PREFIX.get(word[:3], ()):
             if word.startswith(stem):
-                said[group] += 1
+                group_counts[group] += 1
     for phrase, group in _PHRASES:
-        if phrase in lower:
-            said[group] += 1
-    return said
+        if phrase in lower_text:
+            group_counts[group] += 1
+    return group_counts

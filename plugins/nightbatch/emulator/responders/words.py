@@ -1,4 +1,4 @@
-"""Short texts made of a prompt's own words, so that a person sees at a glance which answer belongs to which prompt."""
+"""Short texts of a prompt's own words, so that a person sees at a glance which answer belongs to which prompt."""
 
 import zlib
 from collections.abc import Sequence
@@ -11,6 +11,9 @@ _PLAIN = """
     were what when where which while will with would your
 """
 _COMMON = frozenset(_PLAIN.split())
+_MULTIPLIER = 6364136223846793005
+_INCREMENT = 1442695040888963407
+_UINT64_MAX = 0xFFFFFFFFFFFFFFFF
 _OPENINGS = (
     "This is about",
     "The text speaks of",
@@ -27,10 +30,9 @@ class Chance:
         self._state = zlib.crc32(text.encode(), seed & 0xFFFFFFFF)
 
     def below(self, most: int) -> int:
-        """Return a number from 0 to `most` - 1."""
-        self._state = (
-            self._state * 6364136223846793005 + 1442695040888963407
-        ) & 0xFFFFFFFFFFFFFFFF
+        """Return a number from 0 to `most` - 1, by one step of a 64-bit linear congruential generator."""
+        next_state = self._state * _MULTIPLIER + _INCREMENT
+        self._state = next_state & _UINT64_MAX
         return (self._state >> 33) % most
 
     def share(self) -> float:
@@ -38,22 +40,31 @@ class Chance:
         return self.below(1 << 30) / (1 << 30)
 
     def pick(self, values: Sequence[Value]) -> Value:
-        """Return one of some values."""
+        """Return one of the values."""
         return values[self.below(len(values))]
 
 
 def pick_words(text: str, chance: Chance, most: int) -> list[str]:
-    """Return up to `most` telling words of a text, in its order."""
-    found = [
-        word
-        for word in text[:300].lower().split()
-        if len(word) > 3 and word not in _COMMON and word.isalpha()
-    ]
-    skipped = chance.below(max(1, len(found) - most + 1))
-    return list(dict.fromkeys(found[skipped : skipped + most]))
+    """Return up to `most` distinctive words of a text, in its order."""
+    candidates = _distinctive_words(text[:300])
+    last_start = max(0, len(candidates) - most)
+    start = chance.below(last_start + 1)
+    end = start + most
+    picked_words = candidates[start:end]
+    return list(dict.fromkeys(picked_words))
+
+
+def _distinctive_words(text: str) -> list[str]:
+    all_words = text.lower().split()
+    return [word for word in all_words if _is_distinctive(word)]
+
+
+def _is_distinctive(word: str) -> bool:
+    return len(word) > 3 and word not in _COMMON and word.isalpha()
 
 
 def sentence(text: str, chance: Chance) -> str:
     """Return one sentence made of words of the text."""
-    words = pick_words(text, chance, 5)
-    return f"{chance.pick(_OPENINGS)} {', '.join(words) or 'nothing in particular'}."
+    subject = ", ".join(pick_words(text, chance, 5)) or "nothing in particular"
+    opening = chance.pick(_OPENINGS)
+    return f"{opening} {subject}."

@@ -1,4 +1,4 @@
-"""The environment of the stack's processes: Airflow's settings and connections, and nothing of the user's own."""
+"""The environment of the stack's processes: Airflow's settings and connections, and none of the user's own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nightbatch.local.stack.settings import (
     Settings,
 )
 
-# A developer's own credentials, endpoints and Airflow settings must not reach a stack that plays with fake ones;
-# PYTHONDONTWRITEBYTECODE would make every process compile Airflow anew (standalone start 23 s instead of 15).
+# A developer's own credentials, endpoints and Airflow settings must not reach a stack that runs with fake ones;
+# PYTHONDONTWRITEBYTECODE would make every process compile Airflow again (standalone start 23 s instead of 15).
 NOT_INHERITED = (
     "AIRFLOW",
     "AWS_",
@@ -28,25 +28,30 @@ NOT_INHERITED = (
 )
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BUSY_SECONDS = 60
-"""How long a patient part waits while another one writes."""
+"""How long a part waits while another one writes to the database."""
 USERS = {"admin": "admin", "val": "viewer"}
 
 
 def plain_env() -> dict[str, str]:
     """Return this process's environment without what a stack must not inherit."""
-    kept = {
+    environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(NOT_INHERITED)
     }
-    local = f"{LOOPBACK},localhost"
-    return {
-        **kept,
-        "PYTHONUNBUFFERED": "1",
-        "SPT_NOENV": "1",  # keeps Airflow's process titles from overwriting the mark in the environment
-        "NO_PROXY": ",".join(filter(None, (kept.get("NO_PROXY"), local))),
-        "no_proxy": ",".join(filter(None, (kept.get("no_proxy"), local))),
-    }
+    environment["PYTHONUNBUFFERED"] = "1"
+    # Without SPT_NOENV, Airflow's process titles would overwrite the mark in the environment.
+    environment["SPT_NOENV"] = "1"
+    for variable_name in ("NO_PROXY", "no_proxy"):
+        user_hosts = environment.get(variable_name)
+        environment[variable_name] = _without_proxy(user_hosts)
+    return environment
+
+
+def _without_proxy(user_hosts: str | None) -> str:
+    """Return the hosts to reach without a proxy: the user's own and this machine."""
+    local_hosts = f"{LOOPBACK},localhost"
+    return f"{user_hosts},{local_hosts}" if user_hosts else local_hosts
 
 
 def connections(*, s3_url: str, emulator_url: str) -> dict[str, str]:
@@ -65,13 +70,14 @@ def connections(*, s3_url: str, emulator_url: str) -> dict[str, str]:
     }
 
 
-def patient(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a part that waits while another one writes to SQLite, where 5 s would end it.
+def with_busy_timeout(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a part that waits longer than SQLite's 5 s while another one writes.
 
-    Not for the API server: in its event loop it may wait for a request of its own, which needs the loop to be done.
-    SQLite's 5 s end that; the others, which wait meanwhile, must have more.
+    Not for the API server: in its event loop it may wait for a request of its own, which cannot finish before the loop
+    is free. SQLite's 5 s end that wait; the other parts, which wait at the same time, need more.
     """
-    return {**env, DATABASE: f"{env[DATABASE]}?timeout={BUSY_SECONDS}"}
+    database_url = f"{env[DATABASE]}?timeout={BUSY_SECONDS}"
+    return {**env, DATABASE: database_url}
 
 
 def new_passwords(path: Path) -> dict[str, str]:
@@ -79,17 +85,24 @@ def new_passwords(path: Path) -> dict[str, str]:
     passwords = {user: secrets.token_urlsafe(9) for user in USERS}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(passwords, file)
+    _write_private(path, json.dumps(passwords))
     return passwords
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a new file that only its owner can read; raise FileExistsError if there is one already."""
+    new_file_only = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    file_descriptor = os.open(path, new_file_only, 0o600)
+    with os.fdopen(file_descriptor, "w") as private_file:
+        private_file.write(text)
 
 
 def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, str]:
     """Return Airflow's settings: light, local, LocalExecutor on SQLite."""
-    url = f"http://{LOOPBACK}:{port}"
-    home = settings.home / "airflow"
-    options: Mapping[str, Mapping[str, object]] = {
+    api_url = f"http://{LOOPBACK}:{port}"
+    airflow_home = settings.home / "airflow"
+    user_roles = [f"{user}:{role}" for user, role in USERS.items()]
+    sections: Mapping[str, Mapping[str, object]] = {
         "core": {
             "dags_folder": settings.dags,
             "plugins_folder": settings.project / "plugins",
@@ -97,14 +110,12 @@ def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, 
             "parallelism": 4,
             "load_examples": False,
             "mp_forkserver_preload": "airflow.executors.local_executor,nightbatch.preload",
-            "execution_api_server_url": f"{url}/execution/",
-            "simple_auth_manager_users": ",".join(
-                f"{user}:{role}" for user, role in USERS.items()
-            ),
+            "execution_api_server_url": f"{api_url}/execution/",
+            "simple_auth_manager_users": ",".join(user_roles),
             "simple_auth_manager_passwords_file": passwords,
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
-        "api": {"host": LOOPBACK, "port": port, "base_url": url, "workers": 1},
+        "database": {"sql_alchemy_conn": f"sqlite:///{airflow_home / 'airflow.db'}"},
+        "api": {"host": LOOPBACK, "port": port, "base_url": api_url, "workers": 1},
         "api_auth": {"jwt_secret": secrets.token_urlsafe(64)},
         "dag_processor": {"parsing_processes": 1},
         "scheduler": {
@@ -114,11 +125,18 @@ def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, 
         },
         "workers": {"min_heartbeat_interval": 1},
     }
-    return {
-        "AIRFLOW_HOME": str(home),
-        **{
-            f"AIRFLOW__{section.upper()}__{name.upper()}": str(value)
-            for section, values in options.items()
-            for name, value in values.items()
-        },
-    }
+    return {"AIRFLOW_HOME": str(airflow_home), **_option_variables(sections)}
+
+
+def _option_variables(sections: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    """Return Airflow's options, which come by section, as environment variables."""
+    variables = {}
+    for section_name, options in sections.items():
+        for option_name, value in options.items():
+            variable_name = _variable_name(section_name, option_name)
+            variables[variable_name] = str(value)
+    return variables
+
+
+def _variable_name(section_name: str, option_name: str) -> str:
+    return f"AIRFLOW__{section_name}__{option_name}".upper()

@@ -2,12 +2,12 @@
 
 NightbatchError
 └── LocalError            look at this machine
-    ├── HomeBusy              another stack lives in this home: stop it, or take another home
-    ├── HomeForeign           the home holds files that are no stack's: name another
+    ├── HomeBusy              another stack runs in this home: stop it, or choose another home
+    ├── HomeForeign           the home holds files that no stack has written: choose another
     ├── PortTaken             a port that was asked for by number is in use
     ├── ServiceDied           a process ended by itself: read its log
     ├── NotReady              a process did not become healthy in time: read its log
-    ├── AirflowRefused        the REST API said no: read its answer
+    ├── AirflowRefused        the REST API refused a call: read its response
     └── NightFailed           a run of the demo did not succeed
 """
 
@@ -21,7 +21,7 @@ class LocalError(NightbatchError):
 
 
 class HomeBusy(LocalError):
-    """Another stack lives in this home."""
+    """Another stack runs in this home."""
 
 
 class HomeForeign(LocalError):

@@ -58,31 +58,38 @@ class Lake:
         self.put(key, buffer.getvalue())
 
     def get(self, key: str) -> bytes:
-        """Read an object whole."""
-        body: bytes = self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        return body
+        """Read a whole object."""
+        response = self.client.get_object(Bucket=BUCKET, Key=key)
+        object_body: bytes = response["Body"].read()
+        return object_body
 
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys under a prefix, in order."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=BUCKET, Prefix=prefix
-        )
-        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+        paginator = self.client.get_paginator("list_objects_v2")
+        object_keys: list[str] = []
+        for page in paginator.paginate(Bucket=BUCKET, Prefix=prefix):
+            page_objects = page.get("Contents", [])
+            object_keys += [listed_object["Key"] for listed_object in page_objects]
+        return object_keys
 
     def table(self, prefix: str) -> pa.Table:
         """Read all Parquet files under a prefix, in the order of their names."""
-        parts = [key for key in self.keys(prefix) if key.endswith(".parquet")]
-        return pa.concat_tables(
-            pq.read_table(io.BytesIO(self.get(key))) for key in parts
-        )
+        file_keys = [key for key in self.keys(prefix) if key.endswith(".parquet")]
+        file_tables = [self._read_parquet(key) for key in file_keys]
+        return pa.concat_tables(file_tables)
+
+    def _read_parquet(self, key: str) -> pa.Table:
+        file_body = io.BytesIO(self.get(key))
+        return pq.read_table(file_body)
 
     def save(self, folder: Path) -> None:
-        """Copy every object into a folder of the local disk, for its owner alone."""
-        for key in self.keys():
-            path = folder / key
-            for parent in reversed(
-                path.relative_to(folder).parents
-            ):  # `parents=True` would not pass the mode on
-                (folder / parent).mkdir(mode=0o700, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_bytes(self.get(key))
+        """Copy every object into a folder of the local disk; only its owner can read the copies."""
+        for object_key in self.keys():
+            file_path = folder / object_key
+            # Not `parents=True`: that would not apply the mode to the parents.
+            relative_parents = file_path.relative_to(folder).parents
+            for relative_parent in reversed(relative_parents):
+                parent_folder = folder / relative_parent
+                parent_folder.mkdir(mode=0o700, exist_ok=True)
+            file_path.touch(mode=0o600)
+            file_path.write_bytes(self.get(object_key))

@@ -1,4 +1,4 @@
-"""Ports on 127.0.0.1, from below the ephemeral range: a restarted service finds its own port still free."""
+"""Ports on 127.0.0.1, below the ephemeral range, so that a restarted service finds its own port still free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RANGE = range(20_000, 32_000)
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -23,7 +23,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Pick a free port at random, so that stacks started side by side rarely meet."""
+    """Pick a free port at random, so that stacks started side by side rarely pick the same one."""
     for port in random.sample(RANGE, k=200):
         if is_free(port):
             return port

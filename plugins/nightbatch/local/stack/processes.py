@@ -1,7 +1,7 @@
-"""Processes of a stack, found again by a mark in their environment.
+"""Processes of a stack, identified by a mark in their environment.
 
 A process group is not enough: Airflow puts every task into a group of its own. The mark is inherited by whatever a
-service starts, so nothing that belongs to a stack outlives it, even if its owner was killed before it could clean up.
+service starts, so no process of a stack outlives it, even if its owner was killed before it could clean up.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ SWEEP_SECONDS = 10.0
 
 
 def marked(home: Path, part: str | None = None) -> list[psutil.Process]:
-    """Return the living processes of a stack, or of one part of it."""
-    return [
-        process for process in psutil.process_iter() if _bears_mark(process, home, part)
-    ]
+    """Return the running processes of a stack, or of one part of it."""
+    all_processes = psutil.process_iter()
+    return [process for process in all_processes if _has_mark(process, home, part)]
 
 
-def _bears_mark(process: psutil.Process, home: Path, part: str | None) -> bool:
+def _has_mark(process: psutil.Process, home: Path, part: str | None) -> bool:
     try:
-        environ = process.environ()
+        environment = process.environ()
     except (psutil.Error, OSError):
         return False
-    return environ.get(STACK_MARK) == str(home) and part in (
-        None,
-        environ.get(PART_MARK),
-    )
+    if environment.get(STACK_MARK) != str(home):
+        return False
+    return part is None or environment.get(PART_MARK) == part
 
 
 def sweep(home: Path, part: str | None = None) -> None:
-    """Kill -9 every process of a stack, or of one part; again for those that were being forked meanwhile."""
+    """Kill -9 every process of a stack, or of one part; repeat for those that were forked at the same time."""
     deadline = time.monotonic() + SWEEP_SECONDS
-    while (living := marked(home, part)) and time.monotonic() < deadline:
-        for process in living:
+    running_processes = marked(home, part)
+    while running_processes and time.monotonic() < deadline:
+        for process in running_processes:
             _kill(process)
         time.sleep(0.02)
+        running_processes = marked(home, part)
 
 
 def _kill(process: psutil.Process) -> None:
@@ -92,24 +92,26 @@ class Service:
 
     @property
     def alive(self) -> bool:
-        """Tell whether the service's own process runs."""
+        """Return whether the service's own process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
-    def fell(self) -> bool:
-        """Tell whether the process has ended by itself."""
+    def ended_by_itself(self) -> bool:
+        """Return whether the process has ended without being asked to."""
         return self._process is not None and not self._asked and not self.alive
 
     def start(self) -> None:
-        """Start the process in a session of its own: a Ctrl-C at the terminal reaches only who started it."""
-        self.started_at, self._asked = time.time(), False
-        with self._open_log() as out:
+        """Start the process in a session of its own: a Ctrl-C at the terminal reaches only the stack's owner."""
+        self.started_at = time.time()
+        self._asked = False
+        marks = {STACK_MARK: str(self.home), PART_MARK: self.name}
+        with self._open_log() as log_file:
             self._process = subprocess.Popen(
                 self.argv,
-                env={**self.env, STACK_MARK: str(self.home), PART_MARK: self.name},
+                env={**self.env, **marks},
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
-                stdout=out,
+                stdout=log_file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 umask=PRIVATE,
@@ -137,13 +139,15 @@ class Service:
         if self._process is None:
             raise ServiceDied(f"{self.name} was not started.")
         try:
-            code = self._process.wait(self.patience)
+            exit_code = self._process.wait(self.patience)
         except subprocess.TimeoutExpired:
             raise NotReady(
                 f"{self.name} took longer than {self.patience:.0f} s.\n{self.tail()}"
             ) from None
-        if code:
-            raise ServiceDied(f"{self.name} ended with code {code}.\n{self.tail()}")
+        if exit_code:
+            raise ServiceDied(
+                f"{self.name} ended with code {exit_code}.\n{self.tail()}"
+            )
 
     def terminate(self) -> None:
         """Ask the process to end, without waiting for it."""
@@ -152,7 +156,7 @@ class Service:
             self._process.send_signal(signal.SIGTERM)
 
     def stop(self, *, grace: float = 10.0) -> None:
-        """Ask the process to end, give it its grace, then kill what is left of it."""
+        """Ask the process to end, wait for the grace period (seconds), then kill what still runs."""
         self.terminate()
         if self._process is not None:
             try:
@@ -177,6 +181,6 @@ class Service:
         """Return the last lines of the log."""
         if not self.log.exists():
             return ""
-        return os.linesep.join(
-            self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
-        )
+        log_text = self.log.read_text(errors="replace")
+        last_lines = log_text.splitlines()[-TAIL_LINES:]
+        return os.linesep.join(last_lines)

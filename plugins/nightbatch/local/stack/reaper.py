@@ -1,7 +1,7 @@
-"""The last resort against orphans: outlives its stack by a moment and kills what the stack left behind.
+"""The last resort against orphan processes: it outlives its stack briefly and kills what the stack left behind.
 
 Its standard input is a pipe that only the stack's owner holds open. However the owner ends, kill -9 included, the pipe
-closes; then whatever still bears the stack's mark is killed.
+closes; then every process that still has the stack's mark is killed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ class Reaper:
     """The owner's end of the pipe."""
 
     def __init__(self, home: Path) -> None:
+        command = [sys.executable, "-m", "nightbatch.local.stack.reaper", str(home)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nightbatch.local.stack.reaper", str(home)],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
+            command, stdin=subprocess.PIPE, start_new_session=True
         )
 
     def dismiss(self) -> None:

@@ -1,4 +1,4 @@
-"""A client of Airflow's REST API: start a run, watch it, read what it left."""
+"""A client of Airflow's REST API: start a run, watch it, read its logs and XComs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ Json = dict[str, Any]
 FINISHED = frozenset({"success", "failed"})
 PAGE = 100
 TICK_SECONDS = 0.5
-DATABASE_BUSY, BUSY_TRIES = 500, 21
-"""What Airflow answers where its SQLite had another writer: nothing has changed then, and it is asked again."""
+DATABASE_BUSY = 500
+"""Airflow's status where its SQLite had another writer: nothing has changed then, and the call is repeated."""
+BUSY_TRIES = 21
 
 
 @dataclass
@@ -38,9 +39,8 @@ class Airflow:
 
     def get(self, path: str, **query: object) -> Json:
         """GET a path below /api/v2."""
-        return self._authorised(
-            "GET", f"/api/v2{path}" + (f"?{urlencode(query)}" if query else "")
-        )
+        query_string = f"?{urlencode(query)}" if query else ""
+        return self._authorised("GET", f"/api/v2{path}{query_string}")
 
     def post(self, path: str, body: Mapping[str, object]) -> Json:
         """POST a JSON body to a path below /api/v2."""
@@ -59,41 +59,49 @@ class Airflow:
     ) -> Json:
         if not self._token:
             self.log_in()
-        for left in reversed(range(BUSY_TRIES)):
+        for _ in range(BUSY_TRIES - 1):
             try:
                 return call(self.port, method, path, body, token=self._token)
             except AirflowRefused as refusal:
-                if refusal.status != DATABASE_BUSY or not left:
+                if refusal.status != DATABASE_BUSY:
                     raise
                 time.sleep(TICK_SECONDS)
-        raise AssertionError("unreachable")
+        return call(self.port, method, path, body, token=self._token)
 
     def log_in(self) -> None:
         """Get a token; raise AirflowRefused where the password is not that of the server on this port."""
-        login = {"username": self.user, "password": self.password}
-        self._token = call(self.port, "POST", "/auth/token", login)["access_token"]
+        credentials = {"username": self.user, "password": self.password}
+        response = call(self.port, "POST", "/auth/token", credentials)
+        self._token = response["access_token"]
 
     def heartbeat(self, component: str) -> float:
-        """Return when a component (scheduler, triggerer, dag_processor) last gave a sign of life, 0 if never."""
-        health = call(self.port, "GET", "/api/v2/monitor/health").get(component) or {}
-        seen = health.get(f"latest_{component}_heartbeat")
-        return datetime.fromisoformat(seen).timestamp() if seen else 0.0
+        """Return the time of a component's (scheduler, triggerer, dag_processor) last heartbeat, 0 if never."""
+        health = call(self.port, "GET", "/api/v2/monitor/health")
+        component_health = health.get(component) or {}
+        heartbeat_text = component_health.get(f"latest_{component}_heartbeat")
+        if not heartbeat_text:
+            return 0.0
+        return datetime.fromisoformat(heartbeat_text).timestamp()
 
     def wait_parsed(self, dag_id: str, *, patience: float = 60.0) -> None:
-        """Block until the DAG is known; raise AirflowRefused with the trace of an import error."""
+        """Block until the DAG is parsed; raise AirflowRefused with the trace of an import error."""
         deadline = time.monotonic() + patience
-        while not self._knows(dag_id):
-            if errors := self.get("/importErrors")["import_errors"]:
-                raise AirflowRefused(
-                    "\n".join(error["stack_trace"] for error in errors), status=404
-                )
+        while not self._has_dag(dag_id):
+            self._require_imports()
             if time.monotonic() > deadline:
                 raise NotReady(
                     f"The DAG {dag_id} was not parsed within {patience:.0f} s."
                 )
             time.sleep(TICK_SECONDS)
 
-    def _knows(self, dag_id: str) -> bool:
+    def _require_imports(self) -> None:
+        """Raise AirflowRefused with the traces of all import errors, if there are any."""
+        import_errors = self.get("/importErrors")["import_errors"]
+        if import_errors:
+            stack_traces = [error["stack_trace"] for error in import_errors]
+            raise AirflowRefused("\n".join(stack_traces), status=404)
+
+    def _has_dag(self, dag_id: str) -> bool:
         try:
             self.get(f"/dags/{dag_id}")
         except AirflowRefused as refusal:
@@ -116,21 +124,24 @@ class Airflow:
             "conf": dict(conf or {}),
             "partition_key": partition_key,
         }
-        return str(self.post(f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+        dag_run = self.post(f"/dags/{dag_id}/dagRuns", body)
+        return str(dag_run["dag_run_id"])
 
     def run(self, dag_id: str, run_id: str) -> Json:
-        """Return the run as the API tells it."""
-        return self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}")
+        """Return the run as the API reports it."""
+        return self.get(_run_path(dag_id, run_id))
 
     def tasks(self, dag_id: str, run_id: str) -> list[Json]:
         """Return all task instances of the run, mapped ones included."""
-        path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances"
-        tasks: list[Json] = []
+        tasks_path = f"{_run_path(dag_id, run_id)}/taskInstances"
+        task_instances: list[Json] = []
         while True:
-            page = self.get(path, limit=PAGE, offset=len(tasks))
-            tasks += page["task_instances"]
-            if not page["task_instances"] or len(tasks) >= page["total_entries"]:
-                return tasks
+            page = self.get(tasks_path, limit=PAGE, offset=len(task_instances))
+            page_tasks = page["task_instances"]
+            task_instances += page_tasks
+            is_complete = len(task_instances) >= page["total_entries"]
+            if not page_tasks or is_complete:
+                return task_instances
 
     def wait(
         self,
@@ -163,32 +174,50 @@ class Airflow:
         map_index: int = -1,
         key: str = "return_value",
     ) -> Any:
-        """Return what a task left in XCom."""
-        task = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{quote(task_id)}"
-        return self.get(
-            f"{task}/xcomEntries/{key}", map_index=map_index, deserialize="true"
-        )["value"]
+        """Return what a task wrote to XCom."""
+        task_path = _task_path(dag_id, run_id, task_id)
+        xcom_entry = self.get(
+            f"{task_path}/xcomEntries/{key}", map_index=map_index, deserialize="true"
+        )
+        return xcom_entry["value"]
 
     def log(self, task: Json) -> str:
         """Return the log of a task instance's last try, one event a line."""
-        path = f"/dags/{task['dag_id']}/dagRuns/{quote(task['dag_run_id'])}/taskInstances/{quote(task['task_id'])}"
-        answer = self.get(
-            f"{path}/logs/{max(task['try_number'], 1)}", map_index=task["map_index"]
+        task_path = _task_path(task["dag_id"], task["dag_run_id"], task["task_id"])
+        try_number = max(task["try_number"], 1)
+        response = self.get(
+            f"{task_path}/logs/{try_number}", map_index=task["map_index"]
         )
-        content = answer["content"]
-        return (
-            content if isinstance(content, str) else "\n".join(map(_log_line, content))
-        )
+        content = response["content"]
+        if isinstance(content, str):
+            return content
+        log_lines = [_log_line(entry) for entry in content]
+        return "\n".join(log_lines)
+
+
+def _run_path(dag_id: str, run_id: str) -> str:
+    return f"/dags/{dag_id}/dagRuns/{quote(run_id)}"
+
+
+def _task_path(dag_id: str, run_id: str, task_id: str) -> str:
+    return f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}"
 
 
 def _log_line(entry: Json | str) -> str:
+    """Return one entry of a log as text, with the errors that it reports."""
     if isinstance(entry, str):
         return entry
-    trace = "".join(
-        f"\n  {error.get('exc_type')}: {error.get('exc_value')}"
-        for error in entry.get("error_detail") or []
-    )
-    return f"{entry.get('timestamp') or '':.19} {entry.get('level') or '':<7} {entry.get('event')}{trace}"
+    timestamp = entry.get("timestamp") or ""
+    level = entry.get("level") or ""
+    log_line = f"{timestamp:.19} {level:<7} {entry.get('event')}"
+    error_details = entry.get("error_detail") or []
+    for error in error_details:
+        log_line += _error_line(error)
+    return log_line
+
+
+def _error_line(error: Json) -> str:
+    return f"\n  {error.get('exc_type')}: {error.get('exc_value')}"
 
 
 def call(
@@ -204,17 +233,16 @@ def call(
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
+    request_body = json.dumps(body) if body is not None else None
     try:
-        connection.request(
-            method, path, json.dumps(body) if body is not None else None, headers
-        )
+        connection.request(method, path, request_body, headers)
         response = connection.getresponse()
-        payload = response.read()
+        response_body = response.read()
     finally:
         connection.close()
     if response.status >= 400:
+        shown_body = response_body[:2000].decode()
         raise AirflowRefused(
-            f"{method} {path}: {response.status} {payload[:2000].decode()}",
-            status=response.status,
+            f"{method} {path}: {response.status} {shown_body}", status=response.status
         )
-    return json.loads(payload) if payload else {}
+    return json.loads(response_body) if response_body else {}

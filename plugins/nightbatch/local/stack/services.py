@@ -32,26 +32,33 @@ AIRFLOW_COMMANDS = {
 def s3_service(settings: Settings, env: Mapping[str, str], *, port: int) -> Service:
     """Describe the embedded S3 server: moto, which honours conditional writes and keeps nothing on disk."""
     argv = (sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(port))
-    return _service(S3, settings, argv, env, lambda _: _answers(port, "/moto-api/"))
+
+    def is_ready(_: float) -> bool:
+        return _responds(port, "/moto-api/")
+
+    return _service(S3, settings, argv, env, is_ready)
 
 
 def emulator_service(
     settings: Settings, env: Mapping[str, str], *, port: int
 ) -> Service:
     """Describe the local Message Batches API; it keeps its batches when it is killed and started again."""
-    kept = ("--state", str(settings.home / EMULATOR))
+    state_folder = settings.home / EMULATOR
     argv = (
         sys.executable,
         "-m",
         "nightbatch.emulator",
         "--port",
         str(port),
-        *kept,
+        "--state",
+        str(state_folder),
         *settings.emulator_args,
     )
-    return _service(
-        EMULATOR, settings, argv, env, lambda _: _answers(port, "/_emulator/health")
-    )
+
+    def is_ready(_: float) -> bool:
+        return _responds(port, "/_emulator/health")
+
+    return _service(EMULATOR, settings, argv, env, is_ready)
 
 
 def migration(settings: Settings, env: Mapping[str, str]) -> Service:
@@ -65,7 +72,8 @@ def airflow_service(
 ) -> Service:
     """Describe one of Airflow's components."""
     argv = (sys.executable, "-m", "airflow", *AIRFLOW_COMMANDS[name])
-    return _service(name, settings, argv, env, _health(name, airflow))
+    is_ready = _health_check(name, airflow)
+    return _service(name, settings, argv, env, is_ready)
 
 
 def _service(
@@ -78,24 +86,28 @@ def _service(
     return Service(name, argv, env, settings.home, is_ready, patience=settings.patience)
 
 
-def _health(name: str, airflow: Airflow) -> Callable[[float], bool]:
+def _health_check(name: str, airflow: Airflow) -> Callable[[float], bool]:
+    component_name = name.replace("-", "_")
+
     def is_healthy(started_at: float) -> bool:
         try:
             if name == API_SERVER:
-                airflow.log_in()  # a stranger on this port would answer, but not to our password
+                # Another server on this port would respond, but not accept our password.
+                airflow.log_in()
                 return True
-            return airflow.heartbeat(name.replace("-", "_")) >= started_at
+            return airflow.heartbeat(component_name) >= started_at
         except (OSError, http.client.HTTPException, AirflowRefused):
             return False
 
     return is_healthy
 
 
-def _answers(port: int, path: str) -> bool:
+def _responds(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status < 500
+        response = connection.getresponse()
+        return response.status < 500
     except (OSError, http.client.HTTPException):
         return False
     finally:

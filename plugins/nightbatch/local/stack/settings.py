@@ -15,7 +15,7 @@ TRIGGERER = "triggerer"
 AIRFLOW_PARTS = (API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
 ALL_PARTS = (S3, EMULATOR, *AIRFLOW_PARTS)
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[4]
 BUCKET = "lake"
 REGION = "us-east-1"
 ACCESS_KEY = "local"

@@ -1,4 +1,4 @@
-"""Signals: how a stack's owner is told to end, and how it ends undisturbed."""
+"""Signals: how a stack's owner is asked to end, and how its clean-up stays uninterrupted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ending_by_exception() -> Iterator[None]:
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
+def signals_ignored() -> Iterator[None]:
     """Ignore the same signals: a second Ctrl-C must not interrupt the clean-up after the first."""
     with _handling(signal.SIG_IGN):
         yield
@@ -37,9 +37,11 @@ def _handling(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in ENDING}
+    former_handlers = {}
+    for signal_number in ENDING:
+        former_handlers[signal_number] = signal.signal(signal_number, handler)
     try:
         yield
     finally:
-        for number, former in before.items():
-            signal.signal(number, former)
+        for signal_number, former_handler in former_handlers.items():
+            signal.signal(signal_number, former_handler)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -13,8 +13,8 @@ from nightbatch.local.stack.environment import (
     airflow_env,
     connections,
     new_passwords,
-    patient,
     plain_env,
+    with_busy_timeout,
 )
 from nightbatch.local.stack.errors import ServiceDied
 from nightbatch.local.stack.home import Home
@@ -30,7 +30,7 @@ from nightbatch.local.stack.settings import (
     TRIGGERER,
     Settings,
 )
-from nightbatch.local.stack.signals import deaf
+from nightbatch.local.stack.signals import signals_ignored
 
 STOP_GRACE_SECONDS = 2.0
 
@@ -38,34 +38,30 @@ STOP_GRACE_SECONDS = 2.0
 class Stack:
     """A context manager: healthy inside, nothing left running outside.
 
-    `s3` and `emulator` are the outer world; `scheduler` holds LocalExecutor's workers and tasks as its children.
+    `s3` and `emulator` stand for the outside services; `scheduler` has LocalExecutor's workers and tasks as children.
+
+    :param report_step: called with what the stack does next, such as `starting scheduler`.
     """
 
     def __init__(
-        self, settings: Settings, *, tell: Callable[[str], None] = lambda _: None
+        self, settings: Settings, *, report_step: Callable[[str], None] = lambda _: None
     ) -> None:
-        self._home = Home(settings.home)  # as it was typed: a link is refused
-        self.settings = settings = replace(settings, home=self._home.path)
-        self._tell = tell
+        self._home = Home(settings.home)  # not resolved yet: a link is refused
+        self.settings = replace(settings, home=self._home.path)
+        self._report_step = report_step
         self._reaper: Reaper | None = None
         self._passwords = self.home / "passwords.json"
 
         self.lake = Lake(free_port())
         self.emulator_port = free_port()
-        self.airflow = Airflow(
-            require_free(settings.ui_port) if settings.ui_port else free_port()
-        )
+        ui_port = require_free(settings.ui_port) if settings.ui_port else free_port()
+        self.airflow = Airflow(ui_port)
 
-        env = plain_env()
-        self.airflow_env = {
-            **env,
-            **connections(s3_url=self.lake.url, emulator_url=self.emulator_url),
-            **airflow_env(settings, port=self.airflow.port, passwords=self._passwords),
-            **settings.env,
-        }
-        self.s3 = services.s3_service(settings, env, port=self.lake.port)
+        common_env = plain_env()
+        self.airflow_env = self._airflow_env(common_env)
+        self.s3 = services.s3_service(self.settings, common_env, port=self.lake.port)
         self.emulator = services.emulator_service(
-            settings, env, port=self.emulator_port
+            self.settings, common_env, port=self.emulator_port
         )
         self.api_server = self._airflow_part(API_SERVER)
         self.scheduler = self._airflow_part(SCHEDULER)
@@ -79,9 +75,23 @@ class Stack:
         ]
         self._parts = [self.s3, self.emulator, *self._airflow_parts]
 
+    def _airflow_env(self, common_env: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of Airflow's parts: common, connections, options, and the settings' overrides."""
+        connection_env = connections(
+            s3_url=self.lake.url, emulator_url=self.emulator_url
+        )
+        option_env = airflow_env(
+            self.settings, port=self.airflow.port, passwords=self._passwords
+        )
+        return {**common_env, **connection_env, **option_env, **self.settings.env}
+
     def _airflow_part(self, name: str) -> Service:
-        env = self.airflow_env if name == API_SERVER else patient(self.airflow_env)
-        return services.airflow_service(name, self.settings, env, airflow=self.airflow)
+        part_env = self.airflow_env
+        if name != API_SERVER:
+            part_env = with_busy_timeout(part_env)
+        return services.airflow_service(
+            name, self.settings, part_env, airflow=self.airflow
+        )
 
     @property
     def home(self) -> Path:
@@ -94,20 +104,22 @@ class Stack:
         return f"http://{LOOPBACK}:{self.emulator_port}"
 
     def books(self) -> Json:
-        """Return the emulator's books: what it was sent and what it would have billed."""
+        """Return the emulator's records: what it was sent and what it would have billed."""
         return call(self.emulator_port, "GET", "/_emulator/books")
 
     def check(self) -> None:
         """Raise ServiceDied, with the end of its log, for a part that has ended by itself."""
         for part in self._parts:
-            if part.fell:
+            if part.ended_by_itself:
                 raise ServiceDied(f"{part.name} ended by itself.\n{part.tail()}")
 
     def twin(self, part: Service, name: str) -> Service:
         """Describe a second instance of a part, to be started beside the first; it ends with the stack."""
-        other = replace(part, name=name, started_at=0.0, _process=None, _asked=False)
-        self._parts.append(other)
-        return other
+        second_part = replace(
+            part, name=name, started_at=0.0, _process=None, _asked=False
+        )
+        self._parts.append(second_part)
+        return second_part
 
     def __enter__(self) -> Self:
         """Claim the home and start the parts that the settings name."""
@@ -130,34 +142,36 @@ class Stack:
         self.stop()
 
     def _start(self) -> None:
-        wanted = [part for part in self._parts if part.name in self.settings.parts]
-        outer = [part for part in wanted if part not in self._airflow_parts]
-        airflow = [part for part in wanted if part in self._airflow_parts]
-        self._launch(outer)
-        if airflow:
+        part_names = self.settings.parts
+        started_parts = [part for part in self._parts if part.name in part_names]
+        airflow_parts = [part for part in started_parts if part in self._airflow_parts]
+        outside_parts = [part for part in started_parts if part not in airflow_parts]
+        self._launch(outside_parts)
+        if airflow_parts:
             self._create_database()
-            self._launch(airflow)
-        for part in wanted:
+            self._launch(airflow_parts)
+        for part in started_parts:
             part.wait_ready()
         if self.s3.alive:
             self.lake.create()
 
     def _launch(self, parts: list[Service]) -> None:
         for part in parts:
-            self._tell(f"starting {part.name}")
+            self._report_step(f"starting {part.name}")
             part.start()
 
     def _create_database(self) -> None:
-        self._tell("creating Airflow's database")
-        self.airflow.password = new_passwords(self._passwords)[self.airflow.user]
+        self._report_step("creating Airflow's database")
+        passwords = new_passwords(self._passwords)
+        self.airflow.password = passwords[self.airflow.user]
         migration = services.migration(self.settings, self.airflow_env)
         migration.start()
         migration.wait_done()
 
     def stop(self) -> None:
         """Stop every part: a moment to end by itself, then kill -9."""
-        self._tell("stopping")
-        with deaf():
+        self._report_step("stopping")
+        with signals_ignored():
             for part in self._parts:
                 part.terminate()
             for part in self._parts:

@@ -1,0 +1,197 @@
+"""Enrich one partition in this process, from its rows to its published files, without Airflow: for cron and CI.
+
+The parameters are those of `estimate`. Nothing is bought that was bought before: a run that was interrupted is run
+again, and goes on. While batches are in progress this process waits; what it says goes to standard error, and the
+report of what was published to standard output, with --json as one object. The exit code is 0 where the partition is
+published, 1 where nothing was published, and 2 where the command was used wrongly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from nightbatch.airflow.connections import policy
+from nightbatch.commands import _ports, estimate
+from nightbatch.errors import CapExceeded, InputError, SettingsError
+from nightbatch.ids import BatchId
+from nightbatch.money.estimate import usd
+from nightbatch.plurals import counted
+from nightbatch.spec.locations import named_partition
+
+if TYPE_CHECKING:
+    from nightbatch.flow import World
+    from nightbatch.ports import Batch, Store, Table
+    from nightbatch.spec.enrichment import Enrichment
+    from nightbatch.spec.run_ref import RunRef
+    from nightbatch.wait.progress import Progress
+
+UPLOADS = 3
+"""Bodies that are sent at the same time."""
+BAR_WIDTH = 24
+WRONG_USE = 2
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the command's flags."""
+    estimate.arguments(parser)
+    parser.add_argument(
+        "--run-id",
+        metavar="ID",
+        help="name of the run in the ledger; default: one of the time",
+    )
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="buy even above approve_above_usd, without asking",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the report as one JSON object"
+    )
+
+
+def run(options: Namespace) -> int:
+    """Run the flow and print its report."""
+    from nightbatch import flow
+
+    try:
+        settings = _settings(options)
+        settings.check()
+        policy().check(settings)
+        settings = policy().narrowed(settings)
+    except InputError as error:
+        print(f"nightbatch run: {error}", file=sys.stderr)
+        return WRONG_USE
+    run_id = options.run_id or f"command/{flow.utc_now():%Y%m%dT%H%M%S.%f}"
+    _say(f"Run {run_id} of {settings.source_url}")
+    report = flow.run(settings, _world(options), run_id)
+    print(
+        msgspec.json.encode(report).decode()
+        if options.json
+        else "\n".join(_lines(report))
+    )
+    return 0
+
+
+def _settings(options: Namespace) -> Enrichment:
+    """Read the parameters, under the cap that the deployment has."""
+    from nightbatch import flow
+
+    settings = estimate.enrichment(options)
+    if settings.target == estimate.NOWHERE:
+        raise SettingsError(
+            "target: is missing; name the folder that receives the partitions."
+        )
+    partition = named_partition(settings.partition, None, flow.utc_now().date())
+    cap = policy().cap(settings.max_cost_usd)
+    return replace(settings, partition=partition, max_cost_usd=cap)
+
+
+def _world(options: Namespace) -> World:
+    """Open what the flow works on: stores, the API, and standard error for what it says."""
+    from nightbatch.airflow.timing import timing
+    from nightbatch.flow import World
+
+    api = _ports.batches(options)
+    has_key = options.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
+    world = World(
+        open_store=partial(_ports.store, options=options),
+        api=api,
+        submit_timing=timing(),
+        count_tokens=api.count_tokens if has_key else None,
+        uploads=UPLOADS,
+        info=_say,
+        warning=_warn,
+        open_target=partial(_target, options=options),
+        show=_Bar().show if sys.stderr.isatty() else None,
+    )
+    return (
+        world
+        if options.yes
+        else replace(world, approve=partial(_check_approval, world=world))
+    )
+
+
+def _target(ref: RunRef, options: Namespace) -> Store | Table:
+    """Open the folder or the table that is published into."""
+    if not ref.table:
+        return _ports.store(ref.target, options)
+    if not options.aws_conn:
+        raise SettingsError(
+            "table: a catalog is an Airflow connection; name the one of its files by --aws-conn too."
+        )
+    from nightbatch.airflow import iceberg
+
+    return iceberg.table(ref)
+
+
+def _check_approval(ref: RunRef, world: World) -> None:
+    """Refuse a purchase that a person would have to approve; nobody can be asked here."""
+    from nightbatch.plan.offer import quote
+
+    if ref.approve_above_usd is None:
+        return
+    offer = quote(ref, world.ledger(ref.state), world.now, world.count_tokens)
+    at_most = offer.estimate.at_most
+    if offer.estimate.requests and (
+        at_most is None or at_most > Decimal(str(ref.approve_above_usd))
+    ):
+        raise CapExceeded(
+            f"approve_above_usd={ref.approve_above_usd:g}: {offer.estimate.requests:,} requests may cost "
+            f"{usd(at_most)}. Nothing was bought. Run again with --yes to buy them."
+        )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)
+
+
+class _Bar:
+    """A bar of the requests whose batches have ended, drawn over itself on a terminal."""
+
+    def show(
+        self, progress: Progress, ended: Mapping[BatchId, Batch | None], now: datetime
+    ) -> None:
+        """Draw it."""
+        total = sum(batch.requests for batch in progress.batches)
+        done = sum(batch.requests for batch in progress.batches if batch.id in ended)
+        filled = BAR_WIDTH * done // total if total else BAR_WIDTH
+        bar = "█" * filled + "░" * (BAR_WIDTH - filled)
+        is_over = len(ended) == len(progress.batches)
+        print(
+            f"\r\033[K{bar} {progress.words(ended, now)}",
+            end="\n" if is_over else "",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """Say what was published, bought and paid."""
+    statuses = ", ".join(
+        f"{count:,} {status}" for status, count in report["by_status"].items()
+    )
+    rows = counted(report["rows"], "row")
+    place = report["target"] + report["partition"]
+    yield f"Published {rows} in {place}: {statuses or 'none'}."
+    bought = counted(report["bought"], "request")
+    batches = counted(report["batches"], "batch", "batches")
+    yield f"Bought {bought} in {batches}, reused {report['reused']:,}."
+    yield f"Cost {_money(report['cost_usd'])}, estimated {_money(report['estimated_usd'])}."
+
+
+def _money(amount: float | None) -> str:
+    return "unknown" if amount is None else f"${amount:,.4f}"

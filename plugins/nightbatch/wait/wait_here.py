@@ -1,0 +1,128 @@
+"""Waiting in this process, where there is no triggerer: one look at a time, at all batches of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from nightbatch.errors import ApiUnavailable, BatchGone
+from nightbatch.ids import BatchId
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.messages.listing import listed
+from nightbatch.ports import Batch, CancellingBatches
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.wait.pace import PollTiming, backoff, interval
+from nightbatch.wait.progress import AwaitedBatch, Progress
+from nightbatch.wait.read_progress import progress
+
+FEW = 3
+"""Up to so many batches are read one by one; more are looked for in the listing of the account's batches."""
+CLOCKS = timedelta(hours=1)
+"""More than any two clocks differ."""
+PROGRESS = timedelta(minutes=5)
+"""Between two lines of progress where nothing has changed."""
+
+
+Show = Callable[[Progress, Mapping[BatchId, Batch | None], datetime], None]
+"""Shows how far the batches are: what is waited for, what has ended, and the time."""
+
+
+@dataclass
+class Following:
+    """Waits for batches by looking at them now and then. At the run's deadline its own are cancelled."""
+
+    ref: RunRef
+    api: CancellingBatches
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    timing: PollTiming
+    show: Show
+    say: Callable[[str], None]
+    ended: dict[BatchId, Batch | None] = field(default_factory=dict)
+    _failures: int = 0
+
+    def attempt(self, ledger: Ledger, awaited: str) -> None:
+        """Wait until all batches of an attempt have ended, or are gone."""
+        state = progress(ledger, awaited)
+        running = list(state.batches)
+        is_cut_short = False
+        reported = 0
+        reported_at = self.now()
+        while running:
+            pause = self._look(running)
+            if self.ref.late(self.now()) and not is_cut_short:
+                is_cut_short = True
+                running = self._cut_short(running)
+            running = [batch for batch in running if batch.id not in self.ended]
+            if len(self.ended) > reported or self.now() - reported_at > PROGRESS:
+                reported = len(self.ended)
+                reported_at = self.now()
+                self.show(state, self.ended, reported_at)
+            if running:
+                self.sleep(pause)
+
+    def pause(self, until: datetime, batches: Collection[BatchId]) -> None:
+        """Wait for a time, or until one of these batches has ended."""
+        while (left := (until - self.now()).total_seconds()) > 0:
+            if any(self._has_ended(batch) for batch in batches):
+                return
+            self.sleep(min(left, self.ref.poll_seconds))
+
+    def _look(self, running: Collection[AwaitedBatch]) -> float:
+        """Look at batches once; note which have ended, and return the seconds until the next look."""
+        try:
+            states = self._states(running)
+        except ApiUnavailable as error:
+            self._failures += 1
+            self.say(str(error))
+            return backoff(self._failures, error.retry_after, self.timing)
+        self._failures = 0
+        ceiling = self.ref.poll_seconds
+        pauses = [ceiling]
+        for batch_id, batch in states.items():
+            if batch is None or batch.ended:
+                self.ended[batch_id] = batch
+            else:
+                pauses.append(
+                    interval(batch, self.now(), self.timing, hint=None, ceiling=ceiling)
+                )
+        return min(pauses)
+
+    def _states(self, running: Collection[AwaitedBatch]) -> dict[BatchId, Batch | None]:
+        """Read the state of each batch; None for one that the API no longer knows."""
+        seen = dict[BatchId, Batch]()
+        if len(running) > FEW:
+            oldest = min(batch.created_at for batch in running)
+            seen = {batch.id: batch for batch in listed(self.api, oldest - CLOCKS)}
+        return {
+            batch.id: seen.get(batch.id) or self._read(batch.id) for batch in running
+        }
+
+    def _read(self, batch: BatchId) -> Batch | None:
+        try:
+            return self.api.batch(batch)
+        except BatchGone:
+            return None
+
+    def _has_ended(self, batch: BatchId) -> bool:
+        try:
+            state = self._read(batch)
+        except ApiUnavailable:
+            return False
+        return state is None or state.ended
+
+    def _cut_short(self, running: Collection[AwaitedBatch]) -> list[AwaitedBatch]:
+        """Cancel the run's own batches at its deadline; return them: those of other runs are waited for no longer."""
+        own = [
+            batch for batch in running if batch.is_own and batch.id not in self.ended
+        ]
+        self.say(
+            f"The deadline has passed: {len(own):,} batches are cancelled; those of other runs are left alone."
+        )
+        for batch in own:
+            try:
+                self.api.cancel(batch.id)
+            except BatchGone:
+                self.ended[batch.id] = None
+        return own
