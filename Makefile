@@ -1,16 +1,17 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help install demo up test lint audit bench chaos clean
+.PHONY: help install demo up test test-fast lint audit bench chaos clean
 
 BIN := .venv/bin
 UV_HOME := .local/uv
 PINNED_UV := $(UV_HOME)/.pinned
 export PATH := $(CURDIR)/$(UV_HOME)/bin:$(PATH)
 INSTALLED := .venv/.installed
+SERVERS := airflow chaos emulator local stores warehouse
 
 help: ## Show this list
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 install: $(INSTALLED) ## Install what uv.lock names into .venv
 
@@ -33,8 +34,11 @@ demo: $(INSTALLED) ## Run the nightly DAG over two nights of sample tickets, pri
 up: $(INSTALLED) ## The same, and stay up: UI on port 8080
 	@exec $(BIN)/python -m nightbatch.local up
 
-test: $(INSTALLED) ## Run all tests, in two processes
-	@exec $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+test: $(INSTALLED) ## Run all tests, in two processes (AREA=land: those of that folder of the package)
+	@exec $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(if $(AREA),--area $(AREA))
+
+test-fast: $(INSTALLED) ## Run the tests that need no server, in less than a minute
+	@exec $(BIN)/python -m pytest -q -n 2 -m "not real and not airflow and not chaos" $(SERVERS:%=--ignore tests/%) $(if $(AREA),--area $(AREA))
 
 lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check --quiet .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from tests.stores.conftest import moto_url, opener  # noqa: F401 - a fixture
+from tests.support.stores import moto_url, opener  # noqa: F401 - a fixture
 
 from nightbatch.airflow import ports, runs
 from nightbatch.errors import NoBucket

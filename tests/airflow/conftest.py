@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.once.conftest import table  # noqa: F401
+from tests.support.airflow import DEAD_SECONDS, failpoints
+from tests.support.judge import table  # noqa: F401
 
 from nightbatch.local.stack.settings import TICKETS, Settings
 from nightbatch.local.stack.stack import Stack
@@ -25,7 +26,6 @@ BUNDLES = [
         "kwargs": {"path": str(Path(__file__).parent / "dags")},
     },
 ]
-DEAD_SECONDS = 12
 ENVIRONMENT = {
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": str(
@@ -59,8 +59,3 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         Settings(home=home, emulator_args=emulator, schedules=True, env=env)
     ) as running:
         yield running
-
-
-def failpoints(home: Path) -> Path:
-    """Name the folder in which each run has a folder of the points that it is killed at."""
-    return home.with_name("failpoints")

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.airflow.conftest import failpoints
 from tests.airflow.job import DAG_ID, PATIENCE, Job, over
-from tests.once.judge import Table, Verdict
+from tests.support.airflow import failpoints
+from tests.support.judge import Table, Verdict
 
 from nightbatch.emulator.embedded import Emulator, running
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Settings
 from nightbatch.local.stack.settings import TICKETS
 from nightbatch.local.stack.stack import Stack
 
@@ -90,7 +90,7 @@ def disturbed(stack: Stack, cases: Sequence[Case]) -> Iterator[Night]:
     for case in cases:
         prepare(jobs[case.name], case, emulator)
     with (
-        running(Settings(responder=TICKETS, pace=Pace(seconds=0.05))) as calm,
+        running(Settings(responder=TICKETS, pace=BatchDuration(seconds=0.05))) as calm,
         ThreadPoolExecutor(len(cases)) as pool,
     ):
         over.clear()

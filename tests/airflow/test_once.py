@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 from tests.airflow import acts
-from tests.airflow.conftest import DEAD_SECONDS
 from tests.airflow.job import PATIENCE, SECRET, until
 from tests.airflow.night import HERE, HOUR, Case, Night, create, disturbed, killed
-from tests.once.judge import Table, Verdict
+from tests.support.airflow import DEAD_SECONDS
+from tests.support.judge import Table, Verdict
 
 from nightbatch.local.stack.stack import Stack
 

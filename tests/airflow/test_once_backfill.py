@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from tests.airflow.job import PATIENCE, judged
 from tests.airflow.night import HERE
-from tests.once.flow import RealWorld
-from tests.once.judge import Table, Verdict
+from tests.support.flow import RealWorld
+from tests.support.judge import Table, Verdict
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.ledger.ledger import Ledger

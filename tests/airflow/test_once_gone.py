@@ -8,7 +8,7 @@ import pytest
 from tests.airflow import acts
 from tests.airflow.job import LAND, PATIENCE
 from tests.airflow.night import DAY, HOUR, Case, Night, disturbed
-from tests.once.judge import Table
+from tests.support.judge import Table
 
 from nightbatch.local.stack.stack import Stack
 

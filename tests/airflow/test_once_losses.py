@@ -9,7 +9,7 @@ import pytest
 from tests.airflow import acts
 from tests.airflow.job import DAG_ID, PATIENCE, SUBMIT
 from tests.airflow.night import HOUR, Case, Night, create, disturbed
-from tests.once.judge import Table
+from tests.support.judge import Table
 
 from nightbatch.local.stack import services
 from nightbatch.local.stack.stack import Stack

@@ -32,8 +32,8 @@ from nightbatch.publish.publish import publish
 from nightbatch.spec.enrichment import Enrichment, Prompt
 from nightbatch.spec.run import Run
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.decide import Timing
-from nightbatch.submit.submit import Buyer, Submitted
+from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.submit import Submitted, Submitter
 
 ENRICHMENT = Enrichment(
     source="s3://lake/tickets/", target="s3://lake/triage/", key=["ticket_id"],
@@ -90,7 +90,7 @@ def ask(source: str, root: str, url: str, *, narrow: bool = False) -> dict[str, 
     """rows → staged requests → claims → POST."""
     reference = prepare_rows(source, root, narrow=narrow)
     made = plan(reference, 1, ledger(root), now)
-    buyer = Buyer(ledger(root), api(url), now, Timing())
+    buyer = Submitter(ledger(root), api(url), now, SubmitTiming())
     batches = {}
     for planned in made.shards:
         outcome = buyer.submit(planned.shard)

@@ -22,10 +22,10 @@ from nightbatch.ledger import index, keys
 from nightbatch.ledger.facts import Bought, Claim
 from nightbatch.ledger.history import BATCH_ROWS, compact
 from nightbatch.ledger.ledger import CLAIM
-from nightbatch.plan.plan import look
+from nightbatch.plan.plan import take_difference
 from nightbatch.ports import Batch
 from nightbatch.prepare.prepare import PART_ROWS
-from nightbatch.prepare.staged import Asked
+from nightbatch.prepare.staged import StagedRequests
 from nightbatch.prepare.stager import REQUESTS
 
 __all__ = ["compact_nights", "difference", "settle", "spread_nights", "warm"]
@@ -63,15 +63,18 @@ def settle(root: str, settled: int) -> int:
             for shard in shards
         ]
         key = keys.index(shards[0], shards[-1], index.name(shards))
-        with parquet.Sheet(
-            store, key, index.INDEX, parquet.Layout(plain=True, ordered="id")
+        with parquet.ParquetUpload(
+            store, key, index.INDEX, parquet.GroupLayout(plain=True, ordered="id")
         ) as sheet:
             merged = index.merged(tables)
             for start in range(0, merged.num_rows, BATCH_ROWS):
                 sheet.write(merged.slice(start, BATCH_ROWS))
             sheet.close(
                 index.to_metadata(
-                    {shard: index.Whose("dag/run", "", "t", "p") for shard in shards}
+                    {
+                        shard: index.BoughtFor("dag/run", "", "t", "p")
+                        for shard in shards
+                    }
                 )
             )
             sheet.commit()
@@ -93,7 +96,7 @@ def ask(root: str, settled: int, asked: int) -> dict[str, Any]:
             [some, contents, pa.repeat(pa.scalar(14, pa.int32()), SHARD)],
             schema=REQUESTS,
         )
-        with parquet.Sheet(
+        with parquet.ParquetUpload(
             store, keys.requests(run.snapshot, parts), REQUESTS, parquet.PLAIN
         ) as sheet:
             sheet.write(rows)
@@ -108,7 +111,7 @@ def ask(root: str, settled: int, asked: int) -> dict[str, Any]:
 def difference(root: str, reference: dict[str, Any]) -> dict[str, Any]:
     """Take the difference of what is asked and everything settled, as a plan does."""
     made = ref(ledger(root).run(reference["snapshot"]))
-    found = look(made, ledger(root).run(made.snapshot), ledger(root))
+    found = take_difference(made, ledger(root).run(made.snapshot), ledger(root))
     return {"asked": found.asked, "left": len(found.left)}
 
 
@@ -117,7 +120,7 @@ def spread_nights(root: str, nights: int, rows: int) -> dict[str, Any]:
     made = prepare_rows(str(write_narrow(Path(root) / "rows", rows)), root, narrow=True)
     state = ledger(root)
     run = state.run(made.snapshot)
-    asked = Asked(run, state.store)
+    asked = StagedRequests(run, state.store)
     whole = pa.concat_arrays([asked.ids(part) for part in range(run.parts)])
     order = np.random.default_rng(5).permutation(len(whole))
     for night in range(nights):

@@ -43,9 +43,10 @@ ITEM = {
 SERVER = (
     "import sys\n"
     "from nightbatch.emulator.embedded import running\n"
-    "from nightbatch.emulator.settings import Limits, Pace, Settings\n"
+    "from nightbatch.emulator.settings import Limits, BatchDuration, Settings\n"
     "limits = Limits(requests_per_minute=10_000_000, queue=10_000_000)\n"
-    "with running(Settings(pace=Pace(seconds=float(sys.argv[1]), retry_after=10), limits=limits)) as emulator:\n"
+    "pace = BatchDuration(seconds=float(sys.argv[1]), retry_after=10)\n"
+    "with running(Settings(pace=pace, limits=limits)) as emulator:\n"
     "    print(emulator.url, flush=True)\n"
     "    sys.stdin.read()\n"
 )

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 
-SEED = "NIGHTBATCH_CHAOS_SEED"
-collect_ignore_glob = [] if SEED in os.environ else ["test_*.py"]
+from tests.support.chaos import SEED
+from tests.support.judge import table  # noqa: F401 - a fixture
+from tests.support.runs import (  # noqa: F401 - fixtures
+    emulator,
+    judged,
+    s3_url,
+    turned,
+    undisturbed,
+    world,
+)
 
-if SEED in os.environ:
-    pass
+collect_ignore_glob = [] if SEED in os.environ else ["test_*.py"]

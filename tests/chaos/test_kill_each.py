@@ -7,11 +7,11 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.chaos.conftest import SEED
-from tests.once.conftest import Judged
-from tests.once.flow import TARGET, Flow, RealWorld, published
-from tests.once.points import points
-from tests.once.test_kill import ASKED, BY_HAND, HERE, killed_once
+from tests.support.chaos import SEED
+from tests.support.flow import TARGET, Flow, RealWorld, published
+from tests.support.judge import Judged
+from tests.support.kills import ASKED, BY_HAND, HERE, killed_once
+from tests.support.points import points
 
 from nightbatch.emulator.embedded import Emulator
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.chaos.conftest import SEED
-from tests.once.conftest import TEXTS, Judged
-from tests.once.flow import Flow, rows
-from tests.once.test_kill import LOST, NEVER, NO
-from tests.once.test_overlap_real import (
+from tests.support.chaos import SEED
+from tests.support.flow import Flow, rows
+from tests.support.judge import TEXTS, Judged
+from tests.support.kills import LOST, NEVER, NO
+from tests.support.overlaps import (
     HERE,
     ORDINARY,
     SHARING,
@@ -20,11 +20,11 @@ from tests.once.test_overlap_real import (
     overlapping,
     two_of_which_some_are_killed,
 )
-from tests.once.test_zombies_real import HERE as ZOMBIES
-from tests.once.test_zombies_real import sleep_and_wake, whole
-from tests.once.turned import Turned
+from tests.support.turned import Turned
+from tests.support.zombies import HERE as ZOMBIES
+from tests.support.zombies import sleep_and_wake, whole
 
-from nightbatch.submit.decide import Timing
+from nightbatch.submit.decide import SubmitTiming
 
 FAULTS: list[list[dict[str, object]]] = [[], [LOST], [NEVER], [NO], [LOST, NEVER]]
 AT_ONCE = 6
@@ -68,7 +68,7 @@ def test_zombies_of_every_point_change_nothing(
     points = random.Random(f"{os.environ[SEED]}:zombies").sample(
         ORDINARY, len(ORDINARY)
     )[first : first + AT_ONCE]
-    turned = Turned(replace(turned.world, timing=Timing()))
+    turned = Turned(replace(turned.world, timing=SubmitTiming()))
     turned.world.make_bucket(rows(TEXTS))
     flows = sleep_and_wake(turned, points, tmp_path)
     assert all(whole(turned.world, flow) for flow in flows)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests import oracles
+from tests.support import oracles
 
 from nightbatch.columnar.json_strings import quoted
 from nightbatch.errors import SettingsError
@@ -98,7 +98,7 @@ def test_parameters_that_have_another_place_or_none_are_refused(name: str) -> No
 
 
 def test_nothing_asked_is_nothing_pending() -> None:
-    assert Pending(0).left().tolist() == []
+    assert Pending(0).pending_numbers().tolist() == []
     assert (
         list(
             shards(

@@ -9,7 +9,7 @@ import pytest
 
 from nightbatch.ids import BatchId
 from nightbatch.land.landing import Landing
-from nightbatch.land.received import Roll
+from nightbatch.land.received import Received
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.money.prices import DEFAULT
 
@@ -55,7 +55,7 @@ def tool(value: Any) -> dict[str, Any]:
 
 
 def landing(answer: AnswerType = TEXT, count: int = 1) -> Landing:
-    return Landing(answer, BatchId("msgbatch_1"), DEFAULT, Roll(IDS[:count]))
+    return Landing(answer, BatchId("msgbatch_1"), DEFAULT, Received(IDS[:count]))
 
 
 def land(result: dict[str, Any], answer: AnswerType = TEXT) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _desk(settings: Settings) -> Iterator[Desk]:
 
 
 @pytest.fixture(scope="session")
-def session_desk(message_batches_server: Emulator) -> Iterator[Desk]:  # noqa: F811
+def session_desk(message_batches_server: Emulator) -> Iterator[Desk]:
     """Keep one desk for the whole session: a client is slow to make."""
     desk = Desk(message_batches_server)
     yield desk
@@ -117,7 +117,7 @@ def session_desk(message_batches_server: Emulator) -> Iterator[Desk]:  # noqa: F
 
 
 @pytest.fixture
-def desk(session_desk: Desk, message_batches_api: Emulator) -> Desk:  # noqa: F811
+def desk(session_desk: Desk, message_batches_api: Emulator) -> Desk:
     """Return a desk at the session's emulator, which has forgotten everything."""
     return session_desk
 

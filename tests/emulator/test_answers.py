@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightbatch.emulator.responders.instance import instance
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Settings
 
 TICKET = {
     "type": "object",
@@ -36,7 +36,7 @@ TICKET = {
     "additionalProperties": False,
 }
 TICKETS = Settings(
-    responder="nightbatch.emulator.responders.builtin:tickets", pace=Pace(0.01)
+    responder="nightbatch.emulator.responders.builtin:tickets", pace=BatchDuration(0.01)
 )
 
 
@@ -229,7 +229,7 @@ def test_a_responder_of_ones_own_may_return_text_json_a_whole_reply_or_a_failure
 ):
     (tmp_path / "mine.py").write_text(MINE)
     monkeypatch.syspath_prepend(tmp_path)
-    with open_desk(Settings(responder="mine:answer", pace=Pace(0.01))) as desk:
+    with open_desk(Settings(responder="mine:answer", pace=BatchDuration(0.01))) as desk:
         results = {
             kind: desk.ask(kind)
             for kind in ("text", "json", "reply", "failure", "unknown")

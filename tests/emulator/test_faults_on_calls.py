@@ -6,7 +6,7 @@ import anthropic
 import httpx
 import pytest
 
-from nightbatch.emulator.faults.kinds import TOLD
+from nightbatch.emulator.faults.kinds import ERROR_KINDS
 
 CREATE = {"where": "create"}
 
@@ -99,7 +99,7 @@ EXPECTED = {
 
 
 def test_every_kind_of_error_is_expected():
-    assert EXPECTED.keys() == TOLD.keys()
+    assert EXPECTED.keys() == ERROR_KINDS.keys()
 
 
 @pytest.mark.parametrize("what", EXPECTED)

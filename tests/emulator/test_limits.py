@@ -6,7 +6,7 @@ from datetime import datetime
 import anthropic
 import pytest
 
-from nightbatch.emulator.settings import DAY, Limits, Pace, Settings
+from nightbatch.emulator.settings import DAY, BatchDuration, Limits, Settings
 
 
 def test_a_call_too_many_in_a_minute_is_refused_with_the_time_to_wait(open_desk):
@@ -52,7 +52,9 @@ def test_all_batch_endpoints_share_one_rate_and_counting_tokens_has_its_own(open
 
 
 def test_a_batch_that_the_queue_has_no_room_for_is_refused_until_there_is(open_desk):
-    with open_desk(Settings(limits=Limits(queue=10), pace=Pace(seconds=30))) as desk:
+    with open_desk(
+        Settings(limits=Limits(queue=10), pace=BatchDuration(seconds=30))
+    ) as desk:
         assert desk.post(desk.items(8)).status_code == 200
         refused = desk.post(desk.items(3))
         assert refused.status_code == 429
@@ -122,7 +124,7 @@ def test_a_clock_can_be_five_minutes_off(open_desk):
 
 
 def test_a_batch_lasts_longer_the_more_it_holds():
-    pace = Pace(seconds=1)
+    pace = BatchDuration(seconds=1)
     assert [round(pace.duration(count)) for count in (1, 10, 1_000, 100_000)] == [
         1,
         2,

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from nightbatch.emulator.embedded import Emulator, running
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Settings
 
 
 @pytest.fixture(scope="module")
 def emulator():
-    with running(Settings(pace=Pace(seconds=0.05))) as emulator:
+    with running(Settings(pace=BatchDuration(seconds=0.05))) as emulator:
         yield emulator
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.flags import parse_flags
-from nightbatch.emulator.settings import Limits, Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Limits, Settings
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 
@@ -213,7 +213,7 @@ def test_every_setting_has_its_flag():
         state=Path("s"),
         faults=({"where": "list", "what": "timeout"},),
         limits=Limits(1, 2, 3, 4, 5, 6, 7),
-        pace=Pace(8, 0.9, 10),
+        pace=BatchDuration(8, 0.9, 10),
     )
 
 

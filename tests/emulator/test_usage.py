@@ -2,7 +2,7 @@
 
 import pytest
 
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Settings
 
 PREFIX = "Some instructions that all requests share. " * 500  # about 5,400 tokens
 SHORT = "Some instructions that all requests share. " * 50  # about 540 tokens
@@ -116,7 +116,9 @@ def test_a_batch_of_one_sent_first_spares_the_rest_the_writing(desk):
 
 
 def test_how_much_a_cold_batch_misses_can_be_set(open_desk):
-    with open_desk(Settings(pace=Pace(seconds=0.05, begins_after=0.0))) as desk:
+    with open_desk(
+        Settings(pace=BatchDuration(seconds=0.05, begins_after=0.0))
+    ) as desk:
         results = desk.run(desk.items(50, system=system()))
     assert (
         sum(

@@ -7,7 +7,7 @@ import anthropic
 import httpx
 import pytest
 
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Settings
 
 VERSION = {"anthropic-version": "2023-06-01"}
 
@@ -157,7 +157,7 @@ def test_the_sdk_reads_results_as_models(desk):
 
 
 def test_results_are_compressed_for_clients_that_accept_it_if_asked(open_desk):
-    with open_desk(Settings(gzip=True, pace=Pace(0.01))) as desk:
+    with open_desk(Settings(gzip=True, pace=BatchDuration(0.01))) as desk:
         batch = desk.create(desk.items(20))
         desk.ended(batch.id)
         answer = desk.http.get(
@@ -170,7 +170,7 @@ def test_results_are_compressed_for_clients_that_accept_it_if_asked(open_desk):
 
 def test_results_may_come_as_another_type(open_desk):
     with open_desk(
-        Settings(results_type="application/octet-stream", pace=Pace(0.01))
+        Settings(results_type="application/octet-stream", pace=BatchDuration(0.01))
     ) as desk:
         batch = desk.create(desk.items(1))
         desk.ended(batch.id)
@@ -271,7 +271,7 @@ def test_to_cancel_twice_is_to_cancel_once(desk):
 
 @pytest.mark.parametrize("status", [200, 400, 409])
 def test_cancelling_an_ended_batch_is_answered_as_the_settings_say(open_desk, status):
-    with open_desk(Settings(cancel_ended=status, pace=Pace(0.01))) as desk:
+    with open_desk(Settings(cancel_ended=status, pace=BatchDuration(0.01))) as desk:
         batch = desk.create(desk.items(1))
         desk.ended(batch.id)
         assert (

@@ -8,7 +8,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from nightbatch.local.print_bill import print_bill, print_rows, print_statuses
-from nightbatch.local.progress import Progress, summarise
+from nightbatch.local.progress import TaskProgress, summarise
 from nightbatch.local.stack.rest import Json
 
 REPORT: Json = {
@@ -56,7 +56,7 @@ def test_tasks_that_wait_for_their_turn_or_have_nothing_to_do_are_not_told() -> 
 
 def test_without_a_terminal_each_change_is_one_line() -> None:
     console = printed()
-    progress = Progress(console, "run")
+    progress = TaskProgress(console, "run")
     with progress.showing():
         for state in ("running", "running", "success"):
             progress([task("prepare", state, "1")])

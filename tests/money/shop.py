@@ -27,8 +27,8 @@ from nightbatch.publish.publish import publish
 from nightbatch.spec import locations
 from nightbatch.spec.run import reference
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.decide import Timing
-from nightbatch.submit.submit import Buyer, Later
+from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.submit import Later, Submitter
 
 MODEL = "claude-haiku-4-5"
 SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"
@@ -126,7 +126,7 @@ class Shop:
         """Take one planned from claim to landed."""
         ledger = self.ledger(ref)
         while isinstance(
-            outcome := Buyer(ledger, self.api, self.now, Timing()).submit(
+            outcome := Submitter(ledger, self.api, self.now, SubmitTiming()).submit(
                 planned.shard
             ),
             Later,

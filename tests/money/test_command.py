@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from tests.money.shop import SOURCE, TARGET, Shop, enrichment, texts
-from tests.s3 import serving
-from tests.stores.proxy import Gate, proxying
+from tests.support.proxy import Gate, proxying
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
@@ -27,33 +21,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PROMPT = "Summarise: {{ body }}"
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """Serve S3."""
-    with serving() as url:
-        yield url
-
-
-@pytest.fixture
-def lake(
-    endpoint: str, message_batches_api: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> S3Client:
-    """Set the environment as a person would who has no Airflow, and put fifty rows into the lake."""
-    settings = {
-        "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": "us-east-1", "ANTHROPIC_API_KEY": "sk-test",
-        "ANTHROPIC_BASE_URL": message_batches_api.url,
-    }  # fmt: skip
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    client: Any = boto3.client("s3")
-    client.create_bucket(Bucket="lake")
-    out = io.BytesIO()
-    pq.write_table(pa.table({"id": list(range(50)), "body": texts(50)}), out)
-    client.put_object(Bucket="lake", Key="tickets/part-0.parquet", Body=out.getvalue())
-    return client
 
 
 class NoMarkers(Gate):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.once.flow import SOURCE, Flow, put, rows, settings
-from tests.once.memory import MemoryWorld
+from tests.support.flow import SOURCE, Flow, put, rows, settings
+from tests.support.memory import MemoryWorld
 
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.ledger import keys

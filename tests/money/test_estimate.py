@@ -10,7 +10,7 @@ from tests.money.shop import Shop, books_usd, enrichment, texts
 
 from nightbatch import Prompt
 from nightbatch.money import estimate
-from nightbatch.money.estimate import Answers, Cached, Estimator, History
+from nightbatch.money.estimate import AnswerLength, Cached, Estimator, PastUsage
 from nightbatch.money.prices import DEFAULT
 from nightbatch.money.prompt_tokens import Prompts, Sizes
 
@@ -22,7 +22,10 @@ def estimator(
     model: str = "claude-haiku-4-5", *, cached: Cached | None = None
 ) -> Estimator:
     """Make one that knows all: 100 tokens for the frame, one for four bytes, ten for an answer and at most twenty."""
-    prompts, answers = Prompts(100, 0.25, 100, 0.25, "known"), Answers(10, 20, "known")
+    prompts, answers = (
+        Prompts(100, 0.25, 100, 0.25, "known"),
+        AnswerLength(10, 20, "known"),
+    )
     return Estimator(DEFAULT, model, False, prompts, answers, cached or Cached())
 
 
@@ -61,18 +64,18 @@ def test_a_cached_prefix_is_mostly_read_and_at_most_written() -> None:
 def test_an_unknown_model_has_no_estimate() -> None:
     made = estimator("claude-haiku-9").estimate(Sizes(np.array([400])))
     assert (made.expected, made.at_most) == (None, None)
-    assert "unknown expected" in made.told
+    assert "unknown expected" in made.summary
 
 
 def test_without_history_max_tokens_is_the_bound() -> None:
-    found = estimate.answers(History(), 300)
+    found = estimate.answers(PastUsage(), 300)
     assert (found.mean, found.most) == (300, 300)
     assert "max_tokens 300" in found.how
 
 
 def test_few_answers_tell_the_mean_and_many_also_the_bound() -> None:
     few, many = (
-        estimate.answers(History(answers=n, output=50 * n, longest=80), 300)
+        estimate.answers(PastUsage(answers=n, output=50 * n, longest=80), 300)
         for n in (5, 100)
     )
     assert (few.mean, few.most) == (50, 300)

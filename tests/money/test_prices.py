@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.oracles import cost
+from tests.support.oracles import cost
 
 from nightbatch.errors import SettingsError
-from nightbatch.messages.usage import Usage
+from nightbatch.messages.usage import TokenUsage
 from nightbatch.money.prices import DEFAULT, VARIABLE, Prices, Rates, prices
 
 # US dollars a million tokens: standard in, out; batch in, out; batch cache write 5 m, 1 h, read.
@@ -136,7 +136,7 @@ def test_a_prompt_above_100k_tokens_lifts_the_price_of_all_its_tokens() -> None:
 
 
 def test_cached_tokens_count_for_the_length_of_a_prompt() -> None:
-    usage = Usage(input=1_000, cache_read=100_000, output=10)
+    usage = TokenUsage(input=1_000, cache_read=100_000, output=10)
     expected = (
         1_000 * Decimal("0.25") + 100_000 * Decimal("0.025") + 10 * Decimal("1.25")
     ) / MILLION
@@ -156,7 +156,7 @@ def test_a_dated_id_has_the_price_of_its_model(dated: str) -> None:
 
 
 def test_an_unknown_model_has_an_unknown_price_not_none_at_all() -> None:
-    assert cost(DEFAULT, "claude-haiku-9", Usage(input=1)) is None
+    assert cost(DEFAULT, "claude-haiku-9", TokenUsage(input=1)) is None
 
 
 def test_inference_in_the_us_costs_a_tenth_more() -> None:
@@ -168,7 +168,7 @@ def test_inference_in_the_us_costs_a_tenth_more() -> None:
         "output": 400,
     }
     anywhere, us = (
-        cost(DEFAULT, "claude-opus-5-5", Usage(**usage, inference_geo=geo))
+        cost(DEFAULT, "claude-opus-5-5", TokenUsage(**usage, inference_geo=geo))
         for geo in ("global", "us")
     )
     assert anywhere is not None
@@ -177,7 +177,7 @@ def test_inference_in_the_us_costs_a_tenth_more() -> None:
 
 def test_only_the_batch_tier_has_the_batch_price() -> None:
     batch, standard = (
-        cost(DEFAULT, "claude-opus-5", Usage(input=7, service_tier=t))
+        cost(DEFAULT, "claude-opus-5", TokenUsage(input=7, service_tier=t))
         for t in ("batch", "standard")
     )
     assert batch is not None
@@ -206,8 +206,8 @@ def test_a_users_file_is_laid_over_the_table(
     path = tmp_path / "prices.json"
     path.write_text(json.dumps(own))
     monkeypatch.setenv(VARIABLE, str(path))
-    assert cost(prices(), "mine", Usage(input=MILLION)) == Decimal("0.5")
-    assert cost(prices(), "claude-haiku-4-5", Usage(output=MILLION)) == 2
+    assert cost(prices(), "mine", TokenUsage(input=MILLION)) == Decimal("0.5")
+    assert cost(prices(), "claude-haiku-4-5", TokenUsage(output=MILLION)) == 2
     assert prices().rates("claude-opus-5") == DEFAULT.rates("claude-opus-5")
     assert prices().as_of == "2026-12-24"
 

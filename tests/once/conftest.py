@@ -1,81 +1,11 @@
-"""What the tests of buying once share: an S3 server, an emulator whose books are the judge, and processes to kill."""
+"""What the tests of buying once share: see `tests/support/runs.py`."""
 
-from __future__ import annotations
-
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
-
-import pytest
-from tests.once import account
-from tests.once.flow import TARGET, Flow, RealWorld, published, rows
-from tests.once.judge import CASES, Table, Verdict, verdict
-from tests.once.turned import Turned
-from tests.s3 import serving
-
-from nightbatch.emulator.embedded import Emulator
-
-Judged = Callable[..., Verdict]
-TEXTS = ["alpha", "beta", "gamma", "beta", "delta"]
-"""The rows of a source partition on real servers."""
-
-
-@pytest.fixture(scope="session")
-def table() -> Iterator[Table]:
-    """Gather the cases of the session; where the environment asks for it, write them down at its end."""
-    yield CASES
-    CASES.write()
-
-
-@pytest.fixture
-def judged(table: Table) -> Judged:
-    """Return how a case is judged: nothing was bought twice and no paid answer was lost; and noted in the table."""
-
-    def judge(
-        where: str, case: str, happens: str, *flows: Flow, twice: int = 0
-    ) -> Verdict:
-        seen = verdict(*flows)
-        table.add(where, case, happens, seen)
-        assert seen == Verdict(twice, 0)
-        return seen
-
-    return judge
-
-
-@pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
-    """Run moto for the whole session."""
-    os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-    with serving() as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def emulator() -> Iterator[Emulator]:
-    """Run one emulator for the whole session, in a process of its own."""
-    with account.serving() as server:
-        yield server
-
-
-@pytest.fixture
-def world(s3_url: str, emulator: Emulator) -> RealWorld:
-    """Return a world of real servers, with empty books."""
-    emulator.reset()
-    return RealWorld(s3_url, emulator.url)
-
-
-@pytest.fixture
-def turned(world: RealWorld, tmp_path: Path) -> Turned:
-    """Return the same world with a clock that can be turned."""
-    return Turned(replace(world, clock=str(tmp_path / "clock")))
-
-
-@pytest.fixture(scope="session")
-def undisturbed(s3_url: str, emulator: Emulator) -> list[dict[str, object]]:
-    """Return what an undisturbed run publishes."""
-    emulator.reset()
-    world = RealWorld(s3_url, emulator.url)
-    world.make_bucket(rows(TEXTS))
-    Flow(world).run()
-    return published(world.store(TARGET))
+from tests.support.judge import table  # noqa: F401 - a fixture
+from tests.support.runs import (  # noqa: F401 - fixtures
+    emulator,
+    judged,
+    s3_url,
+    turned,
+    undisturbed,
+    world,
+)

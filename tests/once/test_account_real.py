@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.once import processes
-from tests.once.account import Stranger, batches
-from tests.once.conftest import TEXTS, Judged
-from tests.once.flow import QUICK, TARGET, Flow, published, rows, settings
-from tests.once.test_kill import LOST, NEVER
-from tests.once.turned import Turned, until
+from tests.support import processes
+from tests.support.account import Stranger, batches
+from tests.support.flow import QUICK, TARGET, Flow, published, rows, settings
+from tests.support.judge import TEXTS, Judged
+from tests.support.kills import LOST, NEVER
+from tests.support.turned import Turned, until
 
 from nightbatch.columnar import parquet
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.ledger import keys
-from nightbatch.submit.decide import Timing
+from nightbatch.submit.decide import SubmitTiming
 
 HERE = "At the account, on real servers"
 DAY = 86_400.0
@@ -107,7 +107,7 @@ def test_strangers_whose_results_are_gone_are_passed_over(
     undisturbed: list[object],
     tmp_path: Path,
 ) -> None:
-    world = replace(ours.world, timing=Timing())
+    world = replace(ours.world, timing=SubmitTiming())
     theirs.buy(1, SIZE)
     ours.emulator.faults(NEVER)
     (tmp_path / "answer lost").touch()
@@ -140,7 +140,7 @@ def test_clocks_may_be_five_minutes_apart(
     ours: Turned, judged: Judged, undisturbed: list[object], offset: float,
     fault: dict[str, object],
 ) -> None:  # fmt: skip
-    world = replace(ours.world, timing=Timing(look=1), clock_offset=offset)
+    world = replace(ours.world, timing=SubmitTiming(look=1), clock_offset=offset)
     ours.emulator.faults(fault)
     run = processes.start(world, ONCE, "dag/run")
     until(
@@ -166,7 +166,7 @@ def test_a_successor_whose_clock_is_five_minutes_off_buys_once(
     ours: Turned, judged: Judged, undisturbed: list[object], tmp_path: Path,
     point: str, offset: float,
 ) -> None:  # fmt: skip
-    world = replace(ours.world, timing=Timing(look=1))
+    world = replace(ours.world, timing=SubmitTiming(look=1))
     (tmp_path / point).touch()
     assert processes.run(world, ONCE, "dag/run", tmp_path) == processes.KILLED
     successor = processes.start(replace(world, clock_offset=offset), ONCE, "dag/next")

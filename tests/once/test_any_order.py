@@ -24,17 +24,17 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
-from tests.once.judge import Table, Verdict, verdict
-from tests.once.memory import MemoryWorld
-from tests.once.points import points
+from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, settings
+from tests.support.judge import Table, Verdict, verdict
+from tests.support.memory import MemoryWorld
+from tests.support.points import points
 from typing_extensions import TypeIs
 
 from nightbatch.errors import NightbatchError, RunFailed, ShardsFailed
 from nightbatch.failpoints import watching
 from nightbatch.io.memory_api import Faults
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.purchase import Landed, Sent, Waiting
+from nightbatch.submit.purchase import AllLanded, Sent, Waiting
 
 PARTITIONS = {
     "dt=1": ["a", "b", "c"],
@@ -95,7 +95,7 @@ class Run:
         else:
             self._publish(self.ref)
 
-    def _defers(self, outcome: Sent | Landed | Waiting) -> TypeIs[Waiting]:
+    def _defers(self, outcome: Sent | AllLanded | Waiting) -> TypeIs[Waiting]:
         """Tell whether a task waits, and let time pass; what it has planned is kept, as Airflow does."""
         if isinstance(outcome, Waiting):
             self.awaited, self.failed = outcome.awaited, outcome.failed

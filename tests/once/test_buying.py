@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
-from tests.once.memory import MemoryWorld
+from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, settings
+from tests.support.memory import MemoryWorld
 
 from nightbatch.errors import (
     AccountStopped,
@@ -25,7 +25,7 @@ from nightbatch.io.memory_api import MemoryBatches
 from nightbatch.ledger import lease
 from nightbatch.ports import Batch, Body
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.purchase import Landed, Purchase, Sent, Waiting
+from nightbatch.submit.purchase import AllLanded, Purchase, Sent, Waiting
 
 ROWS, EACH = 6, 2
 BATCHES = ROWS // EACH
@@ -80,7 +80,7 @@ def sent(outcome: Sent | Waiting) -> Sent:
     return outcome
 
 
-def waiting(outcome: Sent | Landed | Waiting) -> Waiting:
+def waiting(outcome: Sent | AllLanded | Waiting) -> Waiting:
     assert isinstance(outcome, Waiting)
     return outcome
 
@@ -235,7 +235,7 @@ def test_what_is_lost_is_asked_again_until_the_attempts_are_spent(
 ) -> None:
     night = flow(world, attempts=3)
     ref = night.prepare()
-    outcome: Sent | Waiting | Landed = night.purchase(ref).submit()
+    outcome: Sent | Waiting | AllLanded = night.purchase(ref).submit()
     awaited = sent(outcome).awaited
     for attempt in (1, 2, 3):
         assert max(number for number, _ in claims(night)) == attempt
@@ -246,7 +246,7 @@ def test_what_is_lost_is_asked_again_until_the_attempts_are_spent(
         night.wait_for(Waiting(awaited))
         outcome = night.purchase(ref).land(awaited)
         awaited = outcome.awaited if isinstance(outcome, Waiting) else awaited
-    assert outcome == Landed(3)
+    assert outcome == AllLanded(3)
     assert claims(night) == [(1, 2), (1, 2), (1, 2), (2, 1), (3, 1)]
 
 
@@ -265,7 +265,7 @@ def test_landing_that_is_tried_again_goes_on_with_the_attempt_in_flight(
         == night.ledger.awaited(second.awaited).shards
     )
     night.wait_for(second)
-    assert night.purchase(ref).land(first.awaited) == Landed(2)
+    assert night.purchase(ref).land(first.awaited) == AllLanded(2)
     assert claims(night) == [(1, 2), (1, 2), (1, 2), (2, 1)]
 
 
@@ -280,8 +280,8 @@ def test_landing_that_is_tried_again_after_its_attempts_are_spent_asks_nothing(
     world.batches.faults.rows = {0: "errored"}
     second = waiting(night.purchase(ref).land(first.awaited))
     night.wait_for(second)
-    assert night.purchase(ref).land(second.awaited) == Landed(2)
-    assert night.purchase(ref).land(first.awaited) == Landed(2)
+    assert night.purchase(ref).land(second.awaited) == AllLanded(2)
+    assert night.purchase(ref).land(first.awaited) == AllLanded(2)
     assert [attempt for attempt, _ in claims(night)] == [1, 1, 1, 2]
 
 
@@ -293,11 +293,11 @@ def test_submitting_anew_asks_what_was_lost_for_as_many_attempts_again(
     world.batches.faults.rows = {0: "errored"}
     first = sent(night.purchase(ref).submit())
     night.wait_for(Waiting(first.awaited))
-    assert night.purchase(ref).land(first.awaited) == Landed(1)
+    assert night.purchase(ref).land(first.awaited) == AllLanded(1)
     second = sent(night.purchase(ref).submit())
     assert claims(night)[BATCHES:] == [(1, 1)]
     night.wait_for(Waiting(second.awaited))
-    assert night.purchase(ref).land(second.awaited) == Landed(1)
+    assert night.purchase(ref).land(second.awaited) == AllLanded(1)
     night.publish(ref)
     assert statuses(world) == {"answered": ROWS}
 
@@ -314,7 +314,7 @@ def test_one_bad_batch_keeps_no_other_from_landing_and_is_landed_by_the_next_try
         night.purchase(ref).land(first.awaited)
     assert night.ledger.view().landed == night.ledger.view().claimed[1:]
     account(world).broken = frozenset()
-    assert night.purchase(ref).land(first.awaited) == Landed(1)
+    assert night.purchase(ref).land(first.awaited) == AllLanded(1)
     assert len(world.batches.made) == BATCHES
 
 
@@ -376,7 +376,7 @@ def test_after_the_deadline_the_batches_of_other_runs_are_not_waited_for(
     ref = night.prepare()
     first = sent(night.purchase(ref).submit())
     _, purchase = late(night, world, ref)
-    assert purchase.land(first.awaited) == Landed(1)
+    assert purchase.land(first.awaited) == AllLanded(1)
 
 
 def test_after_the_deadline_what_is_lost_is_not_asked_again(world: MemoryWorld) -> None:
@@ -386,6 +386,6 @@ def test_after_the_deadline_what_is_lost_is_not_asked_again(world: MemoryWorld) 
     first = sent(night.purchase(ref).submit())
     night.wait_for(Waiting(first.awaited))
     late_ref, purchase = late(night, world, ref)
-    assert purchase.land(first.awaited) == Landed(1)
+    assert purchase.land(first.awaited) == AllLanded(1)
     night.publish(late_ref)
     assert statuses(world) == {"answered": ROWS - 1, "errored": 1}

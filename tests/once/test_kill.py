@@ -5,50 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.once import processes
-from tests.once.conftest import TEXTS, Judged
-from tests.once.flow import TARGET, Flow, RealWorld, published, rows, settings
-from tests.once.points import points
-from tests.stores.proxy import proxying
+from tests.support import processes
+from tests.support.flow import TARGET, Flow, RealWorld, published, rows
+from tests.support.judge import TEXTS, Judged
+from tests.support.kills import (
+    ASKED,
+    BY_HAND,
+    HERE,
+    LOST,
+    NEEDS,
+    NEVER,
+    NO,
+    killed_once,
+)
+from tests.support.points import points
+from tests.support.proxy import proxying
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.errors import StoreUnfit
-
-HERE = "kill -9 and lost answers, on real servers"
-LOST = {"where": "create", "what": "drop_after", "count": 1}
-NEVER = {"where": "create", "what": "drop_before", "count": 1}
-NO = {"where": "create", "what": "overloaded", "count": 1, "retry_after": 0.1}
-ASKED = settings(max_batch_requests=3)
-FINAL = {"where": "create", "what": "too_large", "count": 1}
-NEEDS = {
-    "answer lost": LOST,
-    "orphan looked for": LOST,
-    "orphan ruled out": NEVER,
-    "create refused": NO,
-    "refusal written": NO,
-    "claim given up": FINAL,
-    "loss landed": FINAL,
-}
-"""Points that are reached only when something has gone wrong before."""
-BY_HAND = {"right to post taken back"}
-"""Points that only a human's release reaches."""
-ENDS_RED = {"claim given up", "loss landed"}
 
 
 def test_every_point_is_visited() -> None:
     assert len(points()) > 25
     assert set(NEEDS) | BY_HAND <= set(points())
-
-
-def killed_once(world: RealWorld, point: str, folder: Path, again: str) -> int:
-    """Run, be killed at a point, and run again; return the exit code of the last run."""
-    world.make_bucket(rows(TEXTS))
-    if point in NEEDS:
-        Emulator(world.emulator).faults(NEEDS[point])
-    (folder / point).touch()
-    assert processes.run(world, ASKED, "dag/run", folder) == processes.KILLED
-    code = processes.run(world, ASKED, again)
-    return processes.run(world, ASKED, again) if code and point in ENDS_RED else code
 
 
 def test_a_run_that_is_killed_at_every_point_in_turn_buys_once(

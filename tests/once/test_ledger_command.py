@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.once.flow import TARGET, Flow, RealWorld, published, rows
-from tests.once.turned import until
+from tests.support.flow import TARGET, Flow, RealWorld, published, rows
+from tests.support.turned import until
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.ledger.facts import Refusal
-from nightbatch.submit.submit import Buyer
+from nightbatch.submit.submit import Submitter
 
 STATE = "s3://lake/_nightbatch/out/"
 TEXTS = ["one", "two"]
@@ -32,8 +32,8 @@ def listed(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-def buyer(flow: Flow) -> Buyer:
-    return Buyer(flow.ledger, flow.world.api(), flow.world.now, flow.world.timing)
+def buyer(flow: Flow) -> Submitter:
+    return Submitter(flow.ledger, flow.world.api(), flow.world.now, flow.world.timing)
 
 
 def test_a_ledger_that_is_not_there_is_an_error(

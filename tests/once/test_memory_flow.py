@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
-from tests.once.conftest import Judged
-from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
-from tests.once.memory import MemoryWorld
+from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, settings
+from tests.support.judge import Judged
+from tests.support.memory import MemoryWorld
 
 from nightbatch.errors import (
     ApiUnavailable,
@@ -26,9 +26,9 @@ from nightbatch.io.memory_api import MemoryBatches
 from nightbatch.land.land import land
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ports import Page
-from nightbatch.submit.decide import Timing
+from nightbatch.submit.decide import SubmitTiming
 from nightbatch.submit.release import InDoubt, release
-from nightbatch.submit.submit import Buyer, Late, Later, Submitted
+from nightbatch.submit.submit import Late, Later, Submitted, Submitter
 
 HERE = "In memory, with a clock that is turned"
 TEXTS = ["one", "two", "three", "two"]
@@ -78,9 +78,9 @@ def claimed(flow: Flow) -> Any:
     return flow.plan(flow.prepare())[0].shard
 
 
-def buyer(flow: Flow) -> Buyer:
+def buyer(flow: Flow) -> Submitter:
     """Return who submits for a flow."""
-    return Buyer(flow.ledger, flow.world.api(), flow.world.now, flow.world.timing)
+    return Submitter(flow.ledger, flow.world.api(), flow.world.now, flow.world.timing)
 
 
 def at(point: str, act: Callable[[], object]) -> Any:
@@ -179,7 +179,7 @@ def test_a_definite_no_is_sent_again_after_its_time(
 
 
 def test_noes_without_end_are_raised_in_the_end(world: MemoryWorld, flow: Flow) -> None:
-    world.timing = Timing(patience=600)
+    world.timing = SubmitTiming(patience=600)
     world.batches.faults.creates = ["refused"] * 10_000
     began = world.now()
     with pytest.raises(NotSent):

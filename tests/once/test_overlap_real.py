@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.once import processes
-from tests.once.conftest import TEXTS, Judged
-from tests.once.flow import (
+from tests.support import processes
+from tests.support.flow import (
     QUICK,
     SOURCE,
     TARGET,
@@ -19,18 +18,19 @@ from tests.once.flow import (
     rows,
     settings,
 )
-from tests.once.points import points
-from tests.once.test_kill import BY_HAND, NEEDS
-from tests.once.turned import Turned
+from tests.support.judge import TEXTS, Judged
+from tests.support.overlaps import (
+    HERE,
+    ORDINARY,
+    SHARING,
+    SLOW,
+    both_are_whole,
+    overlapping,
+    two_of_which_some_are_killed,
+)
+from tests.support.turned import Turned
 
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.submit.decide import Timing
-
-HERE = "At the same time, on real servers"
-SLOW = {"where": "batch", "what": "slow", "seconds": 1.0}
-"""Every batch lasts long enough for every run to meet it under way."""
-ORDINARY = [point for point in points() if point not in BY_HAND | set(NEEDS)]
-"""Points that a run reaches when nothing goes wrong."""
 
 
 @pytest.fixture
@@ -106,35 +106,6 @@ def test_a_backfill_of_ten_at_once_buys_each_request_once(
         "what they share is bought by one of them",
         *flows,
     )
-
-
-def two_of_which_some_are_killed(turned: Turned, folder: Path) -> list[int | None]:
-    """Run two partitions that share requests at once, with points at which whoever comes first is killed."""
-    runs = [
-        processes.start(turned.world, one, f"dag/{one.partition}", folder)
-        for one in SHARING
-    ]
-    turned.pass_until_ended(runs)
-    return [run.exitcode for run in runs]
-
-
-SHARING = [settings(f"dt={day}", max_batch_requests=3, attempts=1) for day in (1, 2)]
-MORE = ["beta", "gamma", "epsilon", "zeta"]
-
-
-def overlapping(turned: Turned) -> Turned:
-    """Prepare two partitions that share requests, in a world whose times are the real ones."""
-    made = Turned(replace(turned.world, timing=Timing()))
-    made.world.make_bucket(rows(TEXTS))
-    put(made.world.store(SOURCE), "dt=2/part-0.parquet", rows(MORE))
-    return made
-
-
-def both_are_whole(turned: Turned, undisturbed: list[object]) -> bool:
-    """Tell whether both partitions are as if nothing had happened."""
-    other = published(turned.world.store(TARGET), "dt=2")
-    told = {row["_status"] for row in other} == {"answered"} and len(other) == len(MORE)
-    return told and published(turned.world.store(TARGET)) == undisturbed
 
 
 def test_runs_that_are_killed_at_every_point_while_they_overlap_buy_once(

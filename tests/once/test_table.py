@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.once.judge import BEGIN, END, TABLE, Table, Verdict
+from tests.support.judge import BEGIN, END, TABLE, Table, Verdict
 
 from nightbatch.failpoints import FOLDER
 from nightbatch.local.stack.settings import PROJECT

@@ -14,13 +14,15 @@ import anthropic
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.support.parquet import parquet
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.emulator.fixtures import (  # noqa: F401 - a conftest below the root cannot name plugins
     message_batches_api,
     message_batches_server,
 )
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Settings
+from nightbatch.flow import World, run
 from nightbatch.ids import Shard
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.io.memory import MemoryBucket, MemoryStore
@@ -33,8 +35,9 @@ from nightbatch.prepare.prepare import prepare
 from nightbatch.publish.publish import publish
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.decide import Timing
-from nightbatch.submit.submit import Buyer, Submitted
+from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.submit import Submitted, Submitter
+from nightbatch.wait.pace import PollTiming
 
 SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"
 
@@ -42,13 +45,6 @@ SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"
 def now() -> datetime:
     """Return the time."""
     return datetime.now(UTC)
-
-
-def parquet(table: pa.Table, **how: Any) -> bytes:
-    """Return a table as the bytes of a Parquet file."""
-    out = io.BytesIO()
-    pq.write_table(table, out, **how)
-    return out.getvalue()
 
 
 @dataclass
@@ -104,9 +100,9 @@ class Night:
 
     def buy(self, shard: Shard) -> str:
         """Submit a shard and wait for the end of its batch."""
-        timing = Timing(fuse=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
+        timing = SubmitTiming(fuse=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
         for _ in range(200):
-            done = Buyer(self.ledger, self.api, now, timing).submit(shard)
+            done = Submitter(self.ledger, self.api, now, timing).submit(shard)
             if isinstance(done, Submitted):
                 break
             time.sleep(max(0.0, (done.until - now()).total_seconds()))
@@ -134,11 +130,17 @@ class Night:
         self, buyer: str = "first", *, waves: int = 3, **changes: Any
     ) -> dict[str, Any]:
         """Run the whole night and return its report."""
-        ref = self.prepare(buyer, **changes)
-        for attempt in range(waves + 1):
-            if not self.shards(ref, attempt) and attempt:
-                break
-        return self.publish(ref)
+        settings = replace(self.settings, **{"attempts": waves, **changes})
+        timing = SubmitTiming(fuse=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
+        world = World(
+            self.store,
+            self.api,
+            now,
+            lambda seconds: time.sleep(min(seconds, 0.01)),
+            timing,
+            PollTiming(soonest=0.01),
+        )
+        return run(settings, world, buyer)
 
     def table(self, partition: str = "") -> pa.Table:
         """Read what is published in a partition."""
@@ -165,11 +167,11 @@ class Night:
 @pytest.fixture(scope="session")
 def message_batches_settings() -> Settings:
     """Return how the emulator runs: quick batches."""
-    return Settings(pace=Pace(seconds=0.02))
+    return Settings(pace=BatchDuration(seconds=0.02))
 
 
 @pytest.fixture
-def night(message_batches_api: Emulator) -> Iterator[Night]:  # noqa: F811
+def night(message_batches_api: Emulator) -> Iterator[Night]:
     """Return a night with ten tickets and one text column asked for, and no canary."""
     client = anthropic.Anthropic(
         base_url=message_batches_api.url, api_key="sk-test", max_retries=0

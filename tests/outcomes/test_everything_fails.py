@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
-from tests.s3 import serving
+from tests.support.s3 import serving
 
 from nightbatch.emulator.embedded import running
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Settings
 from nightbatch.errors import ApiUnavailable, Incomplete
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.io.s3 import S3Store, filesystem
@@ -132,7 +132,7 @@ def outcome(night: Any, s3: Any, to_parquet: Any) -> Any:
         Bucket="lake", Key="tickets/b.parquet", Body=to_parquet(table.slice(700))
     )
     with running(
-        Settings(faults=tuple(FAULTS), seed=7, pace=Pace(seconds=0.02))
+        Settings(faults=tuple(FAULTS), seed=7, pace=BatchDuration(seconds=0.02))
     ) as emulator:
         client = anthropic.Anthropic(
             base_url=emulator.url, api_key="sk-test", max_retries=0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.stores.proxy import Gate
+from tests.support.proxy import Gate
 
 FOLDER = Path(__file__).parents[2] / "docs" / "iam"
 LIST = "s3:ListBucket"

@@ -17,9 +17,9 @@ from nightbatch.errors import (
 )
 from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
-from nightbatch.land.judge import judge
+from nightbatch.land.judge import verdict
 from nightbatch.land.landing import Landing
-from nightbatch.land.received import Roll
+from nightbatch.land.received import Received
 from nightbatch.messages import account
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.outcome import UNREADABLE, commonest, of_error
@@ -112,7 +112,7 @@ def landed(*results: dict[str, Any]) -> Landing:
     raw = pa.array(
         [number.to_bytes(20, "big") for number in range(len(results))], pa.binary(20)
     )
-    landing = Landing(AnswerType(None), BatchId(BATCH), prices(), Roll(raw))
+    landing = Landing(AnswerType(None), BatchId(BATCH), prices(), Received(raw))
     lines = [
         {"custom_id": name, "result": result}
         for name, result in zip(custom_ids(raw).to_pylist(), results, strict=True)
@@ -134,10 +134,10 @@ def test_a_row_s_error_keeps_the_words_without_control_characters() -> None:
         json.dumps({"custom_id": "a", "result": errored("api_error", HOSTILE)}).encode()
     )
     assert line is not None
-    error = judge(line.result, AnswerType(None)).error or ""
+    error = verdict(line.result, AnswerType(None)).error or ""
     assert PATIENT in error
     assert error.isprintable()
-    assert len(judge(line.result, AnswerType(None)).error or "") < 1_100
+    assert len(verdict(line.result, AnswerType(None)).error or "") < 1_100
 
 
 def test_what_is_counted_of_a_shard_s_errors_holds_no_words() -> None:

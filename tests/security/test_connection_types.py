@@ -21,7 +21,7 @@ from nightbatch.airflow.triggers.input import InputTrigger
 from nightbatch.commands import _ports
 from nightbatch.errors import SettingsError
 from nightbatch.io.anthropic_client import hardened
-from nightbatch.wait.pace import Pace
+from nightbatch.wait.pace import PollTiming
 
 PROMPT = "PATIENT JANE DOE HIV+"
 DEPLOYMENT = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "ours"}
@@ -52,7 +52,7 @@ def test_a_wait_fails_at_once_for_a_connection_that_cannot_be_right(
     conn_id: str,
 ) -> None:
     with pytest.raises(SettingsError) as raised:
-        asyncio.run(Connection(conn_id, Pace()).open())
+        asyncio.run(Connection(conn_id, PollTiming()).open())
     assert "PASSWORD" not in str(raised.value)
     assert KEY not in str(raised.value)
 

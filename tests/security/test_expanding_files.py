@@ -10,28 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.support.expanding import LONG, expanding
 
 from nightbatch.columnar import parquet
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.prepare.source import BATCH_BYTES, BATCH_ROWS, Source, read
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
-LONG = "x" * 20_000
 MEGABYTE = 1_000_000
-
-
-def expanding(short: int, long: int, text: str = LONG, **layout: Any) -> bytes:
-    """Write a file with short rows first, and then rows of one long text that a dictionary holds once."""
-    codes = pa.array([0] * short + [1] * long, pa.int32())
-    texts = pa.DictionaryArray.from_arrays(codes, pa.array(["a", text]))
-    out = io.BytesIO()
-    pq.write_table(
-        pa.table({"id": range(len(codes)), "text": texts}),
-        out,
-        store_schema=False,
-        **layout,
-    )
-    return out.getvalue()
 
 
 def batches(body: bytes, schema: pa.Schema = SCHEMA) -> list[tuple[int, int]]:
@@ -95,7 +81,7 @@ def test_short_rows_are_read_many_at_a_time() -> None:
 
 def test_rows_of_our_own_files_are_not_joined_across_row_groups() -> None:
     store = MemoryStore("s3://lake/state/", MemoryBucket())
-    with parquet.Sheet(store, "a.parquet", SCHEMA) as sheet:
+    with parquet.ParquetUpload(store, "a.parquet", SCHEMA) as sheet:
         for number in range(50):
             short = number < 40
             rows = 1_000 if short else 800
@@ -117,9 +103,9 @@ def test_rows_of_our_own_files_are_not_joined_across_row_groups() -> None:
 
 
 PREPARE = """
-from tests.once.flow import SOURCE, Flow, settings
-from tests.once.memory import MemoryWorld
-from tests.security.test_expanding_files import expanding
+from tests.support.flow import SOURCE, Flow, settings
+from tests.support.memory import MemoryWorld
+from tests.support.expanding import expanding
 
 
 def peak():

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
-from tests.once.flow import Flow, published, put, rows, settings
-from tests.once.memory import MemoryWorld
-from tests.s3 import serving
 from tests.security.policies import LIST, Policy, read
-from tests.stores.proxy import proxying
+from tests.support.flow import Flow, published, put, rows, settings
+from tests.support.memory import MemoryWorld
+from tests.support.proxy import proxying
+from tests.support.s3 import serving
 
 from nightbatch.errors import Republished, StoreDenied
 from nightbatch.io.overlay import Overlay

@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.once.flow import SOURCE, Flow, put, rows, settings
-from tests.once.memory import MemoryWorld
+from tests.support.flow import SOURCE, Flow, put, rows, settings
+from tests.support.memory import MemoryWorld
 
 from nightbatch.columnar import json_blocks, parquet
 from nightbatch.errors import Unreadable
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.land import plain
 from nightbatch.land.landing import Landing
-from nightbatch.land.received import Roll
+from nightbatch.land.received import Received
 from nightbatch.ledger import keys
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.money.prices import DEFAULT
@@ -92,7 +92,9 @@ def test_changed_parameters_are_not_sent_under_the_old_names(
 def test_a_page_that_was_damaged_is_named(world: MemoryWorld) -> None:
     store = MemoryStore("s3://lake/x/", MemoryBucket())
     table = pa.table({"a": [f"text {number}" for number in range(1_000)]})
-    with parquet.Sheet(store, "a.parquet", table.schema, parquet.PLAIN) as sheet:
+    with parquet.ParquetUpload(
+        store, "a.parquet", table.schema, parquet.PLAIN
+    ) as sheet:
         sheet.write(table)
         sheet.close()
         sheet.commit()
@@ -131,7 +133,7 @@ def landed(body: bytes) -> dict[str, Any]:
     """Land one line."""
     ids = pa.array([b"\0" * 20], pa.binary(20))
     landing = Landing(
-        AnswerType(), "msgbatch_1", DEFAULT, Roll(ids), "claude-haiku-4-5"
+        AnswerType(), "msgbatch_1", DEFAULT, Received(ids), "claude-haiku-4-5"
     )  # type: ignore[arg-type]
     landing.begin()
     (row,) = landing.add(body).to_pylist()

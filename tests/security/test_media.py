@@ -12,8 +12,8 @@ import boto3
 import pyarrow as pa
 import pytest
 from botocore.config import Config
-from tests.outcomes.conftest import parquet
-from tests.s3 import serving
+from tests.support.parquet import parquet
+from tests.support.s3 import serving
 
 from nightbatch.airflow.ports import FINAL
 from nightbatch.columnar.parquet import table

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.once.flow import SOURCE, Flow, put, rows, settings
-from tests.once.memory import MemoryWorld
+from tests.support.flow import SOURCE, Flow, put, rows, settings
+from tests.support.memory import MemoryWorld
 
 from nightbatch.errors import RunFailed, SettingsError, TargetError
 from nightbatch.ledger import keys
@@ -143,7 +143,8 @@ def test_an_old_state_in_another_goes_on_and_expiring_the_outer_leaves_it(
     outer, inner = "s3://lake/insurance/", f"s3://lake/insurance/{name}/"
     Flow(world, settings(target=inner, state=locations.nested_state_url(inner))).run()
     assert ask(world, inner).enrichment.state_url == locations.nested_state_url(inner)
-    ask(world, outer).run()
+    around = Flow(world, settings(target=outer))
+    around.run()
     asked = bought(world)
     later = datetime.now(UTC) + timedelta(days=365)
     store = world.store(ask(world, outer).enrichment.state_url)
@@ -151,7 +152,7 @@ def test_an_old_state_in_another_goes_on_and_expiring_the_outer_leaves_it(
     expire(Ledger(store), store, later, later)  # type: ignore[arg-type]
     assert facts(world, inner) == before
     replace(ask(world, inner), buyer="dag/again").run()
-    replace(ask(world, outer), buyer="dag/again").run()
+    replace(around, buyer="dag/again").run()
     assert bought(world) == asked
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.once.flow import SOURCE, Flow, put, rows, settings
-from tests.once.memory import MemoryWorld
+from tests.support.flow import SOURCE, Flow, put, rows, settings
+from tests.support.memory import MemoryWorld
 
 from nightbatch.airflow.operators.load import LoadOperator
 from nightbatch.airflow.sensors.input import InputSensor
@@ -18,7 +18,7 @@ from nightbatch.ledger import marker
 from nightbatch.load.load import load, read_marker
 from nightbatch.load.loading import Loading
 from nightbatch.prepare.arrival import arrived
-from nightbatch.publish.destination import REPORT, Catalogued
+from nightbatch.publish.destination import REPORT, TableTarget
 
 TARGET = "s3://lake/out/"
 PART = "dt=1/part-00000-0123456789ab.parquet"
@@ -188,4 +188,4 @@ class Commits:
 def test_a_table_tells_how_many_rows_a_partition_had(
     commits: list[tuple[str, int]], rows_before: int
 ) -> None:
-    assert Catalogued(Commits(*commits), "dt=1").rows_before() == rows_before  # type: ignore[arg-type]
+    assert TableTarget(Commits(*commits), "dt=1").rows_before() == rows_before  # type: ignore[arg-type]

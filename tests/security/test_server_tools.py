@@ -11,7 +11,7 @@ import pytest
 
 from nightbatch.ids import BatchId
 from nightbatch.land.landing import Landing
-from nightbatch.land.received import Roll
+from nightbatch.land.received import Received
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.money.prices import DEFAULT, Prices
 from nightbatch.money.server_tools import tool_uses
@@ -49,7 +49,7 @@ def line(name: bytes, uses: Any, content: list[dict[str, Any]] = TEXT) -> bytes:
 def land(prices: Prices, block: bytes) -> tuple[list[Decimal | None], Landing]:
     """Land a block of lines; return what each row costs."""
     landing = Landing(
-        AnswerType(None), BatchId("b"), prices, Roll(IDS), "claude-haiku-4-5"
+        AnswerType(None), BatchId("b"), prices, Received(IDS), "claude-haiku-4-5"
     )
     rows = pa.Table.from_batches([landing.add(block)]).sort_by("id")
     return rows.column("cost_usd").to_pylist(), landing

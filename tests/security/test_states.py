@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.once.flow import SOURCE, Flow, put, rows, settings
-from tests.once.memory import MemoryWorld
+from tests.support.flow import SOURCE, Flow, put, rows, settings
+from tests.support.memory import MemoryWorld
 
 from nightbatch.errors import CapExceeded, SettingsError, StoreDenied
 from nightbatch.io.memory import MemoryStore

@@ -8,17 +8,17 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import oracles
+from tests.support import oracles
 
 from nightbatch.land.landed_schema import COST
-from nightbatch.messages.usage import Usage
-from nightbatch.money.billing import Bill, Used, charged, decimals
+from nightbatch.messages.usage import TokenUsage
+from nightbatch.money.billing import BilledUsage, Used, charged, decimals
 from nightbatch.money.prices import DEFAULT, PICO, Prices
 
 TOKENS = st.integers(0, 300_000)
 USES = st.just(0) | st.integers(0, 9_999)
 USAGES = st.builds(
-    Usage,
+    TokenUsage,
     TOKENS,
     TOKENS,
     TOKENS,
@@ -44,16 +44,18 @@ FINE = DEFAULT.over(
 )
 
 
-def alone(prices: Prices, used: list[tuple[str, Usage] | None]) -> list[Decimal | None]:
+def alone(
+    prices: Prices, used: list[tuple[str, TokenUsage] | None]
+) -> list[Decimal | None]:
     return [Decimal(0) if one is None else oracles.cost(prices, *one) for one in used]
 
 
 @settings(deadline=None)
 @given(USED, st.sampled_from([DEFAULT, FINE, SEARCHES]))
 def test_rows_cost_together_what_they_cost_alone(
-    used: list[tuple[str, Usage] | None], prices: Prices
+    used: list[tuple[str, TokenUsage] | None], prices: Prices
 ) -> None:
-    bill = Bill(prices)
+    bill = BilledUsage(prices)
     counts = np.array(
         [one[1].classes if one else (0,) * 5 for one in used], np.int64
     ).reshape(-1, 5)

@@ -7,8 +7,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightbatch.columnar.id_lookup import Finder, heads, repeats, spans, words
-from nightbatch.columnar.id_rounds import ROUND, Round
+from nightbatch.columnar.id_lookup import IdLookup, heads, id_ranges, repeats, words
+from nightbatch.columnar.id_rounds import ROUND, IdRound
 from nightbatch.plan.pending import Pending
 
 # Few heads and few tails, so that repeats, and different ids of one head, are common.
@@ -24,7 +24,7 @@ KIND = pa.binary(20)
 def test_what_is_found_is_what_is_in_both(
     sought: list[bytes], given_ids: list[bytes]
 ) -> None:
-    rows, positions = Finder(pa.array(sought, KIND)).find(pa.array(given_ids, KIND))
+    rows, positions = IdLookup(pa.array(sought, KIND)).find(pa.array(given_ids, KIND))
     found = sorted(zip(rows.tolist(), positions.tolist(), strict=True))
     assert found == [
         (row, sought.index(one)) for row, one in enumerate(given_ids) if one in sought
@@ -48,9 +48,9 @@ def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_
     asked: list[bytes], settled: list[list[bytes]], flying: list[list[bytes]], most: int
 ) -> None:
     known, joined = Pending(len(asked)), set()
-    for span in spans(len(asked), most):
+    for span in id_ranges(len(asked), most):
         places = np.flatnonzero(span.holds(heads(words(pa.array(asked, KIND)))))
-        some = Round.of(
+        some = IdRound.of(
             places, pa.array([asked[place] for place in places], KIND), span
         )
         known.ask(some)
@@ -58,7 +58,7 @@ def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_
         joined |= {
             number
             for number, ids in enumerate(flying)
-            if known.fly(some, pa.array(ids, KIND))
+            if known.mark_in_flight(some, pa.array(ids, KIND))
         }
     done = {one for ids in settled for one in ids}
     open_now = [one for one in dict.fromkeys(asked) if one not in done]
@@ -66,11 +66,11 @@ def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_
         number for number, ids in enumerate(flying) if set(ids) & set(open_now)
     }
     sent = {one for ids in flying for one in ids}
-    assert [asked[number] for number in known.left()] == [
+    assert [asked[number] for number in known.pending_numbers()] == [
         one for one in open_now if one not in sent
     ]
     assert int(known.asked.sum()) == len(set(asked))
-    assert known.left().tolist() == sorted(known.left().tolist())
+    assert known.pending_numbers().tolist() == sorted(known.pending_numbers().tolist())
 
 
 def test_what_is_left_is_numbered_on_through_all_stretches() -> None:
@@ -82,7 +82,7 @@ def test_what_is_left_is_numbered_on_through_all_stretches() -> None:
     known.asked[:] = True
     known.settled[settled], known.flying[flying] = True, True
     expected = np.delete(np.arange(2 * ROUND + 3, dtype=np.int32), settled + flying)
-    np.testing.assert_array_equal(known.left(), expected, strict=True)
+    np.testing.assert_array_equal(known.pending_numbers(), expected, strict=True)
 
 
 @given(st.lists(st.binary(min_size=20, max_size=20), min_size=1), st.integers(1, 9))
@@ -91,7 +91,7 @@ def test_spans_part_all_ids_and_are_in_their_order(ids: list[bytes], most: int) 
     holders = [
         [
             number
-            for number, span in enumerate(spans(len(ids), most))
+            for number, span in enumerate(id_ranges(len(ids), most))
             if span.holds(found)[at]
         ]
         for at in range(len(ids))
@@ -99,6 +99,6 @@ def test_spans_part_all_ids_and_are_in_their_order(ids: list[bytes], most: int) 
     assert all(len(one) == 1 for one in holders)
     assert [one for _, one in sorted(zip(ids, holders, strict=True))] == sorted(holders)
     assert all(
-        spans(len(ids), most)[one[0]].meets(name, name)
+        id_ranges(len(ids), most)[one[0]].meets(name, name)
         for name, one in zip(ids, holders, strict=True)
     )

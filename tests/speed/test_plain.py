@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nightbatch.ids import BatchId
 from nightbatch.land.landing import Landing
 from nightbatch.land.plain import Scan, pick, scan
-from nightbatch.land.received import Roll
+from nightbatch.land.received import Received
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.result_lines import decode
 from nightbatch.money.prices import DEFAULT
@@ -128,7 +128,7 @@ odd_lines = st.sampled_from(
 
 def landing(answer: AnswerType) -> Landing:
     return Landing(
-        answer, BatchId("msgbatch_1"), DEFAULT, Roll(IDS), "claude-haiku-4-5"
+        answer, BatchId("msgbatch_1"), DEFAULT, Received(IDS), "claude-haiku-4-5"
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import oracles
+from tests.support import oracles
 
 from nightbatch.columnar.custom_ids import custom_ids
 from nightbatch.columnar.json_strings import quoted

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nightbatch.columnar import parquet
-from nightbatch.columnar.id_lookup import ID, Span
+from nightbatch.columnar.id_lookup import ID, IdRange
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 
 SCHEMA = pa.schema([("n", pa.int64()), ("word", pa.string())])
@@ -26,7 +26,7 @@ def store() -> MemoryStore:
 def written(rows: int, group: int) -> MemoryStore:
     """Write rows in row groups of so many."""
     made = store()
-    with parquet.Sheet(made, "a.parquet", SCHEMA) as sheet:
+    with parquet.ParquetUpload(made, "a.parquet", SCHEMA) as sheet:
         for start in range(0, rows, group):
             numbers = range(start, min(start + group, rows))
             sheet.write(
@@ -44,7 +44,7 @@ def test_a_file_that_is_forgotten_leaves_nothing_and_its_writer_goes_in_silence(
     None
 ):
     made = store()
-    with parquet.Sheet(made, "a.parquet", SCHEMA) as sheet:
+    with parquet.ParquetUpload(made, "a.parquet", SCHEMA) as sheet:
         sheet.write(pa.table({"n": [1], "word": ["a"]}, schema=SCHEMA))
         sheet._write_group()
     del sheet
@@ -56,7 +56,7 @@ def test_a_file_that_is_forgotten_leaves_nothing_and_its_writer_goes_in_silence(
 @given(st.integers(1, 7), st.sets(st.integers(0, 39), min_size=1))
 def test_rows_are_found_at_their_places(group: int, wanted: set[int]) -> None:
     numbers = np.array(sorted(wanted))
-    table, places = parquet.Groups(written(40, group), ["word"]).rows(
+    table, places = parquet.RowGroups(written(40, group), ["word"]).rows(
         "a.parquet", numbers
     )
     assert table.take(pa.array(places)).column("word").to_pylist() == [
@@ -65,7 +65,7 @@ def test_rows_are_found_at_their_places(group: int, wanted: set[int]) -> None:
 
 
 def test_only_wanted_rows_are_kept() -> None:
-    table, places = parquet.Groups(written(40, 10), ["n"]).rows(
+    table, places = parquet.RowGroups(written(40, 10), ["n"]).rows(
         "a.parquet", np.array([24, 3, 20])
     )
     assert sorted(table.column("n").to_pylist()) == [3, 20, 24]
@@ -73,7 +73,7 @@ def test_only_wanted_rows_are_kept() -> None:
 
 
 def test_a_group_that_two_reads_share_is_read_once() -> None:
-    groups = parquet.Groups(written(40, 10), ["n"])
+    groups = parquet.RowGroups(written(40, 10), ["n"])
     first, again = groups._group("a.parquet", 1), groups._group("a.parquet", 1)
     assert again is first
 
@@ -94,8 +94,8 @@ def test_repeating_words_of_many_groups_are_read_as_what_they_are(
     groups: list[list[str | None]], encoded: bool, random: Random
 ) -> None:
     schema, made = pa.schema({"word": pa.string()}), store()
-    layout = parquet.USUAL if encoded else parquet.Layout(unique=["word"])
-    with parquet.Sheet(made, "a.parquet", schema, layout) as sheet:
+    layout = parquet.USUAL if encoded else parquet.GroupLayout(unique=["word"])
+    with parquet.ParquetUpload(made, "a.parquet", schema, layout) as sheet:
         for group in groups:
             sheet.write(pa.table({"word": group}, schema=schema))
             sheet._write_group()
@@ -103,7 +103,7 @@ def test_repeating_words_of_many_groups_are_read_as_what_they_are(
         sheet.commit()
     words = list(chain.from_iterable(groups))
     wanted = random.sample(range(len(words)), random.randint(1, len(words)))
-    table, places = parquet.Groups(made, ["word"], ["word"]).rows(
+    table, places = parquet.RowGroups(made, ["word"], ["word"]).rows(
         "a.parquet", np.array(wanted)
     )
     assert pa.types.is_dictionary(table.schema.field("word").type)
@@ -115,7 +115,7 @@ def test_repeating_words_of_many_groups_are_read_as_what_they_are(
 
 def test_rows_of_many_writes_are_one_row_group() -> None:
     made = store()
-    with parquet.Sheet(made, "a.parquet", SCHEMA) as sheet:
+    with parquet.ParquetUpload(made, "a.parquet", SCHEMA) as sheet:
         for n in range(100):
             sheet.write(pa.record_batch({"n": [n], "word": ["w"]}, schema=SCHEMA))
         assert sheet.rows == 100
@@ -130,7 +130,7 @@ def test_a_sheet_that_is_not_committed_leaves_nothing() -> None:
     made = store()
 
     def cut_short() -> None:
-        with parquet.Sheet(made, "a.parquet", SCHEMA) as sheet:
+        with parquet.ParquetUpload(made, "a.parquet", SCHEMA) as sheet:
             sheet.write(pa.record_batch({"n": [1], "word": ["w"]}, schema=SCHEMA))
             raise KeyError("cut short")
 
@@ -141,8 +141,8 @@ def test_a_sheet_that_is_not_committed_leaves_nothing() -> None:
 
 def test_groups_of_an_ordered_column_are_passed_over_by_its_bounds() -> None:
     made, schema = store(), pa.schema([pa.field("id", ID)])
-    with parquet.Sheet(
-        made, "ids.parquet", schema, parquet.Layout(plain=True, ordered="id")
+    with parquet.ParquetUpload(
+        made, "ids.parquet", schema, parquet.GroupLayout(plain=True, ordered="id")
     ) as sheet:
         for head in (0, 100, 200):
             sheet.write(
@@ -154,7 +154,7 @@ def test_groups_of_an_ordered_column_are_passed_over_by_its_bounds() -> None:
             sheet._write_group()
         sheet.close()
         sheet.commit()
-    span = Span(101 << 56, 150 << 56)
+    span = IdRange(101 << 56, 150 << 56)
     read = [
         table.column("id").to_pylist()
         for table in parquet.groups(made, "ids.parquet", "id", span.meets)

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nightbatch.columnar.id_lookup import ID
-from nightbatch.columnar.id_rounds import Round
+from nightbatch.columnar.id_rounds import IdRound
 from nightbatch.ledger.index import INDEX
-from nightbatch.publish.winners import Speakers
+from nightbatch.publish.winners import Winners
 
 REQUESTS = 6
 IDS = [hashlib.sha256(bytes([number])).digest()[:20] for number in range(REQUESTS + 2)]
@@ -26,8 +26,8 @@ Entry = tuple[bytes, int, int, bool]
 ENTRIES = st.lists(st.tuples(st.sampled_from(IDS), SHARDS, ROWS, st.booleans()))
 
 
-def asked() -> Round:
-    return Round.of(np.arange(REQUESTS, dtype=np.int32), pa.array(IDS[:REQUESTS], ID))
+def asked() -> IdRound:
+    return IdRound.of(np.arange(REQUESTS, dtype=np.int32), pa.array(IDS[:REQUESTS], ID))
 
 
 def told(*entries: Entry) -> pa.Table:
@@ -44,7 +44,7 @@ def told(*entries: Entry) -> pa.Table:
 def test_of_all_rows_the_newest_that_settled_speaks_and_else_the_newest(
     tables: list[list[Entry]],
 ) -> None:
-    speakers, best = Speakers(REQUESTS), dict[bytes, tuple[bool, int, int]]()
+    speakers, best = Winners(REQUESTS), dict[bytes, tuple[bool, int, int]]()
     speakers.hear(asked(), [told(*entries) for entries in tables])
     for name, shard, row, settled in chain.from_iterable(tables):
         best[name] = max(best.get(name, NOBODY), (settled, shard, row))
@@ -59,6 +59,6 @@ def test_of_all_rows_the_newest_that_settled_speaks_and_else_the_newest(
 
 def test_a_request_takes_four_bytes_and_eight_where_shards_or_rows_are_many() -> None:
     for shard, row, size in ((10_736, 99_999, 4), (10_737, 0, 8), (1, 100_000, 8)):
-        speakers = Speakers(REQUESTS)
+        speakers = Winners(REQUESTS)
         speakers.hear(asked(), [told((IDS[0], shard, row, True))])
-        assert speakers._said.nbytes == size * REQUESTS
+        assert speakers._packed.nbytes == size * REQUESTS

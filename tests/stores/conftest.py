@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 from uuid import uuid4
 
-import boto3
 import pytest
-from botocore.config import Config
-from tests.s3 import serving
-from tests.stores.proxy import Proxy, proxying
-from tests.stores.seaweed import ACCESS, SECRET, seaweed
+from tests.support.proxy import Proxy, proxying
+from tests.support.seaweed import seaweed
+from tests.support.stores import KINDS, Open, moto_url, opener  # noqa: F401 - a fixture
 
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.io.s3 import S3Store, filesystem
 from nightbatch.ports import Store
-
-KINDS = ("memory", "moto", "seaweedfs")
-Open = Callable[[str], Store]
-
-
-def opener(endpoint: str) -> Open:
-    """Return how to open a store at an S3 server; a client is dear to make, and may be shared by threads."""
-    session = boto3.Session(ACCESS, SECRET, region_name="us-east-1")
-    config = Config(
-        s3={"addressing_style": "path"}, retries={"max_attempts": 1, "mode": "standard"}
-    )
-    client: Any = session.client("s3", endpoint_url=endpoint, config=config)
-    if not client.list_buckets()["Buckets"]:
-        client.create_bucket(Bucket="suite")
-    return lambda url: S3Store(
-        url, client, lambda: filesystem(client, session.get_credentials())
-    )
-
-
-@pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    """Run moto for the whole session, and return its URL."""
-    os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-    with serving() as url:
-        yield url
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.stores.conftest import Open
+from tests.support.stores import Open
 
 from nightbatch.columnar import parquet
 from nightbatch.errors import Absent, StoreError, Unreadable
@@ -161,7 +161,7 @@ def test_a_sheet_left_by_an_exception_is_not_published(store: Store) -> None:
     rows = pa.table({"n": list(range(1000))})
 
     def write() -> None:
-        with parquet.Sheet(store, "rows.parquet", rows.schema) as sheet:
+        with parquet.ParquetUpload(store, "rows.parquet", rows.schema) as sheet:
             sheet.write(rows)
             raise ZeroDivisionError
 

@@ -13,16 +13,16 @@ import pytest
 
 from nightbatch.airflow.client import Connection
 from nightbatch.emulator.embedded import Emulator, running
+from nightbatch.emulator.settings import BatchDuration as Speed
 from nightbatch.emulator.settings import Limits, Settings
-from nightbatch.emulator.settings import Pace as Speed
 from nightbatch.ports import Batch
-from nightbatch.wait.pace import Pace
+from nightbatch.wait.pace import PollTiming
 from nightbatch.wait.poller import Poller
 
 CONN = "waiting"
 HOUR = 3_600.0
 CEILING = 0.2
-PACE = Pace(soonest=0.05, gone=0.5, refused=0.6, linger=0.2, most=0.2, held=5.0)
+PACE = PollTiming(soonest=0.05, gone=0.5, refused=0.6, linger=0.2, most=0.2, held=5.0)
 SLOW_CALLBACK_SECONDS = 0.5
 
 

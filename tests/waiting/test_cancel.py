@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.once.flow import SOURCE, Flow, RealWorld, put, rows, settings
-from tests.once.memory import MemoryWorld
-from tests.s3 import serving
+from tests.support.flow import SOURCE, Flow, RealWorld, put, rows, settings
+from tests.support.memory import MemoryWorld
+from tests.support.s3 import serving
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
@@ -37,7 +37,7 @@ def test_all_batches_of_a_run_are_cancelled_and_no_others(world: MemoryWorld) ->
             flow.submit(planned.shard)
     told = list(cancel("dag/dt=1", first.ledger, world.batches))
     assert [outcome.split()[-1] for _, outcome in told] == ["ended", "ended", "cancel"]
-    ended = [batch.told(world.now()).ended for batch in world.batches.made]
+    ended = [batch.status_at(world.now()).ended for batch in world.batches.made]
     assert ended == [True, True, False, False]
 
 

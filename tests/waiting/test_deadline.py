@@ -9,13 +9,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.once.flow import SOURCE, TARGET, Flow, published, put, rows, settings
-from tests.once.memory import MemoryWorld
+from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, settings
+from tests.support.memory import MemoryWorld
 
 from nightbatch.errors import RunFailed
 from nightbatch.ids import BatchId
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.submit import Buyer, Late, Submitted
+from nightbatch.submit.submit import Late, Submitted, Submitter
 
 
 def late_night(world: MemoryWorld, min_answered: float) -> tuple[Flow, RunRef]:
@@ -37,7 +37,7 @@ def late_night(world: MemoryWorld, min_answered: float) -> tuple[Flow, RunRef]:
     while not ref.late(world.now()):
         world.sleep(600)
     flow.land(second)
-    buyer = Buyer(
+    buyer = Submitter(
         flow.ledger, world.api(), world.now, world.timing, late=Late(owned=True)
     )
     assert buyer.submit(third) == Submitted(BatchId(""))

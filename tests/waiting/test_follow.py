@@ -14,7 +14,7 @@ from nightbatch.ids import BatchId, Snapshot
 from nightbatch.ports import Batch
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.wait import follow
-from nightbatch.wait.follow import Follow
+from nightbatch.wait.follow import Follower
 from nightbatch.wait.progress import AwaitedBatch, Progress
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
@@ -41,14 +41,14 @@ def following(
     lines: list[str],
     *batches: AwaitedBatch,
     deadline: float | None = None,
-) -> Follow:
+) -> Follower:
     """Make what waits for batches in the running loop. `deadline`: seconds from now."""
     until = (
         ""
         if deadline is None
         else (datetime.now(UTC) + timedelta(seconds=deadline)).isoformat()
     )
-    return Follow(
+    return Follower(
         replace(REF, deadline=until), Progress(batches), account.poller(), lines.append
     )
 

@@ -11,10 +11,10 @@ from nightbatch.ids import BatchId
 from nightbatch.ports import Batch
 from nightbatch.wait.pace import (
     Ended,
-    Gone,
+    GoneForGood,
     Missing,
-    Pace,
-    Shown,
+    PollTiming,
+    StateSeen,
     Unread,
     Watched,
     backoff,
@@ -25,7 +25,7 @@ from nightbatch.wait.pace import (
 )
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-PACE = Pace()
+PACE = PollTiming()
 ID = BatchId("msgbatch_1")
 
 
@@ -41,7 +41,7 @@ def pause(of: Batch, *, hint: float | None = None, ceiling: float = 60.0) -> flo
     return interval(of, NOW, PACE, hint=hint, ceiling=ceiling)
 
 
-def due(after: Watched | Ended | Gone) -> float:
+def due(after: Watched | Ended | GoneForGood) -> float:
     assert isinstance(after, Watched)
     return (after.due - NOW).total_seconds()
 
@@ -79,7 +79,7 @@ def test_a_batch_from_a_clock_that_is_ahead_counts_as_new() -> None:
 
 def test_an_ended_batch_ends_the_wait() -> None:
     ended = batch(ended=True)
-    assert on_state(watched(), Shown(ended), NOW, PACE) == Ended(ended)
+    assert on_state(watched(), StateSeen(ended), NOW, PACE) == Ended(ended)
 
 
 def test_a_batch_that_is_missing_once_is_looked_for_again() -> None:
@@ -91,11 +91,11 @@ def test_a_batch_that_is_missing_once_is_looked_for_again() -> None:
 
 def test_a_batch_that_stays_missing_is_gone() -> None:
     since = NOW - timedelta(seconds=PACE.gone)
-    assert on_state(watched(missing_since=since), Missing(), NOW, PACE) == Gone()
+    assert on_state(watched(missing_since=since), Missing(), NOW, PACE) == GoneForGood()
 
 
 def test_a_batch_that_turns_up_again_was_never_gone() -> None:
-    after = on_state(watched(missing_since=NOW), Shown(batch()), NOW, PACE)
+    after = on_state(watched(missing_since=NOW), StateSeen(batch()), NOW, PACE)
     assert isinstance(after, Watched)
     assert after.missing_since is None
 

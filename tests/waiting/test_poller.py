@@ -13,30 +13,30 @@ from typing import Any
 import pytest
 
 from nightbatch.airflow.client import Connection
-from nightbatch.airflow.triggers import shared as module
+from nightbatch.airflow.triggers.shared import poller
 from nightbatch.emulator.embedded import running
 from nightbatch.emulator.settings import Settings
 from nightbatch.errors import AccountStopped, BatchGone, SettingsError
 from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_async import batch_of
-from nightbatch.ports import Batch, Page, Sight
-from nightbatch.submit.queue import Place
-from nightbatch.wait.pace import Pace
-from nightbatch.wait.poller import Poller
+from nightbatch.ports import Batch, BatchStatus, Page
+from nightbatch.submit.queue import QueuePosition
+from nightbatch.wait.pace import PollTiming
+from nightbatch.wait.poller import Poller, log
 
 Messages = Callable[[], list[str]]
 
 
 def test_all_waits_of_a_connection_share_one_poller(account: Any) -> None:
     async def scenario() -> bool:
-        return module.poller(account.conn) is module.poller(account.conn)
+        return poller(account.conn) is poller(account.conn)
 
     assert account.play(scenario)
 
 
 def test_a_poller_belongs_to_one_loop(account: Any) -> None:
     async def scenario() -> Poller:
-        return module.poller(account.conn)
+        return poller(account.conn)
 
     assert account.play(scenario) is not account.play(scenario)
 
@@ -213,7 +213,7 @@ def test_however_many_stand_in_line_the_queue_is_looked_at_once_a_second(
     account: Any,
 ) -> None:
     account.send(10)
-    pace = Pace(soonest=0.5, linger=0.1)
+    pace = PollTiming(soonest=0.5, linger=0.1)
 
     async def scenario() -> int:
         poller = Poller(Connection(account.conn, pace), pace)
@@ -221,7 +221,7 @@ def test_however_many_stand_in_line_the_queue_is_looked_at_once_a_second(
         for number in range(40):
             waits.append(
                 asyncio.ensure_future(
-                    poller.room(Place(f"{number:02}", 5, 10), account.ceiling)
+                    poller.room(QueuePosition(f"{number:02}", 5, 10), account.ceiling)
                 )
             )
             await asyncio.sleep(0.02)
@@ -244,8 +244,8 @@ class NotClosing:
     async def page(self, after: BatchId | None, limit: int) -> Page:
         return Page([self._batch], None)
 
-    async def batch(self, batch: BatchId) -> Sight:
-        return Sight(self._batch)
+    async def batch(self, batch: BatchId) -> BatchStatus:
+        return BatchStatus(self._batch)
 
     async def cancel(self, batch: BatchId) -> None:
         """Leave it as it is."""
@@ -328,7 +328,7 @@ def test_a_connection_that_was_changed_is_picked_up_without_a_failure(
     account: Any,
 ) -> None:
     batch = account.send()
-    pace = Pace(soonest=0.05, gone=30, connection=0.1)
+    pace = PollTiming(soonest=0.05, gone=30, connection=0.1)
     with running(Settings()) as elsewhere:
         account.connect(elsewhere.url)
 
@@ -424,11 +424,11 @@ def test_what_the_poller_logs_belongs_to_no_single_wait(account: Any) -> None:
         await account.poller().wait(batch, account.ceiling)
 
     witness = Witness()
-    module.log.addHandler(witness)
+    log.addHandler(witness)
     try:
         account.play(scenario)
     finally:
-        module.log.removeHandler(witness)
+        log.removeHandler(witness)
     assert owners == ["nobody"]
 
 

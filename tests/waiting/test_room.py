@@ -12,30 +12,37 @@ from typing import Any
 
 import anthropic
 import pytest
-from tests.once.flow import SOURCE, Flow, put, rows, settings
-from tests.once.memory import MemoryWorld
+from tests.support.flow import SOURCE, Flow, put, rows, settings
+from tests.support.memory import MemoryWorld
 
 from nightbatch.emulator.embedded import Emulator, running
+from nightbatch.emulator.settings import BatchDuration as Speed
 from nightbatch.emulator.settings import Limits, Settings
-from nightbatch.emulator.settings import Pace as Speed
 from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.ledger.facts import PlannedShard
 from nightbatch.ports import Batch
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.decide import Timing
-from nightbatch.submit.queue import Held, Place, admit, fits, queued, still_held
-from nightbatch.submit.submit import Buyer, Late, Later, Submitted
-from nightbatch.submit.turns import Rule
-from nightbatch.wait.line import Line
-from nightbatch.wait.pace import Pace
+from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.queue import (
+    HeldRoom,
+    QueuePosition,
+    admit,
+    fits,
+    held_room,
+    queued,
+)
+from nightbatch.submit.submit import Late, Later, Submitted, Submitter
+from nightbatch.submit.turns import QueueLimit
+from nightbatch.wait.line import WaitingLine
+from nightbatch.wait.pace import PollTiming
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
-def place(order: str, total: int = 10, cap: int = 30, **more: Any) -> Place:
-    return Place(order, total, cap, **more)
+def place(order: str, total: int = 10, cap: int = 30, **more: Any) -> QueuePosition:
+    return QueuePosition(order, total, cap, **more)
 
 
 def batch(name: str, processing: int = 0, **counts: int) -> Batch:
@@ -44,7 +51,7 @@ def batch(name: str, processing: int = 0, **counts: int) -> Batch:
     )
 
 
-def orders(places: list[Place]) -> list[str]:
+def orders(places: list[QueuePosition]) -> list[str]:
     return [one.order for one in places]
 
 
@@ -90,16 +97,16 @@ def test_what_is_in_the_queue_is_what_has_not_ended_whoever_sent_it() -> None:
 
 def test_room_is_held_until_the_batch_turns_up_or_for_a_time() -> None:
     held = [
-        Held("a", 5, frozenset({"old"}), NOW + SECOND),
-        Held("b", 5, frozenset(), NOW - SECOND),
+        HeldRoom("a", 5, frozenset({"old"}), NOW + SECOND),
+        HeldRoom("b", 5, frozenset(), NOW - SECOND),
     ]
-    assert still_held(held, [batch("old", processing=5)], NOW) == held[:1]
-    assert still_held(held, [batch("new", processing=5)], NOW) == []
+    assert held_room(held, [batch("old", processing=5)], NOW) == held[:1]
+    assert held_room(held, [batch("new", processing=5)], NOW) == []
 
 
 def test_the_line_lets_through_in_order_and_holds_the_room() -> None:
     async def scenario() -> tuple[list[bool], list[bool], list[bool]]:
-        line = Line(Pace())
+        line = WaitingLine(PollTiming())
         waits = [line.join(place(order), 60.0) for order in "cab"]
         steps = []
         for queue in (10, 10, 0):
@@ -119,7 +126,7 @@ def test_the_line_lets_through_in_order_and_holds_the_room() -> None:
 
 def test_two_runs_that_wait_for_one_claim_are_both_let_through() -> None:
     async def scenario() -> list[bool]:
-        line = Line(Pace())
+        line = WaitingLine(PollTiming())
         waits = [line.join(place("a"), 60.0), line.join(place("a"), 60.0)]
         line.settle([], NOW)
         return [wait.done() for wait in waits]
@@ -129,7 +136,7 @@ def test_two_runs_that_wait_for_one_claim_are_both_let_through() -> None:
 
 def test_one_of_two_waits_for_a_claim_may_leave() -> None:
     async def scenario() -> list[bool]:
-        line = Line(Pace())
+        line = WaitingLine(PollTiming())
         one, other = (line.join(place("a"), 60.0) for _ in range(2))
         line.leave(place("a"), one)
         line.settle([], NOW)
@@ -140,7 +147,7 @@ def test_one_of_two_waits_for_a_claim_may_leave() -> None:
 
 def test_after_a_full_queue_there_is_room_when_it_is_shorter_by_the_shard() -> None:
     async def scenario() -> list[bool]:
-        line = Line(Pace())
+        line = WaitingLine(PollTiming())
         wait = line.join(
             place("a", cap=1_000, full_until=NOW + timedelta(hours=1)), 60.0
         )
@@ -162,14 +169,14 @@ class Desk:
     shards: list[PlannedShard]
     emulator: Emulator
 
-    def buyer(self, *, admitted: bool = False, late: Late | None = None) -> Buyer:
+    def buyer(self, *, admitted: bool = False, late: Late | None = None) -> Submitter:
         client = anthropic.Anthropic(base_url=self.emulator.url, api_key="sk-test")
-        rule = Rule(self.ref.max_in_flight_requests, admitted)
-        return Buyer(
+        rule = QueueLimit(self.ref.max_in_flight_requests, admitted)
+        return Submitter(
             self.flow.ledger,
             AnthropicBatches(client),
             lambda: datetime.now(UTC),
-            Timing(look=0.05),
+            SubmitTiming(look=0.05),
             rule,
             late,
         )

@@ -12,7 +12,7 @@ from airflow.triggers.base import TriggerEvent
 
 from nightbatch.airflow.sensors.batch import BatchSensor
 from nightbatch.airflow.triggers.batch import BatchTrigger
-from nightbatch.airflow.triggers.later import LaterTrigger, dwell
+from nightbatch.airflow.triggers.later import LaterTrigger, first_event_delay
 from nightbatch.airflow.triggers.room import RoomTrigger
 
 
@@ -185,9 +185,9 @@ def test_a_trigger_dwells_longer_than_the_executor_takes_to_hear_of_a_deferral(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL")
-    assert dwell() == 8
+    assert first_event_delay() == 8
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "12")
-    assert dwell() == 15
+    assert first_event_delay() == 15
 
 
 def test_room_is_waited_for_until_the_deadline(account: Any) -> None:

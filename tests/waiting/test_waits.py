@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from nightbatch.ids import BatchId
-from nightbatch.ports import Batch, Page, Sight
-from nightbatch.wait.awaited import Waits
-from nightbatch.wait.look import Look, aim, look
-from nightbatch.wait.pace import Pace
+from nightbatch.ports import Batch, BatchStatus, Page
+from nightbatch.wait.awaited import AwaitedBatches
+from nightbatch.wait.pace import PollTiming
+from nightbatch.wait.poll_once import PollResult, poll_once, poll_targets
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 MANY = 10_000
@@ -40,8 +40,8 @@ class Listing:
         shown = self._all[begin : begin + limit]
         return Page(shown, shown[-1].id if begin + limit < MANY else None)
 
-    async def batch(self, batch: BatchId) -> Sight:
-        return Sight(self._all[self._at[batch]])
+    async def batch(self, batch: BatchId) -> BatchStatus:
+        return BatchStatus(self._all[self._at[batch]])
 
     async def cancel(self, batch: BatchId) -> None:
         """Leave it as it is."""
@@ -85,13 +85,13 @@ def steps(work: Coroutine[Any, Any, None]) -> list[int]:
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_no_step_of_a_look_at_ten_thousand_batches_is_long(ended: bool) -> None:
-    async def scenario() -> tuple[Look, list[int], int]:
-        waits, found = Waits(Pace()), Look()
+    async def scenario() -> tuple[PollResult, list[int], int]:
+        waits, found = AwaitedBatches(PollTiming()), PollResult()
         for number in range(MANY):
             waits.join(BatchId(f"b{number}"), 60.0, NOW)
-        taken = [lines(lambda: aim(waits.watched, NOW, everything=False))]
-        target = aim(waits.watched, NOW, everything=False)
-        taken += steps(look(Listing(ended=ended), target, found))
+        taken = [lines(lambda: poll_targets(waits.watched, NOW, everything=False))]
+        target = poll_targets(waits.watched, NOW, everything=False)
+        taken += steps(poll_once(Listing(ended=ended), target, found))
         taken += steps(waits.absorb(found, lambda: NOW))
         return found, taken, len(waits)
 
@@ -104,7 +104,7 @@ def test_two_who_wait_for_one_batch_are_looked_for_as_often_as_the_hastier_wants
     None
 ):
     async def scenario() -> list[float]:
-        waits, name = Waits(Pace()), BatchId("b")
+        waits, name = AwaitedBatches(PollTiming()), BatchId("b")
         futures = [waits.join(name, ceiling, NOW) for ceiling in (60.0, 5.0)]
         ceilings = [one.ceiling for one in waits.watched]
         waits.leave(name, futures[1])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pyiceberg.catalog import load_catalog
-from tests.s3 import serving
+from tests.support.s3 import serving
 from tests.warehouse import rest_catalog
 from tests.warehouse.nights import Night, reader, table_in
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.once.flow import SOURCE, TARGET, Flow, put, rows, settings
-from tests.once.memory import MemoryWorld
+from tests.support.flow import SOURCE, TARGET, Flow, put, rows, settings
+from tests.support.memory import MemoryWorld
 
 from nightbatch.errors import RunFailed, SettingsError
-from nightbatch.publish.quality import Watch, drift, judge
+from nightbatch.publish.quality import QualityProbe, drift, findings
 from nightbatch.spec.checks import Checks
 
 DRIFT = {"drift": {"columns": ["answer"], "most": 0.25, "level": "red"}}
@@ -161,8 +161,8 @@ def test_drift_of_a_list_or_an_object_is_refused_before_the_purchase(
 
 
 def test_rows_that_were_lost_on_the_way_and_a_repeated_key_are_red() -> None:
-    found = judge(
-        Watch(Checks(), ["id"]), expected=3, answered=0, repeats=True, history=[]
+    found = findings(
+        QualityProbe(Checks(), ["id"]), expected=3, answered=0, repeats=True, history=[]
     )
     assert [(one.check, one.passed) for one in found] == [
         ("rows", False),

@@ -164,13 +164,13 @@ def context(
 def test_a_load_is_of_what_was_asked_for_else_of_the_events_else_of_the_key(
     given: dict[str, Any], partitions: list[str]
 ) -> None:
-    assert assets.told(given, "dt={partition_key}") == partitions
+    assert assets.partitions_to_load(given, "dt={partition_key}") == partitions
 
 
 def test_a_load_that_nothing_says_the_partition_of_is_refused() -> None:
     with pytest.raises(SettingsError, match="name one, such as"):
-        assets.told(context(), "dt={partition_key}")
-    assert assets.told(context(), "") == [""]
+        assets.partitions_to_load(context(), "dt={partition_key}")
+    assert assets.partitions_to_load(context(), "") == [""]
 
 
 @pytest.mark.parametrize(

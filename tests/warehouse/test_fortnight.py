@@ -12,11 +12,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from tests.once.flow import SOURCE, TARGET, Flow, RealWorld, put, settings
+from tests.support.flow import SOURCE, TARGET, Flow, RealWorld, put, settings
 
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.responders.builtin import tickets
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Settings
 from nightbatch.errors import RunFailed, SourceError
 from nightbatch.io.duck import DuckWarehouse
 from nightbatch.io.memory import MemoryBucket, MemoryStore
@@ -217,7 +217,7 @@ def answer(text: str, richer: bool) -> dict[str, Any]:
 @pytest.fixture
 def office(tmp_path: Any) -> Iterator[Office]:
     quick = Settings(
-        pace=Pace(seconds=0.02),
+        pace=BatchDuration(seconds=0.02),
         responder="nightbatch.emulator.responders.builtin:tickets",
     )
     with (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import boto3
 import pytest
-from tests.once.flow import SOURCE
-from tests.s3 import serving
+from tests.support.flow import SOURCE
+from tests.support.s3 import serving
 from tests.warehouse.nights import KEYS, NAME, SEAL, STATE, Night, table_in
 
 from nightbatch.airflow import iceberg

@@ -12,9 +12,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from tests.once.flow import SOURCE, TARGET, Flow, put, rows, settings
-from tests.once.memory import MemoryWorld
-from tests.once.points import points
+from tests.support.flow import SOURCE, TARGET, Flow, put, rows, settings
+from tests.support.memory import MemoryWorld
+from tests.support.points import points
 
 from nightbatch import failpoints
 from nightbatch.errors import LoadError

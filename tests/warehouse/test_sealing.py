@@ -9,13 +9,13 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.once.flow import SOURCE, TARGET, Flow, RealWorld, put, rows
-from tests.s3 import serving
+from tests.support.flow import SOURCE, TARGET, Flow, RealWorld, put, rows
+from tests.support.s3 import serving
 
 from nightbatch.__main__ import main
 from nightbatch.airflow import ports
 from nightbatch.emulator.embedded import Emulator, running
-from nightbatch.emulator.settings import Pace, Settings
+from nightbatch.emulator.settings import BatchDuration, Settings
 from nightbatch.errors import SettingsError
 from nightbatch.io.s3 import PART_BYTES, S3Store
 
@@ -58,7 +58,7 @@ def _open(url: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
-    with running(Settings(pace=Pace(seconds=0.05))) as server:
+    with running(Settings(pace=BatchDuration(seconds=0.05))) as server:
         yield server
 
 

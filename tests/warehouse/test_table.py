@@ -18,7 +18,7 @@ from nightbatch.errors import TargetError
 from nightbatch.io import iceberg_files
 from nightbatch.io.iceberg import IcebergTable
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.publish.destination import Catalogued
+from nightbatch.publish.destination import TableTarget
 
 NAME = "lake.odd"
 AT = datetime(2026, 11, 20, 1, 2, 3, 456000)
@@ -43,11 +43,11 @@ class Home:
         return MemoryStore(url, self.bucket)
 
     def publish(self, partition: str, table: pa.Table) -> None:
-        shelf = Catalogued(self.table, partition)
+        shelf = TableTarget(self.table, partition)
         with ExitStack() as stack:
             store, schema = shelf.open(table.schema)
             sheet = stack.enter_context(
-                parquet.Sheet(store, f"{partition}/part-0.parquet", schema)
+                parquet.ParquetUpload(store, f"{partition}/part-0.parquet", schema)
             )
             for batch in table.to_batches():
                 sheet.write(shelf.fill(batch, schema))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -13,37 +13,41 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nightbatch import flow
 from nightbatch.errors import BatchGone
 from nightbatch.ids import BatchId, Shard
 from nightbatch.land.land import land
 from nightbatch.ledger.facts import PlannedShard
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan.plan import plan
-from nightbatch.ports import Batches, Store
-from nightbatch.prepare.prepare import prepare
+from nightbatch.ports import CancellingBatches, MeasuredStore, Store
 from nightbatch.publish.publish import publish
 from nightbatch.publish.report import Report
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.decide import Timing
-from nightbatch.submit.purchase import Landed, Purchase, Sent, Waiting
-from nightbatch.submit.submit import Buyer, Later
+from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.purchase import Purchase, Waiting
+from nightbatch.submit.submit import Later, Submitter
+from nightbatch.wait.pace import PollTiming
 from nightbatch.wait.read_progress import progress
 
 SOURCE, TARGET = "s3://lake/in/", "s3://lake/out/"
-QUICK = Timing(fuse=2, answer=0.5, settle=0.3, clock_slack=0.5, look=0.05, lease=1.5)
+POLLS = PollTiming(soonest=0.02, most=0.1)
+QUICK = SubmitTiming(
+    fuse=2, answer=0.5, settle=0.3, clock_slack=0.5, look=0.05, lease=1.5
+)
 
 
 class World(Protocol):
     """Where a flow runs: stores, the API, a clock, and a way to wait."""
 
-    timing: Timing
+    timing: SubmitTiming
     uploads: int
 
-    def store(self, url: str) -> Store: ...
+    def store(self, url: str) -> MeasuredStore: ...
     def now(self) -> datetime: ...
     def sleep(self, seconds: float) -> None: ...
-    def api(self) -> Batches: ...
+    def api(self) -> CancellingBatches: ...
 
 
 def settings(partition: str = "dt=1", **more: Any) -> Enrichment:
@@ -94,28 +98,33 @@ class Flow:
             self.world.store(self.enrichment.state_url), self.world.timing.lease
         )
 
-    def prepare(self) -> RunRef:
-        made = prepare(
-            self.enrichment, self.world.store(self.enrichment.source), self.ledger.store
+    @property
+    def surroundings(self) -> flow.World:
+        """What the flow of the package works on."""
+        world = self.world
+        return flow.World(
+            world.store,
+            world.api(),
+            world.now,
+            world.sleep,
+            world.timing,
+            POLLS,
+            uploads=world.uploads,
         )
-        names = {one.name for one in fields(RunRef)} & {
-            one.name for one in fields(Enrichment)
-        }
-        rules = {
-            name: getattr(self.enrichment, name)
-            for name in names - {"state", "target", "partition"}
-        }
-        return RunRef(
-            state=self.enrichment.state_url, target=self.enrichment.target, partition=made.partition,
-            snapshot=made.snapshot, buyer=self.buyer, rows=made.rows, requests=made.requests, **rules,
-        )  # fmt: skip
+
+    def prepare(self) -> RunRef:
+        return flow.stage(
+            self.enrichment, self.surroundings, self.buyer, self.world.now()
+        )
 
     def plan(self, ref: RunRef, attempt: int = 1) -> list[PlannedShard]:
         return plan(ref, attempt, self.ledger, self.world.now).shards
 
     def submit(self, shard: Shard) -> BatchId:
         """Submit, waiting as the triggerer would."""
-        buyer = Buyer(self.ledger, self.world.api(), self.world.now, self.world.timing)
+        buyer = Submitter(
+            self.ledger, self.world.api(), self.world.now, self.world.timing
+        )
         while isinstance(outcome := buyer.submit(shard), Later):
             self.pause(outcome)
         return outcome.batch
@@ -162,27 +171,9 @@ class Flow:
             pause=world.sleep,
         )
 
-    def steps(self) -> Iterator[Report | None]:
-        """Do the whole flow, a step at a time, as the tasks of a run do; the last value is the report."""
-        ref = self.prepare()
-        yield None
-        outcome: Sent | Waiting | Landed = self.purchase(ref).submit()
-        while isinstance(outcome, Waiting):
-            self.wait_for(outcome)
-            yield None
-            outcome = self.purchase(ref).submit(outcome.awaited)
-        assert isinstance(outcome, Sent)
-        sent = outcome
-        if sent.batches:
-            yield None
-            self.wait_for(Waiting(sent.awaited))
-            yield None
-            outcome = self.purchase(ref).land(sent.awaited, sent.failed)
-            while isinstance(outcome, Waiting):
-                self.wait_for(outcome)
-                yield None
-                outcome = self.purchase(ref).land(outcome.awaited, outcome.failed)
-        yield self.publish(ref)
+    def steps(self) -> Iterator[str | Report]:
+        """Do the whole flow, a step at a time; the last value is the report."""
+        yield from flow.steps(self.enrichment, self.surroundings, self.buyer)
 
     def wait_for(self, waiting: Waiting) -> None:
         """Wait as the triggerer would."""
@@ -193,11 +184,7 @@ class Flow:
             self.wait(batch.id)
 
     def run(self) -> Report:
-        report: Report | None = None
-        for report in self.steps():  # noqa: B007
-            pass
-        assert report is not None
-        return report
+        return flow.run(self.enrichment, self.surroundings, self.buyer)
 
 
 @dataclass(frozen=True)
@@ -206,14 +193,14 @@ class RealWorld:
 
     s3: str
     emulator: str
-    timing: Timing = QUICK
+    timing: SubmitTiming = QUICK
     answer_seconds: float = 30.0
     uploads: int = 3
     clock_offset: float = 0.0
     clock: str = ""
     """A file that tells how many seconds more the clock is ahead: a test can turn it while processes run."""
 
-    def store(self, url: str) -> Store:
+    def store(self, url: str) -> MeasuredStore:
         from nightbatch.io.s3 import S3Store
 
         client, filesystem = _s3(self.s3)
@@ -232,7 +219,7 @@ class RealWorld:
             min(max(seconds, 0.05), 0.1)
         )  # not less: ten that ask all the time would keep the machine busy
 
-    def api(self) -> Batches:
+    def api(self) -> CancellingBatches:
         return _api(self.emulator, self.answer_seconds)
 
     def make_bucket(self, table: pa.Table, partition: str = "dt=1") -> None:
@@ -271,7 +258,7 @@ def _s3(endpoint: str) -> tuple[Any, Any]:
 
 
 @cache
-def _api(url: str, answer_seconds: float) -> Batches:
+def _api(url: str, answer_seconds: float) -> CancellingBatches:
     import anthropic
 
     from nightbatch.io.anthropic_api import AnthropicBatches

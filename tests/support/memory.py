@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.io.memory_api import Clock, MemoryBatches
 from nightbatch.ports import Store
-from nightbatch.submit.decide import Timing
+from nightbatch.submit.decide import SubmitTiming
 
 SLOW = 60.0
 """A wait of a twentieth of a second in the real world is a minute here."""
@@ -18,7 +18,7 @@ SLOW = 60.0
 class MemoryWorld:
     """Stores and an API in memory; to sleep is to turn the clock."""
 
-    timing: Timing = field(default_factory=lambda: Timing(lease=0))
+    timing: SubmitTiming = field(default_factory=lambda: SubmitTiming(lease=0))
     clock: Clock = field(default_factory=Clock)
     bucket: MemoryBucket = field(default_factory=MemoryBucket)
     offset: float = 0.0

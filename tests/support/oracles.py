@@ -10,11 +10,11 @@ from decimal import Decimal
 
 from nightbatch.ids import ID_BYTES, RequestId
 from nightbatch.messages.request import SUFFIX, Frame
-from nightbatch.messages.usage import BATCH, Usage
+from nightbatch.messages.usage import BATCH, TokenUsage
 from nightbatch.money.prices import PICO, SERVER_TOOLS, Prices
 
 
-def cost(prices: Prices, model: str, usage: Usage) -> Decimal | None:
+def cost(prices: Prices, model: str, usage: TokenUsage) -> Decimal | None:
     """Price one request; None where the price of its model, or of a tool that it used, is not known."""
     prompt = sum(usage.classes[:-1])
     rates = prices.rates(

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.once import account
-from tests.once.flow import Flow, RealWorld
-from tests.once.turned import until
+import pytest
+from tests.support import account
+from tests.support.flow import Flow, RealWorld
+from tests.support.turned import until
 
 from nightbatch.columnar import parquet
 from nightbatch.emulator.embedded import Emulator
@@ -145,3 +146,17 @@ class Table:
 
 CASES = Table()
 """The cases of this session, wherever they were seen."""
+
+
+Judged = Callable[..., Verdict]
+
+
+TEXTS = ["alpha", "beta", "gamma", "beta", "delta"]
+"""The rows of a source partition on real servers."""
+
+
+@pytest.fixture(scope="session")
+def table() -> Iterator[Table]:
+    """Gather the cases of the session; where the environment asks for it, write them down at its end."""
+    yield CASES
+    CASES.write()

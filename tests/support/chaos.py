@@ -1,0 +1,5 @@
+"""What switches the long tests on."""
+
+from __future__ import annotations
+
+SEED = "NIGHTBATCH_CHAOS_SEED"

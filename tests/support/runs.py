@@ -1,0 +1,70 @@
+"""Fixtures of runs on real servers: an S3 server, an emulator whose books are the judge, and processes to kill."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.support import account
+from tests.support.flow import TARGET, Flow, RealWorld, published, rows
+from tests.support.judge import TEXTS, Judged, Table, Verdict, verdict
+from tests.support.s3 import serving
+from tests.support.turned import Turned
+
+from nightbatch.emulator.embedded import Emulator
+
+
+@pytest.fixture
+def judged(table: Table) -> Judged:
+    """Return how a case is judged: nothing was bought twice and no paid answer was lost; and noted in the table."""
+
+    def judge(
+        where: str, case: str, happens: str, *flows: Flow, twice: int = 0
+    ) -> Verdict:
+        seen = verdict(*flows)
+        table.add(where, case, happens, seen)
+        assert seen == Verdict(twice, 0)
+        return seen
+
+    return judge
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """Run moto for the whole session."""
+    os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    with serving() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """Run one emulator for the whole session, in a process of its own."""
+    with account.serving() as server:
+        yield server
+
+
+@pytest.fixture
+def world(s3_url: str, emulator: Emulator) -> RealWorld:
+    """Return a world of real servers, with empty books."""
+    emulator.reset()
+    return RealWorld(s3_url, emulator.url)
+
+
+@pytest.fixture
+def turned(world: RealWorld, tmp_path: Path) -> Turned:
+    """Return the same world with a clock that can be turned."""
+    return Turned(replace(world, clock=str(tmp_path / "clock")))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(s3_url: str, emulator: Emulator) -> list[dict[str, object]]:
+    """Return what an undisturbed run publishes."""
+    emulator.reset()
+    world = RealWorld(s3_url, emulator.url)
+    world.make_bucket(rows(TEXTS))
+    Flow(world).run()
+    return published(world.store(TARGET))
