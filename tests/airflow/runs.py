@@ -75,7 +75,9 @@ class Run:
         return report
 
 
-def enrich(stack: Stack, name: str, rows: int, **params: Any) -> Run:
+def enrich(
+    stack: Stack, name: str, rows: int, *, dag_id: str = ENRICH, **params: Any
+) -> Run:
     """Put a dataset and enrich it; every row is a request of its own."""
     table = pa.table(
         {
@@ -88,8 +90,8 @@ def enrich(stack: Stack, name: str, rows: int, **params: Any) -> Run:
         "source": f"s3://lake/{name}/in/", "target": f"s3://lake/{name}/out/", "key": ["id"],
         "prompt": "Say: {{ text }}", "max_tokens": 20, "canary": "never", "attempts": 1, **params,
     }  # fmt: skip
-    stack.airflow.wait_parsed(ENRICH)
-    return Run(stack, ENRICH, stack.airflow.trigger(ENRICH, conf=conf))
+    stack.airflow.wait_parsed(dag_id)
+    return Run(stack, dag_id, stack.airflow.trigger(dag_id, conf=conf))
 
 
 def until(true: Callable[[], object]) -> None:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from dagrun import cpu, database_bytes, rendered, seconds
 from rows import ROOT, busy, machine, renew, show
-from tests.airflow.runs import enrich
+from tests.airflow import runs
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.local.stack.settings import Settings
@@ -49,7 +49,7 @@ def stack(folder: Path, env: dict[str, str]) -> Iterator[Stack]:
     """Run Airflow with the DAGs of the project and the chain, the embedded S3 and the local API."""
     dags = folder / "dags"
     dags.mkdir(parents=True)
-    for file in (ROOT / "dags" / "enrich_parquet.py", HERE / "dags" / "chain.py"):
+    for file in (HERE / "dags" / "night.py", HERE / "dags" / "chain.py"):
         (dags / file.name).symlink_to(file)
     batches = ("--seconds", "0.5", "--retry-after", "1")
     with Stack(
@@ -68,7 +68,7 @@ def many(running: Stack, number: int, batches: int = BATCHES) -> dict[str, Any]:
     """Run a night of many small batches, each of which takes a while."""
     emulator = Emulator(running.emulator_url)
     emulator.faults({"where": "batch", "what": "slow", "seconds": LASTS})
-    run = enrich(
+    run = night(
         running,
         f"many-{batches}-{number}",
         batches,
@@ -80,6 +80,11 @@ def many(running: Stack, number: int, batches: int = BATCHES) -> dict[str, Any]:
     return result
 
 
+def night(running: Stack, name: str, rows: int, **params: Any) -> runs.Run:
+    """Start a night of so many different requests."""
+    return runs.enrich(running, name, rows, dag_id="night", **params)
+
+
 def few(running: Stack, number: int) -> dict[str, Any]:
     """Run a night of a tenth as many batches: what it leaves in Airflow must be the same."""
     return many(running, number, BATCHES // 10)
@@ -88,11 +93,11 @@ def few(running: Stack, number: int) -> dict[str, Any]:
 def changed(running: Stack, number: int) -> dict[str, Any]:
     """Run the second night of a dataset of which a part has changed; its batch takes a second."""
     name = f"changed-{number}"
-    first = enrich(running, name, ROWS, poll_seconds=1, limit=ROWS - CHANGED)
+    first = night(running, name, ROWS, poll_seconds=1, limit=ROWS - CHANGED)
     assert first.end(PATIENCE) == "success"
     emulator = Emulator(running.emulator_url)
     emulator.faults({"where": "batch", "what": "slow", "seconds": 1})
-    second = enrich(running, name, ROWS, poll_seconds=1)
+    second = night(running, name, ROWS, poll_seconds=1)
     result = figures(running, second.dag_id, second.run_id)
     emulator.clear_faults()
     assert second.report()["bought"] == CHANGED, second.report()["bought"]
@@ -101,7 +106,7 @@ def changed(running: Stack, number: int) -> dict[str, Any]:
 
 def reused(running: Stack, number: int) -> dict[str, Any]:
     """Run a night in which all was answered before."""
-    run = enrich(running, f"changed-{number}", ROWS, poll_seconds=1)
+    run = night(running, f"changed-{number}", ROWS, poll_seconds=1)
     result = figures(running, run.dag_id, run.run_id)
     assert run.report()["bought"] == 0
     return result
