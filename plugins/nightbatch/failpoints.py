@@ -12,15 +12,17 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-FOLDER = "NIGHTBATCH_FAILPOINTS"
+from nightbatch.environment import FAILPOINTS, read
+
 _watchers: list[Callable[[str], None]] = []
 
 
 def reach(point: str) -> None:
     """Notify all watchers that this point is reached."""
-    for watcher in tuple(_watchers):
+    for watcher in (*_killers(), *_watchers):
         watcher(point)
 
 
@@ -48,5 +50,8 @@ def killer(folder: Path) -> Callable[[str], None]:
     return kill
 
 
-if folder_name := os.environ.get(FOLDER):
-    _watchers.append(killer(Path(folder_name)))
+@cache
+def _killers() -> tuple[Callable[[str], None], ...]:
+    """Make what kills this process where the environment says so; read once, when a point is first reached."""
+    folder_name = read(FAILPOINTS)
+    return (killer(Path(folder_name)),) if folder_name else ()

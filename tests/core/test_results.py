@@ -11,7 +11,7 @@ from nightbatch.ids import BatchId
 from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received
 from nightbatch.messages.answer_type import AnswerType
-from nightbatch.money.prices import DEFAULT
+from nightbatch.money.prices import our_prices
 
 TEXT = AnswerType()
 MOOD = AnswerType(
@@ -55,7 +55,7 @@ def tool(value: Any) -> dict[str, Any]:
 
 
 def landing(answer: AnswerType = TEXT, count: int = 1) -> Landing:
-    return Landing(answer, BatchId("msgbatch_1"), DEFAULT, Received(IDS[:count]))
+    return Landing(answer, BatchId("msgbatch_1"), our_prices(), Received(IDS[:count]))
 
 
 def land(result: dict[str, Any], answer: AnswerType = TEXT) -> dict[str, Any]:

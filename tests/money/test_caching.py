@@ -10,7 +10,7 @@ from tests.money.shop import Shop, books_usd, column_sum, enrichment, texts
 
 from nightbatch import Prompt
 from nightbatch.money import cache
-from nightbatch.money.prices import DEFAULT
+from nightbatch.money.prices import our_prices
 
 LONG = "Answer in one sentence, as a clerk of the billing desk would. " * 300
 OPUS = "claude-opus-5"
@@ -42,7 +42,7 @@ def test_a_long_shared_part_is_marked_for_an_hour_and_the_identity_is_not_touche
     ("model", "marked"), [("claude-opus-5", True), ("claude-opus-4-7", False)]
 )
 def test_each_model_has_its_own_least_length(model: str, marked: bool) -> None:
-    assert cache.long_enough(DEFAULT, model, "x" * 4 * 1_500) is marked
+    assert cache.long_enough(our_prices(), model, "x" * 4 * 1_500) is marked
 
 
 def test_a_part_that_is_just_too_short_is_warned_of(shop: Shop) -> None:
@@ -56,7 +56,7 @@ def test_a_part_that_is_far_too_short_is_not(shop: Shop) -> None:
 
 
 def test_reading_must_come_to_just_over_half_for_an_hours_entry_to_pay() -> None:
-    assert cache.break_even(DEFAULT, "claude-haiku-4-5") == pytest.approx(1 / 1.9)
+    assert cache.break_even(our_prices(), "claude-haiku-4-5") == pytest.approx(1 / 1.9)
 
 
 def test_filling_ahead_pays_from_so_many_requests_on() -> None:
@@ -67,9 +67,9 @@ def test_filling_ahead_pays_from_so_many_requests_on() -> None:
         / 1_000_000
     )
     enough = int(Decimal("0.50") / saved) + 2
-    assert cache.pays(DEFAULT, OPUS, 5_000, enough)
-    assert not cache.pays(DEFAULT, OPUS, 5_000, enough - 2)
-    assert not cache.pays(DEFAULT, "claude-haiku-9", 5_000, 10**6)
+    assert cache.pays(our_prices(), OPUS, 5_000, enough)
+    assert not cache.pays(our_prices(), OPUS, 5_000, enough - 2)
+    assert not cache.pays(our_prices(), "claude-haiku-9", 5_000, 10**6)
 
 
 def test_a_big_purchase_sends_one_request_ahead_and_all_others_read(shop: Shop) -> None:

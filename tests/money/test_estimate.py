@@ -11,7 +11,7 @@ from tests.money.shop import Shop, books_usd, enrichment, texts
 from nightbatch import Prompt
 from nightbatch.money import estimate
 from nightbatch.money.estimate import AnswerLength, Cached, Estimator, PastUsage
-from nightbatch.money.prices import DEFAULT
+from nightbatch.money.prices import our_prices
 from nightbatch.money.prompt_tokens import Prompts, Sizes
 
 SYSTEM = "Answer in one sentence, as a clerk of the billing desk would. " * 300
@@ -26,7 +26,7 @@ def estimator(
         Prompts(100, 0.25, 100, 0.25, "known"),
         AnswerLength(10, 20, "known"),
     )
-    return Estimator(DEFAULT, model, False, prompts, answers, cached or Cached())
+    return Estimator(our_prices(), model, False, prompts, answers, cached or Cached())
 
 
 def test_tokens_times_price() -> None:

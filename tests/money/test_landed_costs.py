@@ -11,7 +11,7 @@ from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.money.billing import BilledUsage
-from nightbatch.money.prices import DEFAULT
+from nightbatch.money.prices import our_prices
 
 ID = bytes(20)
 MILLION = 1_000_000
@@ -27,7 +27,7 @@ def landed(model: str | None, **usage: Any) -> tuple[Decimal | None, BilledUsage
     message |= {} if model is None else {"model": model}
     line = {"custom_id": ID.hex(), "result": {"type": "succeeded", "message": message}}
     landing = Landing(
-        AnswerType(None), BatchId("b"), DEFAULT, Received([ID]), "claude-haiku-4-5"
+        AnswerType(None), BatchId("b"), our_prices(), Received([ID]), "claude-haiku-4-5"
     )
     rows = landing.add(json.dumps(line).encode() + b"\n")
     return rows.column("cost_usd")[0].as_py(), landing.bill
@@ -61,7 +61,7 @@ def test_another_tier_than_batch_is_billed_in_full_and_flagged() -> None:
 
 
 def test_a_long_prompt_is_priced_by_its_own_length_not_by_the_batchs() -> None:
-    bill = BilledUsage(DEFAULT)
+    bill = BilledUsage(our_prices())
     for tokens in (90_000, 90_000, 110_000):
         _, one = landed("claude-haiku-5-5", input_tokens=tokens, output_tokens=0)
         for terms, counts in one.sums.items():

@@ -13,7 +13,7 @@ from tests.support.oracles import cost
 
 from nightbatch.errors import SettingsError
 from nightbatch.messages.usage import TokenUsage
-from nightbatch.money.prices import DEFAULT, VARIABLE, Prices, Rates, prices
+from nightbatch.money.prices import VARIABLE, Prices, Rates, our_prices, prices
 
 # US dollars a million tokens: standard in, out; batch in, out; batch cache write 5 m, 1 h, read.
 GUIDE = {
@@ -71,21 +71,23 @@ def printed(given: Prices, model: str, prompt: int = 0) -> list[Decimal]:
 
 @pytest.mark.parametrize("model", GUIDE)
 def test_the_guides_table_is_reproduced(model: str) -> None:
-    assert printed(DEFAULT, model) == [Decimal(cell) for cell in GUIDE[model].split()]
+    assert printed(our_prices(), model) == [
+        Decimal(cell) for cell in GUIDE[model].split()
+    ]
 
 
 def test_no_other_model_has_a_price() -> None:
-    assert set(DEFAULT.table["models"]) == set(GUIDE)
+    assert set(our_prices().table["models"]) == set(GUIDE)
 
 
 @pytest.mark.parametrize("model", ["claude-mythos-5-2", "claude-mythos-preview"])
 def test_models_whose_price_nobody_has_published_have_none(model: str) -> None:
-    assert DEFAULT.rates(model) is None
+    assert our_prices().rates(model) is None
 
 
 def test_a_price_that_third_parties_quote_says_so() -> None:
-    assert DEFAULT.doubt("claude-fable-5-1") is None
-    assert "third parties" in (DEFAULT.doubt("claude-fable-5-2") or "")
+    assert our_prices().doubt("claude-fable-5-1") is None
+    assert "third parties" in (our_prices().doubt("claude-fable-5-2") or "")
 
 
 @pytest.mark.parametrize(
@@ -103,14 +105,14 @@ def test_tables_by_name_are_laid_over_ours_by_name(name: str) -> None:
         "cache_minimum_tokens": {"mine": 7},
         "context_tokens": {"mine": 7},
     }
-    assert DEFAULT.over({name: own[name]}).table[name] == {
-        **DEFAULT.table[name],
+    assert our_prices().over({name: own[name]}).table[name] == {
+        **our_prices().table[name],
         **own[name],
     }
 
 
 def test_a_server_tool_costs_nothing_known_until_its_price_is_given() -> None:
-    priced = DEFAULT.over(
+    priced = our_prices().over(
         {
             "server_tools": {
                 "web_search": {
@@ -121,17 +123,17 @@ def test_a_server_tool_costs_nothing_known_until_its_price_is_given() -> None:
             }
         }
     )
-    assert DEFAULT.tool_price("web_search") is None
+    assert our_prices().tool_price("web_search") is None
     assert priced.tool_price("web_search") == Decimal("0.01")
     assert priced.tool_price("web_fetch") is None
 
 
 def test_a_prompt_above_100k_tokens_lifts_the_price_of_all_its_tokens() -> None:
-    assert printed(DEFAULT, "claude-haiku-5-5", prompt=100_001) == [
+    assert printed(our_prices(), "claude-haiku-5-5", prompt=100_001) == [
         Decimal(cell) for cell in LONG_HAIKU.split()
     ]
-    assert printed(DEFAULT, "claude-haiku-5-5", prompt=100_000) == printed(
-        DEFAULT, "claude-haiku-5-5"
+    assert printed(our_prices(), "claude-haiku-5-5", prompt=100_000) == printed(
+        our_prices(), "claude-haiku-5-5"
     )
 
 
@@ -140,23 +142,25 @@ def test_cached_tokens_count_for_the_length_of_a_prompt() -> None:
     expected = (
         1_000 * Decimal("0.25") + 100_000 * Decimal("0.025") + 10 * Decimal("1.25")
     ) / MILLION
-    assert cost(DEFAULT, "claude-haiku-5-5", usage) == expected
+    assert cost(our_prices(), "claude-haiku-5-5", usage) == expected
 
 
 @pytest.mark.parametrize("least", MINIMA)
 def test_the_guides_cache_minima_are_reproduced(least: int) -> None:
-    assert {DEFAULT.cache_minimum(model) for model in MINIMA[least].split()} == {least}
+    assert {our_prices().cache_minimum(model) for model in MINIMA[least].split()} == {
+        least
+    }
 
 
 @pytest.mark.parametrize(
     "dated", ["claude-haiku-4-5-20251001", "claude-haiku-4-5-latest"]
 )
 def test_a_dated_id_has_the_price_of_its_model(dated: str) -> None:
-    assert DEFAULT.rates(dated) == DEFAULT.rates("claude-haiku-4-5")
+    assert our_prices().rates(dated) == our_prices().rates("claude-haiku-4-5")
 
 
 def test_an_unknown_model_has_an_unknown_price_not_none_at_all() -> None:
-    assert cost(DEFAULT, "claude-haiku-9", TokenUsage(input=1)) is None
+    assert cost(our_prices(), "claude-haiku-9", TokenUsage(input=1)) is None
 
 
 def test_inference_in_the_us_costs_a_tenth_more() -> None:
@@ -168,7 +172,7 @@ def test_inference_in_the_us_costs_a_tenth_more() -> None:
         "output": 400,
     }
     anywhere, us = (
-        cost(DEFAULT, "claude-opus-5-5", TokenUsage(**usage, inference_geo=geo))
+        cost(our_prices(), "claude-opus-5-5", TokenUsage(**usage, inference_geo=geo))
         for geo in ("global", "us")
     )
     assert anywhere is not None
@@ -177,7 +181,7 @@ def test_inference_in_the_us_costs_a_tenth_more() -> None:
 
 def test_only_the_batch_tier_has_the_batch_price() -> None:
     batch, standard = (
-        cost(DEFAULT, "claude-opus-5", TokenUsage(input=7, service_tier=t))
+        cost(our_prices(), "claude-opus-5", TokenUsage(input=7, service_tier=t))
         for t in ("batch", "standard")
     )
     assert batch is not None
@@ -185,11 +189,11 @@ def test_only_the_batch_tier_has_the_batch_price() -> None:
 
 
 def test_the_table_says_from_where_and_from_when_it_is_and_when_it_is_too_old() -> None:
-    assert DEFAULT.source.startswith("https://")
-    taken = date.fromisoformat(DEFAULT.as_of)
-    assert DEFAULT.stale(date.fromordinal(taken.toordinal() + 90)) is None
+    assert our_prices().source.startswith("https://")
+    taken = date.fromisoformat(our_prices().as_of)
+    assert our_prices().stale(date.fromordinal(taken.toordinal() + 90)) is None
     assert "91 days ago" in (
-        DEFAULT.stale(date.fromordinal(taken.toordinal() + 91)) or ""
+        our_prices().stale(date.fromordinal(taken.toordinal() + 91)) or ""
     )
 
 
@@ -208,7 +212,7 @@ def test_a_users_file_is_laid_over_the_table(
     monkeypatch.setenv(VARIABLE, str(path))
     assert cost(prices(), "mine", TokenUsage(input=MILLION)) == Decimal("0.5")
     assert cost(prices(), "claude-haiku-4-5", TokenUsage(output=MILLION)) == 2
-    assert prices().rates("claude-opus-5") == DEFAULT.rates("claude-opus-5")
+    assert prices().rates("claude-opus-5") == our_prices().rates("claude-opus-5")
     assert prices().as_of == "2026-12-24"
 
 

@@ -19,7 +19,7 @@ from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.outcome import Status
-from nightbatch.money.prices import DEFAULT
+from nightbatch.money.prices import our_prices
 from nightbatch.prepare.prepare import prepare
 from nightbatch.spec.enrichment import Enrichment
 
@@ -109,7 +109,7 @@ lines = st.builds(
 def test_any_lines_land_each_request_once(
     given_lines: list[bytes], answer: AnswerType
 ) -> None:
-    landing = Landing(answer, BatchId("msgbatch_1"), DEFAULT, Received(IDS))
+    landing = Landing(answer, BatchId("msgbatch_1"), our_prices(), Received(IDS))
     tables = [landing.add(b"\n".join(given_lines)), landing.missing("not told")]
     rows = pa.Table.from_batches(tables).to_pylist()
     assert sorted(row["id"] for row in rows) == IDS

@@ -23,7 +23,7 @@ from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received
 from nightbatch.ledger import keys
 from nightbatch.messages.answer_type import AnswerType
-from nightbatch.money.prices import DEFAULT
+from nightbatch.money.prices import our_prices
 from nightbatch.prepare.source import Source, read
 
 TEXTS = ["one", "two", "three"]
@@ -133,7 +133,7 @@ def landed(body: bytes) -> dict[str, Any]:
     """Land one line."""
     ids = pa.array([b"\0" * 20], pa.binary(20))
     landing = Landing(
-        AnswerType(), "msgbatch_1", DEFAULT, Received(ids), "claude-haiku-4-5"
+        AnswerType(), "msgbatch_1", our_prices(), Received(ids), "claude-haiku-4-5"
     )  # type: ignore[arg-type]
     landing.begin()
     (row,) = landing.add(body).to_pylist()

@@ -13,12 +13,12 @@ from nightbatch.ids import BatchId
 from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received
 from nightbatch.messages.answer_type import AnswerType
-from nightbatch.money.prices import DEFAULT, Prices
+from nightbatch.money.prices import Prices, our_prices
 from nightbatch.money.server_tools import tool_uses
 
 IDS = [bytes([number]) * 20 for number in range(3)]
 SEARCH = {"usd_per_1000": "10", "source": "a contract", "as_of": "2026-12-01"}
-PRICED = DEFAULT.over({"server_tools": {"web_search": SEARCH}})
+PRICED = our_prices().over({"server_tools": {"web_search": SEARCH}})
 TEXT = [{"type": "text", "text": "yes"}]
 SEARCHED = [
     {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
@@ -60,7 +60,8 @@ def test_a_search_without_a_known_price_makes_the_cost_unknown(
     content: list[dict[str, Any]],
 ) -> None:
     costs, landing = land(
-        DEFAULT, line(IDS[0], {"web_search_requests": 1}, content) + line(IDS[1], None)
+        our_prices(),
+        line(IDS[0], {"web_search_requests": 1}, content) + line(IDS[1], None),
     )
     assert costs == [None, Decimal("0.0005")]
     assert landing.bill.costs() is None
@@ -90,7 +91,7 @@ def test_the_price_of_one_tool_is_not_that_of_another() -> None:
 
 def test_no_use_costs_nothing() -> None:
     nothing = {"web_search_requests": 0, "web_fetch_requests": None}
-    assert land(DEFAULT, line(IDS[0], nothing))[0] == [Decimal("0.0005")]
+    assert land(our_prices(), line(IDS[0], nothing))[0] == [Decimal("0.0005")]
 
 
 @pytest.mark.parametrize(

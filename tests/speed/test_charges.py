@@ -13,7 +13,7 @@ from tests.support import oracles
 from nightbatch.land.landed_schema import COST
 from nightbatch.messages.usage import TokenUsage
 from nightbatch.money.billing import BilledUsage, Used, charged, decimals
-from nightbatch.money.prices import DEFAULT, PICO, Prices
+from nightbatch.money.prices import PICO, Prices, our_prices
 
 TOKENS = st.integers(0, 300_000)
 USES = st.just(0) | st.integers(0, 9_999)
@@ -38,8 +38,8 @@ USED = st.lists(
 SEARCH = {
     "web_search": {"usd_per_1000": "10", "source": "a contract", "as_of": "2026-12-01"}
 }
-SEARCHES = DEFAULT.over({"server_tools": SEARCH})
-FINE = DEFAULT.over(
+SEARCHES = our_prices().over({"server_tools": SEARCH})
+FINE = our_prices().over(
     {"models": {"claude-haiku-4-5": {"input": "0.0000001", "output": "0.0000003"}}}
 )
 
@@ -51,7 +51,7 @@ def alone(
 
 
 @settings(deadline=None)
-@given(USED, st.sampled_from([DEFAULT, FINE, SEARCHES]))
+@given(USED, st.sampled_from([our_prices(), FINE, SEARCHES]))
 def test_rows_cost_together_what_they_cost_alone(
     used: list[tuple[str, TokenUsage] | None], prices: Prices
 ) -> None:

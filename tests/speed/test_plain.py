@@ -16,7 +16,7 @@ from nightbatch.land.plain import Scan, pick, scan
 from nightbatch.land.received import Received
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.result_lines import decode
-from nightbatch.money.prices import DEFAULT
+from nightbatch.money.prices import our_prices
 
 IDS = [bytes([number]) * 20 for number in range(5)]
 TEXT = AnswerType()
@@ -128,7 +128,7 @@ odd_lines = st.sampled_from(
 
 def landing(answer: AnswerType) -> Landing:
     return Landing(
-        answer, BatchId("msgbatch_1"), DEFAULT, Received(IDS), "claude-haiku-4-5"
+        answer, BatchId("msgbatch_1"), our_prices(), Received(IDS), "claude-haiku-4-5"
     )
 
 

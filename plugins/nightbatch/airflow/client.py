@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from nightbatch.airflow.connections import require
@@ -19,17 +17,6 @@ if TYPE_CHECKING:
     from nightbatch.ports import AsyncBatches
 
 log = logging.getLogger(__name__)
-
-
-def poll_timing() -> PollTiming:
-    """Read how long things may take; NIGHTBATCH_POLL_GONE_SECONDS and the like override the defaults."""
-    overrides: dict[str, float] = {}
-    for timing_field in fields(PollTiming):
-        variable_name = f"NIGHTBATCH_POLL_{timing_field.name.upper()}_SECONDS"
-        seconds_text = os.environ.get(variable_name)
-        if seconds_text:
-            overrides[timing_field.name] = float(seconds_text)
-    return PollTiming(**overrides)
 
 
 Make = Callable[[str, Any], "tuple[Any, AsyncBatches | None]"]

@@ -6,10 +6,10 @@ import json
 import os
 from typing import Any
 
+from nightbatch.environment import S3_EXTRA_ARGS as EXTRA_ARGS
+from nightbatch.environment import read
 from nightbatch.errors import SettingsError
 from nightbatch.spec.policy import Policy
-
-EXTRA_ARGS = "NIGHTBATCH_S3_EXTRA_ARGS"
 
 
 def policy() -> Policy:
@@ -20,7 +20,7 @@ def policy() -> Policy:
 def extra_args() -> dict[str, Any]:
     """Read the arguments of every S3 write of a deployment, such as `{"ServerSideEncryption": "aws:kms"}`."""
     try:
-        arguments = json.loads(os.environ.get(EXTRA_ARGS) or "{}")
+        arguments = json.loads(read(EXTRA_ARGS) or "{}")
     except ValueError:
         arguments = None
     if not isinstance(arguments, dict):

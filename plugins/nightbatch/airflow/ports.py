@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from nightbatch.airflow.connections import extra_args, policy, require
-from nightbatch.airflow.timing import timing
 from nightbatch.errors import FINAL, NotSent, SettingsError
 from nightbatch.spec.locations import parse
 from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.decide import submit_timing
 
 if TYPE_CHECKING:
     from nightbatch.ids import Shard
@@ -72,7 +72,7 @@ def ledger(url: str, aws_conn_id: str) -> Ledger:
     """Open the ledger below a state URL."""
     from nightbatch.ledger.ledger import Ledger
 
-    return Ledger(store(url, aws_conn_id), timing().lease)
+    return Ledger(store(url, aws_conn_id), submit_timing().lease)
 
 
 def batches(anthropic_conn_id: str) -> AnthropicBatches:
@@ -113,7 +113,7 @@ def purchase(ref: RunRef, log: Any, *, admitted: Shard | None) -> Purchase:
         run_ledger,
         run_batches,
         now,
-        timing(),
+        submit_timing(),
         counts(ref),
         admitted=admitted,
         uploads=UPLOADS,

@@ -11,11 +11,11 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nightbatch.airflow.timing import timing
 from nightbatch.commands import _ports
 from nightbatch.errors import NightbatchError, SettingsError
 from nightbatch.ids import Shard
 from nightbatch.messages.safe_words import printable
+from nightbatch.submit.decide import submit_timing
 
 if TYPE_CHECKING:
     from nightbatch.ledger.ledger import Ledger
@@ -60,7 +60,7 @@ def _list(ledger: Ledger, options: Namespace) -> None:
     if not view.in_flight:
         return
     batches = _ports.batches(options)
-    for standing in standings(ledger, batches, _now(), timing(), view.in_flight):
+    for standing in standings(ledger, batches, _now(), submit_timing(), view.in_flight):
         buyer = printable(standing.buyer)
         print(
             f"\n{standing.shard}  {standing.state}: {standing.requests} requests of {buyer}"
@@ -87,7 +87,7 @@ def _settle(
 
     released_by_hand = Late(owned=True, why=BY_HAND)
     batches = _ports.batches(options)
-    submitter = Submitter(ledger, batches, _now, timing(), late=released_by_hand)
+    submitter = Submitter(ledger, batches, _now, submit_timing(), late=released_by_hand)
     outcome = submitter.submit(shard)
     if isinstance(outcome, Later):
         retry_time = f"{outcome.until:%Y-%m-%d %H:%M:%S}"

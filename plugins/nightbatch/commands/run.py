@@ -98,15 +98,15 @@ def _settings(options: Namespace) -> Enrichment:
 
 def _world(options: Namespace) -> World:
     """Open what the flow works on: stores, the API, and standard error for what it says."""
-    from nightbatch.airflow.timing import timing
     from nightbatch.flow import World
+    from nightbatch.submit.decide import submit_timing
 
     api = _ports.batches(options)
     has_key = options.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
     world = World(
         open_store=partial(_ports.store, options=options),
         api=api,
-        submit_timing=timing(),
+        submit_timing=submit_timing(),
         count_tokens=api.count_tokens if has_key else None,
         uploads=UPLOADS,
         info=_say,

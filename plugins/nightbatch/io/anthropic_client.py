@@ -6,12 +6,12 @@ And no key over plain http to another machine, unless a deployment allows it.
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
+from nightbatch.environment import ALLOW_HTTP, read
 from nightbatch.errors import BatchGone, SettingsError
 
 QUIET_LOGGERS = (
@@ -28,7 +28,6 @@ QUIET_LOGGERS = (
 """Libraries that write request bodies, or headers with keys, at DEBUG."""
 NO_REDIRECT: Any = {"follow_redirects": False}
 """Request options: a redirect would send a prompt to a host that the connection does not name."""
-ALLOW_HTTP = "NIGHTBATCH_ALLOW_HTTP"
 PATH = "/v1/messages/batches"
 _KIND = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _BATCH_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
@@ -59,7 +58,7 @@ def _require_private(base_url: Any) -> None:
     is_plain_http = base_url.scheme == "http"
     if not is_plain_http or _is_loopback(base_url.host):
         return
-    if os.environ.get(ALLOW_HTTP) == "1":
+    if read(ALLOW_HTTP) == "1":
         return
     raise SettingsError(
         f"the API's host {base_url.host!r} is reached by plain http: the key and all prompts can be read on the way. "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nightbatch.environment import PRICES as VARIABLE
+from nightbatch.environment import read
 from nightbatch.errors import SettingsError
 
 PICO = Decimal("0.000000000001")
@@ -228,17 +229,17 @@ def _check_positive(*amounts: Any) -> None:
             raise ValueError(amount)
 
 
-DEFAULT = checked(json.loads(Path(__file__).with_name("prices.json").read_text()))
-
-
-VARIABLE = "NIGHTBATCH_PRICES"
+@cache
+def our_prices() -> Prices:
+    """Read the table that comes with the package."""
+    return checked(json.loads(Path(__file__).with_name("prices.json").read_text()))
 
 
 def prices() -> Prices:
     """Return the prices in force. Raises SettingsError where the user's file cannot be read."""
-    file_name = os.environ.get(VARIABLE)
+    file_name = read(VARIABLE)
     if not file_name:
-        return DEFAULT
+        return our_prices()
     path = Path(file_name)
     modified_ns = path.stat().st_mtime_ns if path.is_file() else 0
     return _from_file(path, modified_ns)
@@ -255,4 +256,4 @@ def _from_file(path: Path, _modified_ns: int) -> Prices:
         raise SettingsError(
             f"{VARIABLE}: {path} must hold an object, in the form of nightbatch/money/prices.json."
         )
-    return DEFAULT.over(user_table)
+    return our_prices().over(user_table)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nightbatch.environment import INCLUDE, read
 from nightbatch.errors import SettingsError
 from nightbatch.spec import billed_params, locations
 from nightbatch.spec.checks import Checks, is_within
@@ -326,7 +326,7 @@ def _find(name: Path, caller: Path) -> Path:
 
 def _include_folders(caller: Path) -> list[Path]:
     """Name the folders in which included files are searched, in their order."""
-    include_folder = os.environ.get("NIGHTBATCH_INCLUDE")
+    include_folder = read(INCLUDE)
     if include_folder:
         return [Path(include_folder)]
     parents = [*caller.resolve().parents, Path.cwd()]

@@ -9,14 +9,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from nightbatch.environment import CONNECTIONS, ROOTS
+from nightbatch.environment import MAX_COST_USD as MAX_COST
 from nightbatch.errors import SettingsError
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.locations import Location, parse
 from nightbatch.spec.media_roots import MediaRoots
-
-ROOTS = "NIGHTBATCH_ROOTS"
-CONNECTIONS = "NIGHTBATCH_CONNECTIONS"
-MAX_COST = "NIGHTBATCH_MAX_COST_USD"
 
 
 @dataclass(frozen=True)

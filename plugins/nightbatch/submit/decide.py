@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from nightbatch.environment import SUBMIT_PREFIX, seconds
 from nightbatch.ids import BatchId
 from nightbatch.ledger.facts import Bought, Claim, Refusal, Sending
 from nightbatch.ports import Batch
@@ -38,6 +39,11 @@ class SubmitTiming:
     """How long temporary refusals are retried before one is raised."""
     lease: float = 300
     """How long a planner that has died may still block the others."""
+
+
+def submit_timing() -> SubmitTiming:
+    """Read the times of a deployment: NIGHTBATCH_FUSE_SECONDS and the like override the defaults."""
+    return seconds(SubmitTiming, SUBMIT_PREFIX)
 
 
 @dataclass(frozen=True)

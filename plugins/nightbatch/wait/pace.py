@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from nightbatch.environment import POLL_PREFIX, seconds
 from nightbatch.errors import SettingsError
 from nightbatch.ids import BatchId
 from nightbatch.ports import Batch
@@ -40,6 +41,11 @@ class PollTiming:
     """How long room in the queue is held for an admitted shard."""
     most: float = 60.0
     """Longest pause between two tries while the API cannot be read, unless the API asks for more."""
+
+
+def poll_timing() -> PollTiming:
+    """Read the times of a deployment: NIGHTBATCH_POLL_GONE_SECONDS and the like override the defaults."""
+    return seconds(PollTiming, POLL_PREFIX)
 
 
 @dataclass(frozen=True)

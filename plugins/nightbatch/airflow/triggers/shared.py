@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from nightbatch.airflow.client import Connection, poll_timing
+from nightbatch.airflow.client import Connection
+from nightbatch.wait.pace import poll_timing
 from nightbatch.wait.poller import Poller
 
 _pollers: dict[str, Poller] = {}
