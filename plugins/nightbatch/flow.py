@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from nightbatch.ids import BatchId
 from nightbatch.ledger.ledger import Ledger
-from nightbatch.ledger.state import with_state
 from nightbatch.plan.quote import Counts
 from nightbatch.ports import Batch, CancellingBatches, MeasuredStore, Store, Table
-from nightbatch.prepare.media_fetch import fetcher
-from nightbatch.prepare.prepare import check_target, prepare
+from nightbatch.prepare.stage import stage
 from nightbatch.publish.publish import publish
 from nightbatch.publish.report import Report
 from nightbatch.spec.enrichment import Enrichment
-from nightbatch.spec.media_roots import MediaRoots
-from nightbatch.spec.run import reference
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
 from nightbatch.submit.purchase import AllLanded, Purchase, Sent, Waiting
@@ -86,7 +82,7 @@ def run(settings: Enrichment, world: World, run_id: str) -> Report:
 def steps(settings: Enrichment, world: World, run_id: str) -> Iterator[str | Report]:
     """Do the same a step at a time: name each step that is done, or that waits, and last give the report."""
     started = world.now()
-    ref = stage(settings, world, run_id, started)
+    ref = stage(settings, world.open_store, run_id, started, world.info)
     yield "prepare"
     if world.approve is not None:
         world.approve(ref)
@@ -109,25 +105,6 @@ def steps(settings: Enrichment, world: World, run_id: str) -> Iterator[str | Rep
         world.open_target(ref) if world.open_target else world.open_store(ref.target)
     )
     yield publish(ref, world.ledger(ref.state), target, world.now, started)
-
-
-def stage(settings: Enrichment, world: World, run_id: str, started: datetime) -> RunRef:
-    """Check the settings and their places, stage rows and requests, and return what the later steps need to know."""
-    settings.check()
-    settings = with_state(settings, world.open_store)
-    check_target(settings, world.open_store)
-    media_roots = MediaRoots.read(settings.media_roots, settings.source)
-    source = world.open_store(settings.source_root)
-    state = world.open_store(settings.state_url)
-    staged = prepare(settings, source, state, fetcher(world.open_store, media_roots))
-    ref = reference(settings, staged, run_id)
-    world.info(
-        f"Snapshot {staged.snapshot}: {staged.rows:,} rows, {staged.requests:,} different requests."
-    )
-    if settings.deadline_hours is None:
-        return ref
-    deadline = started + timedelta(hours=settings.deadline_hours)
-    return replace(ref, deadline=deadline.isoformat())
 
 
 def _purchase(ref: RunRef, world: World, waiting: Waiting) -> Purchase:

@@ -21,6 +21,7 @@ from nightbatch.ledger.facts import PlannedShard
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan.plan import plan
 from nightbatch.ports import CancellingBatches, MeasuredStore, Store
+from nightbatch.prepare.stage import stage
 from nightbatch.publish.publish import publish
 from nightbatch.publish.report import Report
 from nightbatch.spec.enrichment import Enrichment
@@ -113,8 +114,9 @@ class Flow:
         )
 
     def prepare(self) -> RunRef:
-        return flow.stage(
-            self.enrichment, self.surroundings, self.buyer, self.world.now()
+        world = self.world
+        return stage(
+            self.enrichment, world.store, self.buyer, world.now(), lambda _: None
         )
 
     def plan(self, ref: RunRef, attempt: int = 1) -> list[PlannedShard]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import Any
 
 from nightbatch.airflow.connections import policy
 from nightbatch.airflow.ports import now
@@ -13,9 +13,6 @@ from nightbatch.spec import overriding
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.locations import partition_path
 from nightbatch.spec.run_ref import RunRef
-
-if TYPE_CHECKING:
-    from nightbatch.spec.run import Run
 
 BLANK: dict[str, Any] = {"source": "", "target": "", "prompt": "", "model": ""}
 
@@ -62,14 +59,16 @@ def received(reference: str | Mapping[str, Any]) -> RunRef:
     return replace(ref, max_cost_usd=cost_cap)
 
 
-def run_ref(settings: Enrichment, run: Run, context: Mapping[str, Any]) -> RunRef:
-    """Return what the later tasks need of the run: ids and rules, no rows and no prompts."""
-    from nightbatch.spec.run import reference
+def allowed(enrichment: Enrichment | None, context: Mapping[str, Any]) -> Enrichment:
+    """Return the settings of this run, checked, and held to the deployment's policy."""
+    settings = resolve(enrichment, context)
+    settings.check()
+    policy().check(settings)
+    return policy().narrowed(settings)
 
+
+def identity(context: Mapping[str, Any]) -> tuple[str, datetime]:
+    """Name a run in the ledger, and say when it began."""
     dag_run: Any = context["dag_run"]
-    ref = reference(settings, run, f"{dag_run.dag_id}/{dag_run.run_id}")
-    if settings.deadline_hours is None:
-        return ref
-    started_at = getattr(dag_run, "start_date", None) or now()
-    deadline_at = started_at + timedelta(hours=settings.deadline_hours)
-    return replace(ref, deadline=deadline_at.isoformat())
+    started = getattr(dag_run, "start_date", None) or now()
+    return f"{dag_run.dag_id}/{dag_run.run_id}", started

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 from nightbatch.errors import BatchGone
 from nightbatch.ids import BatchId, Shard
 from nightbatch.ledger.ledger import Ledger
-from nightbatch.ports import Batches, Cancels
-
-
-class CancellingAccount(Batches, Cancels, Protocol):
-    """Read and cancel batches."""
+from nightbatch.ports import CancellingBatches
 
 
 def cancel(
-    buyer: str, ledger: Ledger, api: CancellingAccount
+    buyer: str, ledger: Ledger, api: CancellingBatches
 ) -> Iterator[tuple[Shard, str]]:
     """Cancel the batches that a run has in flight, oldest first, and report the result for each shard."""
     for shard in ledger.view().in_flight:
@@ -30,7 +25,7 @@ def cancel(
             yield shard, _cancel_batch(bought.batch, api)
 
 
-def _cancel_batch(batch_id: BatchId, api: CancellingAccount) -> str:
+def _cancel_batch(batch_id: BatchId, api: CancellingBatches) -> str:
     """Cancel a batch that has not ended, and describe its state."""
     try:
         batch = api.batch(batch_id)

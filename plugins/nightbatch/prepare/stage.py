@@ -1,0 +1,47 @@
+"""The first step of a run: settings and places are checked, rows and requests staged, and a reference made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from nightbatch.ledger.state import with_state
+from nightbatch.plurals import counted
+from nightbatch.ports import MeasuredStore
+from nightbatch.prepare.media_fetch import fetcher
+from nightbatch.prepare.prepare import check_target, prepare
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.media_roots import MediaRoots
+from nightbatch.spec.run import reference
+from nightbatch.spec.run_ref import RunRef
+
+
+def stage(
+    settings: Enrichment,
+    open_store: Callable[[str], MeasuredStore],
+    run_id: str,
+    started: datetime,
+    info: Callable[[str], None],
+) -> RunRef:
+    """Stage a partition, and return what the later steps need to know: ids and rules, no rows and no prompts.
+
+    `started`: when the run began; its deadline counts from there. Raises InputError for settings, a source or a target
+    that cannot be used, before anything is bought.
+    """
+    settings.check()
+    settings = with_state(settings, open_store)
+    check_target(settings, open_store)
+    media_roots = MediaRoots.read(settings.media_roots, settings.source)
+    fetch = fetcher(open_store, media_roots)
+    source = open_store(settings.source_root)
+    state = open_store(settings.state_url)
+    run = prepare(settings, source, state, fetch)
+    rows = counted(run.rows, "row")
+    requests = counted(run.requests, "different request")
+    info(f"Snapshot {run.snapshot}: {rows}, {requests}.")
+    ref = reference(settings, run, run_id)
+    if settings.deadline_hours is None:
+        return ref
+    deadline = started + timedelta(hours=settings.deadline_hours)
+    return replace(ref, deadline=deadline.isoformat())
