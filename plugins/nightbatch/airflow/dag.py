@@ -73,7 +73,7 @@ def enrich(
             trigger_rule="none_failed",
             **RETRIES,
         )
-        submit.spared = (wait.task_id, land.task_id)
+        submit.batch_tasks = (wait.task_id, land.task_id)
         if _may_need_approval(enrichment, group.dag):
             approve = ApproveOperator(
                 task_id="approve", run=run_template, approvers=approver_ids, **RETRIES

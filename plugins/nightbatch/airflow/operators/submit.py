@@ -23,16 +23,18 @@ class SubmitOperator(BaseOperator):
     done in the triggerer.
 
     :param run: the reference that `prepare` returned.
-    :param spared: ids of tasks to skip where there is no batch to wait for.
+    :param batch_tasks: ids of the tasks that wait for batches and land them; skipped where there is no batch.
     """
 
     template_fields: Sequence[str] = ("run",)
     ui_color = "#e6f4ea"
 
-    def __init__(self, *, run: Any, spared: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, *, run: Any, batch_tasks: Sequence[str] = (), **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.run = run
-        self.spared = tuple(spared)
+        self.batch_tasks = tuple(batch_tasks)
 
     def execute(
         self,
@@ -62,8 +64,8 @@ class SubmitOperator(BaseOperator):
                 "Not all could be sent; what was sent is waited for and landed first: %s",
                 outcome.failed,
             )
-        if not outcome.batches and self.spared:
+        if not outcome.batches and self.batch_tasks:
             self.log.info("Nothing is to be bought or waited for.")
             context["ti"].xcom_push("return_value", submit_result)
-            raise DownstreamTasksSkipped(tasks=list(self.spared))
+            raise DownstreamTasksSkipped(tasks=list(self.batch_tasks))
         return submit_result
