@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from nightbatch.airflow.connections import policy
 from nightbatch.airflow.ports import now
 from nightbatch.spec import overriding
 from nightbatch.spec.enrichment import Enrichment
-from nightbatch.spec.locations import partition_path
+from nightbatch.spec.locations import named_partition
 from nightbatch.spec.run_ref import RunRef
 
 BLANK: dict[str, Any] = {"source": "", "target": "", "prompt": "", "model": ""}
@@ -46,10 +46,7 @@ def partition(template: str, context: Mapping[str, Any]) -> str:
     """Fill in the run's partition key, or yesterday's date (UTC) where the run has none; `/dt=1/` is `dt=1`."""
     run_key = getattr(context.get("dag_run"), "partition_key", None)
     partition_key = run_key or context.get("partition_key")
-    if not partition_key:
-        yesterday = now() - timedelta(days=1)
-        partition_key = yesterday.date().isoformat()
-    return partition_path(template.replace("{partition_key}", partition_key))
+    return named_partition(template, partition_key, now().date())
 
 
 def received(reference: str | Mapping[str, Any]) -> RunRef:

@@ -14,7 +14,6 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from nightbatch.airflow.connections import policy
 from nightbatch.commands import _ports, estimate
 from nightbatch.errors import CapExceeded, InputError, SettingsError
 from nightbatch.ids import BatchId
+from nightbatch.money.approval import needs_approval
 from nightbatch.money.estimate import usd
 from nightbatch.plurals import counted
 from nightbatch.spec.locations import named_partition
@@ -141,13 +141,10 @@ def _check_approval(ref: RunRef, world: World) -> None:
     if ref.approve_above_usd is None:
         return
     offer = quote(ref, world.ledger(ref.state), world.now, world.count_tokens)
-    at_most = offer.estimate.at_most
-    if offer.estimate.requests and (
-        at_most is None or at_most > Decimal(str(ref.approve_above_usd))
-    ):
+    if needs_approval(ref, offer.estimate):
         raise CapExceeded(
             f"approve_above_usd={ref.approve_above_usd:g}: {offer.estimate.requests:,} requests may cost "
-            f"{usd(at_most)}. Nothing was bought. Run again with --yes to buy them."
+            f"{usd(offer.estimate.at_most)}. Nothing was bought. Run again with --yes to buy them."
         )
 
 

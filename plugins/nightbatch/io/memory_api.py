@@ -23,11 +23,11 @@ from nightbatch.errors import (
     NotSent,
 )
 from nightbatch.ids import BatchId
+from nightbatch.land.read_results import KEPT as RESULTS_KEPT
 from nightbatch.ports import Batch, Body, Page
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-RESULTS_KEPT = timedelta(days=29)
 Answer = Callable[[dict[str, Any]], str]
 
 

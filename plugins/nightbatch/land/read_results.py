@@ -18,7 +18,7 @@ from nightbatch.errors import ApiUnavailable, BatchGone, Incomplete, NotEnded
 from nightbatch.failpoints import reach
 from nightbatch.land.landing import Landing
 from nightbatch.ledger.facts import Bought
-from nightbatch.messages.listing import listed
+from nightbatch.messages.listing import CLOCKS, listed
 from nightbatch.ports import Batch, Batches
 
 READINGS = 6
@@ -34,8 +34,6 @@ FEW = 1_000
 """Up to this many results are marked as lost if every reading breaks off; if more are missing, the task is retried."""
 KEPT = timedelta(days=29)
 """How long after a batch's creation its results can be read."""
-CLOCKS = timedelta(hours=1)
-"""More than the largest difference between two clocks."""
 
 Write = Callable[[pa.RecordBatch], None]
 Pause = Callable[[float], None]

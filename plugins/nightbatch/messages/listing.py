@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from nightbatch.errors import ApiUnavailable
 from nightbatch.ids import BatchId
 from nightbatch.ports import Batch, Batches
+
+CLOCKS = timedelta(hours=1)
+"""More than any two clocks differ."""
 
 
 def listed(api: Batches, first: datetime) -> Iterator[Batch]:

@@ -22,15 +22,20 @@ class Question:
     body: str
 
 
+def needs_approval(ref: RunRef, estimate: Estimate) -> bool:
+    """Tell whether a purchase may cost more than `approve_above_usd`; one of an unknown price may."""
+    limit_usd = ref.approve_above_usd
+    if limit_usd is None or not estimate.requests:
+        return False
+    return estimate.at_most is None or estimate.at_most > limit_usd
+
+
 def question(
     ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, ...]
 ) -> Question | None:
     """Ask whether to buy; None if it costs nothing, or at most `approve_above_usd`."""
     limit_usd = ref.approve_above_usd
-    at_most = estimate.at_most
-    if limit_usd is None or not estimate.requests:
-        return None
-    if at_most is not None and at_most <= limit_usd:
+    if limit_usd is None or not needs_approval(ref, estimate):
         return None
     table = _table(ref, estimate, limit_usd, asked)
     escaped_notes = map(plain, notes)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from nightbatch.errors import ApiUnavailable, BatchGone
 from nightbatch.ids import BatchId
 from nightbatch.ledger.ledger import Ledger
-from nightbatch.messages.listing import listed
+from nightbatch.messages.listing import CLOCKS, listed
 from nightbatch.ports import Batch, CancellingBatches
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.wait.pace import PollTiming, backoff, interval
@@ -18,8 +18,6 @@ from nightbatch.wait.read_progress import progress
 
 FEW = 3
 """Up to so many batches are read one by one; more are looked for in the listing of the account's batches."""
-CLOCKS = timedelta(hours=1)
-"""More than any two clocks differ."""
 PROGRESS = timedelta(minutes=5)
 """Between two lines of progress where nothing has changed."""
 
