@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.judge import BEGIN, END, TABLE, Table, Verdict
 
-from nightbatch.failpoints import FOLDER
+from nightbatch.environment import FAILPOINTS
 from nightbatch.local.stack.settings import PROJECT
 
 
@@ -47,7 +47,7 @@ def test_a_folder_named_for_a_run_arms_points_for_that_run_alone(
     (tmp_path / "mine" / "batch created").touch()
     reach = "from nightbatch.failpoints import reach; reach('batch created')"
     env = os.environ | {
-        FOLDER: f"{tmp_path}/$RUN",
+        FAILPOINTS: f"{tmp_path}/$RUN",
         "RUN": run,
         "PYTHONPATH": str(PROJECT / "plugins"),
     }
