@@ -138,12 +138,18 @@ class _Sink:
         self.closed = True
 
 
-def file(store: Reads, key: str, repeating: Sequence[str] = ()) -> pq.ParquetFile:
-    """Open a Parquet file, or say that it is not one. Columns that are `repeating` are read as dictionaries."""
+def file(
+    store: Reads, key: str, repeating: Sequence[str] = (), *, together: bool = False
+) -> pq.ParquetFile:
+    """Open a Parquet file, or say that it is not one. Columns that are `repeating` are read as dictionaries.
+
+    `together`: the columns of a row group are fetched in few requests, before the first is decoded: many columns of
+    small row groups are read several times faster so. It holds the bytes of all of them in memory.
+    """
     try:
         return pq.ParquetFile(
             store.open(key),
-            pre_buffer=False,
+            pre_buffer=together,
             read_dictionary=list(repeating),
             page_checksum_verification=True,
         )
@@ -297,7 +303,7 @@ class RowGroups:
     def _open(self, key: str) -> pq.ParquetFile:
         opened_key, opened_file = self._opened
         if opened_key != key or opened_file is None:
-            opened_file = file(self._store, key, self._repeating)
+            opened_file = file(self._store, key, self._repeating, together=True)
             self._opened = (key, opened_file)
         return opened_file
 

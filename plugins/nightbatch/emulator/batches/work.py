@@ -20,6 +20,8 @@ from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.settings import BatchDuration
 
 SLICE = 200
+WRITE_BYTES = 1_048_576
+"""Lines are gathered up to this size before they are written to the disk."""
 _encoder = msgspec.json.Encoder()
 _params = msgspec.json.Decoder(dict)
 
@@ -41,7 +43,7 @@ def work(job: Job, answerer: Answerer) -> Iterator[None]:
     batch = job.batch
     items = _shuffled(job)
     answers = BatchAnswers(array("Q"), bytearray(), array("Q"))
-    with job.lines.open("wb") as lines:
+    with job.lines.open("wb", buffering=WRITE_BYTES) as lines:
         line_end = 0
         for rank, item in enumerate(items):
             line = _line(job, answerer, answers, rank, item)
