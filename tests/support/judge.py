@@ -160,3 +160,18 @@ def table() -> Iterator[Table]:
     """Gather the cases of the session; where the environment asks for it, write them down at its end."""
     yield CASES
     CASES.write()
+
+
+@pytest.fixture
+def judged(table: Table) -> Judged:
+    """Return how a case is judged: nothing was bought twice and no paid answer was lost; and noted in the table."""
+
+    def judge(
+        where: str, case: str, happens: str, *flows: Flow, twice: int = 0
+    ) -> Verdict:
+        seen = verdict(*flows)
+        table.add(where, case, happens, seen)
+        assert seen == Verdict(twice, 0)
+        return seen
+
+    return judge
