@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.support.chaos import SEED
+from tests.support.crashes.chaos import SEED
 from tests.support.judge import judged, table  # noqa: F401 - fixtures
 from tests.support.runs import (  # noqa: F401 - fixtures
     emulator,

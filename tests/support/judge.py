@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.support import account
+from tests.support.crashes.turned import until
 from tests.support.flow import Flow, RealWorld
-from tests.support.turned import until
+from tests.support.servers import account
 
 from nightbatch.columnar import parquet
 from nightbatch.emulator.embedded import Emulator

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support import account
+from tests.support.crashes.turned import Turned
 from tests.support.flow import TARGET, Flow, RealWorld, published, rows
 from tests.support.judge import TEXTS
-from tests.support.s3 import serving
-from tests.support.turned import Turned
+from tests.support.servers import account
+from tests.support.servers.s3 import serving
 
 from nightbatch.emulator.embedded import Emulator
 

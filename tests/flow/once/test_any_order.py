@@ -24,10 +24,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from tests.support.crashes.points import points
 from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, settings
 from tests.support.judge import Table, Verdict, verdict
 from tests.support.memory import MemoryWorld
-from tests.support.points import points
 from typing_extensions import TypeIs
 
 from nightbatch.errors import NightbatchError, RunFailed, ShardsFailed

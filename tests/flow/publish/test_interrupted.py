@@ -12,9 +12,9 @@ from typing import Any
 
 import duckdb
 import pytest
+from tests.support.crashes.points import points
 from tests.support.flow import SOURCE, TARGET, Flow, put, rows, settings
 from tests.support.memory import MemoryWorld
-from tests.support.points import points
 
 from nightbatch import failpoints
 from nightbatch.errors import LoadError

@@ -10,7 +10,7 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.s3 import serving
+from tests.support.servers.s3 import serving
 from tests.support.shop import shop, texts  # noqa: F401 - a fixture
 
 from nightbatch.emulator.embedded import Emulator

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.proxy import Gate, proxying
+from tests.support.servers.proxy import Gate, proxying
 from tests.support.shop import SOURCE, TARGET, Shop, enrichment, texts
 
 from nightbatch.__main__ import main

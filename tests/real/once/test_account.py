@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support import processes
-from tests.support.account import Stranger, batches
+from tests.support.crashes import processes
+from tests.support.crashes.kills import LOST, NEVER
+from tests.support.crashes.turned import Turned, until
 from tests.support.flow import QUICK, TARGET, Flow, published, rows, settings
 from tests.support.judge import TEXTS, Judged
-from tests.support.kills import LOST, NEVER
-from tests.support.turned import Turned, until
+from tests.support.servers.account import Stranger, batches
 
 from nightbatch.columnar import parquet
 from nightbatch.emulator.embedded import Emulator

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support import processes
-from tests.support.flow import TARGET, Flow, RealWorld, published, rows
-from tests.support.judge import TEXTS, Judged
-from tests.support.kills import (
+from tests.support.crashes import processes
+from tests.support.crashes.kills import (
     ASKED,
     BY_HAND,
     HERE,
@@ -18,8 +16,10 @@ from tests.support.kills import (
     NO,
     killed_once,
 )
-from tests.support.points import points
-from tests.support.proxy import proxying
+from tests.support.crashes.points import points
+from tests.support.flow import TARGET, Flow, RealWorld, published, rows
+from tests.support.judge import TEXTS, Judged
+from tests.support.servers.proxy import proxying
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.errors import StoreUnfit

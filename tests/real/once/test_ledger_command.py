@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.crashes.turned import until
 from tests.support.flow import TARGET, Flow, RealWorld, published, rows
-from tests.support.turned import until
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator

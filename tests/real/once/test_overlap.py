@@ -6,7 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support import processes
+from tests.support.crashes import processes
+from tests.support.crashes.overlaps import (
+    HERE,
+    ORDINARY,
+    SHARING,
+    SLOW,
+    both_are_whole,
+    overlapping,
+    two_of_which_some_are_killed,
+)
+from tests.support.crashes.turned import Turned
 from tests.support.flow import (
     QUICK,
     SOURCE,
@@ -19,16 +29,6 @@ from tests.support.flow import (
     settings,
 )
 from tests.support.judge import TEXTS, Judged
-from tests.support.overlaps import (
-    HERE,
-    ORDINARY,
-    SHARING,
-    SLOW,
-    both_are_whole,
-    overlapping,
-    two_of_which_some_are_killed,
-)
-from tests.support.turned import Turned
 
 from nightbatch.emulator.embedded import Emulator
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tests.support.account import Stranger
+from tests.support.crashes.turned import Turned
+from tests.support.crashes.zombies import CASES, HERE, sleep_and_wake, whole
 from tests.support.flow import rows
 from tests.support.judge import TEXTS, Judged, Table, Verdict, verdict
-from tests.support.turned import Turned
-from tests.support.zombies import CASES, HERE, sleep_and_wake, whole
+from tests.support.servers.account import Stranger
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.submit.decide import SubmitTiming

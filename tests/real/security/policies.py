@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.support.proxy import Gate
+from tests.support.servers.proxy import Gate
 
 FOLDER = Path(__file__).parents[3] / "docs" / "iam"
 LIST = "s3:ListBucket"

@@ -16,8 +16,8 @@ from botocore.config import Config
 from tests.real.security.policies import LIST, Policy, read
 from tests.support.flow import Flow, published, put, rows, settings
 from tests.support.memory import MemoryWorld
-from tests.support.proxy import proxying
-from tests.support.s3 import serving
+from tests.support.servers.proxy import proxying
+from tests.support.servers.s3 import serving
 
 from nightbatch.errors import Republished, StoreDenied
 from nightbatch.io.overlay import Overlay

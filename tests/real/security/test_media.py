@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from botocore.config import Config
 from tests.support.parquet import parquet
-from tests.support.s3 import serving
+from tests.support.servers.s3 import serving
 
 from nightbatch.airflow.ports import FINAL
 from nightbatch.columnar.parquet import table

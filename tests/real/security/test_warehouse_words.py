@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from tests.support import postgres
+from tests.support.servers import postgres
 
 from nightbatch.errors import WarehouseRefused
 from nightbatch.io.duck import DuckWarehouse

@@ -11,9 +11,9 @@ from tests.support.night import (  # noqa: F401 - fixtures
     night,
     to_parquet,
 )
-from tests.support.proxy import Proxy, proxying
-from tests.support.seaweed import seaweed
-from tests.support.stores import KINDS, Open, moto_url, opener  # noqa: F401 - a fixture
+from tests.support.servers.proxy import Proxy, proxying
+from tests.support.servers.seaweed import seaweed
+from tests.support.servers.stores import KINDS, Open, moto_url, opener  # noqa: F401 - a fixture
 
 from nightbatch.emulator.fixtures import (  # noqa: F401 - fixtures
     message_batches_api,

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
-from tests.support.s3 import serving
+from tests.support.servers.s3 import serving
 
 from nightbatch.emulator.embedded import running
 from nightbatch.emulator.settings import BatchDuration, Settings

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from airflow.triggers.base import TriggerEvent
-from tests.support.s3 import serving
+from tests.support.servers.s3 import serving
 
 from nightbatch.airflow.sensors.input import InputSensor
 from nightbatch.airflow.triggers.input import InputTrigger

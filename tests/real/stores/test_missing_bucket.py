@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from tests.support.stores import opener
+from tests.support.servers.stores import opener
 
 from nightbatch.airflow import ports
 from nightbatch.errors import NoBucket

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from tests.support.flow import SOURCE, TARGET, Flow, RealWorld, put, rows
-from tests.support.s3 import serving
+from tests.support.servers.s3 import serving
 
 from nightbatch.__main__ import main
 from nightbatch.airflow import ports

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.stores import Open
+from tests.support.servers.stores import Open
 
 from nightbatch.columnar import parquet
 from nightbatch.errors import Absent, StoreError, Unreadable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
 
 from nightbatch.errors import StoreError, StoreUnfit
 from nightbatch.io.s3 import PART_BYTES

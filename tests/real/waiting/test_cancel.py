@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.flow import SOURCE, Flow, RealWorld, put, rows, settings
 from tests.support.memory import MemoryWorld
-from tests.support.s3 import serving
+from tests.support.servers.s3 import serving
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator

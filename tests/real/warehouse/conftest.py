@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from tests.support import postgres
+from tests.support.servers import postgres
 
 from nightbatch.io.duck import DuckWarehouse
 from nightbatch.io.postgres import PostgresWarehouse

@@ -12,7 +12,7 @@ import pytest
 from pyiceberg.catalog import load_catalog
 from tests.real.warehouse import rest_catalog
 from tests.real.warehouse.nights import Night, reader, table_in
-from tests.support.s3 import serving
+from tests.support.servers.s3 import serving
 
 FIRST, SECOND = "dt=2026-11-20", "dt=2026-11-21"
 

@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support import postgres
+from tests.support.servers import postgres
 
 from nightbatch.airflow import assets
 from nightbatch.airflow.warehouses import LOCKED, warehouse

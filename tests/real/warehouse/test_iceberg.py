@@ -10,7 +10,7 @@ import boto3
 import pytest
 from tests.real.warehouse.nights import KEYS, NAME, SEAL, STATE, Night, table_in
 from tests.support.flow import SOURCE
-from tests.support.s3 import serving
+from tests.support.servers.s3 import serving
 
 from nightbatch.airflow import iceberg
 from nightbatch.errors import RunFailed, SettingsError, TargetError

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tests.support import processes
+from tests.support.crashes import processes
+from tests.support.crashes.kills import BY_HAND, NEEDS
+from tests.support.crashes.points import points
+from tests.support.crashes.turned import Turned
 from tests.support.flow import (
     SOURCE,
     TARGET,
@@ -15,9 +18,6 @@ from tests.support.flow import (
     settings,
 )
 from tests.support.judge import TEXTS
-from tests.support.kills import BY_HAND, NEEDS
-from tests.support.points import points
-from tests.support.turned import Turned
 
 from nightbatch.submit.decide import SubmitTiming
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support import processes
+from tests.support.crashes import processes
 from tests.support.flow import RealWorld, rows, settings
 from tests.support.judge import TEXTS
 

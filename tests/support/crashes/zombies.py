@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support import processes
+from tests.support.crashes import processes
+from tests.support.crashes.turned import Turned
 from tests.support.flow import Flow, RealWorld, published, settings
 from tests.support.judge import TEXTS
-from tests.support.turned import Turned
 
 from nightbatch.spec.enrichment import Enrichment
 

@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from tests.support.s3 import serving
-from tests.support.seaweed import ACCESS, SECRET
+from tests.support.servers.s3 import serving
+from tests.support.servers.seaweed import ACCESS, SECRET
 
 from nightbatch.io.s3 import S3Store, filesystem
 from nightbatch.ports import Store

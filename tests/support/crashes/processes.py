@@ -11,14 +11,14 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import psutil
+from tests.support.crashes.turned import until
 from tests.support.flow import Flow, RealWorld
-from tests.support.turned import until
 
 from nightbatch import failpoints
 from nightbatch.spec.enrichment import Enrichment
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.support.preload"])
+_context.set_forkserver_preload(["tests.support.crashes.preload"])
 Process = ForkServerProcess
 PATIENCE = 180.0
 KILLED = -9
