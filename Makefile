@@ -8,7 +8,6 @@ UV_HOME := .local/uv
 PINNED_UV := $(UV_HOME)/.pinned
 export PATH := $(CURDIR)/$(UV_HOME)/bin:$(PATH)
 INSTALLED := .venv/.installed
-SERVERS := airflow chaos emulator local stores warehouse
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,7 +37,7 @@ test: $(INSTALLED) ## Run all tests, in two processes (AREA=land: those of that 
 	@exec $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(if $(AREA),--area $(AREA))
 
 test-fast: $(INSTALLED) ## Run the tests that need no server, in less than a minute
-	@exec $(BIN)/python -m pytest -q -n 2 -m "not real and not airflow and not chaos" $(SERVERS:%=--ignore tests/%) $(if $(AREA),--area $(AREA))
+	@exec $(BIN)/python -m pytest -q -n 2 tests/unit tests/flow $(if $(AREA),--area $(AREA))
 
 lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check --quiet .
@@ -60,7 +59,7 @@ bench: $(INSTALLED) ## Measure speed and memory
 
 chaos: $(INSTALLED) ## Kill processes at the worst moments and check what was bought
 	@export NIGHTBATCH_CHAOS_SEED=$${SEED:-$$RANDOM} NIGHTBATCH_TABLE=docs/exactly-once.md NIGHTBATCH_BACKFILL_DAYS=10; \
-	echo "seed $$NIGHTBATCH_CHAOS_SEED (SEED=… repeats it)"; exec $(BIN)/python -m pytest tests/once tests/chaos tests/airflow/test_once*.py
+	echo "seed $$NIGHTBATCH_CHAOS_SEED (SEED=… repeats it)"; exec $(BIN)/python -m pytest tests/flow/once tests/real/once tests/chaos tests/airflow/test_once*.py
 
 clean: ## Remove what runs and tools have left, but not .venv and uv
 	@rm -rf .airflow .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -1,4 +1,4 @@
-"""How tests are marked by what they need, chosen by the part of the package they are about, and shared out."""
+"""How tests are marked by their folder, chosen by the part of the package they are about, and shared out."""
 
 from __future__ import annotations
 
@@ -10,23 +10,15 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+TESTS = Path(__file__).parent
 AIRFLOW = "tests/airflow/"
-SERVERS = {
-    "account", "emulator", "endpoint", "lake", "message_batches_api", "message_batches_server", "moto_url", "night",
-    "open_moto", "open_seaweed", "open_store", "proxy", "real", "s3", "s3_url", "seaweed_url", "shop",
-    "stack", "turned", "waiting_server", "desk", "session_desk", "postgres_server", "postgres_house", "house", "host",
-}  # fmt: skip
-"""Fixtures that start a server or a process, or ask one."""
-REAL_FOLDERS = ("airflow", "bench", "chaos", "emulator", "local", "stores", "warehouse")
-SLOW_FILES = {
-    "test_any_order.py",
-    "test_expanding_files.py",
-    "test_iam.py",
-    "test_imports.py",
-    "test_rendering_limits.py",
-    "test_template_values.py",
+MARKS = {
+    "airflow": ("airflow", "real"),
+    "chaos": ("chaos", "real"),
+    "emulator": ("real",),
+    "real": ("real",),
 }
-"""Files that start processes of their own without a fixture, or go through many sequences of events."""
+"""The marks of all tests in a folder; `unit` and `flow` need no server but an emulator in a thread."""
 
 
 class ByStack(LoadScopeScheduling):  # type: ignore[misc]
@@ -48,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--area",
         default="",
         metavar="FOLDER",
-        help="only test files that import this folder of the package",
+        help="only tests of this folder of the package: those in a folder of its name, and those that import it",
     )
 
 
@@ -57,16 +49,11 @@ def pytest_collection_modifyitems(
 ) -> None:
     """Mark tests by what they need, and keep those of the area."""
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in ("airflow", "chaos"):
-            item.add_marker(folder)
-        fixtures = set(getattr(item, "fixturenames", ()))
-        is_slow = item.path.name in SLOW_FILES
-        if folder in REAL_FOLDERS or fixtures & SERVERS or is_slow:
-            item.add_marker("real")
+        for mark in MARKS.get(item.path.relative_to(TESTS).parts[0], ()):
+            item.add_marker(mark)
     area = config.getoption("--area")
     if area:
-        chosen = [item for item in items if _imports(item.path, area)]
+        chosen = [item for item in items if _is_about(item.path, area)]
         config.hook.pytest_deselected(
             items=[item for item in items if item not in chosen]
         )
@@ -74,8 +61,10 @@ def pytest_collection_modifyitems(
 
 
 @cache
-def _imports(file: Path, area: str) -> bool:
-    """Tell whether a test file imports a folder of the package."""
+def _is_about(file: Path, area: str) -> bool:
+    """Tell whether a test file lies in a folder of that name, or imports that folder of the package."""
+    if area in file.relative_to(TESTS).parent.parts:
+        return True
     prefix = f"nightbatch.{area}"
     tree = ast.parse(file.read_text())
     modules = [

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.airflow.job import SUBMIT, WAIT, Job, until
-from tests.support import account
+from tests.support.servers import account
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.land.read_results import READINGS

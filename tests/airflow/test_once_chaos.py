@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from tests.airflow import acts
 from tests.airflow.night import Case, Night, disturbed, killed
+from tests.support.crashes.kills import BY_HAND, ENDS_RED, NEEDS
+from tests.support.crashes.points import points
 from tests.support.judge import Table
-from tests.support.kills import BY_HAND, ENDS_RED, NEEDS
-from tests.support.points import points
 
 from nightbatch.local.stack.stack import Stack
 

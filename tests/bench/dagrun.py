@@ -15,7 +15,7 @@ import boto3
 import psutil
 from botocore.config import Config
 from data import MAX_TOKENS, MODEL, SCHEMA, SYSTEM, TEMPLATE, write_tickets
-from tests.support.seaweed import ACCESS, SECRET, seaweed
+from tests.support.servers.seaweed import ACCESS, SECRET, seaweed
 
 from nightbatch.local.stack.environment import connections
 from nightbatch.local.stack.processes import marked

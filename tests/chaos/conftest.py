@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
-from tests.support.chaos import SEED
-from tests.support.judge import table  # noqa: F401 - a fixture
+from tests.support.crashes.chaos import SEED
+from tests.support.judge import judged, table  # noqa: F401 - fixtures
 from tests.support.runs import (  # noqa: F401 - fixtures
     emulator,
-    judged,
     s3_url,
     turned,
     undisturbed,

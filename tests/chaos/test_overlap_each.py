@@ -8,11 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.chaos import SEED
-from tests.support.flow import Flow, rows
-from tests.support.judge import TEXTS, Judged
-from tests.support.kills import LOST, NEVER, NO
-from tests.support.overlaps import (
+from tests.support.crashes.chaos import SEED
+from tests.support.crashes.kills import LOST, NEVER, NO
+from tests.support.crashes.overlaps import (
     HERE,
     ORDINARY,
     SHARING,
@@ -20,9 +18,11 @@ from tests.support.overlaps import (
     overlapping,
     two_of_which_some_are_killed,
 )
-from tests.support.turned import Turned
-from tests.support.zombies import HERE as ZOMBIES
-from tests.support.zombies import sleep_and_wake, whole
+from tests.support.crashes.turned import Turned
+from tests.support.crashes.zombies import HERE as ZOMBIES
+from tests.support.crashes.zombies import sleep_and_wake, whole
+from tests.support.flow import Flow, rows
+from tests.support.judge import TEXTS, Judged
 
 from nightbatch.submit.decide import SubmitTiming
 

@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "emulator.md").read_text()
 
 def test_every_test_that_the_page_names_exists():
     tests = set[str]()
-    for path in Path(__file__).parent.glob("test_*.py"):
+    for path in Path(__file__).parent.rglob("test_*.py"):
         tests.update(re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE))
     named = set(re.findall(r"`(test_\w+)`", PAGE))
     assert len(named) > 50

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.support import account
+from tests.support.crashes.turned import until
 from tests.support.flow import Flow, RealWorld
-from tests.support.turned import until
+from tests.support.servers import account
 
 from nightbatch.columnar import parquet
 from nightbatch.emulator.embedded import Emulator
@@ -160,3 +160,18 @@ def table() -> Iterator[Table]:
     """Gather the cases of the session; where the environment asks for it, write them down at its end."""
     yield CASES
     CASES.write()
+
+
+@pytest.fixture
+def judged(table: Table) -> Judged:
+    """Return how a case is judged: nothing was bought twice and no paid answer was lost; and noted in the table."""
+
+    def judge(
+        where: str, case: str, happens: str, *flows: Flow, twice: int = 0
+    ) -> Verdict:
+        seen = verdict(*flows)
+        table.add(where, case, happens, seen)
+        assert seen == Verdict(twice, 0)
+        return seen
+
+    return judge

@@ -8,28 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support import account
+from tests.support.crashes.turned import Turned
 from tests.support.flow import TARGET, Flow, RealWorld, published, rows
-from tests.support.judge import TEXTS, Judged, Table, Verdict, verdict
-from tests.support.s3 import serving
-from tests.support.turned import Turned
+from tests.support.judge import TEXTS
+from tests.support.servers import account
+from tests.support.servers.s3 import serving
 
 from nightbatch.emulator.embedded import Emulator
-
-
-@pytest.fixture
-def judged(table: Table) -> Judged:
-    """Return how a case is judged: nothing was bought twice and no paid answer was lost; and noted in the table."""
-
-    def judge(
-        where: str, case: str, happens: str, *flows: Flow, twice: int = 0
-    ) -> Verdict:
-        seen = verdict(*flows)
-        table.add(where, case, happens, seen)
-        assert seen == Verdict(twice, 0)
-        return seen
-
-    return judge
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,13 @@
+"""What the tests of outcomes share: a night over a lake in memory and an emulator, see `tests/support/night.py`."""
+
+from tests.support.night import (  # noqa: F401 - fixtures
+    make_tickets,
+    message_batches_settings,
+    night,
+    to_parquet,
+)
+
+from nightbatch.emulator.fixtures import (  # noqa: F401 - fixtures
+    message_batches_api,
+    message_batches_server,
+)

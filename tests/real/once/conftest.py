@@ -1,0 +1,10 @@
+"""What the tests of buying once share: see `tests/support/runs.py`."""
+
+from tests.support.judge import judged, table  # noqa: F401 - fixtures
+from tests.support.runs import (  # noqa: F401 - fixtures
+    emulator,
+    s3_url,
+    turned,
+    undisturbed,
+    world,
+)

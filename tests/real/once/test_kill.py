@@ -1,0 +1,143 @@
+"""kill -9 between any two steps: a process dies at each failpoint in turn, on real servers, and is run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.crashes import processes
+from tests.support.crashes.kills import (
+    ASKED,
+    BY_HAND,
+    HERE,
+    LOST,
+    NEEDS,
+    NEVER,
+    NO,
+    killed_once,
+)
+from tests.support.crashes.points import points
+from tests.support.flow import TARGET, Flow, RealWorld, published, rows
+from tests.support.judge import TEXTS, Judged
+from tests.support.servers.proxy import proxying
+
+from nightbatch.emulator.embedded import Emulator
+from nightbatch.errors import StoreUnfit
+
+
+def test_every_point_is_visited() -> None:
+    assert len(points()) > 25
+    assert set(NEEDS) | BY_HAND <= set(points())
+
+
+def test_a_run_that_is_killed_at_every_point_in_turn_buys_once(
+    world: RealWorld, judged: Judged, undisturbed: list[object], tmp_path: Path
+) -> None:
+    world.make_bucket(rows(TEXTS))
+    armed = [point for point in points() if point not in BY_HAND | set(NEEDS)]
+    for point in armed:
+        (tmp_path / point).touch()
+    for _ in armed:
+        assert processes.run(world, ASKED, "dag/run", tmp_path) == processes.KILLED
+    assert list(tmp_path.iterdir()) == []
+    assert processes.run(world, ASKED, "dag/run") == 0
+    assert published(world.store(TARGET)) == undisturbed
+    assert Emulator(world.emulator).books()["bought"]["twice"] == 0
+    told = "each time run again, it goes on from the facts"
+    judged(
+        HERE,
+        f"killed at {len(armed)} points, one after the other",
+        told,
+        Flow(world, ASKED),
+    )
+
+
+@pytest.mark.parametrize("point", NEEDS)
+def test_a_run_that_is_killed_in_the_midst_of_trouble_buys_once(
+    world: RealWorld,
+    judged: Judged,
+    undisturbed: list[object],
+    tmp_path: Path,
+    point: str,
+) -> None:
+    assert killed_once(world, point, tmp_path, "dag/another") == 0
+    assert published(world.store(TARGET)) == undisturbed
+    assert Emulator(world.emulator).books()["bought"]["twice"] == 0
+    judged(
+        HERE,
+        f"killed at “{point}”",
+        "run again, it goes on from the facts",
+        Flow(world, ASKED),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "case"),
+    [
+        (LOST, "the answer is dropped after the create"),
+        (LOST | {"what": "api_error", "after": True}, "500 after the create"),
+        (LOST | {"what": "bad_gateway", "after": True}, "502 after the create"),
+        (LOST | {"what": "timeout", "after": True}, "504 after the create"),
+        (
+            LOST | {"what": "delay", "seconds": 2.5},
+            "a create that takes longer than the client waits",
+        ),
+        (NEVER, "the connection is cut before the create"),
+        (LOST | {"what": "api_error"}, "500 instead of a create"),
+        (NO, "529 instead of a create"),
+    ],
+)
+def test_a_create_that_goes_wrong_buys_once(
+    world: RealWorld, emulator: Emulator, judged: Judged, undisturbed: list[object], fault: dict[str, object],
+    case: str,
+) -> None:  # fmt: skip
+    world = RealWorld(world.s3, world.emulator, answer_seconds=1.0)
+    world.make_bucket(rows(TEXTS))
+    emulator.faults(fault)
+    flow = Flow(world)
+    flow.run()
+    assert emulator.books()["batches"]["created"] == 1
+    assert published(world.store(TARGET)) == undisturbed
+    judged(HERE, case, "one batch, found or sent again", flow)
+
+
+def test_a_store_without_conditional_writes_is_refused_before_anything_is_bought(
+    world: RealWorld, emulator: Emulator, judged: Judged
+) -> None:
+    world.make_bucket(rows(TEXTS))
+    with proxying(world.s3) as proxy:
+        proxy.always = "strip"
+        flow = Flow(RealWorld(proxy.url, world.emulator))
+        with pytest.raises(StoreUnfit, match="conditional writes"):
+            flow.run()
+        assert emulator.books()["batches"]["created"] == 0
+        judged(
+            HERE,
+            "a store whose second conditional put wins",
+            "refused at the first step",
+            flow,
+        )
+
+
+@pytest.mark.parametrize("answer", ["lose", "fail"])
+def test_conditional_puts_that_answer_with_a_timeout_buy_once(
+    world: RealWorld,
+    emulator: Emulator,
+    judged: Judged,
+    undisturbed: list[object],
+    answer: str,
+) -> None:
+    world.make_bucket(rows(TEXTS))
+    with proxying(world.s3) as proxy:
+        proxy.plan = ["pass", "pass"]
+        proxy.always = answer
+        flow = Flow(RealWorld(proxy.url, world.emulator))
+        flow.run()
+        proxy.always = "pass"
+        assert published(world.store(TARGET)) == undisturbed
+        judged(
+            HERE,
+            "every conditional put loses its answer",
+            "what stands there is read back",
+            flow,
+        )

@@ -1,0 +1,82 @@
+"""Cancelling a run from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.support.flow import SOURCE, Flow, RealWorld, put, rows, settings
+from tests.support.memory import MemoryWorld
+from tests.support.servers.s3 import serving
+
+from nightbatch.__main__ import main
+from nightbatch.emulator.embedded import Emulator
+from nightbatch.submit.cancel import cancel
+
+
+@pytest.fixture
+def world() -> MemoryWorld:
+    """Return a world in memory with two partitions."""
+    world = MemoryWorld()
+    for partition in ("dt=1", "dt=2"):
+        texts = [f"{partition} {number}" for number in range(6)]
+        put(world.store(SOURCE), f"{partition}/part-0.parquet", rows(texts))
+    return world
+
+
+def run(world: MemoryWorld, partition: str) -> Flow:
+    return Flow(
+        world, settings(partition, max_batch_requests=2), buyer=f"dag/{partition}"
+    )
+
+
+def test_all_batches_of_a_run_are_cancelled_and_no_others(world: MemoryWorld) -> None:
+    first, second = run(world, "dt=1"), run(world, "dt=2")
+    for flow in (first, second):
+        for planned in flow.plan(flow.prepare())[:2]:
+            flow.submit(planned.shard)
+    told = list(cancel("dag/dt=1", first.ledger, world.batches))
+    assert [outcome.split()[-1] for _, outcome in told] == ["ended", "ended", "cancel"]
+    ended = [batch.status_at(world.now()).ended for batch in world.batches.made]
+    assert ended == [True, True, False, False]
+
+
+def test_cancelling_a_run_that_has_nothing_in_flight_does_nothing(
+    world: MemoryWorld,
+) -> None:
+    assert list(cancel("dag/unknown", run(world, "dt=1").ledger, world.batches)) == []
+
+
+@pytest.fixture
+def real(
+    waiting_server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RealWorld]:
+    """Return a bucket on a real S3 server, an account whose batches last an hour, and the environment of a person."""
+    waiting_server.reset()
+    with serving() as url:
+        given = {
+            "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": "us-east-1", "ANTHROPIC_API_KEY": "sk-test",
+            "ANTHROPIC_BASE_URL": waiting_server.url,
+        }  # fmt: skip
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        world = RealWorld(url, waiting_server.url)
+        world.make_bucket(rows([f"text {number}" for number in range(6)]))
+        yield world
+
+
+def test_one_command_cancels_a_whole_run(
+    real: RealWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = Flow(real, settings(max_batch_requests=2))
+    for planned in flow.plan(flow.prepare()):
+        flow.submit(planned.shard)
+    assert main(["cancel", flow.enrichment.state_url, "--run", "dag/run"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split("batch ")[-1].split(maxsplit=1)[1] for line in told[:3]] == [
+        "is being cancelled"
+    ] * 3
+    assert told[3] == "3 shards of dag/run in flight"
+    assert Emulator(real.emulator).books()["batches"]["canceling"] == 3
+    assert main(["cancel", flow.enrichment.state_url, "--run", "dag/nobody"]) == 1

@@ -1,0 +1,77 @@
+"""Runs that fall asleep at a point and wake when another has gone on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.crashes import processes
+from tests.support.crashes.turned import Turned
+from tests.support.flow import Flow, RealWorld, published, settings
+from tests.support.judge import TEXTS
+
+from nightbatch.spec.enrichment import Enrichment
+
+HOUR = 3_600.0
+
+
+CASES = {
+    "lease taken": "it finds that another has claimed, and joins",
+    "claim written": "its claim was joined and bought",
+    "post written": "its fuse has burned down: its body stays without an end",
+    "body sent but for its end": "its fuse has burned down: the end is never sent",
+    "batch created": "its successor has adopted: it finds its own batch noted",
+    "owner written": "its successor has adopted: it finds its own batch noted",
+    "batch written": "it goes on with what its successor has landed",
+    "results staged": "what has landed is left as it is",
+    "results landed": "it goes on with what is published",
+}
+
+
+def asked(number: int) -> Enrichment:
+    """Return what the zombie of this number asks: prompts of its own, into a target of its own."""
+    return settings(
+        target=f"s3://lake/out-{number}/",
+        prompt=f"{number}: {{{{ text }}}}",
+        attempts=1,
+    )
+
+
+def sleep_and_wake(turned: Turned, cases: list[str], folder: Path) -> list[Flow]:
+    """Let one run fall asleep at each point; an hour later another does its work; then it wakes and ends."""
+    sleepers = []
+    for number, point in enumerate(cases):
+        drowsy = folder / str(number)
+        drowsy.mkdir()
+        (drowsy / point).touch()
+        sleepers.append(
+            processes.start(turned.world, asked(number), "dag/zombie", drowsy=drowsy)
+        )
+    for process in sleepers:
+        processes.await_sleep(process)
+    turned.turn(HOUR)
+    successors = [
+        processes.start(turned.world, asked(number), "dag/next")
+        for number in range(len(cases))
+    ]
+    assert [processes.end(process) for process in successors] == [0] * len(cases)
+    turned.turn(HOUR)
+    for process in sleepers:
+        processes.wake(process)
+    turned.pass_until_ended(sleepers)
+    assert [process.exitcode for process in sleepers] == [0] * len(cases)
+    return [Flow(turned.world, asked(number)) for number in range(len(cases))]
+
+
+def whole(world: RealWorld, flow: Flow) -> bool:
+    """Tell whether what a flow has published is that of an undisturbed run: its own prompts, all answered."""
+    found = published(world.store(flow.enrichment.target))
+    return [row["id"] for row in found] == [
+        f"row-{place}" for place in range(len(TEXTS))
+    ] and all(
+        row["_status"] == "answered"
+        and row["answer"] == found[TEXTS.index(text)]["answer"]
+        for row, text in zip(found, TEXTS, strict=True)
+    )
+
+
+HERE = "Zombies, on real servers"

@@ -1,0 +1,205 @@
+"""A night without Airflow: the steps one after the other, over a lake in memory and the emulator's real wire."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import anthropic
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.support.parquet import parquet
+
+from nightbatch.emulator.embedded import Emulator
+from nightbatch.emulator.settings import BatchDuration, Settings
+from nightbatch.flow import World, run
+from nightbatch.ids import Shard
+from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.io.memory import MemoryBucket, MemoryStore
+from nightbatch.land.land import land
+from nightbatch.ledger import keys
+from nightbatch.ledger.facts import LandedFact
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.plan.plan import Plan, plan
+from nightbatch.prepare.prepare import prepare
+from nightbatch.publish.publish import publish
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.submit import Submitted, Submitter
+from nightbatch.wait.pace import PollTiming
+
+SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"
+
+
+def now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Night:
+    """One dataset, one ledger, one account; every step can be called by itself."""
+
+    emulator: Emulator
+    api: AnthropicBatches
+    bucket: MemoryBucket
+    settings: Enrichment
+
+    def store(self, url: str) -> Any:
+        """Open a store below a URL."""
+        return MemoryStore(url, self.bucket)
+
+    def put(
+        self, name: str, table: pa.Table | list[dict[str, Any]], **how: Any
+    ) -> None:
+        """Write a source file."""
+        made = table if isinstance(table, pa.Table) else pa.Table.from_pylist(table)
+        self.put_bytes(SOURCE + name, parquet(made, **how))
+
+    def put_bytes(self, url: str, body: bytes) -> None:
+        """Write an object, in place of what is there."""
+        self.bucket.objects[url] = body
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the target."""
+        return Ledger(self.store(self.settings.state_url))
+
+    def prepare(self, buyer: str = "first", **changes: Any) -> RunRef:
+        """Prepare, as the night is set or with changes to it."""
+        settings = replace(self.settings, **changes)
+        settings.check()
+        run = prepare(
+            settings, self.store(settings.source_root), self.store(settings.state_url)
+        )
+        rules = {one.name for one in fields(RunRef)} & {
+            one.name for one in fields(Enrichment)
+        }
+        given = {
+            name: getattr(settings, name) for name in rules - {"state", "partition"}
+        }
+        return RunRef(
+            state=settings.state_url, partition=run.partition, snapshot=run.snapshot, buyer=buyer,
+            rows=run.rows, requests=run.requests, **given,
+        )  # fmt: skip
+
+    def plan(self, ref: RunRef, attempt: int) -> Plan:
+        """Plan one attempt."""
+        return plan(ref, attempt, self.ledger, now)
+
+    def buy(self, shard: Shard) -> str:
+        """Submit a shard and wait for the end of its batch."""
+        timing = SubmitTiming(fuse=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
+        for _ in range(200):
+            done = Submitter(self.ledger, self.api, now, timing).submit(shard)
+            if isinstance(done, Submitted):
+                break
+            time.sleep(max(0.0, (done.until - now()).total_seconds()))
+        while not self.api.batch(done.batch).ended:  # type: ignore[union-attr]
+            time.sleep(0.01)
+        return str(done.batch)  # type: ignore[union-attr]
+
+    def land(self, shard: Shard) -> LandedFact:
+        """Land a shard without pausing between two looks."""
+        return land(shard, self.ledger, self.api, pause=lambda _: None)
+
+    def shards(self, ref: RunRef, attempt: int) -> list[LandedFact]:
+        """Run one attempt to its end."""
+        made = []
+        for planned in self.plan(ref, attempt).shards:
+            self.buy(planned.shard)
+            made.append(self.land(planned.shard))
+        return made
+
+    def publish(self, ref: RunRef) -> dict[str, Any]:
+        """Publish."""
+        return publish(ref, self.ledger, self.store(ref.target), now, now())
+
+    def run(
+        self, buyer: str = "first", *, waves: int = 3, **changes: Any
+    ) -> dict[str, Any]:
+        """Run the whole night and return its report."""
+        settings = replace(self.settings, **{"attempts": waves, **changes})
+        timing = SubmitTiming(fuse=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
+        world = World(
+            self.store,
+            self.api,
+            now,
+            lambda seconds: time.sleep(min(seconds, 0.01)),
+            timing,
+            PollTiming(soonest=0.01),
+        )
+        return run(settings, world, buyer)
+
+    def table(self, partition: str = "") -> pa.Table:
+        """Read what is published in a partition."""
+        folder = TARGET + (f"{partition}/" if partition else "")
+        parts = [
+            name
+            for name in sorted(self.bucket.objects)
+            if name.startswith(f"{folder}part-")
+        ]
+        return pa.concat_tables(
+            pq.read_table(io.BytesIO(self.bucket.objects[name])) for name in parts
+        )
+
+    def facts(self, prefix: str) -> list[str]:
+        """List the ledger's keys below a prefix."""
+        return [entry.key for entry in self.ledger.store.list(prefix)]
+
+    @property
+    def bought(self) -> int:
+        """Count the claims, which come before every purchase."""
+        return len(self.facts(keys.CLAIMS))
+
+
+@pytest.fixture(scope="session")
+def message_batches_settings() -> Settings:
+    """Return how the emulator runs: quick batches."""
+    return Settings(pace=BatchDuration(seconds=0.02))
+
+
+@pytest.fixture
+def night(message_batches_api: Emulator) -> Iterator[Night]:
+    """Return a night with ten tickets and one text column asked for, and no canary."""
+    client = anthropic.Anthropic(
+        base_url=message_batches_api.url, api_key="sk-test", max_retries=0
+    )
+    settings = Enrichment(
+        source=SOURCE, target=TARGET, key=["id"], prompt="Say something of: {{ body }}", model="claude-haiku-4-5",
+        max_tokens=200, canary="never",
+    )  # fmt: skip
+    made = Night(
+        message_batches_api, AnthropicBatches(client), MemoryBucket(), settings
+    )
+    made.put("a.parquet", tickets(10))
+    yield made
+    client.close()
+
+
+def tickets(count: int) -> list[dict[str, Any]]:
+    """Make tickets, each with a body of its own."""
+    topics = itertools.cycle(["invoice", "parcel", "password", "crash", "refund"])
+    return [
+        {"id": number, "body": f"ticket {number} about my {next(topics)}"}
+        for number in range(count)
+    ]
+
+
+@pytest.fixture
+def make_tickets() -> Callable[[int], list[dict[str, Any]]]:
+    """Return what makes tickets."""
+    return tickets
+
+
+@pytest.fixture
+def to_parquet() -> Callable[..., bytes]:
+    """Return what makes the bytes of a Parquet file."""
+    return parquet
