@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -140,18 +141,33 @@ class _Sink:
 
 def file(store: Reads, key: str, repeating: Sequence[str] = ()) -> pq.ParquetFile:
     """Open a Parquet file, or say that it is not one. Columns that are `repeating` are read as dictionaries."""
+    return _opened(store.open(key), f"{_url(store)}{key}", repeating)
+
+
+def whole(store: Reads, key: str) -> pa.Table:
+    """Read a small file with one request to the store; `table` needs one or more for each column."""
+    content = io.BytesIO(store.get(key))
+    return _opened(content, f"{_url(store)}{key}").read(use_threads=False)
+
+
+def _url(store: Reads) -> str:
+    return getattr(store, "url", "")
+
+
+def _opened(
+    source: BinaryIO, url: str, repeating: Sequence[str] = ()
+) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(
-            store.open(key),
+            source,
             pre_buffer=False,
             read_dictionary=list(repeating),
             page_checksum_verification=True,
         )
     except (pa.ArrowException, OSError) as error:
-        store_url = getattr(store, "url", "")
         error_name = type(error).__name__
         raise Unreadable(
-            f"{store_url}{key} is not a readable Parquet file ({error_name})."
+            f"{url} is not a readable Parquet file ({error_name})."
         ) from None
 
 

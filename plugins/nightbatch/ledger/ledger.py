@@ -34,6 +34,7 @@ from nightbatch.ledger.facts import (
     Sending,
 )
 from nightbatch.ledger.facts_store import FactsStore
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Store
 from nightbatch.spec.run import Run
 
@@ -93,9 +94,13 @@ class Ledger:
 
     def view(self) -> LedgerView:
         """List claims and landed shards, oldest first."""
-        claimed_shards = self._shards(keys.CLAIMS)
-        landed_shards = self._shards(keys.LANDED)
+        claimed_shards = self.shards_in(keys.CLAIMS)
+        landed_shards = self.shards_in(keys.LANDED)
         return LedgerView(claimed_shards, landed_shards)
+
+    def shards_in(self, folder: str) -> list[Shard]:
+        """List the shards that have a fact in a folder, such as `keys.BATCHES`, oldest first; one for each fact."""
+        return [keys.shard_of(entry.key) for entry in self.store.list(folder)]
 
     def run(self, snapshot: Snapshot) -> Run:
         """Read the run of a snapshot. Raises Absent once it has expired."""
@@ -114,8 +119,8 @@ class Ledger:
         return Claim.from_json(raw_claim)
 
     def claimed(self, shard: Shard) -> pa.Table:
-        """Read which requests a claim holds: `id`, and the `part` where each is staged."""
-        return parquet.table(self.store, keys.claim(shard))
+        """Read which requests a claim holds: `id`, and the `part` where each is staged; one request to the store."""
+        return parquet.whole(self.store, keys.claim(shard))
 
     def write_claim(self, shard: Shard, claim: Claim, requests: pa.Table) -> bool:
         """Create a claim; False if another planner was first."""
@@ -146,20 +151,20 @@ class Ledger:
         """Note that the sender of a POST has stopped without knowing whether it bought a batch."""
         self.store.create(keys.maybe(shard, number), maybe.to_json())
 
-    def batch(self, shard: Shard, claim: Claim | None = None) -> Bought | None:
-        """Read which batch a claim became, if that is known. `claim`: the claim's fact, if it was read already."""
+    def shard(self, shard: Shard) -> ShardFacts:
+        """Return the facts of a shard, none of which is read yet."""
+        return ShardFacts(self, shard)
+
+    def batch(self, shard: Shard) -> Bought | None:
+        """Read which batch a claim became, if that is known."""
+        return self.shard(shard).bought
+
+    def recorded_batch(self, shard: Shard) -> Bought | None:
+        """Read the fact of a shard's batch; a claim that was bought before it was written has none."""
         try:
             return Bought.from_json(self.store.get(keys.batch(shard)))
         except Absent:
-            claim = claim or self.claim(shard)
-        if claim.batch is None:
             return None
-        return Bought(
-            batch=claim.batch,
-            created_at=claim.created_at,
-            total=claim.total,
-            how="found late",
-        )
 
     def write_batch(self, shard: Shard, bought: Bought) -> Bought:
         """Note which batch a claim became; return what is noted, which may be another."""
@@ -244,9 +249,6 @@ class Ledger:
     def request_parts(self, run: Run) -> Iterable[str]:
         """Name the files in which a run's requests are staged."""
         return (keys.requests(run.snapshot, part) for part in range(run.parts))
-
-    def _shards(self, prefix: str) -> list[Shard]:
-        return [keys.shard_of(entry.key) for entry in self.store.list(prefix)]
 
     def _sending(
         self, shard: Shard, number: int, listed_keys: Collection[str]
