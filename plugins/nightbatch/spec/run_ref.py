@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from nightbatch.deadlines import has_passed
 from nightbatch.ids import Snapshot
 
 
@@ -51,9 +52,7 @@ class RunRef:
 
     def late(self, now: datetime) -> bool:
         """Tell whether the run's deadline has passed: nothing more is bought then."""
-        if not self.deadline:
-            return False
-        return now >= datetime.fromisoformat(self.deadline)
+        return has_passed(self.deadline, now)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what XCom carries."""
