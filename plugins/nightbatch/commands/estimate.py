@@ -53,7 +53,8 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="JSON",
         help="parameters as one object, or @file",
     )
-    for parameter in fields(Enrichment):
+    parameters = sorted(fields(Enrichment), key=lambda parameter: parameter.kw_only)
+    for parameter in parameters:
         name = parameter.name
         if name not in NO_FLAGS:
             parser.add_argument(*_flags(name), dest=name, metavar=_metavar(name))

@@ -229,7 +229,7 @@ class Purchase:
         return Waiting(awaited, Later(until, str(error)))
 
     def _is_last(self, attempt_number: int) -> bool:
-        return attempt_number >= self.ref.attempts or self.ref.late(self.now())
+        return attempt_number >= self.ref.rules.attempts or self.ref.late(self.now())
 
 
 def _failure_reason(failure: NightbatchError | None) -> str:

@@ -54,7 +54,7 @@ class AttemptSender:
     def send(self, attempt: Awaited) -> AttemptSending:
         """Send every shard that has no batch, several at a time. Raises an error that a retry may change."""
         unsent_facts = unsent(attempt, self.ledger)
-        at_once = self.uploads if self.ref.max_in_flight_requests is None else 1
+        at_once = self.uploads if self.ref.rules.max_in_flight_requests is None else 1
         results = _Results()
         for start in range(0, len(unsent_facts), at_once):
             facts_of_shards = unsent_facts[start : start + at_once]
@@ -87,7 +87,7 @@ class AttemptSender:
         is_late = self.ref.late(self.now())
         late = Late(owned=facts.shard in attempt.own) if is_late else None
         is_admitted = facts.shard == self.admitted
-        queue_limit = QueueLimit(self.ref.max_in_flight_requests, is_admitted)
+        queue_limit = QueueLimit(self.ref.rules.max_in_flight_requests, is_admitted)
         submitter = Submitter(
             self.ledger, self.api, self.now, self.timing, queue_limit, late
         )

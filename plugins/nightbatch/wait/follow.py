@@ -50,7 +50,7 @@ class Follower:
         return self.ended
 
     async def _wait(self, batch: AwaitedBatch) -> None:
-        poll_seconds = self.ref.poll_seconds
+        poll_seconds = self.ref.rules.poll_seconds
         try:
             self.ended[batch.id] = await self.poller.wait(batch.id, poll_seconds)
         except BatchGone:

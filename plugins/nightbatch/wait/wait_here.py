@@ -65,7 +65,7 @@ class Following:
         while (left := (until - self.now()).total_seconds()) > 0:
             if any(self._has_ended(batch) for batch in batches):
                 return
-            self.sleep(min(left, self.ref.poll_seconds))
+            self.sleep(min(left, self.ref.rules.poll_seconds))
 
     def _look(self, running: Collection[AwaitedBatch]) -> float:
         """Look at batches once; note which have ended, and return the seconds until the next look."""
@@ -76,7 +76,7 @@ class Following:
             self.say(str(error))
             return self.timing.backoff.pause(self._failures, error.retry_after)
         self._failures = 0
-        ceiling = self.ref.poll_seconds
+        ceiling = self.ref.rules.poll_seconds
         pauses = [ceiling]
         for batch_id, batch in states.items():
             if batch is None or batch.ended:

@@ -89,12 +89,14 @@ def _trigger(later: Later | None, awaited: str, ref: RunRef) -> BaseTrigger:
         return RunTrigger(run_json, awaited, from_worker="True")
     wait_until = later.until.isoformat()
     if later.place is None:
-        return LaterTrigger(wait_until, list(later.batches), ref.anthropic_conn_id)
+        return LaterTrigger(
+            wait_until, list(later.batches), ref.rules.anthropic_conn_id
+        )
     return RoomTrigger(
         wait_until,
         position_to_kwargs(later.place),
-        ref.anthropic_conn_id,
-        ref.poll_seconds,
+        ref.rules.anthropic_conn_id,
+        ref.rules.poll_seconds,
         _earliest_deadline(later, ref),
     )
 
