@@ -42,10 +42,10 @@ def test_submitting_reads_each_fact_once(night: Night) -> None:
     with world.counting() as requests:
         submitter.submit(night.shard)
     assert about_facts(requests) == [
-        "HEAD claims/00000001.parquet",
-        "GET claims/00000001.parquet",
         "LIST posts/00000001/",
         "GET batches/00000001.json",
+        "HEAD claims/00000001.parquet",
+        "GET claims/00000001.parquet",
         "PUT posts/00000001/1.json",
         "GET claims/00000001.parquet",
         "PUT owners/msgbatch_000001.json",
@@ -79,3 +79,30 @@ def test_a_row_of_the_cost_table_is_read_with_one_request(night: Night) -> None:
         again.plan(ref)
     rows_read = [request for request in requests if " costs/0" in request]
     assert rows_read == ["GET costs/00000001.parquet"]
+
+
+def test_a_claim_and_a_run_are_read_once_however_often_they_are_needed(
+    night: Night,
+) -> None:
+    ledger = night.flow.ledger
+    with night.world.counting() as requests:
+        for _ in range(3):
+            claim = ledger.shard(night.shard).claim
+            ledger.run(claim.snapshot)
+    assert requests == [
+        "HEAD claims/00000001.parquet",
+        "GET claims/00000001.parquet",
+        f"GET snapshots/{claim.snapshot}/run.json",
+    ]
+
+
+def test_who_has_written_a_claim_does_not_read_it(night: Night) -> None:
+    ledger = night.flow.ledger
+    claim = ledger.claim(night.shard)
+    ids = ledger.claimed(night.shard)
+    second = ledger.view().next
+    assert ledger.write_claim(second, claim, ids)
+    with night.world.counting() as requests:
+        assert ledger.claim(second) == claim
+    assert requests == []
+    assert night.flow.ledger.claim(second) == claim

@@ -249,7 +249,13 @@ def batches(
 
     Row groups are read one by one: each was bounded by what its rows take in memory, which the file's size is not.
     """
-    opened = file(store, key)
+    yield from batches_of(file(store, key), columns, size)
+
+
+def batches_of(
+    opened: pq.ParquetFile, columns: Sequence[str] | None, size: int
+) -> Iterator[pa.RecordBatch]:
+    """Do the same for a file that is open already."""
     if not opened.metadata.num_rows:
         empty_table = opened.read(columns=columns)
         yield pa.RecordBatch.from_pylist([], schema=empty_table.schema)

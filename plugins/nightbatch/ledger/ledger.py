@@ -80,6 +80,9 @@ class Ledger:
         """Open a ledger; `lease_seconds`: how long others must wait for a planner that has died."""
         self.store: Store = FactsStore(store)
         self.lease_seconds = lease_seconds
+        # What is written once and needed often: a claim by every cap, place in the queue and landing.
+        self._claims = dict[Shard, Claim]()
+        self._runs = dict[Snapshot, Run]()
 
     @property
     def is_there(self) -> bool:
@@ -103,7 +106,12 @@ class Ledger:
         return [keys.shard_of(entry.key) for entry in self.store.list(folder)]
 
     def run(self, snapshot: Snapshot) -> Run:
-        """Read the run of a snapshot. Raises Absent once it has expired."""
+        """Read the run of a snapshot, once. Raises Absent once it has expired."""
+        if snapshot not in self._runs:
+            self._runs[snapshot] = self._read_run(snapshot)
+        return self._runs[snapshot]
+
+    def _read_run(self, snapshot: Snapshot) -> Run:
         try:
             return Run.from_json(self.store.get(keys.run(snapshot)))
         except NoBucket:
@@ -114,9 +122,11 @@ class Ledger:
             ) from None
 
     def claim(self, shard: Shard) -> Claim:
-        """Read the fact of a claim, without its requests."""
-        raw_claim = parquet.metadata(self.store, keys.claim(shard), METADATA)
-        return Claim.from_json(raw_claim)
+        """Read the fact of a claim, without its requests; once, since it never changes."""
+        if shard not in self._claims:
+            raw_claim = parquet.metadata(self.store, keys.claim(shard), METADATA)
+            self._claims[shard] = Claim.from_json(raw_claim)
+        return self._claims[shard]
 
     def claimed(self, shard: Shard) -> pa.Table:
         """Read which requests a claim holds: `id`, and the `part` where each is staged; one request to the store."""
@@ -129,8 +139,10 @@ class Ledger:
         claim_table = claim_rows.replace_schema_metadata(claim_metadata)
         output = io.BytesIO()
         pq.write_table(claim_table, output, compression="zstd")
-        body = output.getvalue()
-        return self.store.create(keys.claim(shard), body)
+        is_ours = self.store.create(keys.claim(shard), output.getvalue())
+        if is_ours:
+            self._claims[shard] = claim
+        return is_ours
 
     def posts(self, shard: Shard) -> list[Sending]:
         """Read the POSTs of a claim, in their order."""

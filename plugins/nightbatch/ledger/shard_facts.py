@@ -25,16 +25,15 @@ class ShardFacts:
 
     ledger: Ledger = field(repr=False)
     shard: Shard
-    known_claim: Claim | None = None
 
     def again(self) -> ShardFacts:
         """Return the same shard with nothing read but its claim, which never changes."""
-        return ShardFacts(self.ledger, self.shard, self.claim)
+        return ShardFacts(self.ledger, self.shard)
 
-    @cached_property
+    @property
     def claim(self) -> Claim:
         """The claim, without its requests."""
-        return self.known_claim or self.ledger.claim(self.shard)
+        return self.ledger.claim(self.shard)
 
     @cached_property
     def sendings(self) -> list[Sending]:

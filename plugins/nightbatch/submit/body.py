@@ -88,11 +88,12 @@ def _claimed_batches(
     ledger: Ledger, key: str, claimed_ids: pa.Array
 ) -> Iterator[pa.RecordBatch]:
     """Read the claimed requests of one part; which of its rows are claimed is computed once, from its ids."""
-    part_ids = parquet.table(ledger.store, key, ["id"]).column("id")
+    part_file = parquet.file(ledger.store, key)
+    part_ids = part_file.read(columns=["id"], use_threads=False).column("id")
     is_claimed = pc.is_in(part_ids, value_set=claimed_ids).combine_chunks()
     start = 0
     columns = ["id", "content"]
-    for batch in parquet.batches(ledger.store, key, columns, BATCH_ROWS):
+    for batch in parquet.batches_of(part_file, columns, BATCH_ROWS):
         row_count = batch.num_rows
         row_mask = is_claimed.slice(start, row_count)
         start += row_count
