@@ -94,7 +94,7 @@ def _land(facts: ShardFacts, bought: Bought, api: Batches, pause: Pause) -> Land
     reach("results landed")
     if landing.statuses[Status.ANSWERED]:
         ledger.write_question(run)
-    return fact if is_ours else facts.again().landed or fact
+    return fact if is_ours else ledger.landed(facts.shard) or fact
 
 
 class _Totals:

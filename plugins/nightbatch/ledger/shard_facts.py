@@ -20,15 +20,11 @@ class ShardFacts:
     """The facts of one shard, as they were when each was first asked for.
 
     Facts are only ever added: one that was read stays true, one that was absent may exist by now. Code that acts
-    because a fact is absent reads it `again` first, or creates a fact that only one process can create.
+    because a fact is absent takes new facts first, or creates a fact that only one process can create.
     """
 
     ledger: Ledger = field(repr=False)
     shard: Shard
-
-    def again(self) -> ShardFacts:
-        """Return the same shard with nothing read but its claim, which never changes."""
-        return ShardFacts(self.ledger, self.shard)
 
     @property
     def claim(self) -> Claim:

@@ -213,8 +213,8 @@ class Purchase:
 
     def _send_nothing(self, attempt: Awaited) -> AttemptSending:
         """Find out which shards have no batch, where sending has failed before."""
-        unsent_shards = frozenset(facts.shard for facts in unsent(attempt, self.ledger))
-        return AttemptSending(unsent=unsent_shards)
+        unsent_shards = unsent(attempt, self.ledger)
+        return AttemptSending(unsent=frozenset(unsent_shards))
 
     def _land(self, attempt: Awaited, sending: AttemptSending) -> AttemptLanding:
         lander = AttemptLander(

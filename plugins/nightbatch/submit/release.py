@@ -91,7 +91,7 @@ def land_as_lost(facts: ShardFacts, why: str) -> LandedFact:
         upload.close({METADATA: fact.to_json()})
         is_ours = upload.commit()
     reach("loss landed")
-    return fact if is_ours else facts.again().landed or fact
+    return fact if is_ours else ledger.landed(facts.shard) or fact
 
 
 def _fact(facts: ShardFacts, count: int) -> LandedFact:

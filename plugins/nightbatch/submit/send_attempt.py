@@ -12,7 +12,6 @@ from nightbatch.ids import Shard
 from nightbatch.ledger import keys
 from nightbatch.ledger.facts import Awaited
 from nightbatch.ledger.ledger import Ledger
-from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batches
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
@@ -53,14 +52,14 @@ class AttemptSender:
 
     def send(self, attempt: Awaited) -> AttemptSending:
         """Send every shard that has no batch, several at a time. Raises an error that a retry may change."""
-        unsent_facts = unsent(attempt, self.ledger)
+        unsent_shards = unsent(attempt, self.ledger)
         at_once = self.uploads if self.ref.rules.max_in_flight_requests is None else 1
         results = _Results()
-        for start in range(0, len(unsent_facts), at_once):
-            facts_of_shards = unsent_facts[start : start + at_once]
-            outcomes = self._submit_each(facts_of_shards, attempt)
-            for facts, outcome in zip(facts_of_shards, outcomes, strict=True):
-                results.add(facts.shard, outcome)
+        for start in range(0, len(unsent_shards), at_once):
+            shards = unsent_shards[start : start + at_once]
+            outcomes = self._submit_each(shards, attempt)
+            for shard, outcome in zip(shards, outcomes, strict=True):
+                results.add(shard, outcome)
                 if isinstance(outcome, Submitted) and outcome.warning:
                     self.warning(outcome.warning)
             if results.stop_all:
@@ -68,31 +67,29 @@ class AttemptSender:
         if results.failures:
             # A shard that was refused may have been given up, and then it has landed.
             return results.sending(unsent(attempt, self.ledger))
-        return results.sending(unsent_facts)
+        return results.sending(unsent_shards)
 
-    def _submit_each(
-        self, facts_of_shards: Sequence[ShardFacts], attempt: Awaited
-    ) -> list[Outcome]:
-        if len(facts_of_shards) == 1:
-            return [self._submit(facts_of_shards[0], attempt)]
+    def _submit_each(self, shards: Sequence[Shard], attempt: Awaited) -> list[Outcome]:
+        if len(shards) == 1:
+            return [self._submit(shards[0], attempt)]
 
-        def submit_shard(facts: ShardFacts) -> Outcome:
-            return self._submit(facts, attempt)
+        def submit_shard(shard: Shard) -> Outcome:
+            return self._submit(shard, attempt)
 
-        with ThreadPoolExecutor(len(facts_of_shards)) as pool:
-            return list(pool.map(submit_shard, facts_of_shards))
+        with ThreadPoolExecutor(len(shards)) as pool:
+            return list(pool.map(submit_shard, shards))
 
-    def _submit(self, facts: ShardFacts, attempt: Awaited) -> Outcome:
+    def _submit(self, shard: Shard, attempt: Awaited) -> Outcome:
         """Do the next step for one shard; return the error if the API refuses it for good."""
         is_late = self.ref.late(self.now())
-        late = Late(owned=facts.shard in attempt.own) if is_late else None
-        is_admitted = facts.shard == self.admitted
+        late = Late(owned=shard in attempt.own) if is_late else None
+        is_admitted = shard == self.admitted
         queue_limit = QueueLimit(self.ref.rules.max_in_flight_requests, is_admitted)
         submitter = Submitter(
             self.ledger, self.api, self.now, self.timing, queue_limit, late
         )
         try:
-            return submitter.go_on(facts)
+            return submitter.submit(shard)
         except AccountStopped as error:
             return error
         except NotSent as error:
@@ -101,15 +98,16 @@ class AttemptSender:
             return error
 
 
-def unsent(attempt: Awaited, ledger: Ledger) -> list[ShardFacts]:
+def unsent(attempt: Awaited, ledger: Ledger) -> list[Shard]:
     """Find the shards that neither have a batch nor have landed, by two listings."""
     landed_shards = ledger.shards_in(keys.LANDED)
     bought_shards = ledger.shards_in(keys.BATCHES)
     settled_shards = {*landed_shards, *bought_shards}
-    facts_of_shards = [
-        ledger.shard(shard) for shard in attempt.shards if shard not in settled_shards
+    return [
+        shard
+        for shard in attempt.shards
+        if shard not in settled_shards and ledger.claim(shard).batch is None
     ]
-    return [facts for facts in facts_of_shards if facts.claim.batch is None]
 
 
 @dataclass
@@ -136,10 +134,10 @@ class _Results:
             return True
         return any(later.holds_all for later, _ in self.laters)
 
-    def sending(self, unsent_facts: Iterable[ShardFacts]) -> AttemptSending:
-        """Combine the outcomes of all shards. `unsent_facts`: those that had no batch when it was last asked."""
+    def sending(self, unsent_before: Iterable[Shard]) -> AttemptSending:
+        """Combine the outcomes of all shards. `unsent_before`: those that had no batch when it was last asked."""
         failure = self.failures[0] if self.failures else None
-        unsent_shards = frozenset(facts.shard for facts in unsent_facts) - self.sent
+        unsent_shards = frozenset(unsent_before) - self.sent
         if not self.laters:
             return AttemptSending(failure=failure, unsent=unsent_shards)
         later, queued_shard = _soonest(self.laters)

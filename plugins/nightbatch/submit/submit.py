@@ -96,13 +96,10 @@ class Submitter:
 
     def submit(self, shard: Shard) -> Submitted | Later | Late:
         """Do the next step for a claim. Raises AccountStopped, or NotSent for a final refusal."""
-        return self.go_on(self.ledger.shard(shard))
-
-    def go_on(self, facts: ShardFacts) -> Submitted | Later | Late:
-        """Do the next step for a claim whose facts may be old: all but the claim are read again before each step."""
         outcome: Submitted | Later | Late | None = None
         while outcome is None:
-            facts = facts.again()
+            # New facts for each step: others may have sent, bought or released the claim meanwhile.
+            facts = self.ledger.shard(shard)
             match decide(facts, self.now()):
                 case Done(bought):
                     outcome = Submitted(bought.batch)
