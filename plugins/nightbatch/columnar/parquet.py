@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
@@ -146,7 +145,7 @@ def file(store: Reads, key: str, repeating: Sequence[str] = ()) -> pq.ParquetFil
 
 def whole(store: Reads, key: str) -> pa.Table:
     """Read a small file with one request to the store; `table` needs one or more for each column."""
-    content = io.BytesIO(store.get(key))
+    content = pa.BufferReader(store.get(key))
     return _opened(content, f"{_url(store)}{key}").read(use_threads=False)
 
 
@@ -155,7 +154,7 @@ def _url(store: Reads) -> str:
 
 
 def _opened(
-    source: BinaryIO, url: str, repeating: Sequence[str] = ()
+    source: BinaryIO | pa.NativeFile, url: str, repeating: Sequence[str] = ()
 ) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(
