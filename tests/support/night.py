@@ -6,7 +6,7 @@ import io
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,15 +79,9 @@ class Night:
         run = prepare(
             settings, self.store(settings.source_root), self.store(settings.state_url)
         )
-        rules = {one.name for one in fields(RunRef)} & {
-            one.name for one in fields(Enrichment)
-        }
-        given = {
-            name: getattr(settings, name) for name in rules - {"state", "partition"}
-        }
         return RunRef(
-            state=settings.state_url, partition=run.partition, snapshot=run.snapshot, buyer=buyer,
-            rows=run.rows, requests=run.requests, **given,
+            state=settings.state_url, target=settings.place, partition=run.partition, snapshot=run.snapshot,
+            buyer=buyer, rows=run.rows, requests=run.requests, rules=settings.rules,
         )  # fmt: skip
 
     def plan(self, ref: RunRef, attempt: int) -> Plan:

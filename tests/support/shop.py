@@ -140,7 +140,7 @@ class Shop:
     def waves(self, ref: RunRef, first: int = 1) -> list[Plan]:
         """Buy all attempts of a run; return their plans."""
         plans = []
-        for attempt in range(first, ref.attempts + 1):
+        for attempt in range(first, ref.rules.attempts + 1):
             plans.append(self.plan(ref, attempt))
             for planned in plans[-1].shards:
                 self.buy(ref, planned)

@@ -25,7 +25,7 @@ ALIAS = "nightbatch"
 RETRIES: dict[str, Any] = {
     "retries": 3,
     "retry_delay": 20.0,
-    "retry_exponential_backoff": True,
+    "retry_exponential_backoff": 2.0,
 }
 
 

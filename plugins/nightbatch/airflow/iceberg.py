@@ -22,7 +22,7 @@ def check_place(ref: RunRef) -> None:
 
     Only the catalog may know where a table that does not exist yet will be; its files are checked when written.
     """
-    if not ref.table or policy().roots is None:
+    if not ref.rules.table or policy().roots is None:
         return
     location = table(ref).place()
     if location is not None:
@@ -39,19 +39,19 @@ def table(ref: RunRef) -> IcebergTable:
 
     quiet()  # a Glue catalog is reached through boto3
     connection = require(
-        ref.iceberg_conn_id, "iceberg", "generic", name="iceberg_conn_id"
+        ref.rules.iceberg_conn_id, "iceberg", "generic", name="iceberg_conn_id"
     )
     catalog_options = _catalog_options(connection)
 
     @cache
     def open_store(url: str) -> Any:
-        return ports.store(url, ref.aws_conn_id)
+        return ports.store(url, ref.rules.aws_conn_id)
 
-    catalog_name = catalog_options.pop("name", ref.iceberg_conn_id)
+    catalog_name = catalog_options.pop("name", ref.rules.iceberg_conn_id)
     file_options = iceberg_files.properties(open_store)
     catalog = load_catalog(catalog_name, **catalog_options, **file_options)
     table_location = catalog_options.get("table-location")
-    return IcebergTable(catalog, ref.table or "", open_store, table_location)
+    return IcebergTable(catalog, ref.rules.table or "", open_store, table_location)
 
 
 def _catalog_options(connection: Any) -> dict[str, Any]:

@@ -99,15 +99,15 @@ def counts(ref: RunRef) -> Counts:
     # A log line for each count would bury the estimate.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     open_batches = cache(batches)
-    return lambda params: open_batches(ref.anthropic_conn_id).count_tokens(params)
+    return lambda params: open_batches(ref.rules.anthropic_conn_id).count_tokens(params)
 
 
 def purchase(ref: RunRef, log: Any, *, admitted: Shard | None) -> Purchase:
     """Open the purchase of a run. `log`: the task's logger, which gets one line per step."""
     from nightbatch.submit.purchase import Purchase
 
-    run_ledger = ledger(ref.state, ref.aws_conn_id)
-    run_batches = batches(ref.anthropic_conn_id)
+    run_ledger = ledger(ref.state, ref.rules.aws_conn_id)
+    run_batches = batches(ref.rules.anthropic_conn_id)
     return Purchase(
         ref,
         run_ledger,

@@ -52,8 +52,9 @@ def partition(template: str, context: Mapping[str, Any]) -> str:
 def received(reference: str | Mapping[str, Any]) -> RunRef:
     """Read what `prepare` passed on, under the cost cap that the deployment has now."""
     ref = RunRef.from_xcom(reference)
-    cost_cap = policy().cap(ref.max_cost_usd)
-    return replace(ref, max_cost_usd=cost_cap)
+    cost_cap = policy().cap(ref.rules.max_cost_usd)
+    rules = replace(ref.rules, max_cost_usd=cost_cap)
+    return replace(ref, rules=rules)
 
 
 def allowed(enrichment: Enrichment | None, context: Mapping[str, Any]) -> Enrichment:

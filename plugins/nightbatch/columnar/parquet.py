@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -146,18 +146,38 @@ def file(
     `together`: the columns of a row group are fetched in few requests, before the first is decoded: many columns of
     small row groups are read several times faster so. It holds the bytes of all of them in memory.
     """
+    url = f"{_url(store)}{key}"
+    return _opened(store.open(key), url, repeating, together=together)
+
+
+def whole(store: Reads, key: str) -> pa.Table:
+    """Read a small file with one request to the store; `table` needs one or more for each column."""
+    content = pa.BufferReader(store.get(key))
+    return _opened(content, f"{_url(store)}{key}").read(use_threads=False)
+
+
+def _url(store: Reads) -> str:
+    return getattr(store, "url", "")
+
+
+def _opened(
+    source: BinaryIO | pa.NativeFile,
+    url: str,
+    repeating: Sequence[str] = (),
+    *,
+    together: bool = False,
+) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(
-            store.open(key),
+            source,
             pre_buffer=together,
             read_dictionary=list(repeating),
             page_checksum_verification=True,
         )
     except (pa.ArrowException, OSError) as error:
-        store_url = getattr(store, "url", "")
         error_name = type(error).__name__
         raise Unreadable(
-            f"{store_url}{key} is not a readable Parquet file ({error_name})."
+            f"{url} is not a readable Parquet file ({error_name})."
         ) from None
 
 
@@ -239,7 +259,13 @@ def batches(
 
     Row groups are read one by one: each was bounded by what its rows take in memory, which the file's size is not.
     """
-    opened = file(store, key)
+    yield from batches_of(file(store, key), columns, size)
+
+
+def batches_of(
+    opened: pq.ParquetFile, columns: Sequence[str] | None, size: int
+) -> Iterator[pa.RecordBatch]:
+    """Do the same for a file that is open already."""
     if not opened.metadata.num_rows:
         empty_table = opened.read(columns=columns)
         yield pa.RecordBatch.from_pylist([], schema=empty_table.schema)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import Field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,11 +53,16 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="JSON",
         help="parameters as one object, or @file",
     )
-    for parameter in fields(Enrichment):
+    for parameter in _parameters():
         name = parameter.name
         if name not in NO_FLAGS:
             parser.add_argument(*_flags(name), dest=name, metavar=_metavar(name))
     _ports.arguments(parser)
+
+
+def _parameters() -> list[Field[Any]]:
+    """List the attributes of an enrichment: what it asks of which data, then the rules by which it buys."""
+    return sorted(fields(Enrichment), key=lambda parameter: parameter.kw_only is True)
 
 
 def _flags(name: str) -> list[str]:

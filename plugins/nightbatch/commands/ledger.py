@@ -73,7 +73,7 @@ def _release(ledger: Ledger, shard: Shard, options: Namespace) -> None:
     from nightbatch.submit.release import InDoubt, release
 
     try:
-        release(shard, ledger, _now, BY_HAND)
+        release(ledger.shard(shard), _now, BY_HAND)
     except InDoubt as doubt:
         _settle(ledger, shard, options, doubt)
     print(f"{shard} is released: its requests are free to be claimed again.")

@@ -123,7 +123,7 @@ def _world(options: Namespace) -> World:
 
 def _target(ref: RunRef, options: Namespace) -> Store | Table:
     """Open the folder or the table that is published into."""
-    if not ref.table:
+    if not ref.rules.table:
         return _ports.store(ref.target, options)
     if not options.aws_conn:
         raise SettingsError(
@@ -138,12 +138,12 @@ def _check_approval(ref: RunRef, world: World) -> None:
     """Refuse a purchase that a person would have to approve; nobody can be asked here."""
     from nightbatch.plan.offer import quote
 
-    if ref.approve_above_usd is None:
+    if ref.rules.approve_above_usd is None:
         return
     offer = quote(ref, world.ledger(ref.state), world.now, world.count_tokens)
     if needs_approval(ref, offer.estimate):
         raise CapExceeded(
-            f"approve_above_usd={ref.approve_above_usd:g}: {offer.estimate.requests:,} requests may cost "
+            f"approve_above_usd={ref.rules.approve_above_usd:g}: {offer.estimate.requests:,} requests may cost "
             f"{usd(offer.estimate.at_most)}. Nothing was bought. Run again with --yes to buy them."
         )
 

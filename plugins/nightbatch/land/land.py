@@ -19,8 +19,9 @@ from nightbatch.land.landing import Landing
 from nightbatch.land.read_results import Pause, read
 from nightbatch.land.received import Received
 from nightbatch.ledger import keys
-from nightbatch.ledger.facts import METADATA, Bought, Claim, LandedFact
+from nightbatch.ledger.facts import METADATA, Bought, LandedFact
 from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.messages.outcome import Status, commonest
 from nightbatch.messages.usage import TOKENS
 from nightbatch.money import cost_table
@@ -43,15 +44,16 @@ def land(
     Raises AccountStopped, after everything has landed, if unanswered requests are the account's fault, and
     CanaryRejected if the shard is a canary and the API rejected all of it.
     """
-    fact = ledger.landed(shard)
-    bought = ledger.batch(shard)
+    facts = ledger.shard(shard)
+    fact = facts.landed
+    bought = facts.bought
     is_new = fact is None
     if fact is None:
         if bought is None:
             raise Incomplete(f"shard {shard} has no batch yet: submit comes first.")
-        fact = _land(shard, bought, ledger, api, pause)
+        fact = _land(facts, bought, api, pause)
     elif bought is not None and bought.batch != fact.batch:
-        ledger.write_second(fact.claim, ledger.claimed(shard), bought.batch)
+        ledger.write_second(fact.claim, facts.requests(), bought.batch)
     cost_table.write(ledger, fact)
     if is_new and fact.account:
         raise AccountStopped(
@@ -67,16 +69,13 @@ def land(
     return fact
 
 
-def _land(
-    shard: Shard, bought: Bought, ledger: Ledger, api: Batches, pause: Pause
-) -> LandedFact:
-    claim = ledger.claim(shard)
-    run = ledger.run(claim.snapshot)
-    request_ids = ledger.claimed(shard).column("id")
-    received = Received(request_ids)
+def _land(facts: ShardFacts, bought: Bought, api: Batches, pause: Pause) -> LandedFact:
+    ledger = facts.ledger
+    run = ledger.run(facts.claim.snapshot)
+    received = Received(facts.requests().column("id"))
     landing = Landing(run.answer, bought.batch, prices(), received, run.model)
     totals = _Totals()
-    landed_key = keys.landed(shard)
+    landed_key = keys.landed(facts.shard)
     schema = landed_schema(run.answer)
     with parquet.ParquetUpload(ledger.store, landed_key, schema, LAYOUT) as upload:
         with uncollected(), Behind() as behind:
@@ -87,15 +86,15 @@ def _land(
             reading = read(bought, landing, api, write_behind, pause)
         missing_rows = landing.missing(reading.why_missing)
         totals.write(upload, missing_rows)
-        fact = totals.fact(shard, claim, bought, landing)
+        fact = totals.fact(facts, bought, landing)
         fact = replace(fact, ended_at=reading.ended_at)
         upload.close({METADATA: fact.to_json()})
         reach("results staged")
-        upload.commit()
+        is_ours = upload.commit()
     reach("results landed")
     if landing.statuses[Status.ANSWERED]:
         ledger.write_question(run)
-    return ledger.landed(shard) or fact
+    return fact if is_ours else ledger.landed(facts.shard) or fact
 
 
 class _Totals:
@@ -125,17 +124,15 @@ class _Totals:
         batch_cost = pc.sum(costs).as_py()
         self.cost += batch_cost or Decimal(0)
 
-    def fact(
-        self, shard: Shard, claim: Claim, bought: Bought, landing: Landing
-    ) -> LandedFact:
+    def fact(self, facts: ShardFacts, bought: Bought, landing: Landing) -> LandedFact:
         """Return the fact of a landed shard."""
         bill = landing.bill
         costs = bill.costs()
         status_counts = sorted(landing.statuses.items())
         return LandedFact(
-            shard=shard,
+            shard=facts.shard,
             batch=bought.batch,
-            claim=claim,
+            claim=facts.claim,
             statuses={str(status): count for status, count in status_counts},
             cost_usd=None if self.cost is None else str(self.cost),
             lines=landing.roll.told,

@@ -20,8 +20,11 @@ from nightbatch.land.landing import Landing
 from nightbatch.ledger.facts import Bought
 from nightbatch.messages.listing import CLOCKS, listed
 from nightbatch.ports import Batch, Batches
+from nightbatch.retrying import Backoff
 
 READINGS = 6
+AFTER_SHORT_STREAM_SECONDS = 0.5
+AFTER_API_ERROR = Backoff(first_seconds=1.0, most_seconds=30.0)
 BLOCK = 8 * 1024 * 1024
 """Bytes of results that are read at a time: each block costs a few milliseconds to hand to a thread and process."""
 LONGEST_LINE = 32 * 1024 * 1024
@@ -136,12 +139,13 @@ def _listed(api: Batches, bought: Bought) -> bool:
 def _pause_seconds(reading_number: int, last_error: Exception) -> float:
     """Return the seconds before the next reading: few after a short stream, more after an API error."""
     if isinstance(last_error, Incomplete):
-        return 0.5
+        return AFTER_SHORT_STREAM_SECONDS
     retry_after = None
     if isinstance(last_error, ApiUnavailable):
         retry_after = last_error.retry_after
-    backoff_seconds = 2.0 ** (reading_number - 1)
-    return min(30.0, max(retry_after or 0.0, backoff_seconds))
+    pause_seconds = AFTER_API_ERROR.pause(reading_number, retry_after)
+    # Not longer, whatever the API asks for: a worker is held meanwhile, and the task is retried later anyway.
+    return min(AFTER_API_ERROR.most_seconds, pause_seconds)
 
 
 def blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -17,8 +17,11 @@ from nightbatch.failpoints import reach
 from nightbatch.ledger import keys
 from nightbatch.ledger.facts import Fact
 from nightbatch.ports import Store
+from nightbatch.retrying import Backoff
 
 SECONDS = 300.0
+PAUSES = Backoff(first_seconds=0.05, most_seconds=2.0, factor=1.5)
+"""Between two looks at a lease that another holds."""
 PATIENT = 5
 """How many lease times to wait for others."""
 KEPT = 4
@@ -52,14 +55,15 @@ def hold(  # noqa: PLR0913
     longest_wait = PATIENT * seconds
     max_wait = longest_wait if patience is None else min(patience, longest_wait)
     waited_seconds = 0.0
-    pause_seconds = 0.05
+    tries = 0
     while (number := _take(store, holder, now(), seconds, of)) is None:
         if waited_seconds >= max_wait:
             message = f"{store.url}: others have held the lease {of} for {waited_seconds:.0f} s. Try again later."
             raise LeaseTaken(message, until=now() + timedelta(seconds=seconds))
+        tries += 1
+        pause_seconds = PAUSES.pause(tries)
         pause(pause_seconds)
         waited_seconds += pause_seconds
-        pause_seconds = min(2.0, pause_seconds * 1.5)
     try:
         yield
     finally:

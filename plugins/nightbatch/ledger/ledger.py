@@ -34,6 +34,7 @@ from nightbatch.ledger.facts import (
     Sending,
 )
 from nightbatch.ledger.facts_store import FactsStore
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Store
 from nightbatch.spec.run import Run
 
@@ -79,6 +80,9 @@ class Ledger:
         """Open a ledger; `lease_seconds`: how long others must wait for a planner that has died."""
         self.store: Store = FactsStore(store)
         self.lease_seconds = lease_seconds
+        # What is written once and needed often: a claim by every cap, place in the queue and landing.
+        self._claims = dict[Shard, Claim]()
+        self._runs = dict[Snapshot, Run]()
 
     @property
     def is_there(self) -> bool:
@@ -93,12 +97,21 @@ class Ledger:
 
     def view(self) -> LedgerView:
         """List claims and landed shards, oldest first."""
-        claimed_shards = self._shards(keys.CLAIMS)
-        landed_shards = self._shards(keys.LANDED)
+        claimed_shards = self.shards_in(keys.CLAIMS)
+        landed_shards = self.shards_in(keys.LANDED)
         return LedgerView(claimed_shards, landed_shards)
 
+    def shards_in(self, folder: str) -> list[Shard]:
+        """List the shards that have a fact in a folder, such as `keys.BATCHES`, oldest first; one for each fact."""
+        return [keys.shard_of(entry.key) for entry in self.store.list(folder)]
+
     def run(self, snapshot: Snapshot) -> Run:
-        """Read the run of a snapshot. Raises Absent once it has expired."""
+        """Read the run of a snapshot, once. Raises Absent once it has expired."""
+        if snapshot not in self._runs:
+            self._runs[snapshot] = self._read_run(snapshot)
+        return self._runs[snapshot]
+
+    def _read_run(self, snapshot: Snapshot) -> Run:
         try:
             return Run.from_json(self.store.get(keys.run(snapshot)))
         except NoBucket:
@@ -109,13 +122,15 @@ class Ledger:
             ) from None
 
     def claim(self, shard: Shard) -> Claim:
-        """Read the fact of a claim, without its requests."""
-        raw_claim = parquet.metadata(self.store, keys.claim(shard), METADATA)
-        return Claim.from_json(raw_claim)
+        """Read the fact of a claim, without its requests; once, since it never changes."""
+        if shard not in self._claims:
+            raw_claim = parquet.metadata(self.store, keys.claim(shard), METADATA)
+            self._claims[shard] = Claim.from_json(raw_claim)
+        return self._claims[shard]
 
     def claimed(self, shard: Shard) -> pa.Table:
-        """Read which requests a claim holds: `id`, and the `part` where each is staged."""
-        return parquet.table(self.store, keys.claim(shard))
+        """Read which requests a claim holds: `id`, and the `part` where each is staged; one request to the store."""
+        return parquet.whole(self.store, keys.claim(shard))
 
     def write_claim(self, shard: Shard, claim: Claim, requests: pa.Table) -> bool:
         """Create a claim; False if another planner was first."""
@@ -124,8 +139,10 @@ class Ledger:
         claim_table = claim_rows.replace_schema_metadata(claim_metadata)
         output = io.BytesIO()
         pq.write_table(claim_table, output, compression="zstd")
-        body = output.getvalue()
-        return self.store.create(keys.claim(shard), body)
+        is_ours = self.store.create(keys.claim(shard), output.getvalue())
+        if is_ours:
+            self._claims[shard] = claim
+        return is_ours
 
     def posts(self, shard: Shard) -> list[Sending]:
         """Read the POSTs of a claim, in their order."""
@@ -146,20 +163,20 @@ class Ledger:
         """Note that the sender of a POST has stopped without knowing whether it bought a batch."""
         self.store.create(keys.maybe(shard, number), maybe.to_json())
 
-    def batch(self, shard: Shard, claim: Claim | None = None) -> Bought | None:
-        """Read which batch a claim became, if that is known. `claim`: the claim's fact, if it was read already."""
+    def shard(self, shard: Shard) -> ShardFacts:
+        """Return the facts of a shard, none of which is read yet."""
+        return ShardFacts(self, shard)
+
+    def batch(self, shard: Shard) -> Bought | None:
+        """Read which batch a claim became, if that is known."""
+        return self.shard(shard).bought
+
+    def recorded_batch(self, shard: Shard) -> Bought | None:
+        """Read the fact of a shard's batch; a claim that was bought before it was written has none."""
         try:
             return Bought.from_json(self.store.get(keys.batch(shard)))
         except Absent:
-            claim = claim or self.claim(shard)
-        if claim.batch is None:
             return None
-        return Bought(
-            batch=claim.batch,
-            created_at=claim.created_at,
-            total=claim.total,
-            how="found late",
-        )
 
     def write_batch(self, shard: Shard, bought: Bought) -> Bought:
         """Note which batch a claim became; return what is noted, which may be another."""
@@ -244,9 +261,6 @@ class Ledger:
     def request_parts(self, run: Run) -> Iterable[str]:
         """Name the files in which a run's requests are staged."""
         return (keys.requests(run.snapshot, part) for part in range(run.parts))
-
-    def _shards(self, prefix: str) -> list[Shard]:
-        return [keys.shard_of(entry.key) for entry in self.store.list(prefix)]
 
     def _sending(
         self, shard: Shard, number: int, listed_keys: Collection[str]

@@ -24,7 +24,7 @@ class Question:
 
 def needs_approval(ref: RunRef, estimate: Estimate) -> bool:
     """Tell whether a purchase may cost more than `approve_above_usd`; one of an unknown price may."""
-    limit_usd = ref.approve_above_usd
+    limit_usd = ref.rules.approve_above_usd
     if limit_usd is None or not estimate.requests:
         return False
     return estimate.at_most is None or estimate.at_most > limit_usd
@@ -34,12 +34,12 @@ def question(
     ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, ...]
 ) -> Question | None:
     """Ask whether to buy; None if it costs nothing, or at most `approve_above_usd`."""
-    limit_usd = ref.approve_above_usd
+    limit_usd = ref.rules.approve_above_usd
     if limit_usd is None or not needs_approval(ref, estimate):
         return None
     table = _table(ref, estimate, limit_usd, asked)
     escaped_notes = map(plain, notes)
-    deadline = f"Without an answer within {ref.approve_within_hours:g} hours nothing is bought."
+    deadline = f"Without an answer within {ref.rules.approve_within_hours:g} hours nothing is bought."
     explanation = (
         "The costs are estimates made before the purchase, for asking each request once. "
         "Requests that are lost are asked again and may add to it; `max_cost_usd` bounds the whole run."

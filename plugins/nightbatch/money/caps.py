@@ -114,15 +114,15 @@ def caps(
     if not _capped(ref):
         return
     claims = [ledger.claim(shard) for shard in view.in_flight]
-    if ref.max_cost_usd is not None:
+    if ref.rules.max_cost_usd is not None:
         spent_by_run = _spent_by_run(ref, rows, claims)
-        yield Cap("max_cost_usd", ref.max_cost_usd, spent_by_run, "this run")
-    if ref.max_monthly_cost_usd is not None:
+        yield Cap("max_cost_usd", ref.rules.max_cost_usd, spent_by_run, "this run")
+    if ref.rules.max_monthly_cost_usd is not None:
         month = cost_table.month(now)
         spent_in_month = _spent_in_month(ref, rows, claims, month)
         yield Cap(
             "max_monthly_cost_usd",
-            ref.max_monthly_cost_usd,
+            ref.rules.max_monthly_cost_usd,
             spent_in_month,
             f"the target in {month}",
         )
@@ -156,7 +156,9 @@ def _spent_in_month(
 
 
 def _capped(ref: RunRef) -> bool:
-    return ref.max_cost_usd is not None or ref.max_monthly_cost_usd is not None
+    return (
+        ref.rules.max_cost_usd is not None or ref.rules.max_monthly_cost_usd is not None
+    )
 
 
 def is_of_run(ref: RunRef, buyer: str, target: str, partition: str) -> bool:

@@ -139,8 +139,7 @@ def write(ledger: Ledger, fact: LandedFact) -> None:
 
 def complete(ledger: Ledger, landed: list[Shard]) -> None:
     """Write the rows of landed shards that have none yet."""
-    cost_entries = ledger.store.list(keys.COSTS)
-    written_shards = {keys.shard_of(entry.key) for entry in cost_entries}
+    written_shards = set(ledger.shards_in(keys.COSTS))
     for shard in landed:
         if shard in written_shards:
             continue
@@ -155,7 +154,7 @@ def newest_first(ledger: Ledger, *, since: datetime | None = None) -> Iterator[R
     cost_keys = [entry.key for entry in cost_entries]
     cost_keys.sort(reverse=True)
     for cost_key in cost_keys:
-        cost_file = parquet.table(ledger.store, cost_key)
+        cost_file = parquet.whole(ledger.store, cost_key)
         cost_row: Row = cost_file.to_pylist()[0]
         if since is not None and cost_row["created_at"] < since:
             return

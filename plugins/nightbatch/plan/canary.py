@@ -112,9 +112,9 @@ def first_batches_in_flight(
 
 def _wants_canary(ref: RunRef, run: Run, ledger: Ledger) -> bool:
     """Tell whether a canary is sent first: always, never, or if this question was never answered."""
-    if ref.canary == "always":
+    if ref.rules.canary == "always":
         return not _has_landed_canary(ref, ledger)
-    return ref.canary == "new" and not ledger.answered_before(run)
+    return ref.rules.canary == "new" and not ledger.answered_before(run)
 
 
 def _has_landed_canary(ref: RunRef, ledger: Ledger) -> bool:

@@ -112,7 +112,7 @@ def plan(
     run = ledger.run(ref.snapshot)
     ahead = first_batch(ref, run, ledger) if attempt == canary.ATTEMPT else None
     has_nothing_ahead = ahead is not None and not ahead
-    if attempt > ref.attempts or has_nothing_ahead:
+    if attempt > ref.rules.attempts or has_nothing_ahead:
         return Plan([], 0, 0, Estimate())
     with lease.hold(
         ledger.store,
@@ -283,7 +283,7 @@ def _answered(ref: RunRef, ledger: Ledger, difference: Difference) -> RequestSet
     past = history(ledger.store, difference.view.landed)
     requests = difference.left
     staged = requests.staged
-    any_scope = replace(ref, reuse=True)
+    any_scope = replace(ref, rules=replace(ref.rules, reuse=True))
     pending_requests = pending.Pending(len(staged))
     for span, id_round in staged.rounds():
         settled_ids = _settled(any_scope, past, span)
@@ -343,12 +343,12 @@ def _write(
 
 def _shards(ref: RunRef, run: Run, requests: RequestSet) -> Iterator[RequestSet]:
     """Cut requests into shards, each of which fits a batch and the limit of requests in flight."""
-    max_batch = ref.max_batch_requests
-    max_in_flight = ref.max_in_flight_requests or max_batch
+    max_batch = ref.rules.max_batch_requests
+    max_in_flight = ref.rules.max_in_flight_requests or max_batch
     shard_places = pending.shards(
         requests.sizes,
         max_requests=min(max_batch, max_in_flight),
-        max_bytes=ref.max_batch_bytes,
+        max_bytes=ref.rules.max_batch_bytes,
         overhead=run.frame.item_overhead,
         envelope=len(BODY_HEAD + BODY_TAIL),
     )

@@ -162,7 +162,7 @@ def _settings(enrichment: Enrichment, shared_frame: Frame) -> Mapping[str, Any]:
         "wire": shared_frame.wire.decode(),
         "schema": enrichment.schema,
         "limit": enrichment.limit,
-        "max_batch_bytes": enrichment.max_batch_bytes,
+        **enrichment.shaping_snapshot(),
     }
     if Template(enrichment.user_template).has_media:
         settings |= _media_settings(enrichment)

@@ -55,14 +55,14 @@ def publish(
     Raises RunFailed, with nothing published, below min_answered or if a red check has not passed.
     """
     run = ledger.run(ref.snapshot)
-    probe = QualityProbe(Checks.read(ref.checks), run.key)
+    probe = QualityProbe(Checks.read(ref.rules.checks), run.key)
     destination = _destination(target, run.partition)
     run_publication = publication(ref, run, ledger)
     with ExitStack() as stack:
         output = _Output(destination, run_publication, stack)
         join = _write(output, probe)
         require_enough(ref, join.by_status, join.errors)
-        if not join.rows and not ref.allow_empty:
+        if not join.rows and not ref.rules.allow_empty:
             require_rows(destination.rows_before())
         reach("files uploaded")
         held_lease = lease.hold(
@@ -101,12 +101,12 @@ def require_enough(
     """Raise RunFailed if too few rows are answered. `rows`: counts by status; `errors`: counts by error."""
     total = sum(rows.values())
     answered = rows.get(str(Status.ANSWERED), 0)
-    if total and (answered == 0 or answered < ref.min_answered * total):
+    if total and (answered == 0 or answered < ref.rules.min_answered * total):
         most_first = sorted(rows.items(), key=lambda status_count: -status_count[1])
         status_counts = [f"{count} {status}" for status, count in most_first]
         counts = ", ".join(status_counts)
         raise RunFailed(
-            f"{answered} of {total} rows were answered, below min_answered={ref.min_answered}: {counts}. "
+            f"{answered} of {total} rows were answered, below min_answered={ref.rules.min_answered}: {counts}. "
             f"The commonest error: {commonest(errors)}; the words are in column error of {ref.state}{keys.LANDED}. "
             "Nothing was published; answers that were bought are kept, and a rerun asks only what is lost."
         )

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from nightbatch.columnar.id_rounds import IdRound
 from nightbatch.land.landed_schema import COST
-from nightbatch.spec.enrichment import MAX_REQUESTS
+from nightbatch.spec.rules import MAX_REQUESTS
 
 MICRO = 10**12
 """Costs are summed as whole 10^-12 US dollars, the scale of landed costs."""

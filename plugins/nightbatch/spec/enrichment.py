@@ -14,9 +14,8 @@ from nightbatch.spec import billed_params, locations
 from nightbatch.spec.checks import Checks, is_within
 from nightbatch.spec.locations import RESERVED, parse, partition_path
 from nightbatch.spec.media_roots import MediaRoots
+from nightbatch.spec.rules import MAX_BYTES, MAX_REQUESTS, Rules
 
-MAX_REQUESTS = 100_000
-MAX_BYTES = 256_000_000
 CANARY = ("new", "always", "never")
 
 
@@ -51,7 +50,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Enrichment:
+class Enrichment(Rules):
     """A dataset to be enriched: where it is, what is asked of each row, and what it may cost.
 
     :param source: URL of the Parquet dataset, such as `s3://lake/tickets/`.
@@ -109,29 +108,10 @@ class Enrichment:
     params: Mapping[str, Any] = field(default_factory=dict)
     allow_params: Sequence[str] = ()
     media_roots: Sequence[str] | None = None
-    attempts: int = 3
-    canary: str = "new"
-    reuse: bool = True
     limit: int | None = None
-    max_cost_usd: float | None = None
-    max_monthly_cost_usd: float | None = None
-    approve_above_usd: float | None = None
-    approve_within_hours: float = 12
     approvers: Sequence[str] = ()
-    min_answered: float = 0.95
-    allow_empty: bool = False
-    checks: Mapping[str, Any] = field(default_factory=dict)
-    max_batch_requests: int = MAX_REQUESTS
-    max_batch_bytes: int = MAX_BYTES
-    max_in_flight_requests: int | None = None
-    poll_seconds: float = 60
-    cancel_on_fail: bool = False
     deadline_hours: float | None = None
-    anthropic_conn_id: str = "anthropic_default"
-    aws_conn_id: str = "aws_default"
     state: str | None = None
-    table: str | None = None
-    iceberg_conn_id: str = "iceberg_default"
 
     def override(self, params: Mapping[str, Any]) -> Enrichment:
         """Return the same with a run's parameters in place of the attributes of their names.

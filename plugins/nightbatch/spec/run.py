@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -66,11 +66,6 @@ class Run:
 
 def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:
     """Collect what the later tasks need to know of a run: ids and rules, no rows and no prompts."""
-    reference_names = {field.name for field in fields(RunRef)}
-    settings_names = {field.name for field in fields(Enrichment)}
-    shared_names = reference_names & settings_names
-    rule_names = shared_names - {"state", "target", "partition"}
-    rules = {name: getattr(settings, name) for name in rule_names}
     return RunRef(
         state=settings.state_url,
         target=settings.place,
@@ -79,7 +74,7 @@ def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:
         buyer=buyer,
         rows=run.rows,
         requests=run.requests,
-        **rules,
+        rules=settings.rules,
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from nightbatch.deadlines import has_passed
 from nightbatch.ids import Snapshot
+from nightbatch.spec.rules import Rules
 
 
 @dataclass(frozen=True)
@@ -23,37 +25,18 @@ class RunRef:
     buyer: str
     rows: int
     requests: int
-    reuse: bool = True
-    attempts: int = 3
-    canary: str = "new"
-    min_answered: float = 0.95
-    allow_empty: bool = False
-    checks: dict[str, Any] = field(default_factory=dict)
-    max_cost_usd: float | None = None
-    max_monthly_cost_usd: float | None = None
-    approve_above_usd: float | None = None
-    approve_within_hours: float = 12
-    max_batch_requests: int = 100_000
-    max_batch_bytes: int = 256_000_000
-    max_in_flight_requests: int | None = None
-    poll_seconds: float = 60
-    cancel_on_fail: bool = False
+    rules: Rules = field(default_factory=Rules)
     deadline: str = ""
-    anthropic_conn_id: str = "anthropic_default"
-    aws_conn_id: str = "aws_default"
-    table: str | None = None
-    iceberg_conn_id: str = "iceberg_default"
+    """When nothing more is bought; see `nightbatch.deadlines`."""
 
     @property
     def scope(self) -> str:
         """Whose answers settle a request: everybody's (empty), or only this run's own."""
-        return "" if self.reuse else self.buyer
+        return "" if self.rules.reuse else self.buyer
 
     def late(self, now: datetime) -> bool:
         """Tell whether the run's deadline has passed: nothing more is bought then."""
-        if not self.deadline:
-            return False
-        return now >= datetime.fromisoformat(self.deadline)
+        return has_passed(self.deadline, now)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what XCom carries."""
@@ -61,13 +44,14 @@ class RunRef:
 
     @classmethod
     def from_xcom(cls, reference: str | Mapping[str, Any]) -> RunRef:
-        """Read what XCom carried, as it was or rendered as JSON; fields that a later version added are skipped."""
+        """Read what XCom carried, as it was or rendered as JSON; fields that a later version added are skipped.
+
+        Rules that stand beside the other fields are read as well: an earlier version wrote them there.
+        """
         values = _decoded(reference)
-        field_names = {field.name for field in fields(cls)}
-        known_values = {
-            name: value for name, value in values.items() if name in field_names
-        }
-        return msgspec.convert(known_values, cls)
+        if "rules" not in values:
+            values = {**values, "rules": values}
+        return msgspec.convert(values, cls)
 
 
 def _decoded(reference: str | Mapping[str, Any]) -> Mapping[str, Any]:

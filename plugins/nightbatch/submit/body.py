@@ -14,10 +14,10 @@ from nightbatch.columnar import parquet
 from nightbatch.columnar.threads import ahead
 from nightbatch.errors import Absent, Incomplete, NightbatchError
 from nightbatch.failpoints import reach
-from nightbatch.ids import Shard
 from nightbatch.ledger import keys
 from nightbatch.ledger.facts import Claim
 from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.messages.request import BODY_HEAD, BODY_TAIL, Frame
 from nightbatch.ports import Body
 from nightbatch.spec.run import Run
@@ -51,11 +51,13 @@ class Fuse:
             raise BurntOutError
 
 
-def body_of(shard: Shard, claim: Claim, ledger: Ledger, fuse: Fuse) -> Body:
+def body_of(facts: ShardFacts, fuse: Fuse) -> Body:
     """Build the body of a claim. Raises Incomplete, also while it is sent, if the snapshot is no longer whole.
 
     Raises StoreError if the snapshot cannot be read now; a later try may succeed.
     """
+    claim = facts.claim
+    ledger = facts.ledger
     try:
         run = ledger.run(claim.snapshot)
     except Absent as error:
@@ -64,8 +66,7 @@ def body_of(shard: Shard, claim: Claim, ledger: Ledger, fuse: Fuse) -> Body:
         raise Incomplete(
             f"the parameters in {keys.run(claim.snapshot)} are not those that were planned: it was changed."
         )
-    claimed_requests = ledger.claimed(shard)
-    batches = ahead(_staged(claimed_requests, run, ledger))
+    batches = ahead(_staged(facts.requests(), run, ledger))
     return Body(claim.size, _chunks(batches, run.frame, claim, fuse))
 
 
@@ -87,11 +88,12 @@ def _claimed_batches(
     ledger: Ledger, key: str, claimed_ids: pa.Array
 ) -> Iterator[pa.RecordBatch]:
     """Read the claimed requests of one part; which of its rows are claimed is computed once, from its ids."""
-    part_ids = parquet.table(ledger.store, key, ["id"]).column("id")
+    part_file = parquet.file(ledger.store, key)
+    part_ids = part_file.read(columns=["id"], use_threads=False).column("id")
     is_claimed = pc.is_in(part_ids, value_set=claimed_ids).combine_chunks()
     start = 0
     columns = ["id", "content"]
-    for batch in parquet.batches(ledger.store, key, columns, BATCH_ROWS):
+    for batch in parquet.batches_of(part_file, columns, BATCH_ROWS):
         row_count = batch.num_rows
         row_mask = is_claimed.slice(start, row_count)
         start += row_count

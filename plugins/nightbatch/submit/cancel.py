@@ -15,14 +15,13 @@ def cancel(
 ) -> Iterator[tuple[Shard, str]]:
     """Cancel the batches that a run has in flight, oldest first, and report the result for each shard."""
     for shard in ledger.view().in_flight:
-        claim = ledger.claim(shard)
-        if claim.buyer != buyer:
+        facts = ledger.shard(shard)
+        if facts.claim.buyer != buyer:
             continue
-        bought = ledger.batch(shard, claim)
-        if bought is None:
+        if facts.bought is None:
             yield shard, "has no batch yet: nothing to cancel"
         else:
-            yield shard, _cancel_batch(bought.batch, api)
+            yield shard, _cancel_batch(facts.bought.batch, api)
 
 
 def _cancel_batch(batch_id: BatchId, api: CancellingBatches) -> str:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from nightbatch.environment import SUBMIT_PREFIX, seconds
 from nightbatch.ids import BatchId
 from nightbatch.ledger.facts import Bought, Claim, Refusal, Sending
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batch
 
 LOOK_CEILING = timedelta(minutes=15)
@@ -85,8 +86,19 @@ class Released:
 Decision = Send | Search | Wait | Done | Released
 
 
-def decide(bought: Bought | None, sent: Sequence[Sending], now: datetime) -> Decision:
-    """Decide the next step for a claim."""
+def decide(facts: ShardFacts, now: datetime) -> Decision:
+    """Decide the next step for a claim by its facts.
+
+    Its POSTs are read before its batch: a POST that is still open must not hide a batch that is recorded meanwhile.
+    """
+    sendings = facts.sendings
+    return next_step(facts.bought, sendings, now)
+
+
+def next_step(
+    bought: Bought | None, sent: Sequence[Sending], now: datetime
+) -> Decision:
+    """Decide the next step for a claim by its batch and its POSTs."""
     if bought is not None:
         return Done(bought)
     for sending in sent:
@@ -139,10 +151,16 @@ def candidates(
 
 def next_look(sending: Sending, now: datetime, timing: SubmitTiming) -> datetime:
     """Return when to search again: soon at first, then less and less often."""
-    age = now - sending.post.at
     shortest_pause = timedelta(seconds=timing.look)
-    growing_pause = min(age / 2, LOOK_CEILING)
-    return now + max(shortest_pause, growing_pause)
+    return now + max(shortest_pause, growing_pause(sending.post.at, now))
+
+
+def growing_pause(started_at: datetime, now: datetime) -> timedelta:
+    """Return half of the time that has passed since the start of a wait, at most LOOK_CEILING.
+
+    It does not count tries, since no fact says how many there were.
+    """
+    return min((now - started_at) / 2, LOOK_CEILING)
 
 
 def repeated(sent: Sequence[Sending], refusal: Refusal) -> bool:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from nightbatch.errors import BatchGone
-from nightbatch.ids import ID_BYTES, BatchId, Shard
+from nightbatch.ids import ID_BYTES, BatchId
 from nightbatch.land.read_results import KEPT
-from nightbatch.ledger.facts import Claim, Gone, Seen, Sending
+from nightbatch.ledger.facts import Gone, Seen, Sending
 from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.messages.listing import listed
 from nightbatch.messages.result_lines import decode
 from nightbatch.ports import Batch, Batches
@@ -43,13 +44,11 @@ class OrphanSearch:
 
 
 def look_for(
-    shard: Shard,
-    claim: Claim,
-    sending: Sending,
-    ledger: Ledger,
-    context: SearchContext,
+    facts: ShardFacts, sending: Sending, context: SearchContext
 ) -> OrphanSearch:
     """Search the listed batches. Raises ApiUnavailable."""
+    ledger = facts.ledger
+    claim = facts.claim
     earliest = since(sending, context.timing)
     batches = [
         batch
@@ -58,15 +57,15 @@ def look_for(
     ]
     owners = ledger.owners()
     for batch in batches:
-        if batch.id in owners and ledger.owner(batch.id) == shard:
+        if batch.id in owners and ledger.owner(batch.id) == facts.shard:
             return OrphanSearch(mine=batch)
     waiting: list[Batch] = []
-    claimed_ids = frozenset(ledger.claimed(shard).column("id").to_pylist())
+    claimed_ids = frozenset(facts.requests().column("id").to_pylist())
     for batch in candidates(batches, claim, sending, owners, context.timing):
         seen = _seen(batch, ledger, context) if batch.ended else None
         if seen is None:
             waiting.append(batch)
-        elif _is_ours(seen, claimed_ids) and ledger.write_owner(batch.id, shard):
+        elif _is_ours(seen, claimed_ids) and ledger.write_owner(batch.id, facts.shard):
             return OrphanSearch(mine=batch)
     return OrphanSearch(waiting=waiting)
 

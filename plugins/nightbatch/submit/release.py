@@ -13,13 +13,13 @@ from uuid import uuid4
 from nightbatch.columnar import parquet
 from nightbatch.errors import NightbatchError
 from nightbatch.failpoints import reach
-from nightbatch.ids import BatchId, Shard
+from nightbatch.ids import BatchId
 from nightbatch.land.landed_schema import landed_schema
 from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received
 from nightbatch.ledger import keys
-from nightbatch.ledger.facts import METADATA, Claim, LandedFact, Post, Refusal
-from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.facts import METADATA, LandedFact, Post, Refusal
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.messages.outcome import Status
 from nightbatch.money.prices import prices
 from nightbatch.submit.decide import (
@@ -30,72 +30,76 @@ from nightbatch.submit.decide import (
     decide,
 )
 
+NO_BATCH = BatchId("")
+
 
 class InDoubt(NightbatchError):
     """The claim may have bought a batch: it cannot be released before that is known."""
 
 
-def release(
-    shard: Shard, ledger: Ledger, now: Callable[[], datetime], why: str
-) -> None:
-    """Give up a claim that has no batch and no POST in doubt. Raises InDoubt."""
-    sent = ledger.posts(shard)
-    match decide(ledger.batch(shard), sent, now()):
+def release(facts: ShardFacts, now: Callable[[], datetime], why: str) -> None:
+    """Give up a claim that has no batch and no POST in doubt. Raises InDoubt.
+
+    The facts may be a moment old: a sender that has gone on since has taken the number of the next POST.
+    """
+    match decide(facts, now()):
         case Released():
-            land_as_lost(shard, ledger, why)
+            land_as_lost(facts, why)
             return
         case Done(bought):
             raise InDoubt(
-                f"shard {shard} is batch {bought.batch}: cancel that instead; what it answered is kept."
+                f"shard {facts.shard} is batch {bought.batch}: cancel that instead; what it answered is kept."
             )
         case Search(sending):
             sender_state = sending.maybe.why if sending.maybe else SENDER_AT_WORK
             raise InDoubt(
-                f"shard {shard} may have been bought by POST {sending.number}: {sender_state.rstrip('.')}."
+                f"shard {facts.shard} may have been bought by POST {sending.number}: {sender_state.rstrip('.')}."
             )
+    sent = facts.sendings
     next_number = sent[-1].number + 1 if sent else 1
     post = Post(at=now(), token=uuid4().hex)
-    if not ledger.write_post(shard, next_number, post):
-        raise InDoubt(f"shard {shard} is being posted just now.")
+    if not facts.ledger.write_post(facts.shard, next_number, post):
+        raise InDoubt(f"shard {facts.shard} is being posted just now.")
     reach("right to post taken back")
     refusal = Refusal(at=now(), why=why, released=True)
-    give_up(shard, next_number, ledger, refusal)
+    give_up(facts, next_number, refusal)
 
 
-def give_up(shard: Shard, number: int, ledger: Ledger, refusal: Refusal) -> None:
+def give_up(facts: ShardFacts, number: int, refusal: Refusal) -> None:
     """Record at the number of a POST that bought nothing that there will be no other, and land the requests as lost.
 
     If another process has written a refusal at that number first, a next POST is possible: then nothing is given up.
     """
-    if ledger.write_refusal(shard, number, refusal):
+    if facts.ledger.write_refusal(facts.shard, number, refusal):
         reach("claim given up")
-        land_as_lost(shard, ledger, refusal.why)
+        land_as_lost(facts, refusal.why)
 
 
-def land_as_lost(
-    shard: Shard, ledger: Ledger, why: str, batch: BatchId | None = None
-) -> LandedFact:
+def land_as_lost(facts: ShardFacts, why: str) -> LandedFact:
     """Land every request of a shard as `missing`, for this reason; a shard that has landed is left as it is."""
-    landed_before = ledger.landed(shard)
+    landed_before = facts.landed
     if landed_before is not None:
         return landed_before
-    claim = ledger.claim(shard)
-    batch_id = batch or BatchId("")
-    received = Received(ledger.claimed(shard).column("id"))
-    answer = ledger.run(claim.snapshot).answer
-    landing = Landing(answer, batch_id, prices(), received)
-    fact = _fact(shard, claim, batch_id, len(received))
-    key = keys.landed(shard)
+    ledger = facts.ledger
+    received = Received(facts.requests().column("id"))
+    answer = ledger.run(facts.claim.snapshot).answer
+    landing = Landing(answer, NO_BATCH, prices(), received)
+    fact = _fact(facts, len(received))
+    key = keys.landed(facts.shard)
     with parquet.ParquetUpload(ledger.store, key, landed_schema(answer)) as upload:
         upload.write(landing.missing(why))
         upload.close({METADATA: fact.to_json()})
-        upload.commit()
+        is_ours = upload.commit()
     reach("loss landed")
-    return ledger.landed(shard) or fact
+    return fact if is_ours else ledger.landed(facts.shard) or fact
 
 
-def _fact(shard: Shard, claim: Claim, batch: BatchId, count: int) -> LandedFact:
+def _fact(facts: ShardFacts, count: int) -> LandedFact:
     status_counts = {str(Status.MISSING): count}
     return LandedFact(
-        shard=shard, batch=batch, claim=claim, statuses=status_counts, cost_usd="0"
+        shard=facts.shard,
+        batch=NO_BATCH,
+        claim=facts.claim,
+        statuses=status_counts,
+        cost_usd="0",
     )

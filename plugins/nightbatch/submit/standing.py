@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
 from nightbatch.errors import ApiError, BatchGone
 from nightbatch.ids import Shard
-from nightbatch.ledger.facts import Bought, Claim, Sending
+from nightbatch.ledger.facts import Bought, Sending
 from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batch, Batches
 from nightbatch.submit.decide import (
     SENDER_AT_WORK,
-    Decision,
     Done,
     Released,
     Search,
@@ -36,15 +36,11 @@ class Standing(NamedTuple):
     way_out: str
 
 
-class ClaimFacts(NamedTuple):
-    """A claim's facts, and its batch as the API reports it; no batch if it has none or the API could not be read."""
+class ReportedBatch(NamedTuple):
+    """A claim's batch as the API reports it; None if it has none, or if `trouble` says why the API was not read."""
 
-    claim: Claim
-    bought: Bought | None
-    sent: Sequence[Sending]
     batch: Batch | None
     trouble: str = ""
-    """Why the API could not be read."""
 
 
 class _Words(NamedTuple):
@@ -56,21 +52,23 @@ class _Words(NamedTuple):
 
 
 def standing(
-    shard: Shard, facts: ClaimFacts, now: datetime, timing: SubmitTiming
+    facts: ShardFacts, api: Batches, now: datetime, timing: SubmitTiming
 ) -> Standing:
-    """Describe the state of a claim that has not landed."""
-    decision = decide(facts.bought, facts.sent, now)
-    words = _words(decision, facts, now, timing)
+    """Describe the state of a claim that has not landed, as far as the API can be read."""
+    decision = decide(facts, now)
+    if isinstance(decision, Done):
+        bought = decision.bought
+        words = _of_batch(bought, _reported(api, bought))
+    else:
+        words = _unbought(decision, now, timing)
     claim = facts.claim
-    return Standing(shard, claim.total, claim.buyer, *words)
+    return Standing(facts.shard, claim.total, claim.buyer, *words)
 
 
-def _words(
-    decision: Decision, facts: ClaimFacts, now: datetime, timing: SubmitTiming
+def _unbought(
+    decision: Send | Search | Wait | Released, now: datetime, timing: SubmitTiming
 ) -> _Words:
     match decision:
-        case Done(bought):
-            return _of_batch(bought, facts)
         case Released(why):
             return _Words(
                 state="given up",
@@ -93,14 +91,14 @@ def _words(
             )
 
 
-def _of_batch(bought: Bought, facts: ClaimFacts) -> _Words:
-    if facts.trouble:
+def _of_batch(bought: Bought, reported: ReportedBatch) -> _Words:
+    if reported.trouble:
         return _Words(
             state=f"batch {bought.batch}, not seen",
-            waits_for=f"an API that can be read: {facts.trouble}",
+            waits_for=f"an API that can be read: {reported.trouble}",
             way_out="--cancel",
         )
-    batch = facts.batch
+    batch = reported.batch
     if batch is None:
         return _Words(
             state=f"batch {bought.batch}, gone",
@@ -157,19 +155,14 @@ def standings(
     if shards is None:
         shards = ledger.view().in_flight
     for shard in shards:
-        claim = ledger.claim(shard)
-        bought = ledger.batch(shard, claim)
-        posts = ledger.posts(shard)
-        batch, trouble = _batch(api, bought)
-        facts = ClaimFacts(claim, bought, posts, batch, trouble)
-        yield standing(shard, facts, now, timing)
+        yield standing(ledger.shard(shard), api, now, timing)
 
 
-def _batch(api: Batches, bought: Bought | None) -> tuple[Batch | None, str]:
-    """Return a claim's batch, None if there is none; or why the API could not be read."""
+def _reported(api: Batches, bought: Bought) -> ReportedBatch:
+    """Read a claim's batch; no batch if it is gone."""
     try:
-        return api.batch(bought.batch) if bought else None, ""
+        return ReportedBatch(api.batch(bought.batch))
     except BatchGone:
-        return None, ""
+        return ReportedBatch(None)
     except ApiError as error:
-        return None, str(error)
+        return ReportedBatch(None, str(error))

@@ -21,13 +21,13 @@ from nightbatch.errors import (
 )
 from nightbatch.failpoints import reach
 from nightbatch.ids import BatchId, Shard
-from nightbatch.ledger.facts import Bought, Claim, Maybe, Post, Refusal, Sending
+from nightbatch.ledger.facts import Bought, Maybe, Post, Refusal, Sending
 from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batch, Batches
 from nightbatch.submit import orphans
 from nightbatch.submit.body import Fuse, body_of
 from nightbatch.submit.decide import (
-    LOOK_CEILING,
     Done,
     Released,
     Search,
@@ -35,6 +35,7 @@ from nightbatch.submit.decide import (
     SubmitTiming,
     Wait,
     decide,
+    growing_pause,
     next_look,
     over,
     repeated,
@@ -94,67 +95,65 @@ class Submitter:
     late: Late | None = None
 
     def submit(self, shard: Shard) -> Submitted | Later | Late:
-        """Do the next step for a claim, by its facts. Raises AccountStopped, or NotSent for a final refusal."""
-        claim = self.ledger.claim(shard)
+        """Do the next step for a claim. Raises AccountStopped, or NotSent for a final refusal."""
         outcome: Submitted | Later | Late | None = None
         while outcome is None:
-            sent = self.ledger.posts(shard)
-            bought = self.ledger.batch(shard, claim)
-            match decide(bought, sent, self.now()):
+            # New facts for each step: others may have sent, bought or released the claim meanwhile.
+            facts = self.ledger.shard(shard)
+            match decide(facts, self.now()):
                 case Done(bought):
                     outcome = Submitted(bought.batch)
                 case Released(why):
-                    land_as_lost(shard, self.ledger, why)
+                    land_as_lost(facts, why)
                     outcome = Submitted(BatchId(""))
                 case Send() | Wait() if self.late is not None:
-                    outcome = self._too_late(shard, self.late)
+                    outcome = self._too_late(facts, self.late)
                 case Wait(until, why):
                     outcome = Later(until, why)
                 case Search(sending):
-                    outcome = self.search(shard, claim, sending)
+                    outcome = self._search(facts, sending)
                 case Send(number):
-                    outcome = self.send(shard, claim, sent, number)
+                    outcome = self._send(facts, number)
         return outcome
 
-    def send(
-        self, shard: Shard, claim: Claim, sent: list[Sending], number: int
-    ) -> Submitted | Later | None:
-        """Send one POST if this process gets the right to it; None: read the facts again."""
+    def _send(self, facts: ShardFacts, number: int) -> Submitted | Later | None:
+        """Send one POST if this process gets the right to it; None: read the facts again.
+
+        The facts need not be read once more: another sender would have taken the post fact of this number.
+        """
         with self._room.turn():
-            wait_for_room = self._no_room(shard, claim)
+            wait_for_room = self._no_room(facts)
             if wait_for_room is not None:
                 return wait_for_room
             fuse = Fuse.light(self.now, self.timing.fuse)
             post = Post(at=self.now(), token=uuid4().hex)
-            if not self.ledger.write_post(shard, number, post):
+            if not self.ledger.write_post(facts.shard, number, post):
                 return None
         reach("post written")
         try:
-            body = body_of(shard, claim, self.ledger, fuse)
+            body = body_of(facts, fuse)
             batch = self.api.create(body)
         except (NotSent, AccountStopped, Incomplete) as error:
-            return self._refused(shard, sent, number, error)
+            return self._refused(facts, number, error)
         except StoreError as error:  # while the body was built: nothing was sent
             not_sent = NotSent(f"the body was not sent whole: {error}")
-            return self._refused(shard, sent, number, not_sent)
+            return self._refused(facts, number, not_sent)
         except MaybeSent as error:
-            return self._unknown(shard, number, error)
+            return self._unknown(facts, number, error)
         reach("batch created")
-        return self._record(shard, claim, batch)
+        return self._record(facts, batch)
 
-    def search(
-        self, shard: Shard, claim: Claim, sending: Sending
-    ) -> Submitted | Later | None:
+    def _search(self, facts: ShardFacts, sending: Sending) -> Submitted | Later | None:
         """Search for the batch that a POST may have bought; None: the facts have changed."""
         now = self.now()
         context = orphans.SearchContext(self.api, now, self.timing)
         try:
-            result = orphans.look_for(shard, claim, sending, self.ledger, context)
+            result = orphans.look_for(facts, sending, context)
         except ApiUnavailable as error:
             return self._search_later(sending, now, error)
         reach("orphan looked for")
         if result.mine is not None:
-            return self._record(shard, claim, result.mine, how="adopted")
+            return self._record(facts, result.mine, how="adopted")
         search_again = next_look(sending, now, self.timing)
         if result.waiting:
             running_ids = tuple(batch.id for batch in result.waiting if not batch.ended)
@@ -165,7 +164,7 @@ class Submitter:
             why = "a create may have bought a batch: looking for it"
             return Later(min(search_again, certain_at), why)
         refusal = Refusal(at=now, why="no batch of it was found")
-        self.ledger.write_refusal(shard, sending.number, refusal)
+        self.ledger.write_refusal(facts.shard, sending.number, refusal)
         reach("orphan ruled out")
         return None
 
@@ -180,17 +179,17 @@ class Submitter:
         search_again = next_look(sending, now, self.timing)
         return Later(max(asked_until, search_again), f"looking for an orphan: {error}")
 
-    def _too_late(self, shard: Shard, late: Late) -> Late | None:
+    def _too_late(self, facts: ShardFacts, late: Late) -> Late | None:
         """Give up a claim of the run itself that is not bought; leave the claims of other runs to them."""
         if not late.owned:
             return late
-        release(shard, self.ledger, self.now, late.why)
+        release(facts, self.now, late.why)
         return None
 
-    def _no_room(self, shard: Shard, claim: Claim) -> Later | None:
+    def _no_room(self, facts: ShardFacts) -> Later | None:
         """Return what to wait for if the account's queue has no room; an admitted shard then pauses first."""
         try:
-            place = self._room.wanting(shard, claim)
+            place = self._room.wanting(facts)
         except ApiUnavailable as error:
             until = self._after(error.retry_after or self.timing.look)
             why = f"the queue could not be read: {error}"
@@ -201,12 +200,12 @@ class Submitter:
         why = f"no room: the queue may hold {place.cap} requests"
         return Later(until, why, place=place, holds_all=True)
 
-    def _unknown(self, shard: Shard, number: int, error: ApiError) -> Later:
+    def _unknown(self, facts: ShardFacts, number: int, error: ApiError) -> Later:
         """Record that this sender has ended and does not know what it bought."""
         reach("answer lost")
         why = str(error)
         maybe = Maybe(at=self.now(), why=why)
-        self.ledger.write_maybe(shard, number, maybe)
+        self.ledger.write_maybe(facts.shard, number, maybe)
         return Later(self._after(self.timing.look), why)
 
     def _after(self, seconds: float) -> datetime:
@@ -215,8 +214,7 @@ class Submitter:
 
     def _refused(
         self,
-        shard: Shard,
-        sent: list[Sending],
+        facts: ShardFacts,
         number: int,
         error: NotSent | AccountStopped | Incomplete,
     ) -> Later | None:
@@ -224,47 +222,44 @@ class Submitter:
         reach("create refused")
         refusal = Refusal(at=self.now(), why=str(error))
         if isinstance(error, AccountStopped):
-            self.ledger.write_refusal(shard, number, refusal)
+            self.ledger.write_refusal(facts.shard, number, refusal)
             raise error
         if isinstance(error, Incomplete):
-            give_up(shard, number, self.ledger, replace(refusal, released=True))
+            give_up(facts, number, replace(refusal, released=True))
             return None
         retry_seconds = error.retry_after or RETRY_AFTER
         retry_at = refusal.at + timedelta(seconds=retry_seconds)
         if error.full:
-            return self._full(shard, sent, number, refusal, retry_at)
+            return self._full(facts, number, refusal, retry_at)
         retryable = replace(refusal, retry_at=retry_at, once=error.once)
-        if not error.retryable or repeated(sent, retryable):
-            give_up(shard, number, self.ledger, replace(retryable, released=True))
+        if not error.retryable or repeated(facts.sendings, retryable):
+            give_up(facts, number, replace(retryable, released=True))
             raise NotSent(refusal.why, retryable=False)
-        self._write_temporary_refusal(shard, sent, number, retryable)
+        self._write_temporary_refusal(facts, number, retryable)
         return Later(retry_at, refusal.why, holds_all=True)
 
     def _full(
-        self,
-        shard: Shard,
-        sent: list[Sending],
-        number: int,
-        refusal: Refusal,
-        retry_at: datetime,
+        self, facts: ShardFacts, number: int, refusal: Refusal, retry_at: datetime
     ) -> Later:
         """Wait for room in the queue, possibly for hours; the first in line tries again, less and less often."""
-        self._write_temporary_refusal(shard, sent, number, refusal)
+        self._write_temporary_refusal(facts, number, refusal)
         refused_at = refusal.at
-        waited = refused_at - sent[0].post.at if sent else timedelta()
-        growing_pause = min(waited / 2, LOOK_CEILING)
-        full_until = max(retry_at, refused_at + growing_pause)
-        place = self._room.place(shard, self.ledger.claim(shard))
+        sent = facts.sendings
+        first_sent_at = sent[0].post.at if sent else refused_at
+        full_until = max(
+            retry_at, refused_at + growing_pause(first_sent_at, refused_at)
+        )
+        place = self._room.place(facts)
         full_place = replace(place, full_until=full_until)
         return Later(refused_at, refusal.why, place=full_place, holds_all=True)
 
     def _write_temporary_refusal(
-        self, shard: Shard, sent: list[Sending], number: int, refusal: Refusal
+        self, facts: ShardFacts, number: int, refusal: Refusal
     ) -> None:
         """Record a refusal after which the POST may be sent again; raise NotSent once patience is over."""
-        self.ledger.write_refusal(shard, number, refusal)
+        self.ledger.write_refusal(facts.shard, number, refusal)
         reach("refusal written")
-        if waited_out(sent, refusal.at, self.timing):
+        if waited_out(facts.sendings, refusal.at, self.timing):
             raise NotSent(refusal.why, retryable=False)
 
     @property
@@ -272,11 +267,15 @@ class Submitter:
         return QueueRoom(self.ledger, self.api, self.now, self.timing, self.rule)
 
     def _record(
-        self, shard: Shard, claim: Claim, batch: Batch, how: str = "created"
-    ) -> Submitted | None:
+        self, facts: ShardFacts, batch: Batch, how: str = "created"
+    ) -> Submitted:
         """Create the facts of a purchase; if the claim has got another batch meanwhile, keep both."""
+        shard = facts.shard
         bought = Bought(
-            batch=batch.id, created_at=batch.created_at, total=claim.total, how=how
+            batch=batch.id,
+            created_at=batch.created_at,
+            total=facts.claim.total,
+            how=how,
         )
         try:
             self.ledger.write_owner(batch.id, shard)
@@ -288,9 +287,8 @@ class Submitter:
             ) from None
         reach("batch written")
         if recorded.batch == batch.id:
-            return None
-        claimed_requests = self.ledger.claimed(shard)
-        second_claim = self.ledger.write_second(claim, claimed_requests, batch.id)
+            return Submitted(batch.id)
+        second_claim = self.ledger.write_second(facts.claim, facts.requests(), batch.id)
         warning = (
             f"shard {shard} was bought twice, as {recorded.batch} and {batch.id}; "
             f"the second became claim {second_claim}."

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from nightbatch.ids import Shard
 from nightbatch.ledger import keys, lease
-from nightbatch.ledger.facts import Claim
 from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.messages.listing import listed
 from nightbatch.ports import Batches
 from nightbatch.submit.decide import SubmitTiming
@@ -62,15 +62,16 @@ class QueueRoom:
         with turn:
             yield
 
-    def place(self, shard: Shard, claim: Claim) -> QueuePosition:
+    def place(self, facts: ShardFacts) -> QueuePosition:
         """Return a shard's place among all that wait: older claims first, over all runs and targets."""
+        claim = facts.claim
         created_at = claim.created_at.astimezone(UTC)
         claim_time = created_at.strftime("%Y%m%dT%H%M%S.%f")
-        order = f"{claim_time} {self.ledger.store.url}{shard}"
+        order = f"{claim_time} {self.ledger.store.url}{facts.shard}"
         cap = UNLIMITED if self.rule.cap is None else self.rule.cap
         return QueuePosition(order, claim.total, cap)
 
-    def wanting(self, shard: Shard, claim: Claim) -> QueuePosition | None:
+    def wanting(self, facts: ShardFacts) -> QueuePosition | None:
         """Return the place in which a shard must wait; None if there is room. Raises ApiUnavailable.
 
         A shard that has not waited may use only the first half of the queue: the line cannot be read here, and many
@@ -78,12 +79,12 @@ class QueueRoom:
         """
         if self.rule.cap is None:
             return None
-        place = self.place(shard, claim)
+        place = self.place(facts)
         usable = place
         if not self.rule.admitted:
             usable = replace(place, cap=place.cap // 2)
         # Counted before the listing, so that no batch is missed between the two.
-        used = self._coming(shard, usable)
+        used = self._coming(facts.shard, usable)
         if fits(usable, used):
             listed_since = self.now() - LIFETIME
             used += queued(listed(self.api, listed_since))
@@ -94,8 +95,8 @@ class QueueRoom:
 
         Stops counting once the shard no longer fits.
         """
-        bought_shards = self._shards(keys.BATCHES)
-        posted_shards = self._shards(keys.POSTS)
+        bought_shards = set(self.ledger.shards_in(keys.BATCHES))
+        posted_shards = set(self.ledger.shards_in(keys.POSTS))
         coming_requests = 0
         for other in self.ledger.view().in_flight:
             if other == shard or other in bought_shards:
@@ -106,11 +107,6 @@ class QueueRoom:
                 if not fits(usable, coming_requests):
                     break
         return coming_requests
-
-    def _shards(self, prefix: str) -> set[Shard]:
-        """List the shards that have a fact below a prefix."""
-        entries = self.ledger.store.list(prefix)
-        return {keys.shard_of(entry.key) for entry in entries}
 
     def _posting(self, shard: Shard) -> bool:
         """Return whether a claim's POST may be in progress: sent recently, and not refused."""

@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from nightbatch.deadlines import seconds_to_wait
 from nightbatch.errors import BatchGone
 from nightbatch.ids import BatchId
 from nightbatch.ports import Batch
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.wait.poller import Poller
-from nightbatch.wait.progress import AwaitedBatch, Progress
+from nightbatch.wait.progress import AwaitedBatch, Progress, cut_short
 
 PROGRESS_SECONDS = 300.0
 """Between two progress lines in the log."""
-LAST_LOOK_SECONDS = 10.0
-"""For a wait that begins after the deadline: it looks once at its batches before it cancels them."""
 
 
 @dataclass
@@ -51,7 +50,7 @@ class Follower:
         return self.ended
 
     async def _wait(self, batch: AwaitedBatch) -> None:
-        poll_seconds = self.ref.poll_seconds
+        poll_seconds = self.ref.rules.poll_seconds
         try:
             self.ended[batch.id] = await self.poller.wait(batch.id, poll_seconds)
         except BatchGone:
@@ -79,21 +78,16 @@ class Follower:
 
     async def _cut_short(self, late_batches: Iterable[AwaitedBatch]) -> None:
         own_batches = [batch for batch in late_batches if batch.is_own]
-        self.say(
-            f"The deadline has passed: {len(own_batches):,} batches are cancelled; those of other runs are left alone."
-        )
+        self.say(cut_short(own_batches))
         cancellations = [cancel(self.poller, batch.id) for batch in own_batches]
         await asyncio.gather(*cancellations)
 
     def _deadline(self) -> float | None:
         """Return the run's deadline by the loop's clock; None if it has none."""
-        if not self.ref.deadline:
+        timeout_seconds = seconds_to_wait(self.ref.deadline, datetime.now(UTC))
+        if timeout_seconds is None:
             return None
-        deadline = datetime.fromisoformat(self.ref.deadline)
-        seconds_left = (deadline - datetime.now(UTC)).total_seconds()
-        if seconds_left <= 0:
-            seconds_left = LAST_LOOK_SECONDS
-        return asyncio.get_running_loop().time() + seconds_left
+        return asyncio.get_running_loop().time() + timeout_seconds
 
     def _say_progress(self) -> None:
         self.say(self.progress.words(self.ended, datetime.now(UTC)))

@@ -13,10 +13,9 @@ from nightbatch.environment import POLL_PREFIX, seconds
 from nightbatch.errors import SettingsError
 from nightbatch.ids import BatchId
 from nightbatch.ports import Batch
+from nightbatch.retrying import Backoff
 
 DAY = 86_400.0
-DOUBLINGS = 30
-"""More are never needed, and about a thousand overflow a float."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,11 @@ class PollTiming:
     """How long room in the queue is held for an admitted shard."""
     most: float = 60.0
     """Longest pause between two tries while the API cannot be read, unless the API asks for more."""
+
+    @property
+    def backoff(self) -> Backoff:
+        """The pauses between tries while the API cannot be read."""
+        return Backoff(2 * self.soonest, self.most)
 
 
 def poll_timing() -> PollTiming:
@@ -170,12 +174,3 @@ def next_look(
     pause_seconds = pace.soonest * max(1, calls)
     earliest_allowed = last + timedelta(seconds=pause_seconds)
     return max(min(due_times), earliest_allowed)
-
-
-def backoff(failures: int, asked: float | None, pace: PollTiming) -> float:
-    """Return the pause after N failures in a row, or the pause that the API asks for if it is longer."""
-    doubling_count = min(failures, DOUBLINGS)
-    doubled_seconds = pace.soonest * 2.0**doubling_count
-    backoff_seconds = min(pace.most, doubled_seconds)
-    asked_seconds = asked or 0.0
-    return max(asked_seconds, backoff_seconds)

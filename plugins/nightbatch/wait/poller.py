@@ -18,7 +18,7 @@ from nightbatch.ports import AsyncBatches, Batch
 from nightbatch.submit.queue import QueuePosition
 from nightbatch.wait.awaited import AwaitedBatches
 from nightbatch.wait.line import WaitingLine
-from nightbatch.wait.pace import PollTiming, backoff, longest, next_look
+from nightbatch.wait.pace import PollTiming, longest, next_look
 from nightbatch.wait.poll_once import PollResult, poll_once, poll_targets
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,9 @@ class Poller:
                 await client.cancel(batch_id)
                 return
             except ApiUnavailable as error:
-                pause_seconds = backoff(failure_count, error.retry_after, self.pace)
+                pause_seconds = self.pace.backoff.pause(
+                    failure_count, error.retry_after
+                )
                 await asyncio.sleep(pause_seconds)
 
     def now(self) -> datetime:
@@ -169,7 +171,7 @@ class Poller:
 
     def _back_off(self, error: Exception, asked: float | None = None) -> None:
         self._failures += 1
-        pause_seconds = backoff(self._failures, asked, self.pace)
+        pause_seconds = self.pace.backoff.pause(self._failures, asked)
         log.warning("%s Looking again in %.0f s.", error, pause_seconds)
         self._not_before = self.now() + timedelta(seconds=pause_seconds)
 

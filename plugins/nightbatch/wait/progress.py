@@ -64,6 +64,14 @@ class Progress:
         return f"expected to end about {expected_end:%Y-%m-%d %H:%M} UTC ({history})"
 
 
+def cut_short(own_batches: Sequence[AwaitedBatch]) -> str:
+    """Say what becomes of batches that have not ended at the deadline; `own_batches`: those of the run itself."""
+    return (
+        f"The deadline has passed: {len(own_batches):,} batches are cancelled; "
+        "those of other runs are left alone."
+    )
+
+
 def _oldest_age(running: Sequence[AwaitedBatch], now: datetime) -> str:
     oldest = min(batch.created_at for batch in running)
     age = _duration(now - oldest)

@@ -12,8 +12,8 @@ from nightbatch.ledger.ledger import Ledger
 from nightbatch.messages.listing import CLOCKS, listed
 from nightbatch.ports import Batch, CancellingBatches
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.wait.pace import PollTiming, backoff, interval
-from nightbatch.wait.progress import AwaitedBatch, Progress
+from nightbatch.wait.pace import PollTiming, interval
+from nightbatch.wait.progress import AwaitedBatch, Progress, cut_short
 from nightbatch.wait.read_progress import progress
 
 FEW = 3
@@ -65,7 +65,7 @@ class Following:
         while (left := (until - self.now()).total_seconds()) > 0:
             if any(self._has_ended(batch) for batch in batches):
                 return
-            self.sleep(min(left, self.ref.poll_seconds))
+            self.sleep(min(left, self.ref.rules.poll_seconds))
 
     def _look(self, running: Collection[AwaitedBatch]) -> float:
         """Look at batches once; note which have ended, and return the seconds until the next look."""
@@ -74,9 +74,9 @@ class Following:
         except ApiUnavailable as error:
             self._failures += 1
             self.say(str(error))
-            return backoff(self._failures, error.retry_after, self.timing)
+            return self.timing.backoff.pause(self._failures, error.retry_after)
         self._failures = 0
-        ceiling = self.ref.poll_seconds
+        ceiling = self.ref.rules.poll_seconds
         pauses = [ceiling]
         for batch_id, batch in states.items():
             if batch is None or batch.ended:
@@ -115,9 +115,7 @@ class Following:
         own = [
             batch for batch in running if batch.is_own and batch.id not in self.ended
         ]
-        self.say(
-            f"The deadline has passed: {len(own):,} batches are cancelled; those of other runs are left alone."
-        )
+        self.say(cut_short(own))
         for batch in own:
             try:
                 self.api.cancel(batch.id)

@@ -763,7 +763,7 @@ def test_a_claim_that_was_never_posted_can_be_released(
     world: MemoryWorld, flow: Flow
 ) -> None:
     shard = claimed(flow)
-    release(shard, flow.ledger, world.now, "by hand")
+    release(flow.ledger.shard(shard), world.now, "by hand")
     assert flow.submit(shard) == BatchId("")
     assert world.batches.made == []
     flow.run()
@@ -775,7 +775,7 @@ def test_a_claim_in_doubt_cannot_be_released(world: MemoryWorld, flow: Flow) -> 
     shard = claimed(flow)
     buyer(flow).submit(shard)
     with pytest.raises(InDoubt, match="may have been bought"):
-        release(shard, flow.ledger, world.now, "by hand")
+        release(flow.ledger.shard(shard), world.now, "by hand")
 
 
 def test_a_claim_with_a_batch_cannot_be_released(
@@ -784,7 +784,7 @@ def test_a_claim_with_a_batch_cannot_be_released(
     shard = claimed(flow)
     flow.submit(shard)
     with pytest.raises(InDoubt, match="cancel"):
-        release(shard, flow.ledger, world.now, "by hand")
+        release(flow.ledger.shard(shard), world.now, "by hand")
 
 
 def test_releasing_and_posting_at_once_cannot_both_succeed(
@@ -794,7 +794,7 @@ def test_releasing_and_posting_at_once_cannot_both_succeed(
 
     def let_go() -> None:
         with pytest.raises(InDoubt):
-            release(shard, flow.ledger, world.now, "by hand")
+            release(flow.ledger.shard(shard), world.now, "by hand")
 
     with at("post written", let_go):
         assert flow.submit(shard)
@@ -806,7 +806,7 @@ def test_a_release_that_died_half_way_is_completed_by_the_next_submit(
 ) -> None:
     shard = claimed(flow)
     with pytest.raises(ZeroDivisionError), at("claim given up", lambda: 1 / 0):
-        release(shard, flow.ledger, world.now, "by hand")
+        release(flow.ledger.shard(shard), world.now, "by hand")
     assert flow.ledger.view().in_flight == [shard]
     assert flow.submit(shard) == BatchId("")
     assert flow.ledger.view().in_flight == []

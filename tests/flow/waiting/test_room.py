@@ -171,7 +171,7 @@ class Desk:
 
     def buyer(self, *, admitted: bool = False, late: Late | None = None) -> Submitter:
         client = anthropic.Anthropic(base_url=self.emulator.url, api_key="sk-test")
-        rule = QueueLimit(self.ref.max_in_flight_requests, admitted)
+        rule = QueueLimit(self.ref.rules.max_in_flight_requests, admitted)
         return Submitter(
             self.flow.ledger,
             AnthropicBatches(client),

@@ -12,6 +12,7 @@ import pytest
 from nightbatch.errors import AccountStopped
 from nightbatch.ids import BatchId, Snapshot
 from nightbatch.ports import Batch
+from nightbatch.spec.rules import Rules
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.wait import follow
 from nightbatch.wait.follow import Follower
@@ -26,7 +27,7 @@ REF = RunRef(
     "dag/run",
     1,
     1,
-    poll_seconds=0.2,
+    Rules(poll_seconds=0.2),
 )
 
 

@@ -16,6 +16,7 @@ from nightbatch.airflow import iceberg
 from nightbatch.errors import RunFailed, SettingsError, TargetError
 from nightbatch.ids import Snapshot
 from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.rules import Rules
 from nightbatch.spec.run_ref import RunRef
 
 
@@ -74,7 +75,7 @@ def test_a_table_outside_the_roots_is_refused_before_anything_is_bought(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night.publish("dt=2026-11-20", ["a"])
-    names = {"table": NAME, "iceberg_conn_id": "ice", "aws_conn_id": "aws_ice"}
+    rules = Rules(table=NAME, iceberg_conn_id="ice", aws_conn_id="aws_ice")
     ref = RunRef(
         STATE,
         f"iceberg:{NAME}",
@@ -83,7 +84,7 @@ def test_a_table_outside_the_roots_is_refused_before_anything_is_bought(
         "dag/2",
         1,
         1,
-        **names,
+        rules,
     )
     monkeypatch.setenv("NIGHTBATCH_ROOTS", "s3://lake/ice/")
     iceberg.check_place(ref)

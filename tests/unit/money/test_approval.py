@@ -9,6 +9,7 @@ import pytest
 from nightbatch.ids import Snapshot
 from nightbatch.money.approval import Question, question
 from nightbatch.money.estimate import Estimate
+from nightbatch.spec.rules import Rules
 from nightbatch.spec.run_ref import RunRef
 
 
@@ -16,7 +17,7 @@ def ask(limit: float | None, at_most: str | None, requests: int = 3) -> Question
     """Put the question for a purchase that is expected to cost 2 USD less than it may."""
     ref = RunRef(
         state="s3://lake/_nightbatch/t/", target="s3://lake/t/", partition="dt=1", snapshot=Snapshot("s"),
-        buyer="dag/1", rows=5, requests=4, approve_above_usd=limit,
+        buyer="dag/1", rows=5, requests=4, rules=Rules(approve_above_usd=limit),
     )  # fmt: skip
     most = None if at_most is None else Decimal(at_most)
     expected = None if most is None else max(Decimal(0), most - 2)

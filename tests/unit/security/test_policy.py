@@ -30,6 +30,7 @@ from nightbatch.money.approval import others, plain, question
 from nightbatch.money.estimate import Estimate
 from nightbatch.spec.media_roots import OUTSIDE, MediaRoots
 from nightbatch.spec.policy import Policy
+from nightbatch.spec.rules import Rules
 from nightbatch.spec.run_ref import RunRef
 
 if TYPE_CHECKING:
@@ -282,12 +283,13 @@ def test_a_run_prepared_before_a_cap_was_set_is_held_to_it(
         "d/r",
         1,
         1,
-        max_cost_usd=None,
+        Rules(max_cost_usd=None),
     )
-    assert received(ref.to_dict()).max_cost_usd is None
+    assert received(ref.to_dict()).rules.max_cost_usd is None
     monkeypatch.setenv("NIGHTBATCH_MAX_COST_USD", "2")
-    assert received(ref.to_dict()).max_cost_usd == 2
-    assert received(json.dumps({**ref.to_dict(), "max_cost_usd": 1})).max_cost_usd == 1
+    assert received(ref.to_dict()).rules.max_cost_usd == 2
+    lower = replace(ref, rules=Rules(max_cost_usd=1))
+    assert received(json.dumps(lower.to_dict())).rules.max_cost_usd == 1
 
 
 @pytest.mark.parametrize(
@@ -550,7 +552,7 @@ def test_no_name_draws_a_figure_of_its_own_on_the_form(partition: str) -> None:
         "d/r",
         1,
         1,
-        approve_above_usd=0,
+        Rules(approve_above_usd=0),
     )
     asked = question(
         ref, Estimate(requests=1, at_most=None), asked=1, notes=(partition,)

@@ -17,7 +17,6 @@ from nightbatch.wait.pace import (
     StateSeen,
     Unread,
     Watched,
-    backoff,
     interval,
     longest,
     next_look,
@@ -132,11 +131,11 @@ def test_no_pause_is_longer_than_a_day() -> None:
 
 
 def test_an_api_that_is_down_for_days_is_asked_once_a_minute() -> None:
-    assert backoff(100_000, None, PACE) == 60
+    assert PACE.backoff.pause(100_000) == 60
 
 
 def test_failures_double_the_pause_up_to_a_minute() -> None:
-    assert [backoff(failures, None, PACE) for failures in (1, 2, 3, 10)] == [
+    assert [PACE.backoff.pause(failures) for failures in (1, 2, 3, 10)] == [
         2,
         4,
         8,
@@ -145,4 +144,4 @@ def test_failures_double_the_pause_up_to_a_minute() -> None:
 
 
 def test_what_a_429_asks_for_is_granted() -> None:
-    assert backoff(1, 300.0, PACE) == 300
+    assert PACE.backoff.pause(1, 300.0) == 300

@@ -46,7 +46,7 @@ class ApproveOperator(ApprovalOperator):
 
     def execute(self, context: Context) -> Any:
         ref = received(self.run)
-        if ref.approve_above_usd is None:
+        if ref.rules.approve_above_usd is None:
             return None
 
         from nightbatch.money.approval import others, question
@@ -54,7 +54,7 @@ class ApproveOperator(ApprovalOperator):
 
         allowed_approvers: Sequence[str] = ()
         with ports.final_errors():
-            run_ledger = ports.ledger(ref.state, ref.aws_conn_id)
+            run_ledger = ports.ledger(ref.state, ref.rules.aws_conn_id)
             offer = quote(ref, run_ledger, ports.now, ports.counts(ref))
             approval_question = question(
                 ref, offer.estimate, asked=offer.asked, notes=offer.notes
@@ -69,7 +69,7 @@ class ApproveOperator(ApprovalOperator):
         self.assigned_users = _assigned(allowed_approvers)
         self.subject = approval_question.subject
         self.body = approval_question.body
-        self.response_timeout = timedelta(hours=ref.approve_within_hours)
+        self.response_timeout = timedelta(hours=ref.rules.approve_within_hours)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:

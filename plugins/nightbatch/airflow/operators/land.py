@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from nightbatch.airflow import ports
-from nightbatch.airflow.operators.waiting import admitted, check, defer
-from nightbatch.airflow.runs import received
+from nightbatch.airflow.operators.waiting import buy
 from nightbatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from nightbatch.submit.purchase import AllLanded, Purchase, Waiting
 
 
 class LandOperator(BaseOperator):
@@ -42,20 +42,14 @@ class LandOperator(BaseOperator):
         queued: str = "",
         failed: str = "",
     ) -> dict[str, Any]:
-        from nightbatch.submit.purchase import Waiting
-
-        check(event)
-        with ports.final_errors():
-            ref = received(self.run)
+        def land(purchase: Purchase) -> AllLanded | Waiting:
             submit_result = _submit_result(self.sent)
-            admitted_shard = admitted(event, queued)
-            purchase = ports.purchase(ref, self.log, admitted=admitted_shard)
             attempt_name = awaited or submit_result["awaited"]
             send_failures = failed or submit_result["failed"]
-            outcome = purchase.land(attempt_name, send_failures)
-            if isinstance(outcome, Waiting):
-                defer(self, outcome, ref)
-            return {"attempts": outcome.attempt}
+            return purchase.land(attempt_name, send_failures)
+
+        all_landed = buy(self, self.run, land, event=event, queued=queued)
+        return {"attempts": all_landed.attempt}
 
 
 def _submit_result(result_json: str) -> dict[str, Any]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def output(ref: RunRef) -> Store | Table:
     """Open what the run publishes into."""
-    if not ref.table:
-        return ports.store(ref.target, ref.aws_conn_id)
+    if not ref.rules.table:
+        return ports.store(ref.target, ref.rules.aws_conn_id)
     from nightbatch.airflow import iceberg
 
     return iceberg.table(ref)
@@ -44,7 +44,7 @@ class PublishOperator(BaseOperator):
 
         with ports.final_errors():
             ref = RunRef.from_xcom(self.run)
-            run_ledger = ports.ledger(ref.state, ref.aws_conn_id)
+            run_ledger = ports.ledger(ref.state, ref.rules.aws_conn_id)
             destination = output(ref)
             started_at = getattr(context["dag_run"], "start_date", None) or ports.now()
             self.report = publish(ref, run_ledger, destination, ports.now, started_at)
@@ -78,6 +78,6 @@ class PublishOperator(BaseOperator):
         from nightbatch.airflow import lineage
 
         ref = RunRef.from_xcom(self.run)
-        run_ledger = ports.ledger(ref.state, ref.aws_conn_id)
+        run_ledger = ports.ledger(ref.state, ref.rules.aws_conn_id)
         source_url = run_ledger.run(ref.snapshot).source
         return lineage.published(source_url, self.report)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from nightbatch.airflow import ports
-from nightbatch.airflow.operators.waiting import admitted, check, defer
-from nightbatch.airflow.runs import received
+from nightbatch.airflow.operators.waiting import buy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from nightbatch.submit.purchase import Purchase, Sent, Waiting
 
 
 class SubmitOperator(BaseOperator):
@@ -44,27 +44,21 @@ class SubmitOperator(BaseOperator):
         queued: str = "",
         failed: str = "",
     ) -> dict[str, Any]:
-        from nightbatch.submit.purchase import Waiting
+        def submit(purchase: Purchase) -> Sent | Waiting:
+            return purchase.submit(awaited)
 
-        check(event)
-        with ports.final_errors():
-            ref = received(self.run)
-            admitted_shard = admitted(event, queued)
-            purchase = ports.purchase(ref, self.log, admitted=admitted_shard)
-            outcome = purchase.submit(awaited)
-            if isinstance(outcome, Waiting):
-                defer(self, outcome, ref)
+        sent = buy(self, self.run, submit, event=event, queued=queued)
         submit_result = {
-            "awaited": outcome.awaited,
-            "batches": outcome.batches,
-            "failed": outcome.failed,
+            "awaited": sent.awaited,
+            "batches": sent.batches,
+            "failed": sent.failed,
         }
-        if outcome.failed:
+        if sent.failed:
             self.log.error(
                 "Not all could be sent; what was sent is waited for and landed first: %s",
-                outcome.failed,
+                sent.failed,
             )
-        if not outcome.batches and self.batch_tasks:
+        if not sent.batches and self.batch_tasks:
             self.log.info("Nothing is to be bought or waited for.")
             context["ti"].xcom_push("return_value", submit_result)
             raise DownstreamTasksSkipped(tasks=list(self.batch_tasks))

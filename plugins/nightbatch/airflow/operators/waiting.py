@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from airflow.sdk.exceptions import AirflowFailException
+
+from nightbatch.airflow import ports
+from nightbatch.airflow.runs import received
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -13,11 +17,40 @@ if TYPE_CHECKING:
 
     from nightbatch.ids import Shard
     from nightbatch.spec.run_ref import RunRef
-    from nightbatch.submit.purchase import Waiting
+    from nightbatch.submit.purchase import Purchase, Waiting
     from nightbatch.submit.submit import Later
 
+Outcome = TypeVar("Outcome")
 
-def defer(task: BaseOperator, waiting: Waiting, ref: RunRef) -> NoReturn:
+
+def buy(
+    task: BaseOperator,
+    run: str | Mapping[str, Any],
+    step: Callable[[Purchase], Outcome | Waiting],
+    *,
+    event: dict[str, Any] | None,
+    queued: str,
+) -> Outcome:
+    """Do a step of a run's purchase for a task; defer the task if the step has to wait.
+
+    :param run: the reference that `prepare` returned.
+    :param event: what the task's last wait ended with; None: it has not waited yet.
+    :param queued: the shard that waited for room in the account's queue; empty: none did.
+    """
+    from nightbatch.submit.purchase import Waiting
+
+    _check(event)
+    with ports.final_errors():
+        ref = received(run)
+        admitted_shard = _admitted(event, queued)
+        purchase = ports.purchase(ref, task.log, admitted=admitted_shard)
+        outcome = step(purchase)
+        if isinstance(outcome, Waiting):
+            _defer(task, outcome, ref)
+        return outcome
+
+
+def _defer(task: BaseOperator, waiting: Waiting, ref: RunRef) -> NoReturn:
     """Defer a task; its `execute` is called again with the event, `awaited`, `queued` and `failed`."""
     later = waiting.later
     wait_reason = later.why if later else "the batches of this attempt run"
@@ -31,7 +64,7 @@ def defer(task: BaseOperator, waiting: Waiting, ref: RunRef) -> NoReturn:
     task.defer(trigger=trigger, method_name="execute", kwargs=next_kwargs)
 
 
-def admitted(event: dict[str, Any] | None, queued: str) -> Shard | None:
+def _admitted(event: dict[str, Any] | None, queued: str) -> Shard | None:
     """Return the shard that was let into the account's queue, according to the event of its wait."""
     from nightbatch.ids import Shard
 
@@ -39,7 +72,7 @@ def admitted(event: dict[str, Any] | None, queued: str) -> Shard | None:
     return Shard(queued) if queued and is_admitted else None
 
 
-def check(event: dict[str, Any] | None) -> None:
+def _check(event: dict[str, Any] | None) -> None:
     """Fail the task for good if its wait has failed."""
     if event and "failed" in event:
         raise AirflowFailException(event["failed"])
@@ -56,12 +89,14 @@ def _trigger(later: Later | None, awaited: str, ref: RunRef) -> BaseTrigger:
         return RunTrigger(run_json, awaited, from_worker="True")
     wait_until = later.until.isoformat()
     if later.place is None:
-        return LaterTrigger(wait_until, list(later.batches), ref.anthropic_conn_id)
+        return LaterTrigger(
+            wait_until, list(later.batches), ref.rules.anthropic_conn_id
+        )
     return RoomTrigger(
         wait_until,
         position_to_kwargs(later.place),
-        ref.anthropic_conn_id,
-        ref.poll_seconds,
+        ref.rules.anthropic_conn_id,
+        ref.rules.poll_seconds,
         _earliest_deadline(later, ref),
     )
 

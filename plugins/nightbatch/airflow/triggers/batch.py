@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import (
@@ -18,13 +18,11 @@ from airflow.triggers.base import (
 
 from nightbatch.airflow.triggers.ending import ending, push
 from nightbatch.airflow.triggers.kill import detached, was_killed
+from nightbatch.deadlines import seconds_to_wait
 from nightbatch.errors import AccountStopped, BatchGone, SettingsError
 
 if TYPE_CHECKING:
     from nightbatch.ports import Batch
-
-LAST_LOOK_SECONDS = 10.0
-"""For a wait that begins after its deadline: it still reads its batch once."""
 
 
 class BatchTrigger(BaseTrigger):
@@ -114,8 +112,11 @@ class BatchTrigger(BaseTrigger):
 
         shared_poller = poller(self.conn)
         longest_pause = float(self.poll)
+        # A template renders a deadline that is not set as this word.
+        deadline = "" if self.deadline == "None" else self.deadline
+        timeout_seconds = seconds_to_wait(deadline, datetime.now(UTC))
         try:
-            async with asyncio.timeout(self._seconds_to_deadline()):
+            async with asyncio.timeout(timeout_seconds):
                 return await shared_poller.wait(self.batch, longest_pause)
         except TimeoutError:
             if not _is_true(self.cancel_at_deadline):
@@ -132,18 +133,6 @@ class BatchTrigger(BaseTrigger):
             self.log.warning(
                 "Batch %s is cancelled, since its task was marked failed.", self.batch
             )
-
-    def _seconds_to_deadline(self) -> float | None:
-        """Return the seconds until the deadline; a wait that begins after it still reads its batch once."""
-        if not self.deadline or self.deadline == "None":
-            return None
-        deadline = datetime.fromisoformat(self.deadline)
-        if deadline.tzinfo is None:
-            deadline = deadline.replace(tzinfo=UTC)
-        time_left = deadline - datetime.now(UTC)
-        if time_left <= timedelta(0):
-            return LAST_LOOK_SECONDS
-        return time_left.total_seconds()
 
 
 def _is_true(rendered_flag: str) -> bool:

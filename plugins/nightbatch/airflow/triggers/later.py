@@ -9,6 +9,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from nightbatch.deadlines import seconds_until
+
 DELAY_SECONDS = 3.0
 """Waited beyond the executor's heartbeat before the first event: an earlier event can overtake the report of the worker
 that has deferred, and Airflow would fail the task."""
@@ -47,8 +49,8 @@ class LaterTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(first_event_delay())
-        time_left = datetime.fromisoformat(self.until) - datetime.now(UTC)
-        timeout_seconds = max(0.0, time_left.total_seconds())
+        seconds_left = seconds_until(self.until, datetime.now(UTC))
+        timeout_seconds = max(0.0, seconds_left or 0.0)
         if self.batches:
             await self._wait_for_first(timeout_seconds)
         else:

@@ -10,6 +10,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from nightbatch.airflow.triggers.later import first_event_delay
+from nightbatch.deadlines import seconds_until
 from nightbatch.submit.queue import QueuePosition
 
 
@@ -51,11 +52,12 @@ class RoomTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         from nightbatch.airflow.triggers.shared import poller
 
-        seconds_to_start = _seconds_until(self.after) or 0.0
+        seconds_to_start = seconds_until(self.after, datetime.now(UTC)) or 0.0
         await asyncio.sleep(max(first_event_delay(), seconds_to_start))
         queue_position = position_from_kwargs(self.place)
+        timeout_seconds = seconds_until(self.deadline, datetime.now(UTC))
         try:
-            async with asyncio.timeout(_seconds_until(self.deadline)):
+            async with asyncio.timeout(timeout_seconds):
                 await poller(self.conn_id).room(queue_position, self.poll)
         except TimeoutError:
             yield TriggerEvent({"admitted": False})
@@ -80,11 +82,3 @@ def position_from_kwargs(values: Mapping[str, Any]) -> QueuePosition:
     if values["full_until"]:
         full_until = datetime.fromisoformat(values["full_until"])
     return QueuePosition(values["order"], values["total"], values["cap"], full_until)
-
-
-def _seconds_until(time_text: str) -> float | None:
-    """Return the seconds until a time (ISO); None for an empty one."""
-    if not time_text:
-        return None
-    time_left = datetime.fromisoformat(time_text) - datetime.now(UTC)
-    return time_left.total_seconds()

@@ -73,7 +73,7 @@ class RunTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the run's own batches where a person failed its task; a cleared or moved trigger cancels nothing."""
-        if self._ref.cancel_on_fail:
+        if self._ref.rules.cancel_on_fail:
             await detached(self._kill())
 
     async def _follow(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class RunTrigger(BaseTrigger):
         from nightbatch.airflow.triggers.shared import poller
 
         progress = await self._progress()
-        shared_poller = poller(self._ref.anthropic_conn_id)
+        shared_poller = poller(self._ref.rules.anthropic_conn_id)
         follower = Follower(self._ref, progress, shared_poller, self._log_line)
         ended_batches = await follower.run()
         request_counts = Counter[str]()
@@ -102,7 +102,7 @@ class RunTrigger(BaseTrigger):
 
         if not await was_killed(self.task_instance):
             return
-        shared_poller = poller(self._ref.anthropic_conn_id)
+        shared_poller = poller(self._ref.rules.anthropic_conn_id)
         progress = await self._progress()
         own_batches = [batch for batch in progress.batches if batch.is_own]
         cancellations = [cancel(shared_poller, batch.id) for batch in own_batches]
@@ -127,7 +127,7 @@ class RunTrigger(BaseTrigger):
         from nightbatch.airflow import ports
         from nightbatch.wait.read_progress import progress
 
-        run_ledger = ports.ledger(self._ref.state, self._ref.aws_conn_id)
+        run_ledger = ports.ledger(self._ref.state, self._ref.rules.aws_conn_id)
         return progress(run_ledger, self.awaited)
 
     @cached_property

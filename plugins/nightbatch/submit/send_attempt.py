@@ -1,0 +1,168 @@
+"""Sending an attempt: each shard that has no batch is sent, until one must wait for something that stops them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from nightbatch.errors import AccountStopped, NightbatchError, NotSent
+from nightbatch.ids import Shard
+from nightbatch.ledger import keys
+from nightbatch.ledger.facts import Awaited
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ports import Batches
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.submit import Late, Later, Submitted, Submitter
+from nightbatch.submit.turns import QueueLimit
+
+Outcome = Submitted | Later | Late | NightbatchError
+
+
+@dataclass(frozen=True)
+class AttemptSending:
+    """How far the sending of an attempt has come: what to wait for, and for which shard's place in the queue.
+
+    `failure`: the first error that no retry changes. `unsent`: the shards that have no batch and have not landed.
+    """
+
+    later: Later | None = None
+    queued: Shard | None = None
+    failure: NightbatchError | None = None
+    unsent: frozenset[Shard] = frozenset()
+
+
+@dataclass(frozen=True)
+class AttemptSender:
+    """Sends the shards of a run's attempts.
+
+    `admitted`: the shard that has room in the account's queue. `uploads`: how many bodies are sent at the same time.
+    """
+
+    ref: RunRef
+    ledger: Ledger
+    api: Batches
+    now: Callable[[], datetime]
+    timing: SubmitTiming
+    warning: Callable[[str], None]
+    admitted: Shard | None = None
+    uploads: int = 1
+
+    def send(self, attempt: Awaited) -> AttemptSending:
+        """Send every shard that has no batch, several at a time. Raises an error that a retry may change."""
+        unsent_shards = unsent(attempt, self.ledger)
+        at_once = self.uploads if self.ref.rules.max_in_flight_requests is None else 1
+        results = _Results()
+        for start in range(0, len(unsent_shards), at_once):
+            shards = unsent_shards[start : start + at_once]
+            outcomes = self._submit_each(shards, attempt)
+            for shard, outcome in zip(shards, outcomes, strict=True):
+                results.add(shard, outcome)
+                if isinstance(outcome, Submitted) and outcome.warning:
+                    self.warning(outcome.warning)
+            if results.stop_all:
+                break
+        if results.failures:
+            # A shard that was refused may have been given up, and then it has landed.
+            return results.sending(unsent(attempt, self.ledger))
+        return results.sending(unsent_shards)
+
+    def _submit_each(self, shards: Sequence[Shard], attempt: Awaited) -> list[Outcome]:
+        if len(shards) == 1:
+            return [self._submit(shards[0], attempt)]
+
+        def submit_shard(shard: Shard) -> Outcome:
+            return self._submit(shard, attempt)
+
+        with ThreadPoolExecutor(len(shards)) as pool:
+            return list(pool.map(submit_shard, shards))
+
+    def _submit(self, shard: Shard, attempt: Awaited) -> Outcome:
+        """Do the next step for one shard; return the error if the API refuses it for good."""
+        is_late = self.ref.late(self.now())
+        late = Late(owned=shard in attempt.own) if is_late else None
+        is_admitted = shard == self.admitted
+        queue_limit = QueueLimit(self.ref.rules.max_in_flight_requests, is_admitted)
+        submitter = Submitter(
+            self.ledger, self.api, self.now, self.timing, queue_limit, late
+        )
+        try:
+            return submitter.submit(shard)
+        except AccountStopped as error:
+            return error
+        except NotSent as error:
+            if error.retryable:
+                raise
+            return error
+
+
+def unsent(attempt: Awaited, ledger: Ledger) -> list[Shard]:
+    """Find the shards that neither have a batch nor have landed, by two listings."""
+    landed_shards = ledger.shards_in(keys.LANDED)
+    bought_shards = ledger.shards_in(keys.BATCHES)
+    settled_shards = {*landed_shards, *bought_shards}
+    return [
+        shard
+        for shard in attempt.shards
+        if shard not in settled_shards and ledger.claim(shard).batch is None
+    ]
+
+
+@dataclass
+class _Results:
+    """What came of sending the shards of an attempt so far: what to wait for, and errors."""
+
+    laters: list[tuple[Later, Shard]] = field(default_factory=list)
+    failures: list[NightbatchError] = field(default_factory=list)
+    sent: set[Shard] = field(default_factory=set)
+
+    def add(self, shard: Shard, outcome: Outcome) -> None:
+        """Keep the outcome of a shard."""
+        if isinstance(outcome, NightbatchError):
+            self.failures.append(outcome)
+        elif isinstance(outcome, Later):
+            self.laters.append((outcome, shard))
+        elif isinstance(outcome, Submitted):
+            self.sent.add(shard)
+
+    @property
+    def stop_all(self) -> bool:
+        """Whether no other shard can be sent now."""
+        if any(isinstance(failure, AccountStopped) for failure in self.failures):
+            return True
+        return any(later.holds_all for later, _ in self.laters)
+
+    def sending(self, unsent_before: Iterable[Shard]) -> AttemptSending:
+        """Combine the outcomes of all shards. `unsent_before`: those that had no batch when it was last asked."""
+        failure = self.failures[0] if self.failures else None
+        unsent_shards = frozenset(unsent_before) - self.sent
+        if not self.laters:
+            return AttemptSending(failure=failure, unsent=unsent_shards)
+        later, queued_shard = _soonest(self.laters)
+        return AttemptSending(later, queued_shard, failure, unsent_shards)
+
+
+def _soonest(laters: Sequence[tuple[Later, Shard]]) -> tuple[Later, Shard | None]:
+    """Combine what several shards wait for: the first place in the queue, the first time, any of their batches."""
+    waiting_in_line: list[tuple[Later, Shard]] = []
+    others: list[Later] = []
+    for later, shard in laters:
+        if later.place is None:
+            others.append(later)
+        else:
+            waiting_in_line.append((later, shard))
+    if not waiting_in_line:
+        return _combined(others), None
+    first_in_line, queued_shard = waiting_in_line[0]
+    other_times = [later.until for later in others]
+    at_latest = min(other_times, default=None)
+    return replace(first_in_line, at_latest=at_latest), queued_shard
+
+
+def _combined(laters: Sequence[Later]) -> Later:
+    """Wait for the first time, or for any of the batches."""
+    soonest = min(laters, key=lambda later: later.until)
+    batch_ids = tuple(batch_id for later in laters for batch_id in later.batches)
+    return replace(soonest, batches=batch_ids)
