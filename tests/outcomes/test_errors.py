@@ -107,7 +107,7 @@ def test_a_template_that_cannot_be_read(night: Any) -> None:
     refused(
         night,
         errors.TemplateError,
-        "prompt: .*Mend the template",
+        "prompt: .*Fix the template",
         prompt="{% if body %}",
     )
 

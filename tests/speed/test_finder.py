@@ -50,7 +50,7 @@ def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_
     known, joined = Pending(len(asked)), set()
     for span in id_ranges(len(asked), most):
         places = np.flatnonzero(span.holds(heads(words(pa.array(asked, KIND)))))
-        some = IdRound.of(
+        some = IdRound.from_ids(
             places, pa.array([asked[place] for place in places], KIND), span
         )
         known.ask(some)
@@ -80,7 +80,7 @@ def test_what_is_left_is_numbered_on_through_all_stretches() -> None:
         [ROUND - 1, 2 * ROUND + 1],
     )
     known.asked[:] = True
-    known.settled[settled], known.flying[flying] = True, True
+    known.settled[settled], known.in_flight[flying] = True, True
     expected = np.delete(np.arange(2 * ROUND + 3, dtype=np.int32), settled + flying)
     np.testing.assert_array_equal(known.pending_numbers(), expected, strict=True)
 

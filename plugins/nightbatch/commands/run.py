@@ -1,8 +1,8 @@
 """Enrich one partition in this process, from its rows to its published files, without Airflow: for cron and CI.
 
 The parameters are those of `estimate`. Nothing is bought that was bought before: a run that was interrupted is run
-again, and goes on. While batches are in progress this process waits; what it says goes to standard error, and the
-report of what was published to standard output, with --json as one object. The exit code is 0 where the partition is
+again, and goes on. While batches are in progress this process waits. Its messages go to standard error, the report of
+what was published to standard output, with --json as one object. The exit code is 0 where the partition is
 published, 1 where nothing was published, and 2 where the command was used wrongly.
 """
 
@@ -97,7 +97,7 @@ def _settings(options: Namespace) -> Enrichment:
 
 
 def _world(options: Namespace) -> World:
-    """Open what the flow works on: stores, the API, and standard error for what it says."""
+    """Open the stores and the API; log to standard error."""
     from nightbatch.flow import World
     from nightbatch.submit.decide import submit_timing
 
@@ -135,7 +135,7 @@ def _target(ref: RunRef, options: Namespace) -> Store | Table:
 
 
 def _check_approval(ref: RunRef, world: World) -> None:
-    """Refuse a purchase that a person would have to approve; nobody can be asked here."""
+    """Refuse a purchase that a person would have to approve: a command has nobody to ask."""
     from nightbatch.plan.offer import quote
 
     if ref.approve_above_usd is None:

@@ -26,7 +26,7 @@ class Emulator:
     def faults(
         self, *specs: dict[str, Any], replace: bool = False
     ) -> list[dict[str, Any]]:
-        """Set faults beside those already set, or in their place; return all that are set."""
+        """Add faults to those already set, or replace them; return all that are set."""
         body = {"faults": list(specs), "replace": replace}
         answer = self._call("POST", "faults", body)
         return list(answer["faults"])

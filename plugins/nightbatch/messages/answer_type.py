@@ -177,7 +177,7 @@ class AnswerType:
 
     @cached_property
     def _bulk(self) -> Bulk | None:
-        return None if self.schema is None else Bulk.of(self.schema, self.arrow)
+        return None if self.schema is None else Bulk.for_schema(self.schema, self.arrow)
 
     @cached_property
     def _validator(self) -> Any:

@@ -40,7 +40,7 @@ TOO_LARGE = f"names an object of more than {OBJECT_BYTES // 1024**2} MB"
 TOO_MANY_BYTES = (
     f"is one of a row whose objects take more than {ROW_BYTES // 10**6} MB together"
 )
-TROUBLE: dict[type[StoreError], str] = {
+STORE_PROBLEMS: dict[type[StoreError], str] = {
     StoreUnavailable: "the store did not answer, or asked to be tried later.",
     BadCredentials: "the store does not accept the credentials of the aws connection.",
 }
@@ -150,7 +150,7 @@ class _Objects:
         except StoreError:
             return NOT_READ
         raise error_type(
-            f"{place.root}: an image or document could not be read: {TROUBLE[error_type]}"
+            f"{place.root}: an image or document could not be read: {STORE_PROBLEMS[error_type]}"
         )
 
     @staticmethod

@@ -94,7 +94,7 @@ def _check_unique(columns: Sequence[str], schema: pa.Schema, key: str) -> None:
     repeated = [name for name in columns if schema.names.count(name) > 1]
     if repeated:
         raise SourceError(
-            f"column {', '.join(repeated)} stands twice in {key}: rename one of them."
+            f"column {', '.join(repeated)} occurs more than once in {key}: rename one of them."
         )
 
 
@@ -164,16 +164,16 @@ def _read_errors(key: str) -> Iterator[None]:
         yield
     except Absent:
         raise SourceMoving(
-            f"source: {key} was removed while it was read. Run again once it is still."
+            f"source: {key} was removed while it was read. Run again once it no longer changes."
         ) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError, Unreadable) as error:
         message = str(error)
         if any(word in message for word in _NETWORK):
             raise StoreError(
-                f"source: {key} could not be read just now ({type(error).__name__})."
+                f"source: {key} could not be read at the moment ({type(error).__name__})."
             ) from None
         raise SourceError(
-            f"source: {key} is no whole Parquet file, or is damaged: write it anew."
+            f"source: {key} is not a complete Parquet file, or is damaged: write it again."
         ) from None
 
 
@@ -205,7 +205,7 @@ def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
     changed_keys = sorted({entry.key for entry in changed_entries})
     named_keys = ", ".join(changed_keys[:5])
     raise SourceMoving(
-        f"source: {named_keys} changed while it was read. Nothing was bought; run again once it is still."
+        f"source: {named_keys} changed while it was read. Nothing was bought; run again once it no longer changes."
     )
 
 

@@ -65,7 +65,8 @@ def _is_unsupported(kind: pa.DataType) -> bool:
 
 def _nested(kind: pa.DataType, name: str) -> pa.DataType:
     if pa.types.is_struct(kind):
-        return pa.struct([_fitting_field(field, name) for field in kind])
+        struct_fields = [_fitting_field(field, name) for field in kind]
+        return pa.struct(struct_fields)
     if pa.types.is_map(kind):
         key_type = _fitting(kind.key_type, name)
         value_type = _fitting(kind.item_type, name)
@@ -76,12 +77,12 @@ def _nested(kind: pa.DataType, name: str) -> pa.DataType:
 
 def with_path(schema: pa.Schema, partition: str) -> pa.Schema:
     """Add the columns of a partition's path that a schema does not have."""
-    path_fields = [
-        pa.field(name, value.type)
-        for name, value in values_of(partition).items()
-        if name not in schema.names
-    ]
-    return pa.schema([*schema, *path_fields])
+    fields = list(schema)
+    for name, value in values_of(partition).items():
+        if name not in schema.names:
+            path_field = pa.field(name, value.type)
+            fields.append(path_field)
+    return pa.schema(fields)
 
 
 def filled(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
@@ -90,10 +91,11 @@ def filled(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.Record
     row_names = set(rows.schema.names)
     arrays: list[pa.Array] = []
     for field in schema:
-        if field.name in row_names:
-            array = rows.column(field.name)
+        name = field.name
+        if name in row_names:
+            array = rows.column(name)
         else:
-            path_value = path_values[field.name]
+            path_value = path_values[name]
             array = pa.repeat(path_value, rows.num_rows)
         table_array = array.cast(field.type, safe=False)
         arrays.append(table_array)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.columnar import parquet
-from nightbatch.columnar.threads import ahead
+from nightbatch.columnar.threads import read_ahead
 from nightbatch.errors import Absent, Incomplete, NightbatchError
 from nightbatch.failpoints import reach
 from nightbatch.ids import Shard
@@ -65,7 +65,7 @@ def body_of(shard: Shard, claim: Claim, ledger: Ledger, fuse: Fuse) -> Body:
             f"the parameters in {keys.run(claim.snapshot)} are not those that were planned: it was changed."
         )
     claimed_requests = ledger.claimed(shard)
-    batches = ahead(_staged(claimed_requests, run, ledger))
+    batches = read_ahead(_staged(claimed_requests, run, ledger))
     return Body(claim.size, _chunks(batches, run.frame, claim, fuse))
 
 

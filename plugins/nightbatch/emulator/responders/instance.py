@@ -158,7 +158,7 @@ class _Maker:
         return self.chance.pick(values)
 
     def _is_in_text(self, value: str) -> bool:
-        """Tell whether the text contains a value; `_` in it stands for a space."""
+        """Tell whether the text contains a value; `_` in it matches a space."""
         return bool(value) and value.replace("_", " ").lower() in self.lower
 
     def _variant(self, variants: list[Any], depth: int) -> Any:
