@@ -111,7 +111,7 @@ def _cancel(ledger: Ledger, shard: Shard, options: Namespace) -> None:
     batch_id = batch_fact.batch
     _ports.batches(options).cancel(batch_id)
     print(
-        f"{batch_id} is being cancelled: run the DAG again to land what it has answered."
+        f"{batch_id} is being canceled: run the DAG again to land what it has answered."
     )
 
 

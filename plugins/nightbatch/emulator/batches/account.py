@@ -1,4 +1,4 @@
-"""The organisation behind the API: its batches and what may be done to them. It has no clock: callers pass `now`."""
+"""The organization behind the API: its batches and what may be done to them. It has no clock: callers pass `now`."""
 
 import math
 import secrets
@@ -126,14 +126,14 @@ class Account:
             self._refuse_cancel(batch_id)
             return batch
         times = batch.timeline
-        if not times.cancelled(now):
+        if not times.canceled(now):
             seconds_to_end = max(times.ends_at() - now, 0.0)
             times.cancel_takes = min(self._settings.pace.seconds, seconds_to_end) / 2
             times.cancel_at = now
         return batch
 
     def _refuse_cancel(self, batch_id: str) -> None:
-        """Raise the error of cancelling an ended batch, unless the settings allow it."""
+        """Raise the error of canceling an ended batch, unless the settings allow it."""
         if self._settings.cancel_ended == 200:
             return
         error_type = "invalid_request_error"

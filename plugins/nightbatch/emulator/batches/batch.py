@@ -57,7 +57,7 @@ class Batch:
         """Return the state at `now`; a batch whose answers are still being worked out has not ended."""
         status = self.timeline.status(now)
         if status == "ended" and self.answers is None:
-            return "canceling" if self.timeline.cancelled(now) else "in_progress"
+            return "canceling" if self.timeline.canceled(now) else "in_progress"
         return status
 
     def counts(self, now: float) -> dict[str, int]:
@@ -95,7 +95,7 @@ class BatchView:
         archived = batch.archived(now, self.results_for)
         ended_at = times.ends_at() if ended else None
         archived_at = times.created_at + self.results_for if archived else None
-        cancelled_at = times.cancel_at if times.cancelled(now) else None
+        canceled_at = times.cancel_at if times.canceled(now) else None
         results_url = f"{self.base_url}/v1/messages/batches/{batch.id}/results"
         return {
             "id": batch.id,
@@ -106,7 +106,7 @@ class BatchView:
             "created_at": self._timestamp(times.created_at),
             "expires_at": self._timestamp(times.expires_at),
             "archived_at": self._timestamp(archived_at),
-            "cancel_initiated_at": self._timestamp(cancelled_at),
+            "cancel_initiated_at": self._timestamp(canceled_at),
             "results_url": results_url if ended and not archived else None,
         }
 
