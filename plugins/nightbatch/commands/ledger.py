@@ -25,9 +25,7 @@ BY_HAND = "released by hand"
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument(
-        "state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/"
-    )
+    _ports.state_argument(parser)
     action_group = parser.add_mutually_exclusive_group()
     action_group.add_argument(
         "--release", metavar="SHARD", help="close a claim that has bought nothing"

@@ -100,8 +100,8 @@ def row(fact: LandedFact) -> Row:
         "estimated_usd": amount(claim.estimated_usd),
         "at_most_usd": amount(claim.at_most_usd),
         "cost_usd": paid,
-        "saved_batch_usd": _less(fact.standard_usd, paid),
-        "saved_cache_usd": _less(fact.uncached_usd, paid),
+        "saved_batch_usd": saved(fact.standard_usd, paid),
+        "saved_cache_usd": saved(fact.uncached_usd, paid),
     }
 
 
@@ -124,7 +124,8 @@ def amount(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
 
 
-def _less(full_usd: str | None, paid: Decimal | None) -> Decimal | None:
+def saved(full_usd: str | None, paid: Decimal | None) -> Decimal | None:
+    """Subtract what was paid from a full price in a fact; None if one of them is unknown."""
     if full_usd is None or paid is None:
         return None
     return Decimal(full_usd) - paid

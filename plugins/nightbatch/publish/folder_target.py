@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -18,9 +19,8 @@ from nightbatch.columnar import parquet
 from nightbatch.errors import StoreError
 from nightbatch.failpoints import reach
 from nightbatch.ledger import keys, marker
-from nightbatch.ledger.marker import Profile
+from nightbatch.ledger.marker import Marker, Profile
 from nightbatch.ports import Store
-from nightbatch.publish.before import columns_before, profiles, rows_before
 from nightbatch.publish.schema_changes import Columns
 from nightbatch.spec import locations
 
@@ -53,16 +53,35 @@ class FolderTarget:
         return rows
 
     def profiles(self, nights: int) -> list[Profile]:
-        """Return the profiles of the last nights."""
-        return profiles(self.store, self.partition, nights)
+        """Read the profiles of the last partitions before this one in the same parent folder, the newest last."""
+        own_folder = self._folder
+        parent_folder = own_folder.rstrip("/").rpartition("/")[0]
+        within = f"{parent_folder}/" if parent_folder else ""
+        all_markers = marker.before(self.store, own_folder, within=within)
+        last_markers = islice(all_markers, nights)
+        newest_first = [earlier.profile for earlier in last_markers if earlier.profile]
+        return newest_first[::-1]
 
     def columns_before(self) -> Columns | None:
-        """Return the columns of the partition before."""
-        return columns_before(self.store, self._folder)
+        """Read the columns of the last partition whose name comes before this one's, else of this one as published.
+
+        None if neither is published.
+        """
+        compared = self._last_before() or self._published()
+        if compared is None:
+            return None
+        return compared.columns or None
 
     def rows_before(self) -> int:
-        """Count the rows of the partition as published, else of the one before."""
-        return rows_before(self.store, self._folder)
+        """Count the rows of the partition as published, else of the one before it; 0 if neither is published."""
+        compared = self._published() or self._last_before()
+        return compared.rows if compared else 0
+
+    def _published(self) -> Marker | None:
+        return marker.read(self.store, self._folder)
+
+    def _last_before(self) -> Marker | None:
+        return next(marker.before(self.store, self._folder), None)
 
     def replace(
         self,
@@ -117,14 +136,14 @@ class FolderTarget:
 
     def _withdraw(self, file_keys: set[str]) -> None:
         """Remove our files from a partition that another run has just published, except those that it published too."""
-        published = marker.read(self.store, self._folder)
+        published = self._published()
         published_keys = set(published.files if published else [])
         withdrawn_keys = file_keys - published_keys
         self.store.remove(sorted(withdrawn_keys))
 
     def _is_published(self, content: _Content) -> bool:
         """Check whether exactly these files are published already: then the partition is not changed."""
-        published = marker.read(self.store, self._folder)
+        published = self._published()
         if published is None:
             return False
         published_content = _Content(set(published.files), published.schema_hash)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from nightbatch.columnar.constants import with_constants
 from nightbatch.errors import TargetError
 from nightbatch.spec.hive_columns import values_of
 
@@ -87,16 +88,9 @@ def with_path(schema: pa.Schema, partition: str) -> pa.Schema:
 
 def filled(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
     """Give rows the columns of a schema: their own, in its types, and those of a partition's path."""
-    path_values = values_of(partition)
-    row_names = set(rows.schema.names)
-    arrays: list[pa.Array] = []
-    for field in schema:
-        name = field.name
-        if name in row_names:
-            array = rows.column(name)
-        else:
-            path_value = path_values[name]
-            array = pa.repeat(path_value, rows.num_rows)
-        table_array = array.cast(field.type, safe=False)
-        arrays.append(table_array)
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    columns = with_constants(rows, schema.names, values_of(partition))
+    table_columns = [
+        column.cast(field.type, safe=False)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(table_columns, schema=schema)
