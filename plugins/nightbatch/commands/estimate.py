@@ -123,10 +123,10 @@ def enrichment(options: Namespace) -> Enrichment:
     if params.get("table"):
         default_target = ""
         params["state"] = params.get("state") or NOWHERE
-    other_params = {name: value for name, value in params.items() if name != "prompt"}
+    prompt_text = params.pop("prompt", None)
     blank = Enrichment(source="", target=default_target, prompt="", model="")
-    job = blank.override(other_params)
-    prompt = _prompt(params.get("prompt") or "")
+    job = blank.override(params)
+    prompt = _prompt(prompt_text or "")
     system_text = job.system_text or prompt.system
     return job.override({"prompt": prompt.user, "system": system_text})
 

@@ -163,11 +163,13 @@ class _Bar:
         self, progress: Progress, ended: Mapping[BatchId, Batch | None], now: datetime
     ) -> None:
         """Draw it."""
-        total = sum(batch.requests for batch in progress.batches)
-        done = sum(batch.requests for batch in progress.batches if batch.id in ended)
+        batches = progress.batches
+        total = sum(batch.requests for batch in batches)
+        done = sum(batch.requests for batch in batches if batch.id in ended)
         filled = BAR_WIDTH * done // total if total else BAR_WIDTH
-        bar = "█" * filled + "░" * (BAR_WIDTH - filled)
-        is_over = len(ended) == len(progress.batches)
+        empty = BAR_WIDTH - filled
+        bar = "█" * filled + "░" * empty
+        is_over = len(ended) == len(batches)
         print(
             f"\r\033[K{bar} {progress.words(ended, now)}",
             end="\n" if is_over else "",
@@ -178,16 +180,23 @@ class _Bar:
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     """Say what was published, bought and paid."""
-    statuses = ", ".join(
-        f"{count:,} {status}" for status, count in report["by_status"].items()
-    )
     rows = counted(report["rows"], "row")
     place = report["target"] + report["partition"]
-    yield f"Published {rows} in {place}: {statuses or 'none'}."
+    statuses = _statuses(report["by_status"])
+    yield f"Published {rows} in {place}: {statuses}."
     bought = counted(report["bought"], "request")
     batches = counted(report["batches"], "batch", "batches")
-    yield f"Bought {bought} in {batches}, reused {report['reused']:,}."
-    yield f"Cost {_money(report['cost_usd'])}, estimated {_money(report['estimated_usd'])}."
+    reused = report["reused"]
+    yield f"Bought {bought} in {batches}, reused {reused:,}."
+    cost = _money(report["cost_usd"])
+    estimate = _money(report["estimated_usd"])
+    yield f"Cost {cost}, estimated {estimate}."
+
+
+def _statuses(counts: Mapping[str, int]) -> str:
+    """List the counts of rows by status."""
+    statuses = [f"{count:,} {status}" for status, count in counts.items()]
+    return ", ".join(statuses) or "none"
 
 
 def _money(amount: float | None) -> str:

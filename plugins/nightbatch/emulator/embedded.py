@@ -47,7 +47,8 @@ class Emulator:
         endpoint_url = f"{self.url}/_emulator/{path}"
         request = urllib.request.Request(endpoint_url, method=method)  # noqa: S310
         if body is not None:
-            request.data = json.dumps(body).encode()
+            body_text = json.dumps(body)
+            request.data = body_text.encode()
             request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
             answer: dict[str, Any] = json.load(response)

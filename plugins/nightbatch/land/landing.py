@@ -114,10 +114,12 @@ class Landing:
             untallied_kinds = Counter(reported_counts) - self.kinds
             self._count(untallied=untallied_kinds.total())
             return None
-        progress = f"{self.received.count} of {len(self.received)} results were read"
+        request_count = len(self.received)
+        progress = f"{self.received.count} of {request_count} results were read"
         line_counts = {safe_words.name(kind): n for kind, n in self.kinds.items()}
         lines_read = f"lines: {line_counts}, reported: {reported_counts}"
-        return f"{progress}; {lines_read}, {self._odd_lines()}"
+        odd_lines = self._odd_lines()
+        return f"{progress}; {lines_read}, {odd_lines}"
 
     def _odd_lines(self) -> str:
         odd_counts = [f"{count} {kind}" for kind, count in sorted(self.odd.items())]
@@ -171,16 +173,18 @@ class Landing:
         self._count(garbled=garbled_count)
 
         def content_hash(line_number: int) -> int:
-            return self._verdict(lines[line_number]).content_hash
+            line = lines[line_number]
+            return self._verdict(line).content_hash
 
         places = self._places(lines)
-        new_lines, new_places = self._first_lines(places, content_hash)
-        first_lines = [lines[line_number] for line_number in new_lines.tolist()]
-        verdicts = [self._verdict(line) for line in first_lines]
-        hashes = [row_verdict.content_hash for row_verdict in verdicts]
-        self.received.record(new_places, np.array(hashes, dtype=np.int64))
-        self.kinds.update(line.result.type for line in first_lines)
-        return self.rows(self._ids(new_places), verdicts)
+        new_numbers, new_places = self._first_lines(places, content_hash)
+        new_lines = [lines[number] for number in new_numbers.tolist()]
+        verdicts = [self._verdict(line) for line in new_lines]
+        content_hashes = [row_verdict.content_hash for row_verdict in verdicts]
+        self.received.record(new_places, np.array(content_hashes, dtype=np.int64))
+        self.kinds.update(line.result.type for line in new_lines)
+        new_ids = self._ids(new_places)
+        return self.rows(new_ids, verdicts)
 
     def _verdict(self, line: ResultLine) -> Verdict:
         return verdict(line.result, self.answer)
@@ -195,20 +199,21 @@ class Landing:
 
         `places`: the position of each line's request. `hash_of`: the hash of a line's content.
         """
-        unknown_count = int((places < 0).sum())
-        self._count(unknown=unknown_count)
+        is_unknown = places < 0
+        self._count(unknown=int(is_unknown.sum()))
         new_lines, repeated_lines = self.received.first_and_repeated(places)
         new_places = places[new_lines]
-        if len(repeated_lines):
-            place_lines = zip(new_places.tolist(), new_lines.tolist(), strict=True)
-            first_lines = dict(place_lines)
-            for line in repeated_lines.tolist():
-                place = int(places[line])
-                first_hash = self.received.content_hash(place)
-                if place in first_lines:
-                    first_hash = hash_of(first_lines[place])
-                is_same = hash_of(line) == first_hash
-                self.odd["repeated" if is_same else "differing"] += 1
+        if not len(repeated_lines):
+            return new_lines, new_places
+        place_lines = zip(new_places.tolist(), new_lines.tolist(), strict=True)
+        first_lines = dict(place_lines)
+        for line in repeated_lines.tolist():
+            place = int(places[line])
+            first_hash = self.received.content_hash(place)
+            if place in first_lines:
+                first_hash = hash_of(first_lines[place])
+            is_same = hash_of(line) == first_hash
+            self.odd["repeated" if is_same else "differing"] += 1
         return new_lines, new_places
 
     def _batch(self, ids: pa.Array, landed: Columns) -> pa.RecordBatch:

@@ -92,18 +92,19 @@ def replacement(
     """Replace the table's rows of this partition with the staged rows; merge them by key where the mode says so."""
     table = sql_quoted(loading.table)
     column_list = _column_list(columns)
-    delete_partition = Statement(
-        f"DELETE FROM {table} WHERE {PARTITION} = {HOLE}", [partition]
-    )
     insert = f"INSERT INTO {table} ({column_list}) SELECT {column_list} FROM {STAGED}"
+    delete_partition = Statement(
+        f"DELETE FROM {table} WHERE {PARTITION} = {HOLE}",
+        [partition],
+    )
     if loading.mode == "replace":
         return [delete_partition, Statement(insert)]
-    same_key = _same_key(loading)
-    staged_match = f"SELECT 1 FROM {STAGED} AS s WHERE {same_key}"
+    staged_match = _staged_match(loading)
     delete_older = Statement(
         f"DELETE FROM {table} AS t WHERE t.{PARTITION} <= {HOLE} AND EXISTS ({staged_match})",
         [partition],
     )
+    same_key = _same_key(loading)
     table_match = f"SELECT 1 FROM {table} AS t WHERE {same_key}"
     insert_absent = Statement(f"{insert} AS s WHERE NOT EXISTS ({table_match})")
     return [delete_partition, delete_older, insert_absent]
@@ -118,8 +119,7 @@ def tally(loading: Loading, partition: str) -> Statement:
     if loading.mode == "replace":
         count_partition = f"SELECT count(*) FROM {table} WHERE {PARTITION} = {HOLE}"
         return Statement(count_partition, [partition])
-    same_key = _same_key(loading)
-    staged_match = f"SELECT 1 FROM {STAGED} AS s WHERE {same_key}"
+    staged_match = _staged_match(loading)
     count_keys = f"SELECT count(*) FROM {table} AS t WHERE EXISTS ({staged_match})"
     return Statement(count_keys)
 
@@ -129,6 +129,11 @@ def distinct(loading: Loading) -> Statement:
     key_list = _column_list(loading.key)
     keys = f"SELECT DISTINCT {key_list} FROM {STAGED}"
     return Statement(f"SELECT count(*) FROM ({keys}) AS s")
+
+
+def _staged_match(loading: Loading) -> str:
+    """Return the query for a staged row with the key of a row `t` of the table."""
+    return f"SELECT 1 FROM {STAGED} AS s WHERE {_same_key(loading)}"
 
 
 def _column_list(names: Sequence[str]) -> str:

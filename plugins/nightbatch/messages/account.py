@@ -41,11 +41,15 @@ def blames_account(error_type: str, message: str, code: str = "") -> bool:
     """
     if code in PASSING_CODES:
         return False
-    if code in ERROR_CODES or error_type in ERROR_TYPES:
+    if code in ERROR_CODES:
+        return True
+    if error_type in ERROR_TYPES:
         return True
     field_path = safe_words.field(message) or ""
     is_nested_field = "." in field_path or "[" in field_path
-    return not is_nested_field and _ACCOUNT_PHRASES.search(message) is not None
+    if is_nested_field:
+        return False
+    return _ACCOUNT_PHRASES.search(message) is not None
 
 
 def answer_blames_account(

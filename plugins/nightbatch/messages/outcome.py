@@ -70,20 +70,24 @@ def status_of_error(
 
 def status_of_stop(stop_reason: str | None) -> tuple[Status, str | None]:
     """Judge a `succeeded` result by why the model stopped; the reason is None where it is an answer so far."""
-    status = TABLE.get(("succeeded", stop_reason or ""), Status.ERRORED)
+    outcome = ("succeeded", stop_reason or "")
+    status = TABLE.get(outcome, Status.ERRORED)
     if status is Status.ANSWERED:
         return status, None
     shown_reason = safe_words.name(stop_reason, UNREADABLE)
-    return status, f"stop_reason {shown_reason}"
+    reason = f"stop_reason {shown_reason}"
+    return status, reason
 
 
 def status_of_type(result_type: str) -> tuple[Status, str]:
     """Judge a result that has neither message nor error."""
-    status = TABLE.get((result_type, ""), Status.ERRORED)
+    outcome = (result_type, "")
+    status = TABLE.get(outcome, Status.ERRORED)
     if status is not Status.ERRORED:
         return status, result_type
     shown_type = safe_words.name(result_type, UNREADABLE)
-    return status, f"result type {shown_type}"
+    reason = f"result type {shown_type}"
+    return status, reason
 
 
 def most_common_error(errors: Mapping[str, int]) -> str:

@@ -173,12 +173,19 @@ def is_for_target(ref: RunRef, target: str) -> bool:
 
 
 def _against_cap(rows: list[Row], claims: list[Claim]) -> AgainstCap:
-    paid_amounts = [_paid(row) for row in rows]
-    claimed_amounts = [cost_table.amount(claim.at_most_usd) for claim in claims]
-    missing_amounts = [_at_most_for_missing(row) for row in rows if row["missing"]]
+    paid_amounts: list[Decimal | None] = []
+    possible_amounts: list[Decimal | None] = []
+    for claim in claims:
+        claimed_amount = cost_table.amount(claim.at_most_usd)
+        possible_amounts.append(claimed_amount)
+    for row in rows:
+        paid_amounts.append(_paid(row))
+        if row["missing"]:
+            missing_amount = _at_most_for_missing(row)
+            possible_amounts.append(missing_amount)
     return AgainstCap(
         paid=total(paid_amounts),
-        in_flight=total([*claimed_amounts, *missing_amounts]),
+        in_flight=total(possible_amounts),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -14,12 +15,10 @@ MICRO_USD = Decimal("0.000001")
 
 def tokens(facts: Iterable[LandedFact]) -> dict[str, int]:
     """Sum the tokens that were bought, by class."""
-    token_sums: dict[str, int] = {}
+    token_sums = Counter[str]()
     for fact in facts:
-        for name, count in fact.tokens.items():
-            previous_sum = token_sums.get(name, 0)
-            token_sums[name] = previous_sum + count
-    return token_sums
+        token_sums.update(fact.tokens)
+    return dict(token_sums)
 
 
 def cost(facts: Iterable[LandedFact]) -> Decimal | None:

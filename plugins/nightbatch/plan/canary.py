@@ -96,8 +96,9 @@ def _may_prime(run: Run) -> bool:
     frame_bytes = len(run.identity)
     frame_tokens = frame_bytes / cache.CHARACTERS_A_TOKEN
     shared_tokens = cache.shared_tokens(run.frame, frame_tokens)
-    most_shared_tokens = 2 * shared_tokens
-    return cache.priming_pays(prices(), run.model, most_shared_tokens, run.requests)
+    most_tokens = 2 * shared_tokens
+    price_table = prices()
+    return cache.priming_pays(price_table, run.model, most_tokens, run.requests)
 
 
 def first_batches_in_flight(

@@ -52,7 +52,8 @@ class Pending:
         """Return the numbers of the pending requests, in rising order."""
         number_parts = [np.empty(0, np.int32)]
         for start in range(0, self.count, ROUND):
-            is_pending = self._is_pending(start, start + ROUND)
+            stop = start + ROUND
+            is_pending = self._is_pending(start, stop)
             pending_places = np.flatnonzero(is_pending)
             pending_numbers = pending_places + start
             number_parts.append(pending_numbers.astype(np.int32))

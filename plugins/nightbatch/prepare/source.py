@@ -212,12 +212,14 @@ def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
 def _partition_values(key: str) -> dict[str, str | None]:
     """Read the columns that a Hive path holds, percent-decoded: `dt=2026-11-21/city=New%20York/part-0.parquet`."""
     partition_values: dict[str, str | None] = {}
-    folders = key.split("/")[:-1]
+    *folders, _ = key.split("/")
     for folder in folders:
-        name, separator, value = folder.partition("=")
-        if separator:
-            is_null = value == HIVE_NULL
-            partition_values[unquote(name)] = None if is_null else unquote(value)
+        encoded_name, separator, encoded_value = folder.partition("=")
+        if not separator:
+            continue
+        name = unquote(encoded_name)
+        is_null = encoded_value == HIVE_NULL
+        partition_values[name] = None if is_null else unquote(encoded_value)
     return partition_values
 
 

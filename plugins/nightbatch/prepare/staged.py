@@ -74,7 +74,8 @@ class StagedRequests:
         """Read the requests of all parts whose ids are in a span."""
         numbers = [np.empty(0, np.int32)]
         ids = [pa.array([], ID)]
-        for part, start in enumerate(self.starts[:-1].tolist()):
+        part_starts = self.starts[:-1].tolist()
+        for part, start in enumerate(part_starts):
             part_ids = self.ids(part)
             places = span.places(part_ids)
             part_numbers = places + start
@@ -118,7 +119,8 @@ class StagedRequests:
         part_bounds = pairwise(self.starts.tolist())
         for part, (start, stop) in enumerate(part_bounds):
             part_column = self._column(part, name)
-            counts[start:stop] = np.asarray(part_column)
+            part_counts = np.asarray(part_column)
+            counts[start:stop] = part_counts
         return counts
 
     def _column(self, part: int, name: str) -> Ids:

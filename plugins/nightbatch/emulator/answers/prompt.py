@@ -45,9 +45,11 @@ def read_prompt(params: Mapping[str, Any]) -> Prompt:
 def frame_prompt(params: Mapping[str, Any]) -> Prompt:
     """Return what comes before the messages: tools, system, and the schema that the answer must follow."""
     tools = _list(params.get("tools"))
+    system = params.get("system")
     parts = [_part(tool) for tool in tools]
-    parts += _blocks(params.get("system"))
-    frame_tokens = 3 + _schema_tokens(params) + _token_sum(parts)
+    parts += _blocks(system)
+    schema_tokens = _schema_tokens(params)
+    frame_tokens = 3 + schema_tokens + _token_sum(parts)
     return Prompt(parts, frame_tokens)
 
 

@@ -63,15 +63,16 @@ class Batch:
     def counts(self, now: float) -> dict[str, int]:
         """Return `request_counts`: everything is `processing` until the end; at the end they sum to the total."""
         counts = dict.fromkeys(("processing", *KINDS.values()), 0)
-        ended = self.status(now) == "ended"
-        if not ended or self.answers is None:
+        answers = self.answers
+        if answers is None or self.status(now) != "ended":
             counts["processing"] = self.count
             return counts
         answered_count = self.timeline.answered(self.count)
         for kind, name in KINDS.items():
-            counts[name] = self.answers.kinds.count(kind, 0, answered_count)
-        left_over = self.timeline.left_over()
-        counts[left_over] += self.count - answered_count
+            counts[name] = answers.kinds.count(kind, 0, answered_count)
+        unanswered_kind = self.timeline.left_over()
+        unanswered_count = self.count - answered_count
+        counts[unanswered_kind] += unanswered_count
         return counts
 
     def archived(self, now: float, results_for: float) -> bool:
