@@ -49,7 +49,7 @@ def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_
 ) -> None:
     known, joined = Pending(len(asked)), set()
     for span in id_ranges(len(asked), most):
-        places = np.flatnonzero(span.holds(heads(words(pa.array(asked, KIND)))))
+        places = np.flatnonzero(span.contains(heads(words(pa.array(asked, KIND)))))
         some = IdRound.from_ids(
             places, pa.array([asked[place] for place in places], KIND), span
         )
@@ -92,13 +92,13 @@ def test_spans_part_all_ids_and_are_in_their_order(ids: list[bytes], most: int) 
         [
             number
             for number, span in enumerate(id_ranges(len(ids), most))
-            if span.holds(found)[at]
+            if span.contains(found)[at]
         ]
         for at in range(len(ids))
     ]
     assert all(len(one) == 1 for one in holders)
     assert [one for _, one in sorted(zip(ids, holders, strict=True))] == sorted(holders)
     assert all(
-        id_ranges(len(ids), most)[one[0]].meets(name, name)
+        id_ranges(len(ids), most)[one[0]].overlaps(name, name)
         for name, one in zip(ids, holders, strict=True)
     )

@@ -51,7 +51,7 @@ class IdRange(NamedTuple):
     first: int
     last: int
 
-    def holds(self, id_heads: np.ndarray) -> np.ndarray:
+    def contains(self, id_heads: np.ndarray) -> np.ndarray:
         """Tell which heads are in it."""
         is_after_first = id_heads >= np.uint64(self.first)
         is_before_last = id_heads <= np.uint64(self.last)
@@ -61,10 +61,10 @@ class IdRange(NamedTuple):
         """Return the positions of the ids that are in it."""
         if self == ALL:
             return np.arange(len(ids))
-        is_in_range = self.holds(heads(words(ids)))
+        is_in_range = self.contains(heads(words(ids)))
         return np.flatnonzero(is_in_range)
 
-    def meets(self, first: bytes, last: bytes) -> bool:
+    def overlaps(self, first: bytes, last: bytes) -> bool:
         """Tell whether an id between these two, both included, can be in it."""
         first_head = int.from_bytes(first[:8])
         last_head = int.from_bytes(last[:8])

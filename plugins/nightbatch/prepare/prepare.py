@@ -107,7 +107,7 @@ def prepare(
 def check_target(enrichment: Enrichment, open_store: OpenStore) -> None:
     """Refuse a target folder with files that nightbatch has not written, before anything is bought."""
     if not enrichment.table:
-        target_store = open_store(enrichment.place)
+        target_store = open_store(enrichment.output_name)
         refuse_foreign(target_store, locations.folder(enrichment.partition))
 
 
@@ -155,7 +155,7 @@ def _settings(enrichment: Enrichment, shared_frame: Frame) -> Mapping[str, Any]:
     """Everything besides the files that shapes rows and requests."""
     settings = {
         "source": enrichment.source_url,
-        "target": enrichment.place,
+        "target": enrichment.output_name,
         "kept": enrichment.kept,
         "key": list(enrichment.key),
         "template": enrichment.user_template,
@@ -325,7 +325,7 @@ def _run(
     return Run(
         snapshot=snapshot,
         source=enrichment.source_url,
-        target=enrichment.place,
+        target=enrichment.output_name,
         partition=partition_path(enrichment.partition),
         kept=enrichment.kept,
         key=list(enrichment.key),

@@ -73,7 +73,7 @@ def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:
     rules = {name: getattr(settings, name) for name in rule_names}
     return RunRef(
         state=settings.state_url,
-        target=settings.place,
+        target=settings.output_name,
         partition=run.partition,
         snapshot=run.snapshot,
         buyer=buyer,
