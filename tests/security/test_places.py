@@ -216,7 +216,7 @@ def test_another_partitions_foreign_marker_is_passed_over(
 ) -> None:
     world.store("s3://lake/out/").create("dt=0/_SUCCESS", body)
     assert ask(world, "s3://lake/out/").run()["answered"] == 2
-    with pytest.raises(TargetError, match="not one that nightbatch wrote"):
+    with pytest.raises(TargetError, match="nightbatch did not write it"):
         read_marker(world.store("s3://lake/out/"), "dt=0")
 
 

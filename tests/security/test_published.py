@@ -63,7 +63,7 @@ def test_json_that_is_no_marker_of_the_folder_is_foreign(
     store = world.store(TARGET)
     store.create("dt=1/_SUCCESS", json.dumps(content).encode())
     assert marker.read(store, "dt=1/") is None
-    with pytest.raises(TargetError, match="not one that nightbatch wrote"):
+    with pytest.raises(TargetError, match="nightbatch did not write it"):
         read_marker(store, "dt=1")
     with pytest.raises(TargetError, match="was not written by nightbatch"):
         marker.refuse_foreign(store, "dt=1/")

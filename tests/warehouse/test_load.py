@@ -327,7 +327,7 @@ def test_settings_that_cannot_work_are_refused(
 
 def test_a_marker_that_is_not_ours_is_refused(target: Target, duck: Any) -> None:
     target.store.create(f"{FIRST}/_SUCCESS", b"{}")
-    with pytest.raises(TargetError, match="not one that nightbatch wrote"):
+    with pytest.raises(TargetError, match="nightbatch did not write it"):
         load(target.store, FIRST, TRIAGE, duck.warehouse)
 
 
