@@ -1,7 +1,7 @@
 """The whole flow in one process, in the order of the story; Airflow runs the same steps as five tasks.
 
 prepare: rows → requests      submit: pending → batches, each bought once      wait: until all have ended
-land: results → landed rows, and what is lost is asked again                   publish: rows ⋈ answers → partition
+land: results → landed rows, and what is lost is sent again                   publish: rows ⋈ answers → partition
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from nightbatch.ids import BatchId
 from nightbatch.ledger.ledger import Ledger
-from nightbatch.plan.quote import Counts
+from nightbatch.plan.quote import TokenCounter
 from nightbatch.ports import Batch, CancellingBatches, MeasuredStore, Store, Table
 from nightbatch.prepare.stage import stage
 from nightbatch.publish.publish import publish
@@ -36,13 +36,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _silent(_: str) -> None:
-    """Say nothing."""
+def _ignore(_: str) -> None:
+    """Do nothing with a line of the log."""
 
 
 @dataclass(frozen=True)
 class World:
-    """Where a flow runs: what opens the store below a URL, the API, a clock, and who is told of each step.
+    """Where a flow runs: what opens the store below a URL, the API, a clock, and what logs each step.
 
     `uploads`: bodies that are sent at the same time. `count_tokens`: makes estimates better; None: lengths are used.
     `approve`: looks at a run before it buys, and raises where it may not. `open_target`: opens what is published into;
@@ -55,10 +55,10 @@ class World:
     sleep: Callable[[float], None] = time.sleep
     submit_timing: SubmitTiming = field(default_factory=SubmitTiming)
     poll_timing: PollTiming = field(default_factory=PollTiming)
-    count_tokens: Counts | None = None
+    count_tokens: TokenCounter | None = None
     uploads: int = 1
-    info: Say = _silent
-    warning: Say = _silent
+    info: Say = _ignore
+    warning: Say = _ignore
     approve: Callable[[RunRef], None] | None = None
     open_target: Callable[[RunRef], Store | Table] | None = None
     show: Show | None = None
@@ -71,8 +71,8 @@ class World:
 def run(settings: Enrichment, world: World, run_id: str) -> Report:
     """Enrich one partition and publish it; return the report.
 
-    Called again with the same `run_id`, or with another, it goes on from what the state holds: nothing is bought twice.
-    Raises an error of `nightbatch.errors` where it cannot go on; FINAL names those that a second call does not cure.
+    Called again, with the same `run_id` or another, it continues from what the state holds: nothing is bought twice.
+    Raises an error of `nightbatch.errors` where it cannot continue; a second call does not fix those in FINAL.
     """
     *_, report = steps(settings, world, run_id)
     assert not isinstance(report, str)
@@ -80,7 +80,7 @@ def run(settings: Enrichment, world: World, run_id: str) -> Report:
 
 
 def steps(settings: Enrichment, world: World, run_id: str) -> Iterator[str | Report]:
-    """Do the same a step at a time: name each step that is done, or that waits, and last give the report."""
+    """Do the same step by step: yield the name of each step once it is done, `waited` after a wait; last the report."""
     started = world.now()
     ref = stage(settings, world.open_store, run_id, started, world.info)
     yield "prepare"
@@ -129,7 +129,7 @@ def _finish(
     ref: RunRef,
     world: World,
 ) -> Generator[str, None, Outcome]:
-    """Do a step until it need not wait any more."""
+    """Repeat a step until it has nothing left to wait for."""
     outcome = step(waiting)
     while isinstance(outcome, Waiting):
         waiting = outcome

@@ -112,7 +112,7 @@ def difference(root: str, reference: dict[str, Any]) -> dict[str, Any]:
     """Take the difference of what is asked and everything settled, as a plan does."""
     made = ref(ledger(root).run(reference["snapshot"]))
     found = take_difference(made, ledger(root).run(made.snapshot), ledger(root))
-    return {"asked": found.asked, "left": len(found.left)}
+    return {"asked": found.asked, "left": len(found.pending)}
 
 
 def spread_nights(root: str, nights: int, rows: int) -> dict[str, Any]:

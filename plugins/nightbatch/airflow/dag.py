@@ -121,7 +121,7 @@ def _target_assets(
         return list(outlets)
     if enrichment is None:
         return [AssetAlias(ALIAS)]
-    return [Asset(enrichment.place)]
+    return [Asset(enrichment.output_name)]
 
 
 def _may_need_approval(enrichment: Enrichment | None, dag: Any) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nightbatch.io.anthropic_api import AnthropicBatches
     from nightbatch.io.s3 import S3Store
     from nightbatch.ledger.ledger import Ledger
-    from nightbatch.plan.quote import Counts
+    from nightbatch.plan.quote import TokenCounter
     from nightbatch.submit.purchase import Purchase
 
 UPLOADS = 3
@@ -94,7 +94,7 @@ def batches(anthropic_conn_id: str) -> AnthropicBatches:
     return AnthropicBatches(client)
 
 
-def counts(ref: RunRef) -> Counts:
+def counts(ref: RunRef) -> TokenCounter:
     """Count tokens with the credentials of a run; the API is opened when the first count is asked for."""
     # A log line for each count would bury the estimate.
     logging.getLogger("httpx2").setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""From an Airflow connection to a warehouse: DuckDB and PostgreSQL, through the hooks of their providers."""
+"""From an Airflow connection to a warehouse, through the hook of its provider."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from nightbatch.airflow.connections import policy
@@ -14,7 +15,11 @@ from nightbatch.errors import SettingsError, WarehouseRefused
 from nightbatch.load.warehouse import Warehouse
 
 DEFAULT = "warehouse_default"
-KINDS = ("duckdb", "postgres")
+WAREHOUSES = {
+    "duckdb": "nightbatch.io.duck:DuckWarehouse",
+    "postgres": "nightbatch.io.postgres:PostgresWarehouse",
+}
+"""The class that serves each type of connection."""
 LOCKED = "Could not set lock on file"
 PATIENCE_SECONDS = 120
 PAUSE_SECONDS = 0.5
@@ -29,7 +34,7 @@ def warehouse(conn_id: str) -> Iterator[Warehouse]:
     with _private_files():
         warehouse_hook = hook(conn_id)
         with closing(_connect(warehouse_hook)) as connection:
-            yield _warehouse_of(connection)
+            yield _wrapped(connection, warehouse_hook.conn_type)
 
 
 def _connect(warehouse_hook: Any) -> Any:
@@ -65,7 +70,7 @@ def hook(conn_id: str) -> Any:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     policy().check_connection(conn_id, "conn_id")
-    known_types = " or ".join(KINDS)
+    known_types = " or ".join(WAREHOUSES)
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
@@ -74,7 +79,7 @@ def hook(conn_id: str) -> Any:
                 f"conn_id: there is no connection {conn_id!r}. Create it, of type {known_types}."
             ) from None
         return _default_hook()
-    if connection.conn_type not in KINDS:
+    if connection.conn_type not in WAREHOUSES:
         raise SettingsError(
             f"connection {conn_id!r} is {connection.conn_type!r}; a load goes to {known_types}."
         )
@@ -89,13 +94,8 @@ def _default_hook() -> Any:
     return DuckDBHook(database=str(airflow_home / "warehouse.duckdb"))
 
 
-def _warehouse_of(connection: Any) -> Warehouse:
-    """Wrap a connection of either provider."""
-    driver_package = type(connection).__module__.partition(".")[0]
-    if driver_package in ("duckdb", "_duckdb"):
-        from nightbatch.io.duck import DuckWarehouse
-
-        return DuckWarehouse(connection)
-    from nightbatch.io.postgres import PostgresWarehouse
-
-    return PostgresWarehouse(connection)
+def _wrapped(connection: Any, connection_type: str) -> Warehouse:
+    """Wrap a driver's connection; the module of its class is imported only now."""
+    warehouse_class = resolve_name(WAREHOUSES[connection_type])
+    wrapped_connection: Warehouse = warehouse_class(connection)
+    return wrapped_connection

@@ -51,7 +51,7 @@ class IdRange(NamedTuple):
     first: int
     last: int
 
-    def holds(self, id_heads: np.ndarray) -> np.ndarray:
+    def contains(self, id_heads: np.ndarray) -> np.ndarray:
         """Tell which heads are in it."""
         is_after_first = id_heads >= np.uint64(self.first)
         is_before_last = id_heads <= np.uint64(self.last)
@@ -61,10 +61,10 @@ class IdRange(NamedTuple):
         """Return the positions of the ids that are in it."""
         if self == ALL:
             return np.arange(len(ids))
-        is_in_range = self.holds(heads(words(ids)))
+        is_in_range = self.contains(heads(words(ids)))
         return np.flatnonzero(is_in_range)
 
-    def meets(self, first: bytes, last: bytes) -> bool:
+    def overlaps(self, first: bytes, last: bytes) -> bool:
         """Tell whether an id between these two, both included, can be in it."""
         first_head = int.from_bytes(first[:8])
         last_head = int.from_bytes(last[:8])
@@ -83,23 +83,23 @@ ALL = IdRange(0, 2**64 - 1)
 
 
 class IdLookup:
-    """The ids that are looked for. Takes 10 to 18 bytes for each, besides the ids themselves.
+    """The ids to find. Takes 10 to 18 bytes for each, besides the ids themselves.
 
-    twice: one of the ids occurs more than once; then nothing can be found.
+    has_duplicates: one of the ids occurs more than once; then nothing can be found.
     """
 
     def __init__(self, ids: Ids) -> None:
         self._tables = list[_Table]()
-        self.twice = False
+        self.has_duplicates = False
         id_words = words(ids)
         place_type = np.int32 if len(ids) < 2**31 else np.int64
         remaining_places = np.arange(len(ids), dtype=place_type)
-        while len(remaining_places) and not self.twice:
+        while len(remaining_places) and not self.has_duplicates:
             table_level = len(self._tables) + 1
             table = _Table(id_words, remaining_places, table_level)
             self._tables.append(table)
             remaining_places = table.displaced
-            self.twice = table.twice
+            self.has_duplicates = table.has_duplicates
 
     def find(self, ids: Ids) -> RowsAndPlaces:
         """Return which of these ids (by position) are looked for, and as which."""
@@ -133,7 +133,9 @@ class _Table:
         displaced_rows = np.flatnonzero(holders != places)
         self.displaced = places[displaced_rows]
         displaced_ids = ids.take(self.displaced, axis=0)
-        self.twice = bool(self.holds(holders[displaced_rows], displaced_ids).any())
+        self.has_duplicates = bool(
+            self.holds(holders[displaced_rows], displaced_ids).any()
+        )
 
     def find(self, ids: np.ndarray) -> RowsAndPlaces:
         """Return which of these ids have a slot that is taken, and the place of the id that it holds."""
@@ -160,9 +162,9 @@ class _Table:
 
 
 def repeats(ids: Ids) -> np.ndarray:
-    """Return the positions of ids that also stand at an earlier position."""
+    """Return the positions of ids that also occur at an earlier position."""
     id_heads = heads(words(ids))
-    repeated_heads = doubles(id_heads.copy())
+    repeated_heads = duplicate_heads(id_heads.copy())
     if not len(repeated_heads):
         return np.empty(0, np.int64)
     places = np.flatnonzero(np.isin(id_heads, repeated_heads))
@@ -176,12 +178,12 @@ def repeats(ids: Ids) -> np.ndarray:
     return places[is_repeat]
 
 
-def doubles(id_heads: np.ndarray) -> np.ndarray:
-    """Return the heads that stand more than once; sorts in place."""
+def duplicate_heads(id_heads: np.ndarray) -> np.ndarray:
+    """Return the heads that occur more than once. Sorts in place."""
     id_heads.sort()
-    is_double = id_heads[1:] == id_heads[:-1]
-    double_heads: np.ndarray = np.unique(id_heads[1:][is_double])
-    return double_heads
+    is_repeated = id_heads[1:] == id_heads[:-1]
+    repeated_heads: np.ndarray = np.unique(id_heads[1:][is_repeated])
+    return repeated_heads
 
 
 ID = pa.binary(ID_BYTES)

@@ -26,34 +26,34 @@ class IdRound:
     """The requests of one span of ids, each id once, where it first occurs: their numbers, and what finds them."""
 
     numbers: np.ndarray
-    finder: IdLookup
+    lookup: IdLookup
     repeats: Repeats
     span: IdRange = ALL
 
     @classmethod
-    def of(cls, numbers: np.ndarray, ids: Ids, span: IdRange = ALL) -> IdRound:
+    def from_ids(cls, numbers: np.ndarray, ids: Ids, span: IdRange = ALL) -> IdRound:
         """Make a round of the requests whose ids are in a span."""
-        finder = IdLookup(ids)
-        if not finder.twice:
+        lookup = IdLookup(ids)
+        if not lookup.has_duplicates:
             no_repeats = Repeats(numbers[:0], numbers[:0])
-            return cls(numbers, finder, no_repeats, span)
+            return cls(numbers, lookup, no_repeats, span)
         repeat_places = repeats(ids)
         is_first = np.ones(len(numbers), dtype=bool)
         is_first[repeat_places] = False
-        finder = IdLookup(ids.filter(pa.array(is_first)))
+        lookup = IdLookup(ids.filter(pa.array(is_first)))
         first_numbers = numbers[is_first]
         repeated_ids = ids.take(pa.array(repeat_places))
-        rows, places = finder.find(repeated_ids)
+        rows, places = lookup.find(repeated_ids)
         repeat_numbers = numbers[repeat_places[rows]]
         id_repeats = Repeats(repeat_numbers, first_numbers[places])
-        return cls(first_numbers, finder, id_repeats, span)
+        return cls(first_numbers, lookup, id_repeats, span)
 
     def look_up(self, ids: Ids) -> tuple[np.ndarray, np.ndarray]:
         """Return which of these ids (by position) are of this round, and the numbers of their requests."""
         if self.span == ALL:
-            rows, places = self.finder.find(ids)
+            rows, places = self.lookup.find(ids)
             return rows, self.numbers[places]
         span_rows = self.span.places(ids)
         span_ids = ids.take(pa.array(span_rows))
-        rows, places = self.finder.find(span_ids)
+        rows, places = self.lookup.find(span_ids)
         return span_rows[rows], self.numbers[places]

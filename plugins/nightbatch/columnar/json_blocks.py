@@ -23,6 +23,6 @@ def read(block: pa.Buffer, parse: json.ParseOptions) -> pa.StructArray | None:
     return rows
 
 
-def part(rows: pa.StructArray, *names: str) -> pa.Array:
+def nested_field(rows: pa.StructArray, *names: str) -> pa.Array:
     """Take one field out of nested rows; null where a row above it is null."""
     return reduce(pc.struct_field, names, rows)

@@ -21,7 +21,7 @@ _MARK = pa.scalar(b'"', pa.large_binary())
 _NOTHING = pa.scalar(b"", pa.large_binary())
 
 
-def quoted(texts: pa.Array) -> pa.Array:
+def json_quoted(texts: pa.Array) -> pa.Array:
     """Encode texts (large_string, valid UTF-8, none null) as JSON strings (large_binary)."""
     escaped_texts = texts.cast(pa.large_binary())
     for code in _codes_to_escape(escaped_texts):

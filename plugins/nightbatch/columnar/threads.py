@@ -1,4 +1,4 @@
-"""One thread beside the main one: reads come ahead of their use, writes follow behind; both release Python's lock."""
+"""One background thread: it reads items before they are needed, or runs writes in order; both release Python's lock."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ T = TypeVar("T")
 _END: Any = object()
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
+def read_ahead(items: Iterator[T]) -> Iterator[T]:
     """Yield the same items, while a thread makes the next one."""
-    with ThreadPoolExecutor(1, "ahead") as thread:
+    with ThreadPoolExecutor(1, "read-ahead") as thread:
         next_item = thread.submit(next, items, _END)
         while (item := next_item.result()) is not _END:
             next_item = thread.submit(next, items, _END)
             yield item
 
 
-def beside(call: Callable[[S], T], items: Iterator[S]) -> Iterator[T]:
+def map_in_thread(call: Callable[[S], T], items: Iterator[S]) -> Iterator[T]:
     """Yield the call's result for each item: a thread makes it, while this thread makes the next item.
 
     For calls that release Python's lock, and items that need it often: each wait for it may take milliseconds. Where
     the items end with an error, it is raised after the results of the items before it.
     """
-    with ThreadPoolExecutor(1, "beside") as thread:
+    with ThreadPoolExecutor(1, "map") as thread:
         calls = deque[Future[T]]()
         items_error: Exception | None = None
         while items_error is None:
@@ -48,8 +48,8 @@ def beside(call: Callable[[S], T], items: Iterator[S]) -> Iterator[T]:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep the cycle collector from walking over values that come and go by the million and hold no cycles."""
+def collector_paused() -> Iterator[None]:
+    """Pause the cycle collector while millions of short-lived values without cycles are made."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -59,25 +59,25 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class Behind:
-    """Does calls one after another in a thread, at most one of them waiting; leaving its block waits for all.
+class BackgroundCalls:
+    """Runs calls one after another in a thread, at most one of them queued; leaving the block waits for all.
 
-    After a call that raised, no further call is done.
+    After a call that raised, no further call is run.
     """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "behind")
+        self._thread = ThreadPoolExecutor(1, "background")
         self._calls = deque[Future[Any]]()
         self._failed = False
 
     def do(self, call: Callable[..., Any], *args: Any) -> None:
-        """Have a call done; raises what an earlier one raised."""
+        """Queue a call; raise what an earlier one raised."""
         while len(self._calls) > 1:
             self._calls.popleft().result()
         submitted_call = self._thread.submit(self._do, call, *args)
         self._calls.append(submitted_call)
 
-    def __enter__(self) -> Behind:
+    def __enter__(self) -> BackgroundCalls:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

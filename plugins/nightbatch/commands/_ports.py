@@ -32,6 +32,13 @@ def arguments(parser: ArgumentParser, *, api: bool = True) -> None:
         parser.add_argument("--anthropic-conn", metavar="ID", help=help_text)
 
 
+def state_argument(parser: ArgumentParser) -> None:
+    """Add the argument that names the state."""
+    parser.add_argument(
+        "state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/"
+    )
+
+
 def store(url: str, options: Namespace) -> S3Store:
     """Open a store below a URL."""
     if options.aws_conn:

@@ -13,9 +13,7 @@ from nightbatch.commands import _ports
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument(
-        "state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/"
-    )
+    _ports.state_argument(parser)
     parser.add_argument(
         "--run",
         required=True,

@@ -27,19 +27,12 @@ from nightbatch.spec.enrichment import Enrichment, Prompt
 if TYPE_CHECKING:
     from nightbatch.io.s3 import S3Store
 
-TEXTS = (
-    "source",
-    "target",
-    "partition",
-    "system",
-    "prompt",
-    "model",
-    "canary",
-    "state",
-    "table",
-    "iceberg_conn_id",
-)
-NAMES = ("key", "keep", "allow_params", "media_roots", "approvers")
+_TEXT_TYPES = ("str", "str | None", "Prompt | str")
+_LIST_TYPES = ("Sequence[str]", "Sequence[str] | None")
+TEXTS = {field.name for field in fields(Enrichment) if field.type in _TEXT_TYPES}
+"""Parameters whose value is the text of the flag."""
+LISTS = {field.name for field in fields(Enrichment) if field.type in _LIST_TYPES}
+"""Parameters that take names, separated by commas; all others take JSON."""
 NO_FLAGS = ("answer", "anthropic_conn_id", "aws_conn_id")
 NOWHERE = "s3://nightbatch/estimate/"
 """The target if none is set, and the state of a table if none is set: there is no history then."""
@@ -135,10 +128,10 @@ def enrichment(options: Namespace) -> Enrichment:
     if params.get("table"):
         default_target = ""
         params["state"] = params.get("state") or NOWHERE
-    other_params = {name: value for name, value in params.items() if name != "prompt"}
+    prompt_text = params.pop("prompt", None)
     blank = Enrichment(source="", target=default_target, prompt="", model="")
-    job = blank.override(other_params)
-    prompt = _prompt(params.get("prompt") or "")
+    job = blank.override(params)
+    prompt = _prompt(prompt_text or "")
     system_text = job.system_text or prompt.system
     return job.override({"prompt": prompt.user, "system": system_text})
 
@@ -226,7 +219,7 @@ def _value(name: str, text: str) -> Any:
         return text
     if name in TEXTS:
         return _text(text)
-    if name in NAMES and not text.startswith("["):
+    if name in LISTS and not text.startswith("["):
         return [item for item in text.split(",") if item]
     return _json(name, _text(text))
 
@@ -252,4 +245,4 @@ def _json(name: str, text: str) -> Any:
 def _metavar(name: str) -> str:
     if name in TEXTS:
         return "TEXT"
-    return "NAME,…" if name in NAMES else "JSON"
+    return "NAME,…" if name in LISTS else "JSON"

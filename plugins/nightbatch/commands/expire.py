@@ -18,9 +18,7 @@ UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument(
-        "state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/"
-    )
+    _ports.state_argument(parser)
     parser.add_argument(
         "--older-than",
         type=age,

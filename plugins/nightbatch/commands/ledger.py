@@ -1,4 +1,4 @@
-"""List the claims of a state that have not landed: what each waits for, and the way out.
+"""List the claims of a state that have not landed: what each waits for, and what to do.
 
 `--release SHARD` closes a claim that has no batch: its requests are free to be claimed again. If a POST may have
 created a batch, that batch is searched for first, and the claim is closed only if there is none.
@@ -25,12 +25,10 @@ BY_HAND = "released by hand"
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument(
-        "state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/"
-    )
+    _ports.state_argument(parser)
     action_group = parser.add_mutually_exclusive_group()
     action_group.add_argument(
-        "--release", metavar="SHARD", help="give up a claim that has bought nothing"
+        "--release", metavar="SHARD", help="close a claim that has bought nothing"
     )
     action_group.add_argument(
         "--cancel", metavar="SHARD", help="cancel the batch of a claim"
@@ -66,7 +64,7 @@ def _list(ledger: Ledger, options: Namespace) -> None:
             f"\n{standing.shard}  {standing.state}: {standing.requests} requests of {buyer}"
         )
         print(f"    waits for  {printable(standing.waits_for)}")
-        print(f"    way out    {printable(standing.way_out)}")
+        print(f"    to do      {printable(standing.way_out)}")
 
 
 def _release(ledger: Ledger, shard: Shard, options: Namespace) -> None:
@@ -111,7 +109,7 @@ def _cancel(ledger: Ledger, shard: Shard, options: Namespace) -> None:
     batch_id = batch_fact.batch
     _ports.batches(options).cancel(batch_id)
     print(
-        f"{batch_id} is being cancelled: run the DAG again to land what it has answered."
+        f"{batch_id} is being canceled: run the DAG again to land what it has answered."
     )
 
 

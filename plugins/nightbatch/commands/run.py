@@ -1,8 +1,8 @@
 """Enrich one partition in this process, from its rows to its published files, without Airflow: for cron and CI.
 
 The parameters are those of `estimate`. Nothing is bought that was bought before: a run that was interrupted is run
-again, and goes on. While batches are in progress this process waits; what it says goes to standard error, and the
-report of what was published to standard output, with --json as one object. The exit code is 0 where the partition is
+again, and goes on. While batches are in progress this process waits. Its messages go to standard error, the report of
+what was published to standard output, with --json as one object. The exit code is 0 where the partition is
 published, 1 where nothing was published, and 2 where the command was used wrongly.
 """
 
@@ -97,7 +97,7 @@ def _settings(options: Namespace) -> Enrichment:
 
 
 def _world(options: Namespace) -> World:
-    """Open what the flow works on: stores, the API, and standard error for what it says."""
+    """Open the stores and the API; log to standard error."""
     from nightbatch.flow import World
     from nightbatch.submit.decide import submit_timing
 
@@ -135,7 +135,7 @@ def _target(ref: RunRef, options: Namespace) -> Store | Table:
 
 
 def _check_approval(ref: RunRef, world: World) -> None:
-    """Refuse a purchase that a person would have to approve; nobody can be asked here."""
+    """Refuse a purchase that a person would have to approve: a command has nobody to ask."""
     from nightbatch.plan.offer import quote
 
     if ref.rules.approve_above_usd is None:
@@ -163,11 +163,13 @@ class _Bar:
         self, progress: Progress, ended: Mapping[BatchId, Batch | None], now: datetime
     ) -> None:
         """Draw it."""
-        total = sum(batch.requests for batch in progress.batches)
-        done = sum(batch.requests for batch in progress.batches if batch.id in ended)
+        batches = progress.batches
+        total = sum(batch.requests for batch in batches)
+        done = sum(batch.requests for batch in batches if batch.id in ended)
         filled = BAR_WIDTH * done // total if total else BAR_WIDTH
-        bar = "█" * filled + "░" * (BAR_WIDTH - filled)
-        is_over = len(ended) == len(progress.batches)
+        empty = BAR_WIDTH - filled
+        bar = "█" * filled + "░" * empty
+        is_over = len(ended) == len(batches)
         print(
             f"\r\033[K{bar} {progress.words(ended, now)}",
             end="\n" if is_over else "",
@@ -178,16 +180,23 @@ class _Bar:
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     """Say what was published, bought and paid."""
-    statuses = ", ".join(
-        f"{count:,} {status}" for status, count in report["by_status"].items()
-    )
     rows = counted(report["rows"], "row")
     place = report["target"] + report["partition"]
-    yield f"Published {rows} in {place}: {statuses or 'none'}."
+    statuses = _statuses(report["by_status"])
+    yield f"Published {rows} in {place}: {statuses}."
     bought = counted(report["bought"], "request")
     batches = counted(report["batches"], "batch", "batches")
-    yield f"Bought {bought} in {batches}, reused {report['reused']:,}."
-    yield f"Cost {_money(report['cost_usd'])}, estimated {_money(report['estimated_usd'])}."
+    reused = report["reused"]
+    yield f"Bought {bought} in {batches}, reused {reused:,}."
+    cost = _money(report["cost_usd"])
+    estimate = _money(report["estimated_usd"])
+    yield f"Cost {cost}, estimated {estimate}."
+
+
+def _statuses(counts: Mapping[str, int]) -> str:
+    """List the counts of rows by status."""
+    statuses = [f"{count:,} {status}" for status, count in counts.items()]
+    return ", ".join(statuses) or "none"
 
 
 def _money(amount: float | None) -> str:

@@ -26,7 +26,7 @@ class Emulator:
     def faults(
         self, *specs: dict[str, Any], replace: bool = False
     ) -> list[dict[str, Any]]:
-        """Set faults beside those already set, or in their place; return all that are set."""
+        """Add faults to those already set, or replace them; return all that are set."""
         body = {"faults": list(specs), "replace": replace}
         answer = self._call("POST", "faults", body)
         return list(answer["faults"])
@@ -47,7 +47,8 @@ class Emulator:
         endpoint_url = f"{self.url}/_emulator/{path}"
         request = urllib.request.Request(endpoint_url, method=method)  # noqa: S310
         if body is not None:
-            request.data = json.dumps(body).encode()
+            body_text = json.dumps(body)
+            request.data = body_text.encode()
             request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
             answer: dict[str, Any] = json.load(response)

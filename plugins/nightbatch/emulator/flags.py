@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         choices=(200, 400, 409),
         default=400,
-        help="status of cancelling an ended batch",
+        help="status of canceling an ended batch",
     )
     add(
         "--fault",

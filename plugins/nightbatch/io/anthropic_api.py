@@ -263,7 +263,7 @@ def read_error(error: anthropic.APIStatusError) -> ApiError:
 def _remedy(error: anthropic.APIStatusError) -> str:
     if error.status_code == 401:
         return "Check the API key of the anthropic connection"
-    return "Mend the account"
+    return "Fix the account"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from nightbatch.errors import TargetError, WarehouseRefused
-from nightbatch.load.statements import column, quoted
+from nightbatch.load.statements import column, sql_quoted
 from nightbatch.load.warehouse import HOLE, PARTITION, STAGED, Statement
 from nightbatch.messages.safe_words import printable
 
@@ -68,7 +68,7 @@ class PostgresWarehouse:
             cursor.execute(
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
                 "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-                [quoted(table)],
+                [sql_quoted(table)],
             )
             return dict(cursor.fetchall())
 
@@ -125,7 +125,7 @@ def kind_of(field: pa.Field) -> str:
 
 
 def as_csv(rows: pa.RecordBatch) -> bytes:
-    """Encode rows for COPY: all values are quoted and nulls are not, so that an empty text differs from a null."""
+    """Encode rows for COPY: all values are sql_quoted and nulls are not, so that an empty text differs from a null."""
     csv_columns = [_csv_column(values) for values in rows.columns]
     csv_rows = pa.RecordBatch.from_arrays(csv_columns, names=rows.schema.names)
     csv_file = io.BytesIO()

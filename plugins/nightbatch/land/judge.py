@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightbatch.messages.answer_type import AnswerType
-from nightbatch.messages.outcome import Status, of_error, of_kind, of_stop
+from nightbatch.messages.outcome import (
+    Status,
+    status_of_error,
+    status_of_stop,
+    status_of_type,
+)
 from nightbatch.messages.result_lines import (
     CacheCreation,
     ErrorBody,
@@ -34,7 +39,7 @@ class Verdict:
     account: bool = False
 
     @property
-    def said(self) -> int:
+    def content_hash(self) -> int:
         """A hash of the content; for an answer, the hash of its text's bytes."""
         if self.error is None:
             text = self.text or ""
@@ -49,19 +54,19 @@ def verdict(result: ResultBody, answer: AnswerType) -> Verdict:
         return _judge_message(message, answer)
     if result.type == "errored":
         return _judge_error(result.error or ErrorBody())
-    status, error = of_kind(result.type)
+    status, error = status_of_type(result.type)
     return Verdict(status, error)
 
 
 def _judge_error(outer: ErrorBody) -> Verdict:
     inner = outer.error or outer
-    status, account = of_error(inner.type, inner.message, inner.code)
+    status, account = status_of_error(inner.type, inner.message, inner.code)
     error = row_error(inner.type, inner.message)
     return Verdict(status, error=error, account=account)
 
 
 def _judge_message(message: Message, answer: AnswerType) -> Verdict:
-    status, error = of_stop(message.stop_reason)
+    status, error = status_of_stop(message.stop_reason)
     text = _answer_text(message, structured=answer.schema is not None)
     value = None
     if status is Status.ANSWERED:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.columnar import parquet
-from nightbatch.columnar.threads import Behind, uncollected
+from nightbatch.columnar.threads import BackgroundCalls, collector_paused
 from nightbatch.errors import AccountStopped, CanaryRejected, Incomplete
 from nightbatch.failpoints import reach
 from nightbatch.ids import Shard
@@ -22,7 +22,7 @@ from nightbatch.ledger import keys
 from nightbatch.ledger.facts import METADATA, Bought, LandedFact
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
-from nightbatch.messages.outcome import Status, commonest
+from nightbatch.messages.outcome import Status, most_common_error
 from nightbatch.messages.usage import TOKENS
 from nightbatch.money import cost_table
 from nightbatch.money.prices import prices
@@ -57,13 +57,14 @@ def land(
     cost_table.write(ledger, fact)
     if is_new and fact.account:
         raise AccountStopped(
-            f"{commonest({fact.account: 1})}: the account is at fault (credit, spend limit, permission or hold), "
-            "not the rows. Fix the account, then run again: what is landed stays."
+            f"{most_common_error({fact.account: 1})}: the account is at fault "
+            "(credit, spend limit, permission or hold), not the rows. Fix the account, then run again: what is landed "
+            "stays."
         )
     if fact.claim.attempt == canary.ATTEMPT and canary.all_rejected(fact.statuses):
         raise CanaryRejected(
             f"The API rejected all {sum(fact.statuses.values())} requests of the canary, so nothing else was bought. "
-            f"The error: {commonest(fact.errors)}; the API's words are in column error of "
+            f"The error: {most_common_error(fact.errors)}; the API's words are in column error of "
             f"{ledger.store.url}{keys.landed(shard)}. Fix the prompt, schema, model or parameters, then run again."
         )
     return fact
@@ -78,7 +79,7 @@ def _land(facts: ShardFacts, bought: Bought, api: Batches, pause: Pause) -> Land
     landed_key = keys.landed(facts.shard)
     schema = landed_schema(run.answer)
     with parquet.ParquetUpload(ledger.store, landed_key, schema, LAYOUT) as upload:
-        with uncollected(), Behind() as behind:
+        with collector_paused(), BackgroundCalls() as behind:
 
             def write_behind(rows: pa.RecordBatch) -> None:
                 behind.do(totals.write, upload, rows)
@@ -135,7 +136,7 @@ class _Totals:
             claim=facts.claim,
             statuses={str(status): count for status, count in status_counts},
             cost_usd=None if self.cost is None else str(self.cost),
-            lines=landing.roll.told,
+            lines=landing.received.count,
             account=landing.account,
             tokens=self.tokens,
             errors=dict(landing.errors.most_common(TOP_ERRORS)),

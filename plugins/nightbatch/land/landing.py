@@ -1,6 +1,7 @@
-"""Turn the results of one shard into Arrow rows, one for each request, and count lines that do not tally.
+"""Turn the results of one shard into Arrow rows, one for each request, and count lines that do not match.
 
-A stream that does not tally is read again, and rows read before are kept: each reading can only add rows.
+A stream that does not match the batch's counts is read again, and rows read before are kept: each reading can only
+add rows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from nightbatch.ids import BatchId
 from nightbatch.land.columns import Columns, columns
 from nightbatch.land.judge import Verdict, verdict
 from nightbatch.land.landed_schema import COST, landed_schema
-from nightbatch.land.plain import Pick, Plain, pick, plain, scan
+from nightbatch.land.plain import Pick, Plain, pick, plain_answers, scan
 from nightbatch.land.received import Received
 from nightbatch.messages import safe_words
 from nightbatch.messages.answer_type import AnswerType
@@ -31,12 +32,12 @@ MOST_ERRORS = 200
 
 @dataclass
 class Landing:
-    """Collects the results of a shard and reports what does not tally."""
+    """Collects the results of a shard and reports what is missing or does not match."""
 
     answer: AnswerType
     batch: BatchId
     prices: Prices
-    roll: Received
+    received: Received
     asked_model: str = ""
     kinds: Counter[str] = field(default_factory=Counter)
     statuses: Counter[Status] = field(default_factory=Counter)
@@ -52,14 +53,14 @@ class Landing:
         self.schema = landed_schema(self.answer)
 
     @property
-    def missed(self) -> int:
+    def missing_count(self) -> int:
         """How many requests have no result yet."""
-        return len(self.roll) - self.roll.told
+        return len(self.received) - self.received.count
 
     def begin(self) -> None:
         """Begin to read the stream, for the first time or again."""
         self.odd.clear()
-        self.roll.begin()
+        self.received.begin()
 
     def add(self, block: bytes) -> pa.RecordBatch:
         """Turn a block of whole lines into landed rows, one for each request that had no result before."""
@@ -71,15 +72,15 @@ class Landing:
 
     def take(self, picked: Pick) -> pa.RecordBatch:
         """Turn a block that has been read into landed rows: plain answers as columns, all other lines one by one."""
-        plain_answers = plain(picked, self.answer)
-        if plain_answers is None:
+        answers = plain_answers(picked, self.answer)
+        if answers is None:
             return self._judged(decode(picked.block))
-        other_lines = decode(plain_answers.rest)
-        plain_places = self.roll.places(plain_answers.names)
+        other_lines = decode(answers.rest)
+        plain_places = self.received.places(answers.custom_ids)
         if self._any_named(other_lines, plain_places):
             # A request has two lines, and the first one counts: judge all in order.
             return self._judged(decode(picked.block))
-        plain_rows = self._plain(plain_answers, plain_places)
+        plain_rows = self._plain(answers, plain_places)
         if not other_lines:
             return plain_rows
         return pa.concat_batches([plain_rows, self._judged(other_lines)])
@@ -97,7 +98,7 @@ class Landing:
     def _places(self, lines: Sequence[ResultLine]) -> np.ndarray:
         """Find the position of each line's request."""
         custom_ids = [line.custom_id for line in lines]
-        return self.roll.places(custom_ids)
+        return self.received.places(custom_ids)
 
     def gap(self, counts: Mapping[str, int]) -> str | None:
         """Describe which results have not been read, next to the batch's own counts; None if all have been read.
@@ -109,14 +110,16 @@ class Landing:
             for kind, count in counts.items()
             if count and kind != "processing"
         }
-        if not self.missed:
+        if not self.missing_count:
             untallied_kinds = Counter(reported_counts) - self.kinds
             self._count(untallied=untallied_kinds.total())
             return None
-        progress = f"{self.roll.told} of {len(self.roll)} results were read"
+        request_count = len(self.received)
+        progress = f"{self.received.count} of {request_count} results were read"
         line_counts = {safe_words.name(kind): n for kind, n in self.kinds.items()}
         lines_read = f"lines: {line_counts}, reported: {reported_counts}"
-        return f"{progress}; {lines_read}, {self._odd_lines()}"
+        odd_lines = self._odd_lines()
+        return f"{progress}; {lines_read}, {odd_lines}"
 
     def _odd_lines(self) -> str:
         odd_counts = [f"{count} {kind}" for kind, count in sorted(self.odd.items())]
@@ -124,7 +127,7 @@ class Landing:
 
     def missing(self, why: str) -> pa.RecordBatch:
         """Make a `missing` row for each request without a result."""
-        missing_ids = self.roll.silent()
+        missing_ids = self.received.missing_ids()
         verdicts = [Verdict(Status.MISSING, error=why) for _ in range(len(missing_ids))]
         return self.rows(missing_ids, verdicts)
 
@@ -148,20 +151,20 @@ class Landing:
         if has_room or shown_error in self.errors:
             self.errors[shown_error] += 1
 
-    def _plain(self, plain_answers: Plain, places: np.ndarray) -> pa.RecordBatch:
-        text_hashes = plain_answers.said
+    def _plain(self, answers: Plain, places: np.ndarray) -> pa.RecordBatch:
+        text_hashes = answers.text_hashes
 
         def content_hash(line_number: int) -> int:
             return int(text_hashes[line_number])
 
-        new_lines, new_places = self._call(places, content_hash)
+        new_lines, new_places = self._first_lines(places, content_hash)
         new_hashes = text_hashes[new_lines]
-        self.roll.note(new_places, new_hashes)
+        self.received.record(new_places, new_hashes)
         new_count = len(new_lines)
         if new_count:
             self.kinds["succeeded"] += new_count
             self.statuses[Status.ANSWERED] += new_count
-        new_columns = plain_answers.columns.take(new_lines)
+        new_columns = answers.columns.take(new_lines)
         return self._batch(self._ids(new_places), new_columns)
 
     def _judged(self, decoded: Sequence[ResultLine | None]) -> pa.RecordBatch:
@@ -170,44 +173,47 @@ class Landing:
         self._count(garbled=garbled_count)
 
         def content_hash(line_number: int) -> int:
-            return self._verdict(lines[line_number]).said
+            line = lines[line_number]
+            return self._verdict(line).content_hash
 
         places = self._places(lines)
-        new_lines, new_places = self._call(places, content_hash)
-        first_lines = [lines[line_number] for line_number in new_lines.tolist()]
-        verdicts = [self._verdict(line) for line in first_lines]
-        hashes = [row_verdict.said for row_verdict in verdicts]
-        self.roll.note(new_places, np.array(hashes, dtype=np.int64))
-        self.kinds.update(line.result.type for line in first_lines)
-        return self.rows(self._ids(new_places), verdicts)
+        new_numbers, new_places = self._first_lines(places, content_hash)
+        new_lines = [lines[number] for number in new_numbers.tolist()]
+        verdicts = [self._verdict(line) for line in new_lines]
+        content_hashes = [row_verdict.content_hash for row_verdict in verdicts]
+        self.received.record(new_places, np.array(content_hashes, dtype=np.int64))
+        self.kinds.update(line.result.type for line in new_lines)
+        new_ids = self._ids(new_places)
+        return self.rows(new_ids, verdicts)
 
     def _verdict(self, line: ResultLine) -> Verdict:
         return verdict(line.result, self.answer)
 
     def _ids(self, places: np.ndarray) -> pa.Array:
-        return self.roll.ids.take(pa.array(places))
+        return self.received.ids.take(pa.array(places))
 
-    def _call(
+    def _first_lines(
         self, places: np.ndarray, hash_of: Callable[[int], int]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Find the lines that are the first for their request, and its position; count lines that are odd.
 
         `places`: the position of each line's request. `hash_of`: the hash of a line's content.
         """
-        unknown_count = int((places < 0).sum())
-        self._count(unknown=unknown_count)
-        new_lines, repeated_lines = self.roll.call(places)
+        is_unknown = places < 0
+        self._count(unknown=int(is_unknown.sum()))
+        new_lines, repeated_lines = self.received.first_and_repeated(places)
         new_places = places[new_lines]
-        if len(repeated_lines):
-            place_lines = zip(new_places.tolist(), new_lines.tolist(), strict=True)
-            first_lines = dict(place_lines)
-            for line in repeated_lines.tolist():
-                place = int(places[line])
-                first_hash = self.roll.said(place)
-                if place in first_lines:
-                    first_hash = hash_of(first_lines[place])
-                is_same = hash_of(line) == first_hash
-                self.odd["repeated" if is_same else "differing"] += 1
+        if not len(repeated_lines):
+            return new_lines, new_places
+        place_lines = zip(new_places.tolist(), new_lines.tolist(), strict=True)
+        first_lines = dict(place_lines)
+        for line in repeated_lines.tolist():
+            place = int(places[line])
+            first_hash = self.received.content_hash(place)
+            if place in first_lines:
+                first_hash = hash_of(first_lines[place])
+            is_same = hash_of(line) == first_hash
+            self.odd["repeated" if is_same else "differing"] += 1
         return new_lines, new_places
 
     def _batch(self, ids: pa.Array, landed: Columns) -> pa.RecordBatch:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json
 
-from nightbatch.columnar.json_blocks import part, read
+from nightbatch.columnar.json_blocks import nested_field, read
 from nightbatch.land.columns import Columns
 from nightbatch.land.landed_schema import all_of
 from nightbatch.messages.answer_bulk import Parsed
@@ -56,8 +56,8 @@ class Pick(NamedTuple):
 class Plain(NamedTuple):
     """Plain answers: their custom_ids, the hashes of their texts, their columns; and all other lines."""
 
-    names: pa.Array
-    said: np.ndarray
+    custom_ids: pa.Array
+    text_hashes: np.ndarray
     columns: Columns
     rest: bytes
 
@@ -77,7 +77,7 @@ def pick(scanned: Scan, answer: AnswerType) -> Pick:
     return Pick(scanned.block, rows, is_plain, texts, parsed)
 
 
-def plain(picked: Pick, answer: AnswerType) -> Plain | None:
+def plain_answers(picked: Pick, answer: AnswerType) -> Plain | None:
     """Lay out the plain messages that are answers as columns; None if the block could not be scanned."""
     rows = picked.rows
     if rows is None:
@@ -95,7 +95,9 @@ def plain(picked: Pick, answer: AnswerType) -> Plain | None:
     other_lines = _other_lines(picked.block, answer_lines)
     text_hashes = _text_hashes(texts)
     answer_columns = _columns(rows, texts, values)
-    return Plain(part(rows, "custom_id"), text_hashes, answer_columns, other_lines)
+    return Plain(
+        nested_field(rows, "custom_id"), text_hashes, answer_columns, other_lines
+    )
 
 
 def _other_lines(block: bytes, answer_lines: np.ndarray) -> bytes:
@@ -113,22 +115,22 @@ def _text_hashes(texts: pa.Array) -> np.ndarray:
 
 def _plain(rows: pa.StructArray) -> np.ndarray:
     """Return which rows are messages with one text block that ended by themselves and report their usage."""
-    message = part(rows, "result", "message")
-    block_counts = pc.list_value_length(part(message, "content"))
+    message = nested_field(rows, "result", "message")
+    block_counts = pc.list_value_length(nested_field(message, "content"))
     rules = [
         pc.equal(block_counts, 1),
-        part(rows, "custom_id").is_valid(),
-        pc.equal(part(rows, "result", "type"), "succeeded"),
-        pc.is_in(part(message, "stop_reason"), value_set=_STOPS_OF_ANSWERS),
-        part(message, "usage").is_valid(),
+        nested_field(rows, "custom_id").is_valid(),
+        pc.equal(nested_field(rows, "result", "type"), "succeeded"),
+        pc.is_in(nested_field(message, "stop_reason"), value_set=_STOPS_OF_ANSWERS),
+        nested_field(message, "usage").is_valid(),
         _unused(message, "web_search_requests"),
         _unused(message, "web_fetch_requests"),
     ]
     is_candidate = pc.fill_null(reduce(pc.and_, rules), fill_value=False)
     candidates = rows.filter(is_candidate)
-    content_blocks = part(candidates, "result", "message", "content").flatten()
-    is_text_block = pc.equal(part(content_blocks, "type"), "text")
-    text_lengths = pc.binary_length(part(content_blocks, "text"))
+    content_blocks = nested_field(candidates, "result", "message", "content").flatten()
+    is_text_block = pc.equal(nested_field(content_blocks, "type"), "text")
+    text_lengths = pc.binary_length(nested_field(content_blocks, "text"))
     has_text = pc.and_(is_text_block, pc.greater(text_lengths, 0))
     is_plain = np.array(is_candidate)
     is_plain[is_plain] = np.asarray(pc.fill_null(has_text, fill_value=False))
@@ -137,13 +139,13 @@ def _plain(rows: pa.StructArray) -> np.ndarray:
 
 def _unused(message: pa.StructArray, tool: str) -> pa.Array:
     """Return which messages did not use a tool that is billed by use; the others are judged one by one."""
-    use_counts = part(message, "usage", "server_tool_use", tool)
+    use_counts = nested_field(message, "usage", "server_tool_use", tool)
     return pc.equal(pc.fill_null(use_counts, 0), 0)
 
 
 def _has_other_tools(block: bytes, rows: pa.StructArray) -> bool:
     """Check whether a block reports uses of a tool that has no column here: they are billed and would be missed."""
-    reported_uses = part(rows, "result", "message", "usage", "server_tool_use")
+    reported_uses = nested_field(rows, "result", "message", "usage", "server_tool_use")
     report_count = len(reported_uses) - reported_uses.null_count
     if not report_count:
         return False
@@ -162,23 +164,25 @@ def _other_tool_uses(use_text: bytes) -> int:
 
 
 def _texts(rows: pa.StructArray) -> pa.Array:
-    return part(part(rows, "result", "message", "content").flatten(), "text")
+    return nested_field(
+        nested_field(rows, "result", "message", "content").flatten(), "text"
+    )
 
 
 def _columns(rows: pa.StructArray, texts: pa.Array, values: pa.Array) -> Columns:
-    message = part(rows, "result", "message")
-    usage = part(message, "usage")
-    service_tiers = part(usage, "service_tier")
+    message = nested_field(rows, "result", "message")
+    usage = nested_field(message, "usage")
+    service_tiers = nested_field(usage, "service_tier")
     has_no_tier = pc.fill_null(pc.equal(service_tiers, ""), fill_value=True)
     return Columns(
         statuses=all_of(Status.ANSWERED, len(rows)),
         errors=pa.nulls(len(rows), pa.string()),
         values=values,
         texts=texts,
-        models=part(message, "model"),
-        stops=part(message, "stop_reason"),
+        models=nested_field(message, "model"),
+        stops=nested_field(message, "stop_reason"),
         tiers=pc.if_else(has_no_tier, BATCH, service_tiers),
-        regions=part(usage, "inference_geo"),
+        regions=nested_field(usage, "inference_geo"),
         tokens=_tokens(usage),
         tools=np.zeros((len(rows), len(SERVER_TOOLS)), dtype=np.int64),
     )
@@ -190,7 +194,7 @@ def _tokens(usage: pa.StructArray) -> np.ndarray:
     output_tokens = _counts(usage, "output_tokens")
     cache_reads = _counts(usage, "cache_read_input_tokens")
     all_writes = _counts(usage, "cache_creation_input_tokens")
-    by_age = part(usage, "cache_creation")
+    by_age = nested_field(usage, "cache_creation")
     hour_writes = _counts(by_age, "ephemeral_1h_input_tokens")
     five_minute_writes = _counts(by_age, "ephemeral_5m_input_tokens")
     other_writes = np.maximum(0, all_writes - hour_writes)
@@ -211,7 +215,7 @@ def _tokens(usage: pa.StructArray) -> np.ndarray:
 
 def _counts(rows: pa.StructArray, name: str) -> np.ndarray:
     """Read a field of counts; 0 where it is null."""
-    return np.asarray(pc.fill_null(part(rows, name), 0))
+    return np.asarray(pc.fill_null(nested_field(rows, name), 0))
 
 
 _COUNT = pa.int64()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from nightbatch.columnar.threads import beside
+from nightbatch.columnar.threads import map_in_thread
 from nightbatch.errors import ApiUnavailable, BatchGone, Incomplete, NotEnded
 from nightbatch.failpoints import reach
 from nightbatch.land.landing import Landing
@@ -75,7 +75,7 @@ def _read_once(batch: Batch, landing: Landing, api: Batches, write: Write) -> No
     landing.begin()
     with api.results(batch.id) as chunks:
         reach("results opened")
-        for picked in beside(landing.read, blocks(chunks)):
+        for picked in map_in_thread(landing.read, blocks(chunks)):
             landed_rows = landing.take(picked)
             write(landed_rows)
             reach("block of results read")
@@ -91,8 +91,8 @@ def _why_lost(
     """Return why the missing results are lost; raise if they may still be read later, since they are paid for."""
     if isinstance(last_error, BatchGone):
         return _why_gone(bought, batch, api, last_error)
-    nothing_read = not landing.roll.told and not landing.odd
-    many_missing = landing.missed > FEW
+    nothing_read = not landing.received.count and not landing.odd
+    many_missing = landing.missing_count > FEW
     if isinstance(last_error, ApiUnavailable):
         is_readable_later = nothing_read or many_missing
     else:

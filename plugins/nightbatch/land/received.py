@@ -23,7 +23,7 @@ class Received:
         self._is_received = self._zeros(np.bool_)
         self._in_this_reading = self._zeros(np.bool_)
         self._result_hashes = self._zeros(np.int64)
-        # The first line of a block that names each request, while `call` compares them.
+        # The first line of a block that names each request, while `first_and_repeated` compares them.
         self._first_lines = self._zeros(np.int32)
 
     def _zeros(self, kind: type[np.generic]) -> np.ndarray:
@@ -33,7 +33,7 @@ class Received:
         return len(self.ids)
 
     @property
-    def told(self) -> int:
+    def count(self) -> int:
         """How many requests have a result."""
         return int(self._is_received.sum())
 
@@ -52,7 +52,7 @@ class Received:
         places[known_rows] = found_places
         return places
 
-    def call(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def first_and_repeated(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which of these lines are the first for their request, and which repeat one of the same reading.
 
         `places`: the position of each line's request. Lines of unknown requests are neither, and so are lines of
@@ -78,16 +78,16 @@ class Received:
         np.minimum.at(self._first_lines, places, line_numbers)
         return np.asarray(self._first_lines[places] == line_numbers)
 
-    def note(self, places: np.ndarray, result_hashes: np.ndarray) -> None:
+    def record(self, places: np.ndarray, result_hashes: np.ndarray) -> None:
         """Store the hashes of the results of requests."""
         self._is_received[places] = True
         self._result_hashes[places] = result_hashes
 
-    def said(self, place: int) -> int:
+    def content_hash(self, place: int) -> int:
         """Return the hash of a request's result."""
         return int(self._result_hashes[place])
 
-    def silent(self) -> pa.Array:
+    def missing_ids(self) -> pa.Array:
         """Return the ids of the requests without a result, sorted."""
         is_missing = pa.array(~self._is_received)
         missing_ids = self.ids.filter(is_missing).to_pylist()

@@ -22,7 +22,7 @@ BATCH_ROWS = 262_144
 
 
 @dataclass(frozen=True)
-class Volume:
+class IdFile:
     """A file with the ids of some landed shards: one shard's own, or an index that covers `covered` shards."""
 
     key: str
@@ -37,17 +37,17 @@ class Volume:
 
 @dataclass(frozen=True)
 class History:
-    """All landed shards of a view, each in one volume."""
+    """All landed shards of a view, each in one id_file."""
 
     store: Store
-    volumes: list[Volume]
+    id_files: list[IdFile]
 
     @cached_property
     def shards(self) -> dict[Shard, BoughtFor]:
         """Return for whom each landed shard was bought, oldest first."""
         all_shards: dict[Shard, BoughtFor] = {}
-        for volume in self.volumes:
-            all_shards.update(volume.shards)
+        for id_file in self.id_files:
+            all_shards.update(id_file.shards)
         return dict(sorted(all_shards.items()))
 
     def settled(self, wanted: Collection[Shard], span: IdRange = ALL) -> Iterator[Ids]:
@@ -63,21 +63,21 @@ class History:
     ) -> Iterator[pa.Table]:
         """Read `id`, `shard`, `row` and `settled` of what landed in wanted shards: all in the span, maybe more."""
         wanted_shards = set(wanted)
-        for volume in self.volumes:
-            shards_to_read = volume.shards.keys() & wanted_shards
+        for id_file in self.id_files:
+            shards_to_read = id_file.shards.keys() & wanted_shards
             if not shards_to_read:
                 continue
-            if volume.is_index:
-                yield from self._from_index(volume, shards_to_read, span)
+            if id_file.is_index:
+                yield from self._from_index(id_file, shards_to_read, span)
             else:
                 (shard,) = shards_to_read
-                yield _own_entries(self.store, shard, volume.key)
+                yield _own_entries(self.store, shard, id_file.key)
 
     def _from_index(
-        self, volume: Volume, shards_to_read: Collection[Shard], span: IdRange
+        self, id_file: IdFile, shards_to_read: Collection[Shard], span: IdRange
     ) -> Iterator[pa.Table]:
-        row_groups = parquet.groups(self.store, volume.key, "id", span.meets)
-        if len(shards_to_read) == volume.covered:
+        row_groups = parquet.groups(self.store, id_file.key, "id", span.overlaps)
+        if len(shards_to_read) == id_file.covered:
             yield from row_groups
             return
         shard_numbers = [int(shard) for shard in shards_to_read]
@@ -89,9 +89,9 @@ class History:
 
 
 def history(store: Store, landed: Sequence[Shard]) -> History:
-    """Find the volumes of these landed shards: the indexes first, then the files of the shards that none covers."""
+    """Find the id_files of these landed shards: the indexes first, then the files of the shards that none covers."""
     uncovered = set(landed)
-    volumes: list[Volume] = []
+    id_files: list[IdFile] = []
     for entry in store.list(keys.INDEX):
         covered = _covered_by(store, entry.key)
         newly_covered = {
@@ -100,13 +100,13 @@ def history(store: Store, landed: Sequence[Shard]) -> History:
             if shard in uncovered
         }
         if newly_covered:
-            volumes.append(Volume(entry.key, newly_covered, len(covered)))
+            id_files.append(IdFile(entry.key, newly_covered, len(covered)))
             uncovered -= newly_covered.keys()
     for shard in sorted(uncovered):
         bought_for = _bought_for(store, shard)
         if bought_for is not None:
-            volumes.append(Volume(keys.landed(shard), {shard: bought_for}))
-    return History(store, volumes)
+            id_files.append(IdFile(keys.landed(shard), {shard: bought_for}))
+    return History(store, id_files)
 
 
 def compact(
@@ -121,15 +121,15 @@ def compact(
     entries: list[pa.Table] = []
     covered: dict[Shard, BoughtFor] = {}
     row_count = 0
-    volumes = history(store, landed).volumes
-    shard_files = [volume for volume in volumes if not volume.is_index]
-    for volume in shard_files:
-        ((shard, bought_for),) = volume.shards.items()
-        shard_entries = _own_entries(store, shard, volume.key)
+    id_files = history(store, landed).id_files
+    shard_files = [id_file for id_file in id_files if not id_file.is_index]
+    for id_file in shard_files:
+        ((shard, bought_for),) = id_file.shards.items()
+        shard_entries = _own_entries(store, shard, id_file.key)
         entries.append(shard_entries)
         covered[shard] = bought_for
         row_count += shard_entries.num_rows
-        is_last = volume is shard_files[-1]
+        is_last = id_file is shard_files[-1]
         if row_count >= most_rows or is_last:
             index_key = _write_index(store, entries, covered)
             index_keys.append(index_key)

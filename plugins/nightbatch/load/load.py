@@ -92,12 +92,12 @@ def read_marker(target: Reads, partition: str) -> Published:
         body = target.get(key)
     except Absent:
         raise Republished(
-            f"{key} is not there: the partition is not published, or is being replaced just now."
+            f"{key} does not exist: the partition is not published, or is being replaced at the moment."
         ) from None
     marker = decode(body, folder)
     if marker is None:
         raise TargetError(
-            f"{key} does not name files and rows: it is not one that nightbatch wrote."
+            f"{key} does not name files and rows: nightbatch did not write it."
         )
     return Published(marker.files, marker.rows, marker.snapshot, body)
 
@@ -124,7 +124,7 @@ def _still_there() -> Iterator[None]:
         yield
     except Absent:
         raise Republished(
-            "a file of the partition is gone: it is being replaced just now."
+            "a file of the partition is gone: it is being replaced at the moment."
         ) from None
 
 

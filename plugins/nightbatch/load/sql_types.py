@@ -107,8 +107,12 @@ def _structs(first_parts: list[str], second_parts: list[str]) -> str | None:
         if merged_type is None:
             return None
         field_types[field_name] = merged_type
-    field_texts = [f"{name} {kind}" for name, kind in field_types.items()]
-    field_list = ", ".join(field_texts)
+    return _struct_text(field_types)
+
+
+def _struct_text(field_types: Mapping[str, str]) -> str:
+    fields = [f"{name} {kind}" for name, kind in field_types.items()]
+    field_list = ", ".join(fields)
     return f"struct({field_list})"
 
 

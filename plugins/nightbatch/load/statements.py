@@ -14,7 +14,7 @@ from nightbatch.load.sql_types import both
 from nightbatch.load.warehouse import HOLE, PARTITION, STAGED, Statement
 
 
-def quoted(name: str) -> str:
+def sql_quoted(name: str) -> str:
     """Quote the name of a table; a dot separates schema and table."""
     return ".".join(column(part) for part in name.split("."))
 
@@ -43,17 +43,19 @@ def evolve(
         type_change = _type_change(table, name, present[name], staged_type)
         if type_change:
             changes.append(type_change)
-    return [Statement(f"ALTER TABLE {quoted(table)} {change}") for change in changes]
+    return [
+        Statement(f"ALTER TABLE {sql_quoted(table)} {change}") for change in changes
+    ]
 
 
 def _creation(table: str) -> list[Statement]:
     """Create an empty table with the columns of the staged one, and its schema where it names one."""
     empty_copy = f"SELECT * FROM {STAGED} WHERE false"
-    create_table = Statement(f"CREATE TABLE {quoted(table)} AS {empty_copy}")
+    create_table = Statement(f"CREATE TABLE {sql_quoted(table)} AS {empty_copy}")
     schema = table.rpartition(".")[0]
     if not schema:
         return [create_table]
-    create_schema = Statement(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+    create_schema = Statement(f"CREATE SCHEMA IF NOT EXISTS {sql_quoted(schema)}")
     return [create_schema, create_table]
 
 
@@ -64,7 +66,7 @@ def _new_column(
     other_name = present_names.get(name.lower())
     if other_name:
         raise TargetError(
-            f"table {table}: column {name!r} stands there as {other_name!r}; rename one of them."
+            f"table {table}: column {name!r} exists there as {other_name!r}; rename one of them."
         )
     return f"ADD COLUMN {column(name)} {staged_type}"
 
@@ -88,20 +90,21 @@ def replacement(
     loading: Loading, partition: str, columns: Sequence[str]
 ) -> list[Statement]:
     """Replace the table's rows of this partition with the staged rows; merge them by key where the mode says so."""
-    table = quoted(loading.table)
+    table = sql_quoted(loading.table)
     column_list = _column_list(columns)
-    delete_partition = Statement(
-        f"DELETE FROM {table} WHERE {PARTITION} = {HOLE}", [partition]
-    )
     insert = f"INSERT INTO {table} ({column_list}) SELECT {column_list} FROM {STAGED}"
+    delete_partition = Statement(
+        f"DELETE FROM {table} WHERE {PARTITION} = {HOLE}",
+        [partition],
+    )
     if loading.mode == "replace":
         return [delete_partition, Statement(insert)]
-    same_key = _same_key(loading)
-    staged_match = f"SELECT 1 FROM {STAGED} AS s WHERE {same_key}"
+    staged_match = _staged_match(loading)
     delete_older = Statement(
         f"DELETE FROM {table} AS t WHERE t.{PARTITION} <= {HOLE} AND EXISTS ({staged_match})",
         [partition],
     )
+    same_key = _same_key(loading)
     table_match = f"SELECT 1 FROM {table} AS t WHERE {same_key}"
     insert_absent = Statement(f"{insert} AS s WHERE NOT EXISTS ({table_match})")
     return [delete_partition, delete_older, insert_absent]
@@ -112,12 +115,11 @@ def tally(loading: Loading, partition: str) -> Statement:
 
     For a merge, these are the rows whose key is staged: a key that a newer partition holds counts as well.
     """
-    table = quoted(loading.table)
+    table = sql_quoted(loading.table)
     if loading.mode == "replace":
         count_partition = f"SELECT count(*) FROM {table} WHERE {PARTITION} = {HOLE}"
         return Statement(count_partition, [partition])
-    same_key = _same_key(loading)
-    staged_match = f"SELECT 1 FROM {STAGED} AS s WHERE {same_key}"
+    staged_match = _staged_match(loading)
     count_keys = f"SELECT count(*) FROM {table} AS t WHERE EXISTS ({staged_match})"
     return Statement(count_keys)
 
@@ -127,6 +129,11 @@ def distinct(loading: Loading) -> Statement:
     key_list = _column_list(loading.key)
     keys = f"SELECT DISTINCT {key_list} FROM {STAGED}"
     return Statement(f"SELECT count(*) FROM ({keys}) AS s")
+
+
+def _staged_match(loading: Loading) -> str:
+    """Return the query for a staged row with the key of a row `t` of the table."""
+    return f"SELECT 1 FROM {STAGED} AS s WHERE {_same_key(loading)}"
 
 
 def _column_list(names: Sequence[str]) -> str:

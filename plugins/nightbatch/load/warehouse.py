@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from nightbatch.columnar.constants import with_constants
 from nightbatch.errors import TargetError
 from nightbatch.spec.hive_columns import values_of
 
@@ -86,13 +87,5 @@ def staged_rows(
     """Give published rows the columns of `staged_schema`."""
     path_values = values_of(partition)
     constants = {**path_values, PARTITION: pa.scalar(partition)}
-    published_names = set(rows.schema.names)
-    arrays: list[pa.Array] = []
-    for column_name in schema.names:
-        if column_name in published_names:
-            array = rows.column(column_name)
-        else:
-            constant = constants[column_name]
-            array = pa.repeat(constant, rows.num_rows)
-        arrays.append(array)
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    columns = with_constants(rows, schema.names, constants)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -44,11 +44,13 @@ def await_loads(stack: Stack, partitions: Iterable[str]) -> None:
 def _require_no_failure(stack: Stack, ended_states: Mapping[str, str]) -> None:
     """Raise NightFailed, with the place of the logs, if a load has failed."""
     failed_keys = [key for key, state in ended_states.items() if state == "failed"]
-    if not failed_keys:
-        return
-    key_list = ", ".join(sorted(failed_keys))
-    log_folder = stack.home / "airflow" / "logs"
-    raise NightFailed(f"{DAG_ID} for {key_list} failed: its log is in {log_folder}.")
+    if failed_keys:
+        failed_keys.sort()
+        key_list = ", ".join(failed_keys)
+        log_folder = stack.home / "airflow" / "logs"
+        raise NightFailed(
+            f"{DAG_ID} for {key_list} failed: see its log in {log_folder}."
+        )
 
 
 def _ended_loads(stack: Stack) -> dict[str, str]:

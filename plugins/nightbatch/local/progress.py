@@ -14,7 +14,7 @@ from rich.table import Table
 from nightbatch.local.stack.rest import Json
 
 QUIET = frozenset({"None", "scheduled", "queued", "removed", "skipped"})
-COLOURS = {
+COLORS = {
     "success": "green",
     "failed": "red",
     "upstream_failed": "red",
@@ -46,7 +46,7 @@ class TaskProgress:
 
     def __call__(self, tasks: list[Json]) -> None:
         """Show the task instances of one tick."""
-        for task_id, state_summary in summarise(tasks).items():
+        for task_id, state_summary in summarize(tasks).items():
             if self._shown.get(task_id) == state_summary:
                 continue
             self._shown[task_id] = state_summary
@@ -69,8 +69,8 @@ class TaskProgress:
         )
         for task_id, state_summary in self._shown.items():
             last_state = state_summary.split()[-1]
-            colour = COLOURS.get(last_state, "default")
-            task_table.add_row(task_id, f"[{colour}]{state_summary}")
+            color = COLORS.get(last_state, "default")
+            task_table.add_row(task_id, f"[{color}]{state_summary}")
         return task_table
 
     def _age(self) -> str:
@@ -78,7 +78,7 @@ class TaskProgress:
         return f"{age_seconds:.0f} s"
 
 
-def summarise(tasks: list[Json]) -> dict[str, str]:
+def summarize(tasks: list[Json]) -> dict[str, str]:
     """Return each task's states in the order in which tasks began, mapped ones together: `2 success, 1 running`."""
     counts_by_task = _state_counts(tasks)
     return {task_id: _summary(counts) for task_id, counts in counts_by_task.items()}

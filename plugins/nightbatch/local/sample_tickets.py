@@ -130,9 +130,11 @@ class Desk:
         """Return an opening, up to two details and a closing, as one paragraph."""
         mood = self._weighted_choice(MOODS, MOOD_WEIGHTS)
         detail_count = self._random.randrange(3)
-        details = self._random.sample(topic["details"], k=detail_count)
+        all_details = topic["details"]
+        details = self._random.sample(all_details, k=detail_count)
         opening = self._pick("openings", topic)
-        closing = self._pick(mood, self._phrases["closings"])
+        all_closings = self._phrases["closings"]
+        closing = self._pick(mood, all_closings)
         return _joined(" ", [opening, *details, closing])
 
     def _odd_ticket(self) -> Ticket:

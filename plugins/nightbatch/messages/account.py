@@ -26,8 +26,8 @@ PASSING_CODES = frozenset({"ramp_limit_exceeded"})
 ERROR_TYPES = frozenset({"authentication_error", "billing_error", "permission_error"})
 STATUSES = frozenset({401, 402, 403})
 WORDED_STATUSES = frozenset({400, 429})
-"""Statuses that say nothing by themselves: the message decides."""
-_WORDS = re.compile(
+"""Statuses whose meaning depends on the message."""
+_ACCOUNT_PHRASES = re.compile(
     r"credit balance|purchase credits|\bbilling\b|usage limits?\b|spend(ing)? limit"
     r"|organi[sz]ation .*(on hold|disabled)|organi[sz]ation on hold",
     re.IGNORECASE,
@@ -41,11 +41,15 @@ def blames_account(error_type: str, message: str, code: str = "") -> bool:
     """
     if code in PASSING_CODES:
         return False
-    if code in ERROR_CODES or error_type in ERROR_TYPES:
+    if code in ERROR_CODES:
+        return True
+    if error_type in ERROR_TYPES:
         return True
     field_path = safe_words.field(message) or ""
     is_nested_field = "." in field_path or "[" in field_path
-    return not is_nested_field and _WORDS.search(message) is not None
+    if is_nested_field:
+        return False
+    return _ACCOUNT_PHRASES.search(message) is not None
 
 
 def answer_blames_account(

@@ -21,7 +21,7 @@ from nightbatch.messages.schema import Definitions, Schema, definitions_of, reso
 
 Check = Callable[[Any], np.ndarray]
 """Tells which values of an array keep a schema's rules; a null keeps none."""
-_WORDS = {
+_ANNOTATIONS = {
     "title",
     "description",
     "default",
@@ -58,7 +58,7 @@ class Bulk:
     fit: Check
 
     @classmethod
-    def of(cls, schema: Schema, kind: pa.DataType) -> Bulk | None:
+    def for_schema(cls, schema: Schema, kind: pa.DataType) -> Bulk | None:
         """Return a reader; None for a schema with a rule that has no kernel."""
         try:
             return cls(kind, _check(schema, definitions_of(schema)))
@@ -149,7 +149,7 @@ def _sole(variants: list[Any], null_variant: Any) -> Any:
 
 def _only(schema: Schema, *keywords: str) -> None:
     """Raise _NoKernelError where a schema has rules beyond these keywords."""
-    rules = schema.keys() - _WORDS
+    rules = schema.keys() - _ANNOTATIONS
     if rules - set(keywords):
         raise _NoKernelError
 

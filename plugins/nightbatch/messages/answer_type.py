@@ -94,14 +94,20 @@ class AnswerType:
             return parsed.values, is_fit
         in_bulk = parsed.which.copy()
         in_bulk[in_bulk] = is_fit
-        other_texts = texts.filter(pa.array(~in_bulk)).to_pylist()
-        other_values, is_other_answer = self._read_each(other_texts)
-        values = pa.concat_arrays(
-            [parsed.values.filter(pa.array(is_fit)), other_values]
-        )
+        bulk_values = parsed.values.filter(pa.array(is_fit))
+        return self._read_others(texts, bulk_values, in_bulk)
+
+    def _read_others(
+        self, texts: pa.Array, bulk_values: pa.Array, in_bulk: np.ndarray
+    ) -> tuple[pa.Array, np.ndarray]:
+        """Read the texts that were not read in bulk; return all values and which texts are answers."""
+        is_other = ~in_bulk
+        other_texts = texts.filter(pa.array(is_other))
+        other_values, is_other_answer = self._read_each(other_texts.to_pylist())
+        values = pa.concat_arrays([bulk_values, other_values])
         text_order = _text_order(in_bulk)
-        is_answer = in_bulk
-        is_answer[~in_bulk] = is_other_answer
+        is_answer = in_bulk.copy()
+        is_answer[is_other] = is_other_answer
         return values.take(text_order), is_answer
 
     def _read_each(self, texts: Sequence[str]) -> tuple[pa.Array, np.ndarray]:
@@ -159,9 +165,10 @@ class AnswerType:
 
     def _broken_rule(self, value: Any) -> str:
         """Name the first rule that a value breaks, and the place in it: never the value."""
-        first_error = next(iter(self._validator.iter_errors(value)))
-        path = ".".join(str(step) for step in first_error.instance_path)
-        place = path or "the answer"
+        all_errors = self._validator.iter_errors(value)
+        first_error = next(iter(all_errors))
+        steps = [str(step) for step in first_error.instance_path]
+        place = ".".join(steps) or "the answer"
         schema_path = first_error.schema_path
         rule = schema_path[-1] if schema_path else "schema"
         return f"{place} breaks the schema's rule: {rule}"
@@ -177,7 +184,7 @@ class AnswerType:
 
     @cached_property
     def _bulk(self) -> Bulk | None:
-        return None if self.schema is None else Bulk.of(self.schema, self.arrow)
+        return None if self.schema is None else Bulk.for_schema(self.schema, self.arrow)
 
     @cached_property
     def _validator(self) -> Any:

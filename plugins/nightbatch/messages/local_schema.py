@@ -30,11 +30,11 @@ _DIALECT = frozenset({"$schema", "$id", "id", "$vocabulary", "$comment"})
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _PLACES = ("$defs", "definitions")
 _POINTER_MARKS = frozenset("/~%")
-"""In a reference these lead below a definition, or stand for other characters."""
+"""In a reference these lead below a definition, or encode other characters."""
 
 
 class _Extent(NamedTuple):
-    """How many subschemas a schema stands for, and how many levels deep they nest."""
+    """How many subschemas a schema has once references are followed, and how many levels deep they nest."""
 
     parts: int
     depth: int
@@ -132,7 +132,7 @@ def _names_definition(reference: str, root: Schema, keyword: str) -> bool:
 
 @dataclass(frozen=True)
 class _Measures:
-    """Counts what schemas stand for once references are followed, each definition once."""
+    """Counts the subschemas of schemas once references are followed; measures each definition once."""
 
     root: Schema
     extents: dict[str, _Extent] = field(default_factory=dict)
@@ -152,7 +152,7 @@ class _Measures:
         _check_depth(total_depth)
         if part_count > MAX_PARTS:
             raise AnswerTypeError(
-                f"answer_schema: stands for more than {MAX_PARTS:,} parts once references are followed."
+                f"answer_schema: has more than {MAX_PARTS:,} parts once references are followed."
             )
         return _Extent(part_count, total_depth)
 

@@ -29,7 +29,7 @@ class Status(StrEnum):
 
 
 UNREADABLE = "of another form"
-"""Stands for a stop reason or a result type that is no plain name: it is not quoted."""
+"""Replaces a stop reason or a result type that is not a plain name: it is never quoted."""
 SETTLED = frozenset(
     {Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED}
 )
@@ -59,33 +59,39 @@ TABLE: dict[tuple[str, str], Status] = {
 fit its type becomes `invalid`."""
 
 
-def of_error(error_type: str, message: str, code: str = "") -> tuple[Status, bool]:
+def status_of_error(
+    error_type: str, message: str, code: str = ""
+) -> tuple[Status, bool]:
     """Judge an `errored` result: its status, and whether the account is at fault rather than the row."""
     if blames_account(error_type, message, code):
         return Status.ERRORED, True
     return TABLE.get(("errored", error_type), Status.ERRORED), False
 
 
-def of_stop(stop_reason: str | None) -> tuple[Status, str | None]:
+def status_of_stop(stop_reason: str | None) -> tuple[Status, str | None]:
     """Judge a `succeeded` result by why the model stopped; the reason is None where it is an answer so far."""
-    status = TABLE.get(("succeeded", stop_reason or ""), Status.ERRORED)
+    outcome = ("succeeded", stop_reason or "")
+    status = TABLE.get(outcome, Status.ERRORED)
     if status is Status.ANSWERED:
         return status, None
     shown_reason = safe_words.name(stop_reason, UNREADABLE)
-    return status, f"stop_reason {shown_reason}"
+    reason = f"stop_reason {shown_reason}"
+    return status, reason
 
 
-def of_kind(result_type: str) -> tuple[Status, str]:
+def status_of_type(result_type: str) -> tuple[Status, str]:
     """Judge a result that has neither message nor error."""
-    status = TABLE.get((result_type, ""), Status.ERRORED)
+    outcome = (result_type, "")
+    status = TABLE.get(outcome, Status.ERRORED)
     if status is not Status.ERRORED:
         return status, result_type
     shown_type = safe_words.name(result_type, UNREADABLE)
-    return status, f"result type {shown_type}"
+    reason = f"result type {shown_type}"
+    return status, reason
 
 
-def commonest(errors: Mapping[str, int]) -> str:
-    """Name the commonest error, fit for a log: of the API's errors the type and the field, never the message."""
+def most_common_error(errors: Mapping[str, int]) -> str:
+    """Name the most common error, fit for a log: of the API's errors the type and the field, never the message."""
     if not errors:
         return "no reason was given"
     error_counts = Counter[str]()

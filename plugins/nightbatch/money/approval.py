@@ -15,7 +15,7 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>()#+!|~&$]")
 
 
 @dataclass(frozen=True)
-class Question:
+class ApprovalForm:
     """The text of the form."""
 
     subject: str
@@ -30,21 +30,21 @@ def needs_approval(ref: RunRef, estimate: Estimate) -> bool:
     return estimate.at_most is None or estimate.at_most > limit_usd
 
 
-def question(
+def approval_form(
     ref: RunRef, estimate: Estimate, *, asked: int, notes: tuple[str, ...]
-) -> Question | None:
+) -> ApprovalForm | None:
     """Ask whether to buy; None if it costs nothing, or at most `approve_above_usd`."""
     limit_usd = ref.rules.approve_above_usd
     if limit_usd is None or not needs_approval(ref, estimate):
         return None
     table = _table(ref, estimate, limit_usd, asked)
-    escaped_notes = map(plain, notes)
+    escaped_notes = map(markdown_escaped, notes)
     deadline = f"Without an answer within {ref.rules.approve_within_hours:g} hours nothing is bought."
     explanation = (
         "The costs are estimates made before the purchase, for asking each request once. "
         "Requests that are lost are asked again and may add to it; `max_cost_usd` bounds the whole run."
     )
-    return Question(
+    return ApprovalForm(
         subject=f"Buy {estimate.requests:,} requests for {_price(estimate)}?",
         body="\n\n".join([table, *escaped_notes, f"{explanation} {deadline}"]),
     )
@@ -55,8 +55,8 @@ def _table(ref: RunRef, estimate: Estimate, limit_usd: float, asked: int) -> str
     lines = [
         "| | |",
         "|---|---|",
-        f"| target | {plain(ref.target)} |",
-        f"| partition | {plain(ref.partition or 'whole dataset')} |",
+        f"| target | {markdown_escaped(ref.target)} |",
+        f"| partition | {markdown_escaped(ref.partition or 'whole dataset')} |",
         f"| rows | {ref.rows:,} |",
         f"| different requests | {asked:,} |",
         f"| to be bought | {estimate.requests:,} |",
@@ -75,7 +75,7 @@ def _price(estimate: Estimate) -> str:
     return f"an estimated {usd(estimate.expected)}, at most {usd(estimate.at_most)}"
 
 
-def others(approvers: Sequence[str], starter: str | None) -> list[str]:
+def other_approvers(approvers: Sequence[str], starter: str | None) -> list[str]:
     """Return the approvers without the person who started the run. Raises SettingsError if nobody else is named."""
     remaining_users = [user for user in approvers if user != starter]
     if approvers and not remaining_users:
@@ -85,6 +85,6 @@ def others(approvers: Sequence[str], starter: str | None) -> list[str]:
     return remaining_users
 
 
-def plain(text: str) -> str:
+def markdown_escaped(text: str) -> str:
     """Escape a text for Markdown, so that no name can add a row, a link or a figure of its own."""
     return _MARKUP.sub(r"\\\g<0>", printable(text))

@@ -116,7 +116,8 @@ def price_sums(prices: Prices, model: str, tokens: Mapping[str, int]) -> Decimal
     rates = prices.rates(model)
     if rates is None:
         return None
-    token_counts = [tokens.get(name, 0) for name in Rates._fields]
+    classes = Rates._fields
+    token_counts = [tokens.get(token_class, 0) for token_class in classes]
     total_usd = _sum(rates, token_counts)
     return total_usd.quantize(PICO)
 

@@ -18,8 +18,8 @@ from nightbatch.money.estimate import HITS_COLD, HITS_WARM
 from nightbatch.money.prices import Prices
 
 CHARACTERS_A_TOKEN = 4
-NEARLY = 0.5
-WORTH_A_WAIT = Decimal("0.50")
+NEARLY_LONG_ENOUGH = 0.5
+LEAST_SAVING_USD = Decimal("0.50")
 """US dollars that priming must be expected to save: it costs nothing but the wait for one more batch."""
 SHARED = ("tools", "system")
 
@@ -33,7 +33,7 @@ def too_short(prices: Prices, model: str, frame: Frame) -> str | None:
     """Warn of a system part that is just too short to be cached."""
     system_tokens = len(_system(frame)) / CHARACTERS_A_TOKEN
     minimum_tokens = prices.cache_minimum(model)
-    if not NEARLY * minimum_tokens <= system_tokens < minimum_tokens:
+    if not NEARLY_LONG_ENOUGH * minimum_tokens <= system_tokens < minimum_tokens:
         return None
     return (
         f"The system part has about {system_tokens:,.0f} tokens; {model} caches from {minimum_tokens:,} on. "
@@ -41,14 +41,14 @@ def too_short(prices: Prices, model: str, frame: Frame) -> str | None:
     )
 
 
-def is_marked(frame: Frame) -> bool:
+def has_cache_control(frame: Frame) -> bool:
     """Tell whether the requests of a frame carry cache_control."""
     return frame.wire != frame.identity
 
 
 def shared_tokens(frame: Frame, frame_tokens: float) -> float:
     """Estimate how many of a frame's tokens are before its cache breakpoint; 0 if it has none."""
-    if not is_marked(frame):
+    if not has_cache_control(frame):
         return 0.0
     params = _params(frame.identity)
     shared_bytes = 0
@@ -74,9 +74,9 @@ def primed_saves(prices: Prices, model: str, shared: float, requests: int) -> De
     return more_tokens_read * saved_per_token
 
 
-def pays(prices: Prices, model: str, shared: float, requests: int) -> bool:
+def priming_pays(prices: Prices, model: str, shared: float, requests: int) -> bool:
     """Tell whether a purchase is big enough to be primed by a batch of one request."""
-    return primed_saves(prices, model, shared, requests) >= WORTH_A_WAIT
+    return primed_saves(prices, model, shared, requests) >= LEAST_SAVING_USD
 
 
 def break_even(prices: Prices, model: str) -> float | None:
@@ -97,7 +97,7 @@ def hit_rate(tokens: Mapping[str, int]) -> float | None:
     return read / cached if cached else None
 
 
-def poor(prices: Prices, model: str, tokens: Mapping[str, int]) -> str | None:
+def poor_hit_rate(prices: Prices, model: str, tokens: Mapping[str, int]) -> str | None:
     """Warn of a cache that cost more than it saved."""
     hits = hit_rate(tokens)
     least_hits = break_even(prices, model)

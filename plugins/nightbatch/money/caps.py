@@ -38,7 +38,7 @@ class Cap:
     name: str
     limit: float
     spent: AgainstCap
-    whose: str
+    spender: str
 
     def refuses(self, estimate: Estimate) -> str | None:
         """Say why a purchase must not be made; None where it may."""
@@ -49,9 +49,10 @@ class Cap:
         at_most = estimate.at_most
         if paid is None or in_flight is None or at_most is None:
             return (
-                f"{self.name}={self.limit:g} cannot be kept: the model's price is not known, or params are billed by "
-                "use, or a result reported usage that cannot be. Nothing was bought by this task. Give the model's "
-                "price in a file named by NIGHTBATCH_PRICES, leave out what is billed by use, or take the cap away."
+                f"{self.name}={self.limit:g} cannot be checked: the model's price is not known, or params are billed "
+                "by use, or a result reported usage that cannot be. Nothing was bought by this task. Give the "
+                "model's price in a file named by NIGHTBATCH_PRICES, leave out what is billed by use, or "
+                "remove the cap."
             )
         total_usd = paid + in_flight + at_most
         if total_usd <= Decimal(str(self.limit)):
@@ -59,9 +60,9 @@ class Cap:
         return (
             f"{estimate.requests:,} requests may cost {at_most:.4f} USD, as an estimate ({usd(estimate.expected)} "
             f"expected; {estimate.how}). With {paid:.4f} USD spent and an estimate of at most {in_flight:.4f} USD in "
-            f"flight by {self.whose} that is {total_usd:.4f} USD, above {self.name}={self.limit:g}. Nothing was bought "
-            f"by this task: raise {self.name}, or {ADVICE}; a run over fewer rows also gives the history that makes "
-            "the bound a better one."
+            f"flight by {self.spender} that is {total_usd:.4f} USD, above {self.name}={self.limit:g}. Nothing was "
+            f"bought by this task: raise {self.name}, or {ADVICE}; a run over fewer rows also gives the history that "
+            "makes the estimate better."
         )
 
 
@@ -76,7 +77,7 @@ def total(amounts: Iterable[Decimal | None]) -> Decimal | None:
     return total_usd
 
 
-LIFE = timedelta(days=35)
+LONGEST_RUN = timedelta(days=35)
 """No run is older: results can be fetched for 29 days."""
 ENOUGH_ANSWERS = 2_000
 MOST_FILES = 100
@@ -100,10 +101,10 @@ def read(ref: RunRef, question: str, ledger: Ledger, now: datetime) -> list[Row]
 
 def _oldest_needed(ref: RunRef, now: datetime) -> datetime:
     """Return since when caps need all rows: since the run may have begun and the month has begun."""
-    if not _capped(ref):
+    if not _has_cap(ref):
         return now
     month_start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    oldest_run_start = now - LIFE
+    oldest_run_start = now - LONGEST_RUN
     return min(oldest_run_start, month_start)
 
 
@@ -111,7 +112,7 @@ def caps(
     ref: RunRef, ledger: Ledger, view: LedgerView, rows: list[Row], now: datetime
 ) -> Iterator[Cap]:
     """Name the caps of a run, each with what counts against it already."""
-    if not _capped(ref):
+    if not _has_cap(ref):
         return
     claims = [ledger.claim(shard) for shard in view.in_flight]
     if ref.rules.max_cost_usd is not None:
@@ -155,7 +156,7 @@ def _spent_in_month(
     return _against_cap(month_rows, target_claims)
 
 
-def _capped(ref: RunRef) -> bool:
+def _has_cap(ref: RunRef) -> bool:
     return (
         ref.rules.max_cost_usd is not None or ref.rules.max_monthly_cost_usd is not None
     )
@@ -174,12 +175,19 @@ def is_for_target(ref: RunRef, target: str) -> bool:
 
 
 def _against_cap(rows: list[Row], claims: list[Claim]) -> AgainstCap:
-    paid_amounts = [_paid(row) for row in rows]
-    claimed_amounts = [cost_table.amount(claim.at_most_usd) for claim in claims]
-    missing_amounts = [_at_most_for_missing(row) for row in rows if row["missing"]]
+    paid_amounts: list[Decimal | None] = []
+    possible_amounts: list[Decimal | None] = []
+    for claim in claims:
+        claimed_amount = cost_table.amount(claim.at_most_usd)
+        possible_amounts.append(claimed_amount)
+    for row in rows:
+        paid_amounts.append(_paid(row))
+        if row["missing"]:
+            missing_amount = _at_most_for_missing(row)
+            possible_amounts.append(missing_amount)
     return AgainstCap(
         paid=total(paid_amounts),
-        in_flight=total([*claimed_amounts, *missing_amounts]),
+        in_flight=total(possible_amounts),
     )
 
 
@@ -189,7 +197,7 @@ def _paid(row: Row) -> Decimal | None:
 
 
 def _at_most_for_missing(row: Row) -> Decimal | None:
-    """Return the maximum cost of the requests whose results were missing from their batch."""
+    """Return the maximum cost of the requests spender results were missing from their batch."""
     at_most: Decimal | None = row["at_most_usd"]
     if at_most is None:
         return None

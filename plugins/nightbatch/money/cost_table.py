@@ -16,12 +16,12 @@ from nightbatch.ids import Shard
 from nightbatch.ledger import keys
 from nightbatch.ledger.facts import LandedFact
 from nightbatch.ledger.ledger import Ledger
-from nightbatch.messages.outcome import Status
+from nightbatch.messages.outcome import SETTLED, Status
 from nightbatch.messages.usage import TOKENS
 from nightbatch.money.prices import SERVER_TOOLS
 
 USD = pa.decimal128(28, 12)
-SETTLED = (Status.ANSWERED, Status.REFUSED, Status.TRUNCATED, Status.REJECTED)
+SETTLED_COLUMNS = [status for status in Status if status in SETTLED]
 TOKEN_COLUMNS = {name: f"{name}_tokens" for name in TOKENS}
 TOOL_COLUMNS = {name: f"{name}_requests" for name in SERVER_TOOLS}
 
@@ -37,7 +37,7 @@ COSTS = pa.schema(
         pa.field("attempt", pa.int32()),
         *(
             pa.field(name, pa.int64())
-            for name in ("requests", *map(str, SETTLED), "lost", "missing")
+            for name in ("requests", *map(str, SETTLED_COLUMNS), "lost", "missing")
         ),
         *(pa.field(name, pa.int64()) for name in ("billed", "full_price")),
         *(pa.field(name, pa.int64()) for name in TOKEN_COLUMNS.values()),
@@ -64,7 +64,7 @@ def row(fact: LandedFact) -> Row:
     claim = fact.claim
     created_at = fact.created_at or claim.created_at
     created_at_utc = created_at.astimezone(UTC)
-    settled_counts = {str(status): _count(fact, status) for status in SETTLED}
+    settled_counts = {str(status): _count(fact, status) for status in SETTLED_COLUMNS}
     settled_count = sum(settled_counts.values())
     missing_count = _count(fact, Status.MISSING)
     token_counts = {
@@ -100,8 +100,8 @@ def row(fact: LandedFact) -> Row:
         "estimated_usd": amount(claim.estimated_usd),
         "at_most_usd": amount(claim.at_most_usd),
         "cost_usd": paid,
-        "saved_batch_usd": _less(fact.standard_usd, paid),
-        "saved_cache_usd": _less(fact.uncached_usd, paid),
+        "saved_batch_usd": saved(fact.standard_usd, paid),
+        "saved_cache_usd": saved(fact.uncached_usd, paid),
     }
 
 
@@ -124,7 +124,8 @@ def amount(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
 
 
-def _less(full_usd: str | None, paid: Decimal | None) -> Decimal | None:
+def saved(full_usd: str | None, paid: Decimal | None) -> Decimal | None:
+    """Subtract what was paid from a full price in a fact; None if one of them is unknown."""
     if full_usd is None or paid is None:
         return None
     return Decimal(full_usd) - paid

@@ -12,13 +12,13 @@ import numpy as np
 from nightbatch.money.prices import PICO, Prices, Rates
 from nightbatch.money.prompt_tokens import Prompts, Sizes
 
-TRUSTED = 30
+ENOUGH_ANSWERS = 30
 """With at least this many answers, none is assumed to be longer than the longest of them."""
 HITS_WARM = 0.9
 """Assumed share of requests that read the cache, without history, where the cache was filled before the batch."""
 HITS_COLD = 0.5
 """Assumed share of requests that read the cache, without history, where it was not."""
-STRETCH = 1_000_000
+REQUESTS_AT_A_TIME = 1_000_000
 """Requests that are estimated at a time."""
 
 
@@ -145,14 +145,14 @@ class Estimator:
         )
 
     def _lengths(self, sizes: Sizes, count_tokens: CountTokens) -> ShortAndLong:
-        """Sum the tokens of short and of long prompts, STRETCH requests at a time."""
+        """Sum the tokens of short and of long prompts, REQUESTS_AT_A_TIME requests at a time."""
         context_tokens = self.prices.context_tokens(self.model)
         long_above = self.prices.long_above(self.model)
         limit = np.inf if long_above is None else long_above
         short = Lengths()
         long = Lengths()
-        for start in range(0, len(sizes.text), STRETCH):
-            stretch_sizes = sizes.part(start, start + STRETCH)
+        for start in range(0, len(sizes.text), REQUESTS_AT_A_TIME):
+            stretch_sizes = sizes.part(start, start + REQUESTS_AT_A_TIME)
             tokens = count_tokens(stretch_sizes, context_tokens)
             is_long = tokens > limit
             short = short.plus(tokens[~is_long])
@@ -189,7 +189,7 @@ class Estimator:
         return uncached_usd + read_usd + written_usd + output_usd
 
 
-def history(rows: Iterable[Mapping[str, Any]]) -> PastUsage:
+def past_usage(rows: Iterable[Mapping[str, Any]]) -> PastUsage:
     """Add up rows of the cost table."""
     total = PastUsage()
     attempts: set[int] = set()
@@ -218,12 +218,12 @@ def _plus(total: PastUsage, row: Mapping[str, Any]) -> PastUsage:
     )
 
 
-def answers(past: PastUsage, max_tokens: int) -> AnswerLength:
+def answer_length(past: PastUsage, max_tokens: int) -> AnswerLength:
     """Estimate the length of answers: from history, else their upper bound."""
     if not past.answers:
-        how = f"max_tokens {max_tokens:,}, for want of history"
+        how = f"max_tokens {max_tokens:,}, no history yet"
         return AnswerLength(max_tokens, max_tokens, how)
-    if past.answers >= TRUSTED:
+    if past.answers >= ENOUGH_ANSWERS:
         longest = min(past.longest, max_tokens)
         bound = f"none longer than {longest:,}"
     else:
@@ -235,7 +235,7 @@ def answers(past: PastUsage, max_tokens: int) -> AnswerLength:
     return AnswerLength(mean, longest, how)
 
 
-def cached(past: PastUsage, tokens: float, *, warm: bool) -> Cached:
+def cached_prefix(past: PastUsage, tokens: float, *, warm: bool) -> Cached:
     """Estimate the share of cache reads for this many shared tokens: as in the past, or assumed."""
     if not tokens:
         return Cached()

@@ -47,7 +47,7 @@ class Prices:
     """A price table; see `prices.json` for its form."""
 
     table: Mapping[str, Any]
-    _known: dict[tuple[str, bool, bool, bool], Rates | None] = field(
+    _rates_by_terms: dict[tuple[str, bool, bool, bool], Rates | None] = field(
         default_factory=dict, repr=False
     )
 
@@ -67,9 +67,9 @@ class Prices:
         """Look up what each class of token costs in a request whose whole prompt has this many tokens."""
         is_long = self.is_long(model, prompt)
         terms = (model, is_long, batch, us)
-        if terms not in self._known:
-            self._known[terms] = self._rates(*terms)
-        return self._known[terms]
+        if terms not in self._rates_by_terms:
+            self._rates_by_terms[terms] = self._rates(*terms)
+        return self._rates_by_terms[terms]
 
     def is_long(self, model: str, prompt: int) -> bool:
         """Tell whether a prompt of this many tokens raises the model's prices, for all tokens of its request."""
@@ -86,19 +86,19 @@ class Prices:
         above = row.get("above")
         return int(above["prompt_tokens"]) if above else None
 
-    def knows(self, model: str) -> bool:
+    def has_price(self, model: str) -> bool:
         """Tell whether the model has a price."""
-        return plain(model) in self.table["models"]
+        return undated(model) in self.table["models"]
 
     def cache_minimum(self, model: str) -> int:
         """Count the tokens that a shared prefix must have to be cached at all."""
         minimums = self.table["cache_minimum_tokens"]
-        return int(minimums.get(plain(model), UNKNOWN_MINIMUM))
+        return int(minimums.get(undated(model), UNKNOWN_MINIMUM))
 
     def context_tokens(self, model: str) -> int:
         """Count the tokens of the model's context window: no request's input can have more."""
         contexts = self.table["context_tokens"]
-        return int(contexts.get(plain(model), UNKNOWN_CONTEXT))
+        return int(contexts.get(undated(model), UNKNOWN_CONTEXT))
 
     def tool_price(self, tool: str) -> Decimal | None:
         """Look up the US dollars of one use of a server tool; None where its price is not known."""
@@ -122,14 +122,14 @@ class Prices:
         """Count the days since the table was taken."""
         return (today - date.fromisoformat(self.as_of)).days
 
-    def stale(self, today: date) -> str | None:
+    def age_warning(self, today: date) -> str | None:
         """Say that the table is too old to be trusted, if it is."""
         age = self.age_days(today)
         if age <= STALE_DAYS:
             return None
         return f"The prices are of {self.as_of}, {age} days ago: compare them with {self.source} (NIGHTBATCH_PRICES)."
 
-    def over(self, user_table: Mapping[str, Any]) -> Prices:
+    def merged_with(self, user_table: Mapping[str, Any]) -> Prices:
         """Merge a user's table into this one: its entries replace those of this table, model by model."""
         merged_parts = {}
         for name in _BY_NAME:
@@ -137,7 +137,7 @@ class Prices:
             if not isinstance(user_part, Mapping):
                 raise SettingsError(f"prices: {name} must be an object.")
             merged_parts[name] = {**self.table[name], **user_part}
-        return checked({**self.table, **user_table, **merged_parts})
+        return checked_prices({**self.table, **user_table, **merged_parts})
 
     @cached_property
     def _long_above(self) -> int:
@@ -147,7 +147,7 @@ class Prices:
         return min(limits, default=0)
 
     def _row(self, model: str) -> Mapping[str, Any] | None:
-        row: Mapping[str, Any] | None = self.table["models"].get(plain(model))
+        row: Mapping[str, Any] | None = self.table["models"].get(undated(model))
         return row
 
     def _rates(
@@ -170,12 +170,12 @@ class Prices:
         return Rates(input=input_usd, output=output_usd, **cache_usd)
 
 
-def plain(model: str) -> str:
+def undated(model: str) -> str:
     """Return a model's id without its date."""
     return _VARIANT.sub("", model)
 
 
-def checked(table: Mapping[str, Any]) -> Prices:
+def checked_prices(table: Mapping[str, Any]) -> Prices:
     """Make prices from a table. Raises SettingsError that names what cannot be read."""
     place = "as_of"
     try:
@@ -232,7 +232,9 @@ def _check_positive(*amounts: Any) -> None:
 @cache
 def our_prices() -> Prices:
     """Read the table that comes with the package."""
-    return checked(json.loads(Path(__file__).with_name("prices.json").read_text()))
+    return checked_prices(
+        json.loads(Path(__file__).with_name("prices.json").read_text())
+    )
 
 
 def prices() -> Prices:
@@ -256,4 +258,4 @@ def _from_file(path: Path, _modified_ns: int) -> Prices:
         raise SettingsError(
             f"{VARIABLE}: {path} must hold an object, in the form of nightbatch/money/prices.json."
         )
-    return our_prices().over(user_table)
+    return our_prices().merged_with(user_table)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 
 from nightbatch.ledger.facts import LandedFact
 from nightbatch.money.caps import total
-from nightbatch.money.cost_table import amount
+from nightbatch.money.cost_table import amount, saved
 
 MICRO_USD = Decimal("0.000001")
 
 
 def tokens(facts: Iterable[LandedFact]) -> dict[str, int]:
     """Sum the tokens that were bought, by class."""
-    token_sums: dict[str, int] = {}
+    token_sums = Counter[str]()
     for fact in facts:
-        for name, count in fact.tokens.items():
-            previous_sum = token_sums.get(name, 0)
-            token_sums[name] = previous_sum + count
-    return token_sums
+        token_sums.update(fact.tokens)
+    return dict(token_sums)
 
 
 def cost(facts: Iterable[LandedFact]) -> Decimal | None:
@@ -29,20 +28,14 @@ def cost(facts: Iterable[LandedFact]) -> Decimal | None:
 
 def saved_by_batch(facts: Iterable[LandedFact]) -> Decimal | None:
     """Sum what the batch price has saved."""
-    return total(_less(fact.standard_usd, fact.cost_usd) for fact in facts)
+    return total(saved(fact.standard_usd, amount(fact.cost_usd)) for fact in facts)
 
 
 def saved_by_cache(facts: Iterable[LandedFact]) -> Decimal | None:
     """Sum what the cache has saved."""
-    return total(_less(fact.uncached_usd, fact.cost_usd) for fact in facts)
+    return total(saved(fact.uncached_usd, amount(fact.cost_usd)) for fact in facts)
 
 
 def dollars(amount: Decimal | None) -> float | None:
     """Round to a millionth of a dollar, for a report; the facts keep the exact amount."""
     return None if amount is None else float(amount.quantize(MICRO_USD))
-
-
-def _less(full_usd: str | None, paid_usd: str | None) -> Decimal | None:
-    if full_usd is None or paid_usd is None:
-        return None
-    return Decimal(full_usd) - Decimal(paid_usd)

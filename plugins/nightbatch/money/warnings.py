@@ -15,12 +15,12 @@ from nightbatch.money.totals import tokens
 from nightbatch.spec.run import Run
 
 
-def advice(prices: Prices, run: Run, today: date) -> tuple[str, ...]:
+def warnings_before(prices: Prices, run: Run, today: date) -> tuple[str, ...]:
     """Warn about prices and cache before anything is bought."""
     return tuple(_before(prices, run, today))
 
 
-def afterwards(
+def warnings_after(
     prices: Prices, run: Run, facts: Sequence[LandedFact], today: date
 ) -> list[str]:
     """Warn about what was bought; nothing if nothing was."""
@@ -41,7 +41,7 @@ def _after(prices: Prices, run: Run, facts: Sequence[LandedFact]) -> Iterator[st
     unpriced_tools = _unpriced_tools(prices, facts)
     if unpriced_tools:
         yield f"The price of {unpriced_tools} is not known, so the cost is not either: name it in NIGHTBATCH_PRICES."
-    poor_cache = cache.poor(prices, run.model, tokens(facts))
+    poor_cache = cache.poor_hit_rate(prices, run.model, tokens(facts))
     if poor_cache:
         yield poor_cache
 
@@ -51,11 +51,11 @@ def _missing_results(fact: LandedFact) -> int:
     return fact.statuses.get(str(Status.MISSING), 0) if fact.batch else 0
 
 
-def anew_note(anew: Estimate, requests: int) -> str:
+def reuse_off_note(repeated: Estimate, requests: int) -> str:
     """Say what asking again costs."""
     return (
-        f"reuse is off: {anew.requests:,} of {requests:,} requests have been answered before and would cost nothing; "
-        f"asking them anew costs about {usd(anew.expected)}."
+        f"reuse is off: {repeated.requests:,} of {requests:,} requests have been answered before and would cost "
+        f"nothing; asking them again costs about {usd(repeated.expected)}."
     )
 
 
@@ -73,12 +73,12 @@ def _unpriced_tools(prices: Prices, facts: Sequence[LandedFact]) -> str:
 
 
 def _before(prices: Prices, run: Run, today: date) -> Iterator[str]:
-    if not prices.knows(run.model):
+    if not prices.has_price(run.model):
         yield f"The price of {run.model} is not known, so its cost is not either: name it in NIGHTBATCH_PRICES."
     doubt = prices.doubt(run.model)
     if doubt:
         yield f"The price of {run.model} was {doubt}: compare it with your bill, or name it in NIGHTBATCH_PRICES."
-    stale_prices = prices.stale(today)
+    stale_prices = prices.age_warning(today)
     if stale_prices:
         yield stale_prices
     short_system = cache.too_short(prices, run.model, run.frame)

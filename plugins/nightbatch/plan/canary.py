@@ -63,22 +63,24 @@ def all_rejected(statuses: Mapping[str, int]) -> bool:
 class FirstBatch:
     """Whether a canary is sent first, and whether filling the cache may be worth it; with neither, all goes at once."""
 
-    sings: bool
+    is_canary: bool
     """A canary is sent first."""
     may_prime: bool
 
     def __bool__(self) -> bool:
-        return self.sings or self.may_prime
+        return self.is_canary or self.may_prime
 
     def requests(self, run: Run, pending: RequestSet, quote: Quote) -> RequestSet:
         """Choose what is sent first: the canary's requests, or one request if filling the cache is worth the wait."""
-        if self.sings:
+        if self.is_canary:
             canary_places = representative(pending.sizes)
             return pending[canary_places]
         estimator = quote.estimator
         shared_tokens = estimator.cached.tokens if estimator else 0.0
         request_count = len(pending)
-        is_primed = cache.pays(prices(), run.model, shared_tokens, request_count)
+        is_primed = cache.priming_pays(
+            prices(), run.model, shared_tokens, request_count
+        )
         return pending[:1] if is_primed else pending[:0]
 
 
@@ -94,8 +96,9 @@ def _may_prime(run: Run) -> bool:
     frame_bytes = len(run.identity)
     frame_tokens = frame_bytes / cache.CHARACTERS_A_TOKEN
     shared_tokens = cache.shared_tokens(run.frame, frame_tokens)
-    most_shared_tokens = 2 * shared_tokens
-    return cache.pays(prices(), run.model, most_shared_tokens, run.requests)
+    most_tokens = 2 * shared_tokens
+    price_table = prices()
+    return cache.priming_pays(price_table, run.model, most_tokens, run.requests)
 
 
 def first_batches_in_flight(

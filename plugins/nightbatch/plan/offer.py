@@ -9,8 +9,8 @@ from datetime import datetime
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.money import caps
 from nightbatch.money.estimate import Estimate
-from nightbatch.plan.plan import notes_on, refusal, take_difference
-from nightbatch.plan.quote import Counts, quoted
+from nightbatch.plan.plan import cap_refusal, notes_on, take_difference
+from nightbatch.plan.quote import TokenCounter, quote_for
 from nightbatch.spec.run_ref import RunRef
 
 
@@ -34,17 +34,17 @@ def quote(
     ref: RunRef,
     ledger: Ledger,
     now: Callable[[], datetime],
-    counts: Counts | None = None,
+    count_tokens: TokenCounter | None = None,
 ) -> Offer:
     """Estimate what a run would buy."""
     run = ledger.run(ref.snapshot)
     difference = take_difference(ref, run, ledger)
     cost_rows = caps.read(ref, run.question, ledger, now())
-    run_quote = quoted(run, difference.left, cost_rows, counts)
+    run_quote = quote_for(run, difference.pending, cost_rows, count_tokens)
     return Offer(
         asked=difference.asked,
         in_flight=difference.in_flight,
         estimate=run_quote.whole,
         notes=notes_on(ref, run, ledger, difference, run_quote, now()),
-        refusal=refusal(ref, ledger, difference.view, cost_rows, run_quote, now()),
+        refusal=cap_refusal(ref, ledger, difference.view, cost_rows, run_quote, now()),
     )

@@ -23,19 +23,19 @@ class Pending:
     asked: np.ndarray = field(init=False)
     """Not a repeat of an earlier request."""
     settled: np.ndarray = field(init=False)
-    flying: np.ndarray = field(init=False)
+    in_flight: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         self.asked = np.zeros(self.count, dtype=bool)
         self.settled = np.zeros(self.count, dtype=bool)
-        self.flying = np.zeros(self.count, dtype=bool)
+        self.in_flight = np.zeros(self.count, dtype=bool)
 
     def ask(self, id_round: IdRound) -> None:
         """Mark the requests of a round as asked."""
         self.asked[id_round.numbers] = True
 
     def settle(self, id_round: IdRound, settled_ids: Iterable[Ids]) -> None:
-        """Mark ids that need not be asked again."""
+        """Mark the requests that are settled already."""
         for ids in settled_ids:
             _, settled_numbers = id_round.look_up(ids)
             self.settled[settled_numbers] = True
@@ -45,14 +45,15 @@ class Pending:
         _, shard_numbers = id_round.look_up(ids)
         is_unsettled = ~self.settled[shard_numbers]
         unsettled_numbers = shard_numbers[is_unsettled]
-        self.flying[unsettled_numbers] = True
+        self.in_flight[unsettled_numbers] = True
         return len(unsettled_numbers) > 0
 
     def pending_numbers(self) -> np.ndarray:
         """Return the numbers of the pending requests, in rising order."""
         number_parts = [np.empty(0, np.int32)]
         for start in range(0, self.count, ROUND):
-            is_pending = self._is_pending(start, start + ROUND)
+            stop = start + ROUND
+            is_pending = self._is_pending(start, stop)
             pending_places = np.flatnonzero(is_pending)
             pending_numbers = pending_places + start
             number_parts.append(pending_numbers.astype(np.int32))
@@ -62,7 +63,7 @@ class Pending:
         """Tell which of the requests from `start` to before `stop` are pending."""
         is_asked = self.asked[start:stop]
         is_settled = self.settled[start:stop]
-        is_in_flight = self.flying[start:stop]
+        is_in_flight = self.in_flight[start:stop]
         is_pending: np.ndarray = is_asked & ~is_settled & ~is_in_flight
         return is_pending
 

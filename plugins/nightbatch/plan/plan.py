@@ -23,10 +23,10 @@ from nightbatch.money import caps, cost_table
 from nightbatch.money.cost_table import Row
 from nightbatch.money.estimate import Estimate
 from nightbatch.money.prices import prices
-from nightbatch.money.warnings import advice, anew_note
+from nightbatch.money.warnings import reuse_off_note, warnings_before
 from nightbatch.plan import canary, pending
 from nightbatch.plan.canary import FirstBatch, first_batch, first_batches_in_flight
-from nightbatch.plan.quote import Counts, Quote, quoted
+from nightbatch.plan.quote import Quote, TokenCounter, quote_for
 from nightbatch.plurals import counted
 from nightbatch.prepare.staged import RequestSet, StagedRequests
 from nightbatch.spec.run import Run
@@ -70,7 +70,7 @@ class Difference:
     view: LedgerView
     asked: int
     joined: list[Shard]
-    left: RequestSet
+    pending: RequestSet
     in_flight: int
     """How many of the asked requests are in flight."""
 
@@ -102,7 +102,7 @@ def plan(
     attempt: int,
     ledger: Ledger,
     now: Callable[[], datetime],
-    counts: Counts | None = None,
+    count_tokens: TokenCounter | None = None,
 ) -> Plan:
     """Claim what is pending for a run, and name every shard that it must wait for.
 
@@ -125,17 +125,17 @@ def plan(
         cost_table.complete(ledger, ledger.view().landed)
         cost_rows = caps.read(ref, run.question, ledger, now())
         this_attempt = _Attempt(ref, run, ledger, attempt, cost_rows, ahead, now)
-        counts_if_first = counts if attempt <= 1 else None
+        counts_if_first = count_tokens if attempt <= 1 else None
         while True:
             claimed_plan = _claim_pending(this_attempt, counts_if_first)
             if claimed_plan is not None:
                 return claimed_plan
 
 
-def _claim_pending(attempt: _Attempt, counts: Counts | None) -> Plan | None:
+def _claim_pending(attempt: _Attempt, count_tokens: TokenCounter | None) -> Plan | None:
     """Claim what is pending now; None if another planner has claimed something since it was read."""
     difference = take_difference(attempt.ref, attempt.run, attempt.ledger)
-    quote = quoted(attempt.run, difference.left, attempt.cost_rows, counts)
+    quote = quote_for(attempt.run, difference.pending, attempt.cost_rows, count_tokens)
     purchase = _choose_purchase(attempt, difference, quote)
     claims = [
         (_claim(attempt, shard_requests, quote), shard_requests)
@@ -152,7 +152,7 @@ def _claim_pending(attempt: _Attempt, counts: Counts | None) -> Plan | None:
         shards=planned_shards,
         asked=difference.asked,
         pending=len(purchase.requests),
-        estimate=quote.of(purchase.requests),
+        estimate=quote.estimate(purchase.requests),
         notes=purchase.notes,
     )
 
@@ -167,7 +167,7 @@ def _choose_purchase(
     ref = attempt.ref
     run = attempt.run
     ledger = attempt.ledger
-    requests = difference.left
+    requests = difference.pending
     joined = difference.joined
     notes: tuple[str, ...] = ()
     if attempt.number <= 1:
@@ -180,7 +180,7 @@ def _choose_purchase(
             else attempt.first_batch.requests(run, requests, quote)
         )
     cost_rows = attempt.cost_rows
-    refused = refusal(ref, ledger, difference.view, cost_rows, quote, attempt.now())
+    refused = cap_refusal(ref, ledger, difference.view, cost_rows, quote, attempt.now())
     if refused:
         if not _has_bought(ref, cost_rows):
             raise CapExceeded(refused)
@@ -216,12 +216,12 @@ def take_difference(ref: RunRef, run: Run, ledger: Ledger) -> Difference:
         view=view,
         asked=int(pending_requests.asked.sum()),
         joined=sorted(joined),
-        left=RequestSet(staged, pending_numbers),
-        in_flight=int(pending_requests.flying.sum()),
+        pending=RequestSet(staged, pending_numbers),
+        in_flight=int(pending_requests.in_flight.sum()),
     )
 
 
-def refusal(
+def cap_refusal(
     ref: RunRef,
     ledger: Ledger,
     view: LedgerView,
@@ -246,14 +246,14 @@ def notes_on(
     now: datetime,
 ) -> tuple[str, ...]:
     """Gather notes for a reader of the log, before the money is spent."""
-    if not len(difference.left):
+    if not len(difference.pending):
         return ()
-    notes = advice(prices(), run, now.date())
+    notes = warnings_before(prices(), run, now.date())
     if not ref.scope:
         return notes
     answered_requests = _answered(ref, ledger, difference)
-    answered_estimate = quote.of(answered_requests)
-    return (*notes, anew_note(answered_estimate, len(difference.left)))
+    answered_estimate = quote.estimate(answered_requests)
+    return (*notes, reuse_off_note(answered_estimate, len(difference.pending)))
 
 
 def _has_bought(ref: RunRef, cost_rows: list[Row]) -> bool:
@@ -269,7 +269,7 @@ def _may_join(ref: RunRef, ledger: Ledger, shard: Shard) -> bool:
 
 
 def _settled(ref: RunRef, past: History, span: IdRange) -> Iterator[Ids]:
-    """Read the ids that need not be asked again: landed answers and refusals, within the run's scope."""
+    """Read the ids that are settled already: landed answers and refusals, within the run's scope."""
     shards_in_scope = [
         shard
         for shard, bought_for in past.shards.items()
@@ -281,7 +281,7 @@ def _settled(ref: RunRef, past: History, span: IdRange) -> Iterator[Ids]:
 def _answered(ref: RunRef, ledger: Ledger, difference: Difference) -> RequestSet:
     """Choose those of the requests left that other runs have had answered, and that this run asks again."""
     past = history(ledger.store, difference.view.landed)
-    requests = difference.left
+    requests = difference.pending
     staged = requests.staged
     any_scope = replace(ref, rules=replace(ref.rules, reuse=True))
     pending_requests = pending.Pending(len(staged))
@@ -302,7 +302,7 @@ def _joined(attempt: _Attempt, shard: Shard) -> PlannedShard:
 def _claim(attempt: _Attempt, requests: RequestSet, quote: Quote) -> Claim:
     ref = attempt.ref
     run = attempt.run
-    estimate = quote.of(requests)
+    estimate = quote.estimate(requests)
     return Claim(
         snapshot=ref.snapshot,
         buyer=ref.buyer,

@@ -19,8 +19,8 @@ from nightbatch.prepare.staged import RequestSet
 from nightbatch.spec.billed_params import billed
 from nightbatch.spec.run import Run
 
-Counts = Callable[[dict[str, Any]], int]
-"""Counts the input tokens of one request's params; may raise ApiError."""
+TokenCounter = Callable[[dict[str, Any]], int]
+"""TokenCounter the input tokens of one request's params; may raise ApiError."""
 
 SAMPLE = 19
 """How many requests are counted."""
@@ -42,38 +42,40 @@ COUNTED = (
 
 @dataclass(frozen=True)
 class Quote:
-    """What all that is left will cost, and what any part of it will cost."""
+    """What all that is pending will cost, and what any part of it will cost."""
 
     whole: Estimate
     estimator: Estimator | None = None
 
-    def of(self, requests: RequestSet) -> Estimate:
+    def estimate(self, requests: RequestSet) -> Estimate:
         """Estimate some of the requests."""
         if self.estimator is None:
             return Estimate()
         return self.estimator.estimate(requests.token_sizes)
 
 
-def quoted(run: Run, left: RequestSet, rows: list[Row], counts: Counts | None) -> Quote:
-    """Estimate what is left; nothing is looked up if nothing is left."""
-    if not len(left):
+def quote_for(
+    run: Run, pending: RequestSet, rows: list[Row], count_tokens: TokenCounter | None
+) -> Quote:
+    """Estimate what is pending; nothing is looked up if nothing is pending."""
+    if not len(pending):
         return Quote(Estimate())
-    run_estimator = estimator(run, left, rows, counts)
-    whole = run_estimator.estimate(left.token_sizes)
+    run_estimator = estimator(run, pending, rows, count_tokens)
+    whole = run_estimator.estimate(pending.token_sizes)
     return Quote(whole, run_estimator)
 
 
 def estimator(
-    run: Run, left: RequestSet, rows: list[Row], counts: Counts | None
+    run: Run, pending: RequestSet, rows: list[Row], count_tokens: TokenCounter | None
 ) -> Estimator:
-    """Gather the inputs of estimates for the requests in `left`: their prompts, their answers, their cache."""
+    """Gather the inputs of estimates for the requests in `pending`: their prompts, their answers, their cache."""
     question_rows = [row for row in rows if row["question"] == run.question]
-    past = estimate.history(question_rows)
-    prompts = _prompts(run, left, past, counts)
+    past = estimate.past_usage(question_rows)
+    prompts = _prompts(run, pending, past, count_tokens)
     shared_tokens = cache.shared_tokens(run.frame, prompts.frame)
     if shared_tokens < prices().cache_minimum(run.model):
         shared_tokens = 0.0
-    is_primed = cache.pays(prices(), run.model, shared_tokens, len(left))
+    is_primed = cache.priming_pays(prices(), run.model, shared_tokens, len(pending))
     is_warm = bool(past.answers) or is_primed
     params = run.frame.params(b'""')
     return Estimator(
@@ -82,54 +84,56 @@ def estimator(
         us=params.get("inference_geo") == "us",
         billed_by_use=sorted(billed(params)),
         prompts=prompts,
-        answers=estimate.answers(past, run.max_tokens),
-        cached=estimate.cached(past, shared_tokens, warm=is_warm),
+        answers=estimate.answer_length(past, run.max_tokens),
+        cached=estimate.cached_prefix(past, shared_tokens, warm=is_warm),
     )
 
 
 def _prompts(
-    run: Run, left: RequestSet, past: PastUsage, counts: Counts | None
+    run: Run, pending: RequestSet, past: PastUsage, count_tokens: TokenCounter | None
 ) -> Prompts:
     """Estimate the length of prompts: from a counted sample, else from history, else from their bytes."""
-    if counts is not None:
+    if count_tokens is not None:
         try:
-            return _counted_prompts(run, left, counts)
+            return _counted_prompts(run, pending, count_tokens)
         except ApiError:
             pass  # `how` in the estimate then says what was used instead
     if not past.answers or not past.size:
         return prompt_tokens.by_length(len(run.identity))
     how = f"history of {past.answers:,} prompts"
-    if not left.staged.has_media:
+    if not pending.staged.has_media:
         tokens_per_byte = past.input / past.size
         frame_bytes = run.frame.item_overhead
         return prompt_tokens.by_history(tokens_per_byte, frame_bytes, how)
     return prompt_tokens.by_history_of_media(
         mean=past.input / past.answers,
         frame_bytes=len(run.identity),
-        sizes=left.token_sizes,
+        sizes=pending.token_sizes,
         context=prices().context_tokens(run.model),
         how=how,
     )
 
 
-def _counted_prompts(run: Run, left: RequestSet, counts: Counts) -> Prompts:
+def _counted_prompts(
+    run: Run, pending: RequestSet, count_tokens: TokenCounter
+) -> Prompts:
     """Estimate the length of prompts from a counted sample. Raises ApiError."""
     context_tokens = prices().context_tokens(run.model)
     one_token_params = run.frame.params(b'"."')
-    frame_tokens = counts(_countable(one_token_params)) - 1
-    chosen_requests = _sample(left)
-    samples = _counted(run, chosen_requests, counts)
-    is_complete = len(samples) == len(left)
+    frame_tokens = count_tokens(_countable(one_token_params)) - 1
+    chosen_requests = _sample(pending)
+    samples = _counted(run, chosen_requests, count_tokens)
+    is_complete = len(samples) == len(pending)
     return prompt_tokens.counted(
         max(1, frame_tokens), samples, context_tokens, complete=is_complete
     )
 
 
-def _sample(left: RequestSet) -> RequestSet:
+def _sample(pending: RequestSet) -> RequestSet:
     """Choose requests from a few places spread over all of them, so that each place takes one read."""
-    if len(left) <= SAMPLE:
-        return left
-    edges = _spread(0, len(left), PLACES + 1).tolist()
+    if len(pending) <= SAMPLE:
+        return pending
+    edges = _spread(0, len(pending), PLACES + 1).tolist()
     chosen_places: list[np.ndarray] = []
     chosen_count = 0
     for number, (start, stop) in enumerate(pairwise(edges), 1):
@@ -140,7 +144,7 @@ def _sample(left: RequestSet) -> RequestSet:
         chosen_places.append(near_places)
         chosen_count = due_count
     all_places = np.concatenate(chosen_places)
-    return left[np.unique(all_places)]
+    return pending[np.unique(all_places)]
 
 
 def _spread(first: int, last: int, count: int) -> np.ndarray:
@@ -148,14 +152,14 @@ def _spread(first: int, last: int, count: int) -> np.ndarray:
     return np.linspace(first, last, count).astype(np.int64)
 
 
-def _counted(run: Run, sample: RequestSet, counts: Counts) -> list[Sample]:
+def _counted(run: Run, sample: RequestSet, count_tokens: TokenCounter) -> list[Sample]:
     """Count the tokens of requests. Raises ApiError."""
     text_sizes, media_bounds = sample.token_sizes
     contents = sample.staged.contents(sample.numbers)
     samples: list[Sample] = []
     for place, content in enumerate(contents):
         params = run.frame.params(content)
-        token_count = counts(_countable(params))
+        token_count = count_tokens(_countable(params))
         text_bytes = int(text_sizes[place])
         media_bound = 0
         if media_bounds is not None:

@@ -40,7 +40,7 @@ TOO_LARGE = f"names an object of more than {OBJECT_BYTES // 1024**2} MB"
 TOO_MANY_BYTES = (
     f"is one of a row whose objects take more than {ROW_BYTES // 10**6} MB together"
 )
-TROUBLE: dict[type[StoreError], str] = {
+STORE_PROBLEMS: dict[type[StoreError], str] = {
     StoreUnavailable: "the store did not answer, or asked to be tried later.",
     BadCredentials: "the store does not accept the credentials of the aws connection.",
 }
@@ -56,19 +56,27 @@ def fetcher(open_folder: Callable[[str], Measures], roots: MediaRoots) -> Fetch:
 
     def fetch(rows: Sequence[Sequence[str]]) -> Iterator[Read]:
         located = {address: _locate(roots, address) for row in rows for address in row}
-        places = {
-            address: place
-            for address, place in located.items()
-            if isinstance(place, MediaPlace)
-        }
+        places = _media_places(located)
         used_roots = {place.root for place in places.values()}
-        for root in used_roots - stores.keys():
+        new_roots = used_roots - stores.keys()
+        for root in new_roots:
             stores[root] = open_folder(root.url)
         with ThreadPoolExecutor(READ_THREADS, "fetch") as threads:
             objects = _Objects(stores, places, threads)
             yield from _read_rows(rows, located, objects)
 
     return fetch
+
+
+def _media_places(
+    located: Mapping[str, MediaPlace | str | None],
+) -> dict[str, MediaPlace]:
+    """Keep the addresses of objects; the others are pages, or have a problem."""
+    return {
+        address: place
+        for address, place in located.items()
+        if isinstance(place, MediaPlace)
+    }
 
 
 def _read_rows(
@@ -150,7 +158,7 @@ class _Objects:
         except StoreError:
             return NOT_READ
         raise error_type(
-            f"{place.root}: an image or document could not be read: {TROUBLE[error_type]}"
+            f"{place.root}: an image or document could not be read: {STORE_PROBLEMS[error_type]}"
         )
 
     @staticmethod

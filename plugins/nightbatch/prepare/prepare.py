@@ -14,7 +14,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from nightbatch.columnar import parquet
-from nightbatch.columnar.threads import Behind, ahead, beside
+from nightbatch.columnar.threads import BackgroundCalls, map_in_thread, read_ahead
 from nightbatch.errors import Absent, StoreUnfit
 from nightbatch.failpoints import reach
 from nightbatch.ids import Snapshot
@@ -56,7 +56,7 @@ PART_BYTES = 512 * 1024 * 1024
 MEDIA_ROWS = 64
 
 
-class _Counts(NamedTuple):
+class _StagedCounts(NamedTuple):
     """How much is staged in a snapshot."""
 
     parts: int
@@ -107,7 +107,7 @@ def prepare(
 def check_target(enrichment: Enrichment, open_store: OpenStore) -> None:
     """Refuse a target folder with files that nightbatch has not written, before anything is bought."""
     if not enrichment.table:
-        target_store = open_store(enrichment.place)
+        target_store = open_store(enrichment.output_name)
         refuse_foreign(target_store, locations.folder(enrichment.partition))
 
 
@@ -134,7 +134,7 @@ def probe(state: Store) -> None:
     if not first_created or second_created:
         raise StoreUnfit(
             f"{state.url} has no conditional writes: a second If-None-Match put overwrote the first. "
-            "Without them two runs could buy the same rows; use a store that honours them."
+            "Without them two runs could buy the same rows; use a store that supports them."
         )
 
 
@@ -155,7 +155,7 @@ def _settings(enrichment: Enrichment, shared_frame: Frame) -> Mapping[str, Any]:
     """Everything besides the files that shapes rows and requests."""
     settings = {
         "source": enrichment.source_url,
-        "target": enrichment.place,
+        "target": enrichment.output_name,
         "kept": enrichment.kept,
         "key": list(enrichment.key),
         "template": enrichment.user_template,
@@ -182,7 +182,7 @@ def _stage(
     stager: Stager,
     enrichment: Enrichment,
     snapshot: Snapshot,
-) -> _Counts:
+) -> _StagedCounts:
     """Write rows and requests part by part; return the counts of parts, rows and requests."""
     key_columns = list(enrichment.key)
     key_check = KeyCheck(key_columns)
@@ -190,7 +190,7 @@ def _stage(
     part_count = 0
     row_count = 0
     request_count = 0
-    with ExitStack() as stack, Behind() as behind:
+    with ExitStack() as stack, BackgroundCalls() as background:
         for part in _source_parts(source, stager, enrichment.limit):
             part_stack = stack.enter_context(ExitStack())
             row_upload = part_stack.enter_context(
@@ -199,7 +199,9 @@ def _stage(
             request_upload = part_stack.enter_context(
                 _upload(state, keys.requests(snapshot, part_count), stager.schema)
             )
-            writer = _PartWriter(row_upload, request_upload, enrichment.kept, behind)
+            writer = _PartWriter(
+                row_upload, request_upload, enrichment.kept, background
+            )
             request_numbers = dict[bytes, int]()
             for encoded in part:
                 key_check.add(encoded.rows)
@@ -208,11 +210,11 @@ def _stage(
                 row_count += encoded.rows.num_rows
             writer.commit()
             # Otherwise the data of the uploads would stay in memory to the end.
-            behind.do(part_stack.close)
+            background.do(part_stack.close)
             part_count += 1
             request_count += len(request_numbers)
     key_check.check(lambda: _staged_rows(state, snapshot, part_count, key_columns))
-    return _Counts(part_count, row_count, request_count)
+    return _StagedCounts(part_count, row_count, request_count)
 
 
 def _upload(state: Store, key: str, schema: pa.Schema) -> parquet.ParquetUpload:
@@ -221,12 +223,12 @@ def _upload(state: Store, key: str, schema: pa.Schema) -> parquet.ParquetUpload:
 
 @dataclass(frozen=True)
 class _PartWriter:
-    """Writes the two files of a part, in the thread of `behind`."""
+    """Writes the two files of a part, in the thread of `background`."""
 
     row_upload: parquet.ParquetUpload
     request_upload: parquet.ParquetUpload
     kept: Sequence[str]
-    behind: Behind
+    background: BackgroundCalls
 
     def write(self, rows: pa.RecordBatch, staged: Staged) -> None:
         """Write a batch of rows, and the requests that are new with them."""
@@ -235,15 +237,15 @@ class _PartWriter:
             [*kept_columns, staged.numbers, staged.problems],
             schema=self.row_upload.schema,
         )
-        self.behind.do(self.row_upload.write, row_batch)
-        self.behind.do(self.request_upload.write, staged.requests)
+        self.background.do(self.row_upload.write, row_batch)
+        self.background.do(self.request_upload.write, staged.requests)
 
     def commit(self) -> None:
         """Publish the rows, then the requests."""
         for upload in (self.row_upload, self.request_upload):
-            self.behind.do(upload.close)
-            self.behind.do(upload.commit)
-            self.behind.do(reach, "part of the snapshot written")
+            self.background.do(upload.close)
+            self.background.do(upload.commit)
+            self.background.do(reach, "part of the snapshot written")
 
 
 def _staged_rows(
@@ -257,7 +259,7 @@ def _staged_rows(
 def _source_parts(
     source: Source, stager: Stager, limit: int | None
 ) -> Iterator[Iterator[Encoded]]:
-    batches = ahead(read(source, limit))
+    batches = read_ahead(read(source, limit))
     encoded_batches = _encoded(batches, stager)
     return _parts(encoded_batches)
 
@@ -265,8 +267,8 @@ def _source_parts(
 def _encoded(batches: Iterator[pa.RecordBatch], stager: Stager) -> Iterator[Encoded]:
     """Encode rows; only a few at a time if they have images or documents, since each may be megabytes."""
     if stager.template.has_media:
-        return ahead(_encoded_media(batches, stager))
-    return beside(stager.encode, _sliced(batches, BATCH_ROWS))
+        return read_ahead(_encoded_media(batches, stager))
+    return map_in_thread(stager.encode, _sliced(batches, BATCH_ROWS))
 
 
 def _encoded_media(
@@ -316,14 +318,14 @@ def _run(
     snapshot: Snapshot,
     shared_frame: Frame,
     files: list[Entry],
-    counts: _Counts,
+    counts: _StagedCounts,
 ) -> Run:
     schema = enrichment.schema
     question = question_name(shared_frame, enrichment.user_template, schema)
     return Run(
         snapshot=snapshot,
         source=enrichment.source_url,
-        target=enrichment.place,
+        target=enrichment.output_name,
         partition=partition_path(enrichment.partition),
         kept=enrichment.kept,
         key=list(enrichment.key),

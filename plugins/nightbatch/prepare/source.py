@@ -94,7 +94,7 @@ def _check_unique(columns: Sequence[str], schema: pa.Schema, key: str) -> None:
     repeated = [name for name in columns if schema.names.count(name) > 1]
     if repeated:
         raise SourceError(
-            f"column {', '.join(repeated)} stands twice in {key}: rename one of them."
+            f"column {', '.join(repeated)} occurs more than once in {key}: rename one of them."
         )
 
 
@@ -164,16 +164,16 @@ def _read_errors(key: str) -> Iterator[None]:
         yield
     except Absent:
         raise SourceMoving(
-            f"source: {key} was removed while it was read. Run again once it is still."
+            f"source: {key} was removed while it was read. Run again once it no longer changes."
         ) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError, Unreadable) as error:
         message = str(error)
         if any(word in message for word in _NETWORK):
             raise StoreError(
-                f"source: {key} could not be read just now ({type(error).__name__})."
+                f"source: {key} could not be read at the moment ({type(error).__name__})."
             ) from None
         raise SourceError(
-            f"source: {key} is no whole Parquet file, or is damaged: write it anew."
+            f"source: {key} is not a complete Parquet file, or is damaged: write it again."
         ) from None
 
 
@@ -205,19 +205,21 @@ def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
     changed_keys = sorted({entry.key for entry in changed_entries})
     named_keys = ", ".join(changed_keys[:5])
     raise SourceMoving(
-        f"source: {named_keys} changed while it was read. Nothing was bought; run again once it is still."
+        f"source: {named_keys} changed while it was read. Nothing was bought; run again once it no longer changes."
     )
 
 
 def _partition_values(key: str) -> dict[str, str | None]:
     """Read the columns that a Hive path holds, percent-decoded: `dt=2026-11-21/city=New%20York/part-0.parquet`."""
     partition_values: dict[str, str | None] = {}
-    folders = key.split("/")[:-1]
+    *folders, _ = key.split("/")
     for folder in folders:
-        name, separator, value = folder.partition("=")
-        if separator:
-            is_null = value == HIVE_NULL
-            partition_values[unquote(name)] = None if is_null else unquote(value)
+        encoded_name, separator, encoded_value = folder.partition("=")
+        if not separator:
+            continue
+        name = unquote(encoded_name)
+        is_null = encoded_value == HIVE_NULL
+        partition_values[name] = None if is_null else unquote(encoded_value)
     return partition_values
 
 

@@ -1,4 +1,4 @@
-"""The first step of a run: settings and places are checked, rows and requests staged, and a reference made of it."""
+"""The first step of a run: settings, source and target are checked, and rows and requests are staged."""
 
 from __future__ import annotations
 

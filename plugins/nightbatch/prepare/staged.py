@@ -74,7 +74,8 @@ class StagedRequests:
         """Read the requests of all parts whose ids are in a span."""
         numbers = [np.empty(0, np.int32)]
         ids = [pa.array([], ID)]
-        for part, start in enumerate(self.starts[:-1].tolist()):
+        part_starts = self.starts[:-1].tolist()
+        for part, start in enumerate(part_starts):
             part_ids = self.ids(part)
             places = span.places(part_ids)
             part_numbers = places + start
@@ -84,7 +85,7 @@ class StagedRequests:
             ids.append(part_ids)
         all_ids = pa.concat_arrays(ids)
         all_numbers = np.concatenate(numbers)
-        return IdRound.of(all_numbers, all_ids, span)
+        return IdRound.from_ids(all_numbers, all_ids, span)
 
     def part(self, number: int) -> int:
         """Return the part in which a request is staged."""
@@ -118,7 +119,8 @@ class StagedRequests:
         part_bounds = pairwise(self.starts.tolist())
         for part, (start, stop) in enumerate(part_bounds):
             part_column = self._column(part, name)
-            counts[start:stop] = np.asarray(part_column)
+            part_counts = np.asarray(part_column)
+            counts[start:stop] = part_counts
         return counts
 
     def _column(self, part: int, name: str) -> Ids:
@@ -139,16 +141,16 @@ class RequestSet:
     @property
     def sizes(self) -> np.ndarray:
         """The bytes of each content."""
-        return self._of(self.staged.sizes)
+        return self._select(self.staged.sizes)
 
     @property
     def token_sizes(self) -> Sizes:
         """The sizes from which the tokens of each prompt are estimated."""
-        text_sizes = self._of(self.staged.text_sizes)
+        text_sizes = self._select(self.staged.text_sizes)
         all_media_tokens = self.staged.media_tokens
         if all_media_tokens is None:
             return Sizes(text_sizes)
-        return Sizes(text_sizes, self._of(all_media_tokens))
+        return Sizes(text_sizes, self._select(all_media_tokens))
 
     def body_size(self, frame: Frame) -> int:
         """Count the exact bytes of a body that holds them."""
@@ -161,7 +163,7 @@ class RequestSet:
             places = slice(places.start, places.stop)
         return RequestSet(self.staged, self.numbers[places])
 
-    def _of(self, values: np.ndarray) -> np.ndarray:
+    def _select(self, values: np.ndarray) -> np.ndarray:
         return values if len(self) == len(values) else values[self.numbers]
 
     def as_claim(self) -> pa.Table:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.columnar.id_lookup import ID
-from nightbatch.columnar.json_strings import quoted
+from nightbatch.columnar.json_strings import json_quoted
 from nightbatch.columnar.utf8 import repaired
 from nightbatch.errors import InputError, SourceError
 from nightbatch.messages.request import BODY_HEAD, BODY_TAIL, Frame
@@ -93,7 +93,7 @@ class Stager:
         """Render and encode the request of each row, for rows without images and documents."""
         prompts = self._readable(self.template.render, rows)
         empty_rows = _true_places(_is_empty(prompts))
-        contents = quoted(prompts)
+        contents = json_quoted(prompts)
         content_sizes = pc.binary_length(contents)
         is_too_large = pc.greater(content_sizes, self._content_limit)
         too_large_rows = _true_places(is_too_large)
@@ -113,26 +113,28 @@ class Stager:
             group.append(encoded_row)
             group_bytes += len(encoded_row.content)
             if group_bytes > MEDIA_BYTES:
-                yield _together(rows.slice(group_start, len(group)), group)
+                yield _encoded_group(rows.slice(group_start, len(group)), group)
                 group_start += len(group)
                 group_bytes = 0
                 group = []
-        yield _together(rows.slice(group_start), group)
+        yield _encoded_group(rows.slice(group_start), group)
 
-    def stage(self, encoded: Encoded, seen: dict[bytes, int]) -> Staged:
+    def stage(self, encoded: Encoded, numbers_by_id: dict[bytes, int]) -> Staged:
         """Give the request of each row its id and its number.
 
-        `seen` holds the number of each request of the part; new requests are added to it. A row without a request has
-        a problem instead.
+        `numbers_by_id` holds the number of each request of the part; new requests are added to it. A row without a
+        request has a problem instead.
         """
         ids = self.frame.request_ids(encoded.contents)
-        first_new = len(seen)
-        number_of = seen.setdefault
+        first_new = len(numbers_by_id)
+        number_of = numbers_by_id.setdefault
         numbers = [
-            None if row in encoded.problems else number_of(request_id, len(seen))
+            None
+            if row in encoded.problems
+            else number_of(request_id, len(numbers_by_id))
             for row, request_id in enumerate(ids)
         ]
-        new_count = len(seen) - first_new
+        new_count = len(numbers_by_id) - first_new
         if new_count == len(ids):
             requests = _requests(ids, encoded.contents, encoded.measures)
         else:
@@ -192,7 +194,9 @@ def _is_blank(part: str | media.Piece) -> bool:
     return not isinstance(part, media.Piece) and not part.strip()
 
 
-def _together(rows: pa.RecordBatch, encoded_rows: Sequence[_EncodedRow]) -> Encoded:
+def _encoded_group(
+    rows: pa.RecordBatch, encoded_rows: Sequence[_EncodedRow]
+) -> Encoded:
     contents = pa.array([row.content for row in encoded_rows], pa.large_binary())
     measures = [row.measure for row in encoded_rows]
     problems = {

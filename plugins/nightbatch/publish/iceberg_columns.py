@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from nightbatch.columnar.constants import with_constants
 from nightbatch.errors import TargetError
 from nightbatch.spec.hive_columns import values_of
 
@@ -65,7 +66,8 @@ def _is_unsupported(kind: pa.DataType) -> bool:
 
 def _nested(kind: pa.DataType, name: str) -> pa.DataType:
     if pa.types.is_struct(kind):
-        return pa.struct([_fitting_field(field, name) for field in kind])
+        struct_fields = [_fitting_field(field, name) for field in kind]
+        return pa.struct(struct_fields)
     if pa.types.is_map(kind):
         key_type = _fitting(kind.key_type, name)
         value_type = _fitting(kind.item_type, name)
@@ -76,25 +78,19 @@ def _nested(kind: pa.DataType, name: str) -> pa.DataType:
 
 def with_path(schema: pa.Schema, partition: str) -> pa.Schema:
     """Add the columns of a partition's path that a schema does not have."""
-    path_fields = [
-        pa.field(name, value.type)
-        for name, value in values_of(partition).items()
-        if name not in schema.names
-    ]
-    return pa.schema([*schema, *path_fields])
+    fields = list(schema)
+    for name, value in values_of(partition).items():
+        if name not in schema.names:
+            path_field = pa.field(name, value.type)
+            fields.append(path_field)
+    return pa.schema(fields)
 
 
 def filled(rows: pa.RecordBatch, schema: pa.Schema, partition: str) -> pa.RecordBatch:
     """Give rows the columns of a schema: their own, in its types, and those of a partition's path."""
-    path_values = values_of(partition)
-    row_names = set(rows.schema.names)
-    arrays: list[pa.Array] = []
-    for field in schema:
-        if field.name in row_names:
-            array = rows.column(field.name)
-        else:
-            path_value = path_values[field.name]
-            array = pa.repeat(path_value, rows.num_rows)
-        table_array = array.cast(field.type, safe=False)
-        arrays.append(table_array)
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    columns = with_constants(rows, schema.names, values_of(partition))
+    table_columns = [
+        column.cast(field.type, safe=False)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(table_columns, schema=schema)

@@ -15,7 +15,7 @@ from nightbatch.land.landed_schema import REPEATING
 from nightbatch.messages import safe_words
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.outcome import Status
-from nightbatch.publish.winners import MICRO, PartAnswers
+from nightbatch.publish.winners import PICOS_PER_USD, PartAnswers
 from nightbatch.spec.published_columns import OURS, PROBLEM, REQUEST
 
 MOST_ERRORS = 1_000
@@ -32,18 +32,18 @@ class Join:
     errors: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     answers: PartAnswers = field(init=False)
-    used: np.ndarray = field(init=False)
-    uses: np.ndarray = field(init=False)
+    is_used: np.ndarray = field(init=False)
+    row_counts: np.ndarray = field(init=False)
     """How many rows of the current part have each request."""
     _unassigned_cost: int = 0
     """Cost, in 10^-12 USD, that the next row will carry."""
 
-    def turn(self, answers: PartAnswers, used: np.ndarray) -> None:
-        """Start the next part of the rows and its answers; `used`: which of its requests earlier rows have."""
+    def start_part(self, answers: PartAnswers, is_used: np.ndarray) -> None:
+        """Start the next part of the rows and its answers; `is_used`: which of its requests earlier rows have."""
         self.answers = answers
-        self.used = used
-        self._unassigned_cost = answers.left_over
-        self.uses = np.zeros(len(answers.places), dtype=np.int64)
+        self.is_used = is_used
+        self._unassigned_cost = answers.unassigned_cost
+        self.row_counts = np.zeros(len(answers.places), dtype=np.int64)
 
     @property
     def schema(self) -> pa.Schema:
@@ -53,7 +53,8 @@ class Join:
     def join(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the output rows of these input rows."""
         request_numbers = rows.column(REQUEST)
-        positions = np.asarray(pc.fill_null(request_numbers, -1))
+        filled_numbers = pc.fill_null(request_numbers, -1)
+        positions = np.asarray(filled_numbers)
         landed_rows = self._landed_rows(positions)
         status = self._status(rows, landed_rows)
         self._count_statuses(status)
@@ -62,19 +63,22 @@ class Join:
         cost = self._cost(positions)
         our_columns = self._our_columns(rows, landed_rows, status, cost)
         columns = [*kept_columns, *answer_columns, *our_columns]
-        self.rows += rows.num_rows
         joined = pa.RecordBatch.from_arrays(columns, schema=self.schema)
         self._count_errors(joined.column("_error"))
+        self.rows += rows.num_rows
         return joined
 
     def _landed_rows(self, positions: np.ndarray) -> pa.Table:
         """Take the landed row of each input row; all null where there is none."""
         places = positions
-        if len(self.uses):
+        if len(self.row_counts):
+            has_request = positions >= 0
             landed_places = self.answers.places[positions]
-            places = np.where(positions >= 0, landed_places, -1)
-        row_numbers = pa.array(places, mask=places < 0)
-        return self.answers.rows.take(row_numbers).combine_chunks()
+            places = np.where(has_request, landed_places, -1)
+        has_no_row = places < 0
+        row_numbers = pa.array(places, mask=has_no_row)
+        landed_rows = self.answers.rows.take(row_numbers)
+        return landed_rows.combine_chunks()
 
     def _status(self, rows: pa.RecordBatch, landed_rows: pa.Table) -> pa.Array:
         landed_status = _column(landed_rows, "status").cast(pa.string())
@@ -99,12 +103,15 @@ class Join:
         """Return the answer's columns; null in rows that are not answered."""
         is_answered = pc.equal(status, str(Status.ANSWERED))
         answer = _column(landed_rows, "answer")
-        is_struct = pa.types.is_struct(answer.type)
-        answer_columns = answer.flatten() if is_struct else [answer]
-        return [
-            pc.if_else(is_answered, column, pa.scalar(None, column.type))
-            for column in answer_columns
-        ]
+        columns = [answer]
+        if pa.types.is_struct(answer.type):
+            columns = answer.flatten()
+        answer_columns: list[pa.Array] = []
+        for column in columns:
+            no_answer = pa.scalar(None, column.type)
+            answer_column = pc.if_else(is_answered, column, no_answer)
+            answer_columns.append(answer_column)
+        return answer_columns
 
     def _our_columns(
         self,
@@ -137,30 +144,33 @@ class Join:
         over the partition equals the amount paid.
         """
         answers = self.answers
-        row_count = len(positions)
         is_first = self._first_uses(positions)
         first_positions = positions[is_first]
-        cost = np.zeros(row_count)
-        cost[is_first] = answers.paid[first_positions] / MICRO
-        if self._unassigned_cost and row_count:
-            cost[0] += self._unassigned_cost / MICRO
+        paid = np.zeros(len(positions), dtype=np.int64)
+        paid[is_first] = answers.paid[first_positions]
+        cost = paid / PICOS_PER_USD
+        if self._unassigned_cost and len(cost):
+            cost[0] += self._unassigned_cost / PICOS_PER_USD
             self._unassigned_cost = 0
-        is_unknown = np.zeros(row_count, dtype=bool)
+        is_unknown = np.zeros(len(positions), dtype=bool)
         is_unknown[is_first] = answers.unpriced[first_positions]
         return pa.array(cost, pa.float64(), mask=is_unknown)
 
     def _first_uses(self, positions: np.ndarray) -> np.ndarray:
-        """Return which rows are the first of the partition to have their request, and count the uses of requests."""
+        """Return which rows are the first of the partition to have their request, and count the rows of requests."""
         rows_with_request = np.flatnonzero(positions >= 0)
         request_positions = positions[rows_with_request]
         requests, first_places = np.unique(request_positions, return_index=True)
-        is_unused = self.uses[requests] == 0
-        is_new = is_unused & ~self.used[requests]
+        used_in_part = self.row_counts[requests] > 0
+        used_before = self.is_used[requests]
+        is_new = ~used_in_part & ~used_before
         new_places = first_places[is_new]
         first_rows = rows_with_request[new_places]
         is_first = np.zeros(len(positions), dtype=bool)
         is_first[first_rows] = True
-        self.uses += np.bincount(request_positions, minlength=len(self.uses))
+        request_count = len(self.row_counts)
+        new_counts = np.bincount(request_positions, minlength=request_count)
+        self.row_counts += new_counts
         return is_first
 
 
@@ -168,7 +178,8 @@ def _input_tokens(landed_rows: pa.Table) -> pa.Array:
     """Add up plain and cached input tokens; null where nothing was used."""
     total = _column(landed_rows, "input")
     for token_class in ("cache_write_5m", "cache_write_1h", "cache_read"):
-        token_counts = pc.fill_null(_column(landed_rows, token_class), 0)
+        class_tokens = _column(landed_rows, token_class)
+        token_counts = pc.fill_null(class_tokens, 0)
         total = pc.add(total, token_counts)
     return total
 

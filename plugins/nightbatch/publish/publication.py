@@ -1,7 +1,6 @@
 """Find the landed rows that a run publishes, a span of ids at a time, and read them, a part of the rows at a time.
 
-So memory grows with the partition only by a few bytes per request; and history is read once, whatever the number of
-parts.
+Memory grows with the partition only by a few bytes per request, and history is read once for all parts.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import pyarrow as pa
 
 from nightbatch.columnar import parquet
 from nightbatch.columnar.id_rounds import IdRound, Repeats
-from nightbatch.columnar.threads import ahead
+from nightbatch.columnar.threads import read_ahead
 from nightbatch.ids import Shard
 from nightbatch.land.landed_schema import REPEATING, published_schema
 from nightbatch.ledger import keys
@@ -25,14 +24,15 @@ from nightbatch.ledger.facts import LandedFact
 from nightbatch.ledger.history import History, history
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.prepare.staged import StagedRequests
+from nightbatch.publish.published_part import PublishedPart, PublishedSums
 from nightbatch.publish.winners import (
-    MICRO,
+    PICOS_PER_USD,
     ExtraCosts,
     PartAnswers,
     Winners,
-    gather,
-    spread,
-    whole,
+    cost_at_places,
+    picos,
+    read_rows,
 )
 from nightbatch.spec.locations import canonical
 from nightbatch.spec.run import Run
@@ -40,66 +40,26 @@ from nightbatch.spec.run_ref import RunRef
 
 
 @dataclass
-class PublishedSums:
-    """The sums over the parts; money in 10^-12 USD, None once something in it has no price."""
-
-    requests: int = 0
-    bought: int = 0
-    reused: int = 0
-    paid: int = 0
-    reuse: int | None = 0
-    duplicates: int | None = 0
-
-
-@dataclass(frozen=True)
-class PartWindow:
-    """One part of a run's rows: the answers to its requests, which the run has bought, which no earlier part has.
-
-    `same`: the number of each request, or of the request in an earlier part that it repeats.
-    """
-
-    part: int
-    same: np.ndarray
-    answers: PartAnswers
-    bought: np.ndarray
-    first: np.ndarray
-
-    def add(self, sums: PublishedSums, used: np.ndarray, uses: np.ndarray) -> None:
-        """Add this part to the sums. `used`: requests that earlier parts used; `uses`: rows of this part by request."""
-        answers = self.answers
-        is_bought = self.bought & self.first
-        is_reused = ~self.bought & (answers.places >= 0) & self.first
-        sums.requests += int(self.first.sum())
-        sums.bought += int(is_bought.sum())
-        sums.reused += int(is_reused.sum())
-        reuse_counts = is_reused.astype(np.int64)
-        sums.reuse = _plus(sums.reuse, answers, reuse_counts)
-        other_uses = np.maximum(uses - 1, 0)
-        duplicate_counts = np.where(used, uses, other_uses)
-        sums.duplicates = _plus(sums.duplicates, answers, duplicate_counts)
-
-
-@dataclass
 class Publication:
     """The facts that a publication is computed from. Requests are identified by number, repeats by that of the first.
 
-    usable: shards whose rows may be published. asked: the run's requests. speakers: the rows that are published.
+    usable_shards: shards whose rows may be published. staged: the run's requests. winners: the rows that are published.
     """
 
     run: Run
     ledger: Ledger
-    usable: list[Shard]
-    ours: dict[Shard, LandedFact]
+    usable_shards: list[Shard]
+    partition_facts: dict[Shard, LandedFact]
     """All shards that were bought for this partition, by any run."""
-    mine: set[Shard]
+    run_shards: set[Shard]
     """The ones that this run has bought."""
-    asked: StagedRequests
-    speakers: Winners
-    unheard: np.ndarray
+    staged: StagedRequests
+    winners: Winners
+    has_unpublished_row: np.ndarray
     """Requests for which this run has bought a row that is not the published one."""
-    used: np.ndarray
+    is_used: np.ndarray
     """Requests that a row of the parts so far has."""
-    extras: ExtraCosts = field(default_factory=ExtraCosts)
+    extra_costs: ExtraCosts = field(default_factory=ExtraCosts)
     repeats: list[Repeats] = field(default_factory=list)
     """Requests that an earlier part has too, and their numbers there."""
     sums: PublishedSums = field(default_factory=PublishedSums)
@@ -107,87 +67,92 @@ class Publication:
     @property
     def facts(self) -> list[LandedFact]:
         """The landed shards that this run has bought."""
-        return [fact for shard, fact in self.ours.items() if shard in self.mine]
+        return [
+            fact
+            for shard, fact in self.partition_facts.items()
+            if shard in self.run_shards
+        ]
 
     @property
     def name(self) -> str:
         """A name for the partition's content, from the snapshot and all shards that it may use: 12 hex digits."""
-        shards = sorted({*self.usable, *self.ours})
+        shards = sorted({*self.usable_shards, *self.partition_facts})
         content = " ".join([self.run.snapshot, *shards])
         digest = hashlib.sha256(content.encode()).hexdigest()
         return digest[:12]
 
-    def mute(self) -> list[Shard]:
-        """List the shards of `ours` with rows that are not published. Needs all entries of `speakers`."""
-        published_counts = self.speakers.counts()
+    def partly_published(self) -> list[Shard]:
+        """List the shards of `partition_facts` with rows that are not published. Needs all entries of `winners`."""
+        published_counts = self.winners.counts()
         shards: list[Shard] = []
-        for shard, fact in self.ours.items():
+        for shard, fact in self.partition_facts.items():
             row_count = sum(fact.statuses.values())
             if published_counts[int(shard)] != row_count:
                 shards.append(shard)
         return shards
 
-    def take(self, id_round: IdRound, shards: Iterable[Shard]) -> None:
+    def add_extra_costs(self, id_round: IdRound, shards: Iterable[Shard]) -> None:
         """Add the costs of these shards' rows that are not published, for the requests of a round."""
         for shard in shards:
             landed_costs = self._landed_columns(shard, ["id", "cost_usd"])
             rows, numbers = id_round.look_up(landed_costs.column("id"))
-            published_shards, published_rows = self.speakers.of(numbers)
-            is_extra = (published_shards != int(shard)) | (published_rows != rows)
+            published_shards, published_rows = self.winners.rows_of(numbers)
+            is_other_shard = published_shards != int(shard)
+            is_extra = is_other_shard | (published_rows != rows)
             extra_numbers = numbers[is_extra]
-            if shard in self.mine:
-                self.unheard[extra_numbers] = True
+            if shard in self.run_shards:
+                self.has_unpublished_row[extra_numbers] = True
             extra_rows = pa.array(rows[is_extra])
             extra_costs = landed_costs.column("cost_usd").take(extra_rows)
-            self.extras.add(extra_numbers, extra_costs)
+            self.extra_costs.add(extra_numbers, extra_costs)
 
-    def windows(self) -> Iterator[PartWindow]:
+    def parts(self) -> Iterator[PublishedPart]:
         """Read the answers to all rows, part by part."""
-        part_count = self.run.parts
-        for part in range(part_count):
-            window = self._window(part)
-            answers = window.answers
+        last_number = self.run.parts - 1
+        for number in range(self.run.parts):
+            part = self._part(number)
+            answers = part.answers
             self.sums.paid += int(answers.paid.sum())
-            is_last = part + 1 == part_count
-            left_over = self._paid() - self.sums.paid if is_last else 0
-            answers = replace(answers, left_over=left_over)
-            yield replace(window, answers=answers)
+            unassigned_cost = 0
+            if number == last_number:
+                unassigned_cost = self._paid() - self.sums.paid
+            answers = replace(answers, unassigned_cost=unassigned_cost)
+            yield replace(part, answers=answers)
 
-    def close(self, window: PartWindow, uses: np.ndarray) -> None:
-        """Add a window to the sums. `uses`: how many rows have each of its requests."""
-        used_before = self.used[window.same]
-        window.add(self.sums, used_before, uses)
-        used_numbers = window.same[uses > 0]
-        self.used[used_numbers] = True
+    def add_to_sums(self, part: PublishedPart, row_counts: np.ndarray) -> None:
+        """Add a part to the sums. `row_counts`: how many rows have each of its requests."""
+        used_before = self.is_used[part.first_numbers]
+        self.sums.add(part, used_before, row_counts)
+        used_numbers = part.first_numbers[row_counts > 0]
+        self.is_used[used_numbers] = True
 
-    def _window(self, part: int) -> PartWindow:
-        numbers = self._numbers(part)
-        same = self._first_numbers(numbers)
-        shards, landed_rows = self.speakers.of(same)
+    def _part(self, number: int) -> PublishedPart:
+        numbers = self._numbers(number)
+        first_numbers = self._first_numbers(numbers)
+        shards, landed_rows = self.winners.rows_of(first_numbers)
         rows, places = self._rows(shards, landed_rows)
-        cost, unknown = spread(rows.column("cost_usd"), places)
-        is_ours = np.isin(shards, [int(shard) for shard in self.ours])
-        is_first = same == _number_array(numbers)
-        extra_cost, extra_unpriced = self.extras.within(numbers)
-        paid = extra_cost + np.where(is_ours, cost, 0)
-        unpriced = extra_unpriced | (is_ours & unknown)
-        paid[~is_first] = 0
-        unpriced[~is_first] = False
+        cost, unknown = cost_at_places(rows.column("cost_usd"), places)
+        is_first = first_numbers == _number_array(numbers)
+        is_for_partition = _is_among(shards, self.partition_facts)
+        extra_paid, extra_unpriced = self.extra_costs.within(numbers)
+        paid = extra_paid + np.where(is_for_partition, cost, 0)
+        unpriced = extra_unpriced | (is_for_partition & unknown)
         answers = PartAnswers(
-            ids=self.asked.ids(part),
+            ids=self.staged.ids(number),
             rows=rows,
             places=places,
             cost=cost,
             unknown=unknown,
-            paid=paid,
-            unpriced=unpriced,
+            paid=np.where(is_first, paid, 0),
+            unpriced=unpriced & is_first,
         )
-        is_mine = np.isin(shards, [int(shard) for shard in self.mine])
-        is_bought = is_mine | self.unheard[same]
-        return PartWindow(part, same, answers, is_bought, is_first)
+        has_unpublished_row = self.has_unpublished_row[first_numbers]
+        is_bought = _is_among(shards, self.run_shards) | has_unpublished_row
+        return PublishedPart(number, first_numbers, answers, is_bought, is_first)
 
     def _numbers(self, part: int) -> range:
-        start, stop = self.asked.starts[part : part + 2].tolist()
+        """Return the numbers of the requests of a part."""
+        start, stop = self.staged.starts[part : part + 2].tolist()
         return range(start, stop)
 
     def _first_numbers(self, numbers: range) -> np.ndarray:
@@ -213,26 +178,31 @@ class Publication:
         """Read the published columns of landed rows; return them and the place of each request's row, -1 for none."""
         schema, groups = self._published
 
-        def rows_of(shard: int, wanted: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+        def rows_of(shard: int, shard_rows: np.ndarray) -> tuple[pa.Table, np.ndarray]:
             landed_key = keys.landed(keys.shard(shard))
-            table, table_places = groups.rows(landed_key, wanted)
+            table, table_places = groups.rows(landed_key, shard_rows)
             return table.select(schema.names).cast(schema), table_places
 
-        tables, places = gather(shards, rows, rows_of)
+        tables, places = read_rows(shards, rows, rows_of)
         if not tables:
             return schema.empty_table(), places
         return pa.concat_tables(tables).combine_chunks(), places
 
     def _paid(self) -> int:
         """Sum what was paid for this partition, including requests that no row has any more."""
-        return sum(self._paid_for(shard, fact) for shard, fact in self.ours.items())
+        shard_costs = [
+            self._paid_for(shard, fact) for shard, fact in self.partition_facts.items()
+        ]
+        return sum(shard_costs)
 
     def _paid_for(self, shard: Shard, fact: LandedFact) -> int:
         """Read the cost of a shard from its fact, or from its rows if some of them have no price."""
         if fact.cost_usd is not None:
-            return int(Decimal(fact.cost_usd) * MICRO)
-        costs = self._landed_columns(shard, ["cost_usd"]).column("cost_usd")
-        return int(whole(costs).sum())
+            cost_usd = Decimal(fact.cost_usd)
+            return int(cost_usd * PICOS_PER_USD)
+        landed_costs = self._landed_columns(shard, ["cost_usd"])
+        row_costs = picos(landed_costs.column("cost_usd"))
+        return int(row_costs.sum())
 
     def _landed_columns(self, shard: Shard, names: list[str]) -> pa.Table:
         return parquet.table(self.ledger.store, keys.landed(shard), names)
@@ -241,60 +211,67 @@ class Publication:
 def publication(ref: RunRef, run: Run, ledger: Ledger) -> Publication:
     """Find the facts that a run's publication is computed from."""
     past = history(ledger.store, ledger.view().landed)
-    usable: list[Shard] = []
-    ours: dict[Shard, LandedFact] = {}
-    own_output = (canonical(run.target), run.partition)
-    for shard, origin in past.shards.items():
-        if not ref.scope or origin.scope == ref.scope:
-            usable.append(shard)
-        output = (canonical(origin.target), origin.partition)
-        fact = ledger.landed(shard) if output == own_output else None
-        if fact is not None:
-            ours[shard] = fact
-    mine = {shard for shard, fact in ours.items() if fact.claim.buyer == ref.buyer}
-    asked = StagedRequests(run, ledger.store)
-    request_count = len(asked)
+    usable_shards = [
+        shard
+        for shard, origin in past.shards.items()
+        if not ref.scope or origin.scope == ref.scope
+    ]
+    partition_facts = _partition_facts(run, ledger, past)
+    run_shards = {
+        shard
+        for shard, fact in partition_facts.items()
+        if fact.claim.buyer == ref.buyer
+    }
+    staged = StagedRequests(run, ledger.store)
+    request_count = len(staged)
     run_publication = Publication(
         run=run,
         ledger=ledger,
-        usable=usable,
-        ours=ours,
-        mine=mine,
-        asked=asked,
-        speakers=Winners(request_count),
-        unheard=np.zeros(request_count, dtype=bool),
-        used=np.zeros(request_count, dtype=bool),
+        usable_shards=usable_shards,
+        partition_facts=partition_facts,
+        run_shards=run_shards,
+        staged=staged,
+        winners=Winners(request_count),
+        has_unpublished_row=np.zeros(request_count, dtype=bool),
+        is_used=np.zeros(request_count, dtype=bool),
     )
     _find_rows(run_publication, past)
     return run_publication
 
 
+def _partition_facts(
+    run: Run, ledger: Ledger, past: History
+) -> dict[Shard, LandedFact]:
+    """Read the facts of all shards that were bought for a run's partition, by any run."""
+    own_output = (canonical(run.target), run.partition)
+    partition_facts: dict[Shard, LandedFact] = {}
+    for shard, origin in past.shards.items():
+        output = (canonical(origin.target), origin.partition)
+        fact = ledger.landed(shard) if output == own_output else None
+        if fact is not None:
+            partition_facts[shard] = fact
+    return partition_facts
+
+
 def _find_rows(run_publication: Publication, past: History) -> None:
     """Find the row to publish for each request, and what was paid for other rows."""
-    asked = run_publication.asked
-    for span, id_round in asked.rounds():
-        entries = past.entries(run_publication.usable, span)
-        run_publication.speakers.hear(id_round, ahead(entries))
+    staged = run_publication.staged
+    for span, id_round in staged.rounds():
+        entries = past.entries(run_publication.usable_shards, span)
+        run_publication.winners.add(id_round, read_ahead(entries))
         run_publication.repeats.append(id_round.repeats)
-    partly_published = run_publication.mute()
-    if not partly_published:
+    shards = run_publication.partly_published()
+    if not shards:
         return
-    for _, id_round in asked.rounds():
-        run_publication.take(id_round, partly_published)
+    for _, id_round in staged.rounds():
+        run_publication.add_extra_costs(id_round, shards)
+
+
+def _is_among(shards: np.ndarray, members: Iterable[Shard]) -> np.ndarray:
+    """Tell which of these shard numbers are those of the members."""
+    member_numbers = [int(shard) for shard in members]
+    return np.isin(shards, member_numbers)
 
 
 def _number_array(numbers: range) -> np.ndarray:
     return np.arange(numbers.start, numbers.stop, dtype=np.int32)
-
-
-def _plus(
-    total: int | None, answers: PartAnswers, row_counts: np.ndarray
-) -> int | None:
-    """Add the cost of requests, each for N rows, to a total; None once a cost is unknown."""
-    if total is None:
-        return None
-    is_unknown = answers.unknown[row_counts > 0]
-    if is_unknown.any():
-        return None
-    row_costs = answers.cost * row_counts
-    return total + int(row_costs.sum())

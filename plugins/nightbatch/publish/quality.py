@@ -63,14 +63,15 @@ class QualityProbe:
             name: Counter() for name in self.checks.columns if self.checks.drift != OFF
         }
 
-    def see(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Count rows, and return them."""
+    def count(self, rows: pa.RecordBatch) -> None:
+        """Count rows, their keys and the values of the checked columns."""
         self.rows += rows.num_rows
         self._keys.add(rows)
         for name, value_counts in self._values.items():
-            if len(value_counts) <= MOST_VALUES:
-                _count_values(rows.column(name), value_counts)
-        return rows
+            if len(value_counts) > MOST_VALUES:
+                continue
+            column = rows.column(name)
+            _count_values(column, value_counts)
 
     @property
     def profile(self) -> Profile:
@@ -81,21 +82,20 @@ class QualityProbe:
             if len(counts) <= MOST_VALUES
         }
 
-    def close(self, again: Callable[[], Iterable[pa.RecordBatch]]) -> None:
-        """Check whether a key is null or occurs twice; `again` reads the key columns again."""
+    def check_keys(self, read_again: Callable[[], Iterable[pa.RecordBatch]]) -> None:
+        """Check whether a key is null or occurs more than once; `read_again` reads the key columns again."""
         try:
-            self._keys.check(again)
+            self._keys.check(read_again)
         except SourceError:
             self.repeats = True
 
 
 def _count_values(column: pa.Array, value_counts: Counter[str]) -> None:
-    counted_values = pc.value_counts(pc.drop_null(column))
-    new_counts: dict[str, int] = {}
-    for counted in counted_values.to_pylist():
+    values = pc.drop_null(column)
+    counted_values = pc.value_counts(values).to_pylist()
+    for counted in counted_values:
         value = str(counted["values"])
-        new_counts[value] = counted["counts"]
-    value_counts.update(new_counts)
+        value_counts[value] += counted["counts"]
 
 
 def drift(profile: Mapping[str, int], before: Sequence[Mapping[str, int]]) -> float:
@@ -110,11 +110,15 @@ def drift(profile: Mapping[str, int], before: Sequence[Mapping[str, int]]) -> fl
     largest_difference = 0.0
     for value in values:
         present_share = present_shares.get(value, 0.0)
-        value_shares = [shares.get(value, 0.0) for shares in past_shares]
-        mean_share = sum(value_shares) / len(value_shares)
+        mean_share = _mean_share(value, past_shares)
         difference = abs(present_share - mean_share)
         largest_difference = max(largest_difference, difference)
     return largest_difference
+
+
+def _mean_share(value: str, night_shares: Sequence[Mapping[str, float]]) -> float:
+    value_shares = [shares.get(value, 0.0) for shares in night_shares]
+    return sum(value_shares) / len(value_shares)
 
 
 def _shares(counts: Mapping[str, int]) -> dict[str, float]:
@@ -173,11 +177,16 @@ def _drift_findings(
     for name in checks.columns:
         counts = profile.get(name)
         if counts is None:
-            drift_findings.append(_too_many_values(checks, name))
-        elif sum(counts.values()) >= FEWEST_ROWS:
-            past_counts = [past[name] for past in last_profiles if name in past]
-            column_drift = drift(counts, past_counts)
-            drift_findings.append(_drift_finding(checks, name, column_drift))
+            finding = _too_many_values(checks, name)
+            drift_findings.append(finding)
+            continue
+        row_count = sum(counts.values())
+        if row_count < FEWEST_ROWS:
+            continue
+        past_counts = [past[name] for past in last_profiles if name in past]
+        column_drift = drift(counts, past_counts)
+        finding = _drift_finding(checks, name, column_drift)
+        drift_findings.append(finding)
     return drift_findings
 
 
@@ -203,7 +212,7 @@ def _drift_finding(checks: Checks, column: str, column_drift: float) -> Finding:
     )
 
 
-def require_sound(findings: Sequence[Finding]) -> None:
+def require_passed(findings: Sequence[Finding]) -> None:
     """Raise RunFailed if a red check has not passed."""
     failed_checks = [
         str(finding)

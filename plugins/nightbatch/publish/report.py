@@ -44,14 +44,15 @@ def money(facts: list[LandedFact]) -> Mapping[str, Any]:
     """
     claims = [fact.claim for fact in facts]
     planned_claims = [claim for claim in claims if claim.batch is None]
-    estimated_cost = total(amount(claim.estimated_usd) for claim in planned_claims)
-    maximum_cost = total(amount(claim.at_most_usd) for claim in planned_claims)
+    expected_costs = [amount(claim.estimated_usd) for claim in planned_claims]
+    maximum_costs = [amount(claim.at_most_usd) for claim in planned_claims]
     estimate_methods = {claim.how for claim in planned_claims if claim.how}
     attempt_numbers = sorted({claim.attempt for claim in claims})
+    paid = cost(facts)
     return {
-        "cost_usd": dollars(cost(facts)),
-        "estimated_usd": dollars(estimated_cost),
-        "at_most_usd": dollars(maximum_cost),
+        "cost_usd": dollars(paid),
+        "estimated_usd": dollars(total(expected_costs)),
+        "at_most_usd": dollars(total(maximum_costs)),
         "estimated_how": sorted(estimate_methods),
         "by_attempt": [_attempt(facts, number) for number in attempt_numbers],
     }
@@ -59,10 +60,11 @@ def money(facts: list[LandedFact]) -> Mapping[str, Any]:
 
 def _attempt(facts: list[LandedFact], attempt_number: int) -> dict[str, Any]:
     attempt_facts = [fact for fact in facts if fact.claim.attempt == attempt_number]
-    request_count = sum(fact.claim.total for fact in attempt_facts)
+    request_counts = [fact.claim.total for fact in attempt_facts]
+    paid = cost(attempt_facts)
     return {
         "attempt": attempt_number,
         "batches": len(attempt_facts),
-        "requests": request_count,
-        "cost_usd": dollars(cost(attempt_facts)),
+        "requests": sum(request_counts),
+        "cost_usd": dollars(paid),
     }

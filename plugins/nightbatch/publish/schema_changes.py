@@ -1,4 +1,4 @@
-"""Describe how the columns of a target change between partitions, so that nobody learns it from a failing query."""
+"""Describe how the columns of a target change between partitions, so that a change is reported before a query fails."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def columns(schema: pa.Schema) -> dict[str, str]:
 def changes(before: Columns, after: Columns) -> list[str]:
     """Describe the columns that are new, gone, or of another type, in this order."""
     new_columns: list[str] = []
+    gone_columns: list[str] = []
     changed_columns: list[str] = []
     for name, kind in after.items():
-        if name not in before:
+        old_kind = before.get(name)
+        if old_kind is None:
             new_columns.append(f"{name} is new ({kind})")
-        elif before[name] != kind:
-            changed_columns.append(f"{name} is {kind}, was {before[name]}")
-    gone_columns = [
-        f"{name} is gone (was {kind})"
-        for name, kind in before.items()
-        if name not in after
-    ]
+        elif old_kind != kind:
+            changed_columns.append(f"{name} is {kind}, was {old_kind}")
+    for name, old_kind in before.items():
+        if name not in after:
+            gone_columns.append(f"{name} is gone (was {old_kind})")
     return [*new_columns, *gone_columns, *changed_columns]

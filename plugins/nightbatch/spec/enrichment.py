@@ -181,7 +181,7 @@ class Enrichment(Rules):
         return locations.state_url(self.target)
 
     @property
-    def place(self) -> str:
+    def output_name(self) -> str:
         """What names the output in the ledger: the target's URL, or the table."""
         return (
             f"iceberg:{self.table}" if self.table else parse(self.target, "target").url

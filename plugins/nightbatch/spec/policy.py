@@ -59,7 +59,7 @@ class Policy:
         """Raise SettingsError for settings that name a place or a connection that is not allowed."""
         places = {"source": settings.source_root, "state": settings.state_url}
         if not settings.table:
-            places["target"] = settings.place
+            places["target"] = settings.output_name
         for name, url in places.items():
             self.check_place(parse(url, name), name)
         for url in settings.media_roots or ():

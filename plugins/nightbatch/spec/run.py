@@ -68,7 +68,7 @@ def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:
     """Collect what the later tasks need to know of a run: ids and rules, no rows and no prompts."""
     return RunRef(
         state=settings.state_url,
-        target=settings.place,
+        target=settings.output_name,
         partition=run.partition,
         snapshot=run.snapshot,
         buyer=buyer,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.columnar import parquet
-from nightbatch.columnar.threads import ahead
+from nightbatch.columnar.threads import read_ahead
 from nightbatch.errors import Absent, Incomplete, NightbatchError
 from nightbatch.failpoints import reach
 from nightbatch.ledger import keys
@@ -66,7 +66,7 @@ def body_of(facts: ShardFacts, fuse: Fuse) -> Body:
         raise Incomplete(
             f"the parameters in {keys.run(claim.snapshot)} are not those that were planned: it was changed."
         )
-    batches = ahead(_staged(facts.requests(), run, ledger))
+    batches = read_ahead(_staged(facts.requests(), run, ledger))
     return Body(claim.size, _chunks(batches, run.frame, claim, fuse))
 
 

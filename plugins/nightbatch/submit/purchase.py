@@ -21,7 +21,7 @@ from nightbatch.ledger.facts import Awaited
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan import canary
 from nightbatch.plan.plan import plan
-from nightbatch.plan.quote import Counts
+from nightbatch.plan.quote import TokenCounter
 from nightbatch.ports import Batches
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
@@ -80,7 +80,7 @@ class Purchase:
     api: Batches
     now: Callable[[], datetime]
     timing: SubmitTiming
-    counts: Counts | None = None
+    counts: TokenCounter | None = None
     admitted: Shard | None = None
     uploads: int = 1
     info: Say = _silent

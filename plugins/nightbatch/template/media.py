@@ -64,7 +64,7 @@ class Piece:
 
 @dataclass
 class Cutter:
-    """Collects the images and documents of one rendering, and cuts the rendered text where they stand."""
+    """Collects the images and documents of one rendering, and splits the rendered text at their places."""
 
     mark: str = field(default_factory=lambda: secrets.token_hex(12))
     found: list[Piece] = field(default_factory=list)

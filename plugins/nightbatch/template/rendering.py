@@ -27,14 +27,14 @@ from nightbatch.template.values import (
     Fields,
     Items,
     NoClock,
-    plain,
+    printable,
     seen_column,
 )
 
 FUEL = 10_000_000
 """Steps of MiniJinja for one row: a loop over 10,000 items takes some 300,000; all of them take a second or two."""
 TEMPLATE_BYTES = 1_000_000
-BINARY = "a binary value stands outside image(…) and document(…)"
+BINARY = "a binary value is used outside image(…) and document(…)"
 _FRACTIONS = re.compile(r"double|float|decimal")
 _AFTER_BAR = re.compile(rb"\|\s*$")
 _FILTER_NAME = re.compile(rb"[a-z_]*")
@@ -57,7 +57,7 @@ class Compiled:
             problem = self._problem(error)
         else:
             return
-        raise TemplateError(f"prompt: {problem}. Mend the template.")
+        raise TemplateError(f"prompt: {problem}. Fix the template.")
 
     def texts(self, rows: pa.RecordBatch) -> Iterator[str]:
         """Render one text for each row."""
@@ -73,7 +73,7 @@ class Compiled:
                 text = render("prompt", **variables)
             except (KeyboardInterrupt, SystemExit):
                 raise
-            except BaseException as error:  # a panic of MiniJinja is no Exception
+            except BaseException as error:  # a panic of MiniJinja is not an Exception
                 problem = self._problem(error)
                 break
             yield text
@@ -185,7 +185,7 @@ def _number(value: Any) -> Any:
             return value
 
 
-_encoder = msgspec.json.Encoder(enc_hook=plain)
+_encoder = msgspec.json.Encoder(enc_hook=printable)
 _PRINTED: dict[type, Callable[[Any], str]] = {
     type(None): lambda _: "",
     bool: lambda value: "true" if value else "false",

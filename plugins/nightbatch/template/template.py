@@ -55,7 +55,7 @@ class Template:
             own_names = variable_names - set(media.KINDS.values())
             column_names = [name for name in own_names if not self._calls(name)]
             return tuple(sorted(column_names))
-        raise TemplateError(f"prompt: {problem}. Mend the template.")
+        raise TemplateError(f"prompt: {problem}. Fix the template.")
 
     @cached_property
     def _compiled(self) -> str:
@@ -83,7 +83,7 @@ class Template:
             column_type = schema.field(name).type
             if _is_binary(column_type) and not self.has_media:
                 raise TemplateError(
-                    f"prompt: column {name!r} is {column_type}: text cannot be made of it. "
+                    f"prompt: column {name!r} is {column_type}: it cannot be printed as text. "
                     f"Write image({name}) or document({name}) if that is what it holds."
                 )
 
@@ -105,7 +105,7 @@ class Template:
 
     @cached_property
     def _pieces(self) -> list[str] | None:
-        """Literals and column names in turn, if the template is nothing but plain substitutions."""
+        """Literals and column names in turn, if the template has only plain substitutions."""
         other_text = _PLAIN.sub("", self.text)
         if _TRIMMED.search(self.text) or _MARKUP.search(other_text):
             return None

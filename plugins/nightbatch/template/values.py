@@ -26,7 +26,7 @@ class Refused:
 
 
 class Moment:
-    """A date, a time or a duration: its value is `plain(…)`, compared and printed as that."""
+    """A date, a time or a duration: its value is `printable(…)`, compared and printed as that."""
 
     __slots__ = ("_value",)
 
@@ -159,7 +159,7 @@ def is_plain(kind: pa.DataType) -> bool:
     return bool(pa.types.is_boolean(kind) or is_number or is_text)
 
 
-def plain(value: Any) -> Any:
+def printable(value: Any) -> Any:
     """Return what is printed of a date, time or duration, or of a value that JSON does not know."""
     return value._value if isinstance(value, Moment) else str(value)  # noqa: SLF001
 
@@ -181,7 +181,7 @@ def _method(name: str) -> Callable[..., Any]:
     """Return the method of a moment that calls its value's."""
 
     def call(moment: Moment, *args: Any, **named: Any) -> Any:
-        method = getattr(plain(moment), name)
+        method = getattr(printable(moment), name)
         return seen(method(*args, **named))
 
     call.__qualname__ = name  # a template that prints the method shows this
@@ -192,7 +192,7 @@ def _strftime(moment: Moment, form: str) -> str:
     """Format a date or time; the result is the same on every machine."""
     if _LOCAL.search(form):
         raise ValueError
-    return str(plain(moment).strftime(form))
+    return str(printable(moment).strftime(form))
 
 
 def _allow(kind: type[Moment], attributes: str, methods: str) -> None:

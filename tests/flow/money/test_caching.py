@@ -67,9 +67,9 @@ def test_filling_ahead_pays_from_so_many_requests_on() -> None:
         / 1_000_000
     )
     enough = int(Decimal("0.50") / saved) + 2
-    assert cache.pays(our_prices(), OPUS, 5_000, enough)
-    assert not cache.pays(our_prices(), OPUS, 5_000, enough - 2)
-    assert not cache.pays(our_prices(), "claude-haiku-9", 5_000, 10**6)
+    assert cache.priming_pays(our_prices(), OPUS, 5_000, enough)
+    assert not cache.priming_pays(our_prices(), OPUS, 5_000, enough - 2)
+    assert not cache.priming_pays(our_prices(), "claude-haiku-9", 5_000, 10**6)
 
 
 def test_a_big_purchase_sends_one_request_ahead_and_all_others_read(shop: Shop) -> None:

@@ -228,7 +228,7 @@ def test_after_usage_that_cannot_be_the_cost_is_unknown_and_no_cap_is_kept(
         (None, True)
     ]
     shop.put(texts(10, start=10), "dt=2")
-    with pytest.raises(CapExceeded, match="max_monthly_cost_usd=100 cannot be kept"):
+    with pytest.raises(CapExceeded, match="max_monthly_cost_usd=100 cannot be checked"):
         shop.plan(
             shop.prepare(
                 enrichment(partition="dt=2", max_monthly_cost_usd=100), "dag/2"

@@ -68,14 +68,14 @@ def test_an_unknown_model_has_no_estimate() -> None:
 
 
 def test_without_history_max_tokens_is_the_bound() -> None:
-    found = estimate.answers(PastUsage(), 300)
+    found = estimate.answer_length(PastUsage(), 300)
     assert (found.mean, found.most) == (300, 300)
     assert "max_tokens 300" in found.how
 
 
 def test_few_answers_tell_the_mean_and_many_also_the_bound() -> None:
     few, many = (
-        estimate.answers(PastUsage(answers=n, output=50 * n, longest=80), 300)
+        estimate.answer_length(PastUsage(answers=n, output=50 * n, longest=80), 300)
         for n in (5, 100)
     )
     assert (few.mean, few.most) == (50, 300)

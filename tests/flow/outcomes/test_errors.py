@@ -79,7 +79,7 @@ def test_a_file_that_is_no_parquet(night: Any, body: bytes) -> None:
     refused(
         night,
         errors.SourceError,
-        "b.parquet is no whole Parquet file, or is damaged: write it anew",
+        "b.parquet is not a complete Parquet file, or is damaged: write it again",
     )
 
 
@@ -94,7 +94,9 @@ def test_a_file_that_is_damaged_within(night: Any, to_parquet: Any) -> None:
     whole[10:400] = b"\xff" * 390
     night.put_bytes(f"{SOURCE}b.parquet", bytes(whole))
     refused(
-        night, errors.SourceError, "b.parquet is no whole Parquet file, or is damaged"
+        night,
+        errors.SourceError,
+        "b.parquet is not a complete Parquet file, or is damaged",
     )
 
 
@@ -107,7 +109,7 @@ def test_a_template_that_cannot_be_read(night: Any) -> None:
     refused(
         night,
         errors.TemplateError,
-        "prompt: .*Mend the template",
+        "prompt: .*Fix the template",
         prompt="{% if body %}",
     )
 
@@ -162,7 +164,7 @@ def test_a_column_that_stands_twice(night: Any) -> None:
         "b.parquet",
         pa.Table.from_arrays([pa.array([SECRET])] * 3, names=["id", "body", "body"]),
     )
-    refused(night, errors.SourceError, "column body stands twice in b.parquet")
+    refused(night, errors.SourceError, "column body occurs more than once in b.parquet")
 
 
 @pytest.mark.parametrize(
@@ -294,7 +296,7 @@ def test_a_store_without_conditional_writes(night: Any) -> None:
     refused(
         night,
         errors.StoreUnfit,
-        "has no conditional writes: .*use a store that honours them",
+        "has no conditional writes: .*use a store that supports them",
     )
 
 

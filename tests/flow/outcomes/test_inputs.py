@@ -310,7 +310,7 @@ def test_a_binary_column_printed_as_text_is_refused(night: Any) -> None:
         TemplateError, match=r"Write image\(photo\) or document\(photo\)"
     ):
         night.prepare(prompt="{{ photo }}")
-    with pytest.raises(TemplateError, match="a binary value stands outside"):
+    with pytest.raises(TemplateError, match="a binary value is used outside"):
         night.prepare(prompt="{{ image(photo) }} {{ photo }}")
 
 

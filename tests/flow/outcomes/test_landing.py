@@ -226,7 +226,7 @@ def test_an_account_that_cannot_buy_burns_no_attempt(night: Any, what: str) -> N
     night.emulator.faults({"where": "create", "what": what})
     ref = night.prepare(attempts=1)
     shard = night.plan(ref, 1).shards[0].shard
-    with pytest.raises(AccountStopped, match="Mend the account"):
+    with pytest.raises(AccountStopped, match="Fix the account"):
         night.buy(shard)
     night.emulator.clear_faults()
     assert [planned.shard for planned in night.plan(ref, 1).shards] == [shard]

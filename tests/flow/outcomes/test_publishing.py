@@ -89,7 +89,7 @@ def test_too_few_answers_publish_nothing_and_say_how_many_of_what(night: Any) ->
     )
     message = (
         r"8 of 10 rows were answered, below min_answered=0\.95: 8 answered, 2 expired\. "
-        r"The commonest error: expired;"
+        r"The most common error: expired;"
     )
     with pytest.raises(RunFailed, match=message):
         night.run()
@@ -98,7 +98,7 @@ def test_too_few_answers_publish_nothing_and_say_how_many_of_what(night: Any) ->
     assert night.run("second")["bought"] == 2
 
 
-def test_the_api_s_words_for_the_commonest_error_are_told_and_no_row(
+def test_the_most_common_error_is_named_without_the_api_s_words_and_without_rows(
     night: Any,
 ) -> None:
     told = {
@@ -109,7 +109,7 @@ def test_the_api_s_words_for_the_commonest_error_are_told_and_no_row(
     }
     night.emulator.faults(told)
     with pytest.raises(
-        RunFailed, match=r"commonest error: invalid_request_error at temperature; "
+        RunFailed, match=r"most common error: invalid_request_error at temperature; "
     ) as raised:
         night.run()
     assert "ticket" not in str(raised.value)

@@ -16,7 +16,7 @@ CODE = """
 import pkgutil, importlib, nightbatch, nightbatch.flow
 from nightbatch.money.prices import prices
 print(nightbatch.__file__)
-print(prices().knows("claude-haiku-4-5"))
+print(prices().has_price("claude-haiku-4-5"))
 for name in nightbatch.__all__:
     getattr(nightbatch, name)
 """

@@ -1,4 +1,4 @@
-"""`nightbatch ledger`: every state that a claim can be stuck in is named, with what it waits for and a way out."""
+"""`nightbatch ledger`: every state that a claim can be stuck in is named, with what it waits for and what to do."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received
 from nightbatch.messages import account
 from nightbatch.messages.answer_type import AnswerType
-from nightbatch.messages.outcome import UNREADABLE, commonest, of_error
+from nightbatch.messages.outcome import UNREADABLE, most_common_error, status_of_error
 from nightbatch.messages.result_lines import decode
 from nightbatch.messages.safe_words import field, printable, shown
 from nightbatch.ports import Body
@@ -156,15 +156,15 @@ def test_what_is_counted_of_a_shard_s_errors_holds_no_words() -> None:
     assert PATIENT not in str(landing.gap({HOSTILE: 9}))
 
 
-def test_the_commonest_error_is_counted_by_type_and_field() -> None:
+def test_the_most_common_error_is_counted_by_type_and_field() -> None:
     errors = {
         "api_error: Jane": 2,
         "api_error: John": 2,
         "invalid_request_error: model: x": 3,
         "expired": 1,
     }
-    assert commonest(errors) == "api_error"
-    assert commonest({}) == "no reason was given"
+    assert most_common_error(errors) == "api_error"
+    assert most_common_error({}) == "no reason was given"
 
 
 def test_an_error_of_ours_is_shown_as_it_is_but_cut() -> None:
@@ -214,7 +214,7 @@ def test_a_call_and_a_row_agree_on_what_is_the_account_s_fault(
     assert isinstance(created(api), AccountStopped)
     with pytest.raises(AccountStopped):
         api.batch(BatchId(BATCH))
-    assert of_error(kind, message, code)[1]
+    assert status_of_error(kind, message, code)[1]
 
 
 def test_a_code_that_is_not_known_is_the_account_s_on_a_create_only(
@@ -231,7 +231,7 @@ def test_a_code_that_is_not_known_is_the_account_s_on_a_create_only(
     assert isinstance(created(api), AccountStopped)
     with pytest.raises(ApiUnavailable):
         api.batch(BatchId(BATCH))
-    assert not of_error("invalid_request_error", "No.", "new_policy")[1]
+    assert not status_of_error("invalid_request_error", "No.", "new_policy")[1]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_a_field_that_quotes_a_row_about_billing_stops_no_run(
     api: AnthropicBatches, host: Host
 ) -> None:
     message = "messages.0.content: 'my billing question'"
-    assert of_error("invalid_request_error", message) == ("rejected", False)
+    assert status_of_error("invalid_request_error", message) == ("rejected", False)
 
 
 def test_a_full_queue_is_recognised_by_words_that_are_not_shown(

@@ -52,7 +52,7 @@ class Night:
         }  # fmt: skip
         asked = Enrichment(**(given | more))
         flow = Flow(self.world, asked, buyer=f"dag/{self.runs}")
-        ref = replace(flow.prepare(), target=asked.place)
+        ref = replace(flow.prepare(), target=asked.output_name)
         for planned in flow.plan(ref):
             flow.wait(flow.submit(planned.shard))
             flow.land(planned.shard)

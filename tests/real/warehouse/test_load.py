@@ -327,7 +327,7 @@ def test_settings_that_cannot_work_are_refused(
 
 def test_a_marker_that_is_not_ours_is_refused(target: Target, duck: Any) -> None:
     target.store.create(f"{FIRST}/_SUCCESS", b"{}")
-    with pytest.raises(TargetError, match="not one that nightbatch wrote"):
+    with pytest.raises(TargetError, match="nightbatch did not write it"):
         load(target.store, FIRST, TRIAGE, duck.warehouse)
 
 
@@ -390,7 +390,7 @@ def test_a_column_that_comes_back_in_another_case_is_refused_and_the_table_stays
     target.publish(FIRST, tickets(a=1))
     load(target.store, FIRST, TRIAGE, house.warehouse)
     target.publish(FIRST, pa.table({"Ticket_ID": ["b"]}))
-    with pytest.raises(TargetError, match="'Ticket_ID' stands there as 'ticket_id'"):
+    with pytest.raises(TargetError, match="'Ticket_ID' exists there as 'ticket_id'"):
         load(target.store, FIRST, TRIAGE, house.warehouse)
     assert held(house) == [(FIRST, "a", 1)]
 

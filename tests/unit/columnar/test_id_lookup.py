@@ -49,8 +49,8 @@ def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_
 ) -> None:
     known, joined = Pending(len(asked)), set()
     for span in id_ranges(len(asked), most):
-        places = np.flatnonzero(span.holds(heads(words(pa.array(asked, KIND)))))
-        some = IdRound.of(
+        places = np.flatnonzero(span.contains(heads(words(pa.array(asked, KIND)))))
+        some = IdRound.from_ids(
             places, pa.array([asked[place] for place in places], KIND), span
         )
         known.ask(some)
@@ -80,7 +80,7 @@ def test_what_is_left_is_numbered_on_through_all_stretches() -> None:
         [ROUND - 1, 2 * ROUND + 1],
     )
     known.asked[:] = True
-    known.settled[settled], known.flying[flying] = True, True
+    known.settled[settled], known.in_flight[flying] = True, True
     expected = np.delete(np.arange(2 * ROUND + 3, dtype=np.int32), settled + flying)
     np.testing.assert_array_equal(known.pending_numbers(), expected, strict=True)
 
@@ -92,13 +92,13 @@ def test_spans_part_all_ids_and_are_in_their_order(ids: list[bytes], most: int) 
         [
             number
             for number, span in enumerate(id_ranges(len(ids), most))
-            if span.holds(found)[at]
+            if span.contains(found)[at]
         ]
         for at in range(len(ids))
     ]
     assert all(len(one) == 1 for one in holders)
     assert [one for _, one in sorted(zip(ids, holders, strict=True))] == sorted(holders)
     assert all(
-        id_ranges(len(ids), most)[one[0]].meets(name, name)
+        id_ranges(len(ids), most)[one[0]].overlaps(name, name)
         for name, one in zip(ids, holders, strict=True)
     )

@@ -83,7 +83,7 @@ def test_compacting_again_writes_only_what_is_new() -> None:
     assert compact(ledger.store, ledger.view().landed) == []
     assert [entry.key for entry in ledger.store.list(keys.INDEX)] == before
     past = history(ledger.store, ledger.view().landed)
-    assert all(volume.is_index for volume in past.volumes)
+    assert all(id_file.is_index for id_file in past.id_files)
     assert list(past.shards) == ledger.view().landed
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from nightbatch.local.print_bill import print_bill, print_rows, print_statuses
-from nightbatch.local.progress import TaskProgress, summarise
+from nightbatch.local.progress import TaskProgress, summarize
 from nightbatch.local.stack.rest import Json
 
 REPORT: Json = {
@@ -47,11 +47,11 @@ def test_mapped_tasks_are_told_together_in_the_order_in_which_they_began() -> No
         task("b", "success", "3"),
         task("a", "success", "1"),
     ]
-    assert summarise(tasks) == {"a": "success", "b": "2 success, 1 running"}
+    assert summarize(tasks) == {"a": "success", "b": "2 success, 1 running"}
 
 
 def test_tasks_that_wait_for_their_turn_or_have_nothing_to_do_are_not_told() -> None:
-    assert summarise([task("a", None), task("b", "queued"), task("c", "skipped")]) == {}
+    assert summarize([task("a", None), task("b", "queued"), task("c", "skipped")]) == {}
 
 
 def test_without_a_terminal_each_change_is_one_line() -> None:

@@ -201,7 +201,7 @@ def test_two_halves_of_an_answer_are_not_one() -> None:
 )
 def test_a_rule_without_a_kernel_is_left_to_the_validator(part: dict[str, Any]) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}, "b": part}}
-    assert Bulk.of(schema, AnswerType(schema).arrow) is None
+    assert Bulk.for_schema(schema, AnswerType(schema).arrow) is None
     assert AnswerType(schema).parse(pa.array(["{}"])) is None
 
 

@@ -9,10 +9,10 @@ from nightbatch.messages.outcome import (
     TABLE,
     UNREADABLE,
     Status,
-    commonest,
-    of_error,
-    of_kind,
-    of_stop,
+    most_common_error,
+    status_of_error,
+    status_of_stop,
+    status_of_type,
 )
 
 STOPS = {
@@ -47,38 +47,41 @@ def test_every_row_of_the_table_is_spoken_of_here() -> None:
 
 @pytest.mark.parametrize(("stop", "status"), STOPS.items())
 def test_why_the_model_stopped(stop: str, status: str) -> None:
-    assert of_stop(stop)[0] == status
+    assert status_of_stop(stop)[0] == status
 
 
 @pytest.mark.parametrize(("kind", "status"), ERRORS.items())
 def test_what_an_errored_result_says(kind: str, status: str) -> None:
-    assert of_error(kind, "some message")[0] == status
+    assert status_of_error(kind, "some message")[0] == status
 
 
 @pytest.mark.parametrize("kind", ["canceled", "expired"])
 def test_results_without_a_message(kind: str) -> None:
-    assert of_kind(kind) == (Status(kind), kind)
+    assert status_of_type(kind) == (Status(kind), kind)
 
 
 @pytest.mark.parametrize("stop", ["compute_budget", "END_TURN"])
 def test_a_stop_reason_of_the_future_is_errored_with_its_name(stop: str) -> None:
-    assert of_stop(stop) == (Status.ERRORED, f"stop_reason {stop}")
+    assert status_of_stop(stop) == (Status.ERRORED, f"stop_reason {stop}")
 
 
 @pytest.mark.parametrize("kind", ["deferred", "succeeded", "errored"])
 def test_a_result_type_of_the_future_is_errored_with_its_name(kind: str) -> None:
-    assert of_kind(kind) == (Status.ERRORED, f"result type {kind}")
+    assert status_of_type(kind) == (Status.ERRORED, f"result type {kind}")
 
 
 @pytest.mark.parametrize("name", ["", "the patient's name"])
 def test_what_is_no_name_is_errored_and_not_quoted(name: str) -> None:
-    assert of_stop(name) == (Status.ERRORED, f"stop_reason {UNREADABLE}")
-    assert of_stop(None) == (Status.ERRORED, f"stop_reason {UNREADABLE}")
-    assert of_kind(name) == (Status.ERRORED, f"result type {UNREADABLE}")
+    assert status_of_stop(name) == (Status.ERRORED, f"stop_reason {UNREADABLE}")
+    assert status_of_stop(None) == (Status.ERRORED, f"stop_reason {UNREADABLE}")
+    assert status_of_type(name) == (Status.ERRORED, f"result type {UNREADABLE}")
 
 
 def test_an_error_type_of_the_future_is_errored_and_asked_again() -> None:
-    assert of_error("quantum_error", "the cat is dead") == (Status.ERRORED, False)
+    assert status_of_error("quantum_error", "the cat is dead") == (
+        Status.ERRORED,
+        False,
+    )
 
 
 def test_answers_and_refusals_are_settled_and_nothing_else() -> None:
@@ -114,22 +117,24 @@ def test_answers_and_refusals_are_settled_and_nothing_else() -> None:
 def test_trouble_with_the_account_is_never_a_row_s_fault(
     kind: str, message: str, code: str
 ) -> None:
-    assert of_error(kind, message, code) == (Status.ERRORED, True)
+    assert status_of_error(kind, message, code) == (Status.ERRORED, True)
 
 
 def test_a_field_named_credit_score_is_no_trouble_with_the_account() -> None:
     message = "output_config.format.schema: property 'credit_score' has no type"
-    assert of_error("invalid_request_error", message) == (Status.REJECTED, False)
+    assert status_of_error("invalid_request_error", message) == (Status.REJECTED, False)
 
 
-def test_the_commonest_error_is_named_by_type_and_field_without_the_api_s_words() -> (
+def test_the_most_common_error_is_named_by_type_and_field_without_the_api_s_words() -> (
     None
 ):
-    told = commonest({"a: fetch https://example.com/secret?x=1 failed": 3, "b": 2})
+    told = most_common_error(
+        {"a: fetch https://example.com/secret?x=1 failed": 3, "b": 2}
+    )
     assert told == "a"
-    field = commonest(
+    field = most_common_error(
         {"invalid_request_error: messages.0.content: PATIENT JANE DOE": 1}
     )
     assert field == "invalid_request_error at messages.0.content"
-    assert len(commonest({"x" * 5_000: 1})) < 300
-    assert commonest({}) == "no reason was given"
+    assert len(most_common_error({"x" * 5_000: 1})) < 300
+    assert most_common_error({}) == "no reason was given"

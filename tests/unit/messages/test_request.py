@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from tests.support import oracles
 
-from nightbatch.columnar.json_strings import quoted
+from nightbatch.columnar.json_strings import json_quoted
 from nightbatch.errors import SettingsError
 from nightbatch.messages.request import frame, shared_params
 from nightbatch.plan.canary import ROWS, all_rejected, representative
@@ -69,7 +69,7 @@ def test_caching_changes_the_price_and_not_the_name() -> None:
 
 
 def test_what_is_sent_is_what_was_named() -> None:
-    content = quoted(pa.array(["a “b” \n\x00"], pa.large_string()))[0].as_py()
+    content = json_quoted(pa.array(["a “b” \n\x00"], pa.large_string()))[0].as_py()
     params = frame(shared(temperature=1), system="Be brief.").params(content)
     assert params["messages"] == [{"content": "a “b” \n\x00", "role": "user"}]
     assert (params["model"], params["max_tokens"], params["temperature"]) == (

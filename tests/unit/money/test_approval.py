@@ -7,13 +7,15 @@ from decimal import Decimal
 import pytest
 
 from nightbatch.ids import Snapshot
-from nightbatch.money.approval import Question, question
+from nightbatch.money.approval import ApprovalForm, approval_form
 from nightbatch.money.estimate import Estimate
 from nightbatch.spec.rules import Rules
 from nightbatch.spec.run_ref import RunRef
 
 
-def ask(limit: float | None, at_most: str | None, requests: int = 3) -> Question | None:
+def ask(
+    limit: float | None, at_most: str | None, requests: int = 3
+) -> ApprovalForm | None:
     """Put the question for a purchase that is expected to cost 2 USD less than it may."""
     ref = RunRef(
         state="s3://lake/_nightbatch/t/", target="s3://lake/t/", partition="dt=1", snapshot=Snapshot("s"),
@@ -21,7 +23,7 @@ def ask(limit: float | None, at_most: str | None, requests: int = 3) -> Question
     )  # fmt: skip
     most = None if at_most is None else Decimal(at_most)
     expected = None if most is None else max(Decimal(0), most - 2)
-    return question(
+    return approval_form(
         ref,
         Estimate(requests, 30, 20, expected, most, "known"),
         asked=4,

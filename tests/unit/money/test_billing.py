@@ -38,8 +38,8 @@ USED = st.lists(
 SEARCH = {
     "web_search": {"usd_per_1000": "10", "source": "a contract", "as_of": "2026-12-01"}
 }
-SEARCHES = our_prices().over({"server_tools": SEARCH})
-FINE = our_prices().over(
+SEARCHES = our_prices().merged_with({"server_tools": SEARCH})
+FINE = our_prices().merged_with(
     {"models": {"claude-haiku-4-5": {"input": "0.0000001", "output": "0.0000003"}}}
 )
 

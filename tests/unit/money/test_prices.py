@@ -105,14 +105,14 @@ def test_tables_by_name_are_laid_over_ours_by_name(name: str) -> None:
         "cache_minimum_tokens": {"mine": 7},
         "context_tokens": {"mine": 7},
     }
-    assert our_prices().over({name: own[name]}).table[name] == {
+    assert our_prices().merged_with({name: own[name]}).table[name] == {
         **our_prices().table[name],
         **own[name],
     }
 
 
 def test_a_server_tool_costs_nothing_known_until_its_price_is_given() -> None:
-    priced = our_prices().over(
+    priced = our_prices().merged_with(
         {
             "server_tools": {
                 "web_search": {
@@ -191,9 +191,9 @@ def test_only_the_batch_tier_has_the_batch_price() -> None:
 def test_the_table_says_from_where_and_from_when_it_is_and_when_it_is_too_old() -> None:
     assert our_prices().source.startswith("https://")
     taken = date.fromisoformat(our_prices().as_of)
-    assert our_prices().stale(date.fromordinal(taken.toordinal() + 90)) is None
+    assert our_prices().age_warning(date.fromordinal(taken.toordinal() + 90)) is None
     assert "91 days ago" in (
-        our_prices().stale(date.fromordinal(taken.toordinal() + 91)) or ""
+        our_prices().age_warning(date.fromordinal(taken.toordinal() + 91)) or ""
     )
 
 

@@ -18,7 +18,7 @@ from nightbatch.money.server_tools import tool_uses
 
 IDS = [bytes([number]) * 20 for number in range(3)]
 SEARCH = {"usd_per_1000": "10", "source": "a contract", "as_of": "2026-12-01"}
-PRICED = our_prices().over({"server_tools": {"web_search": SEARCH}})
+PRICED = our_prices().merged_with({"server_tools": {"web_search": SEARCH}})
 TEXT = [{"type": "text", "text": "yes"}]
 SEARCHED = [
     {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},

@@ -1,4 +1,4 @@
-"""Which landed row speaks for a request, whatever comes in which order, and however many shards there are."""
+"""Which landed row is published for a request, whatever comes in which order, and however many shards there are."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ ENTRIES = st.lists(st.tuples(st.sampled_from(IDS), SHARDS, ROWS, st.booleans()))
 
 
 def asked() -> IdRound:
-    return IdRound.of(np.arange(REQUESTS, dtype=np.int32), pa.array(IDS[:REQUESTS], ID))
+    return IdRound.from_ids(
+        np.arange(REQUESTS, dtype=np.int32), pa.array(IDS[:REQUESTS], ID)
+    )
 
 
 def told(*entries: Entry) -> pa.Table:
@@ -41,24 +43,24 @@ def told(*entries: Entry) -> pa.Table:
 @example(
     [[(IDS[0], 1, 5, True)], [(IDS[0], 10_737, 0, False), (IDS[1], 3, 100_000, False)]]
 )
-def test_of_all_rows_the_newest_that_settled_speaks_and_else_the_newest(
+def test_of_all_rows_the_newest_that_settled_wins_and_else_the_newest(
     tables: list[list[Entry]],
 ) -> None:
-    speakers, best = Winners(REQUESTS), dict[bytes, tuple[bool, int, int]]()
-    speakers.hear(asked(), [told(*entries) for entries in tables])
+    winners, best = Winners(REQUESTS), dict[bytes, tuple[bool, int, int]]()
+    winners.add(asked(), [told(*entries) for entries in tables])
     for name, shard, row, settled in chain.from_iterable(tables):
         best[name] = max(best.get(name, NOBODY), (settled, shard, row))
     expected = [best.get(name, NOBODY)[1:] for name in IDS[:REQUESTS]]
-    shards, rows = speakers.of(slice(None))
+    shards, rows = winners.rows_of(slice(None))
     assert [
         (shard, row if shard >= 0 else -1)
         for shard, row in zip(shards.tolist(), rows.tolist(), strict=True)
     ] == expected
-    assert speakers.counts() == Counter(shards.tolist())
+    assert winners.counts() == Counter(shards.tolist())
 
 
 def test_a_request_takes_four_bytes_and_eight_where_shards_or_rows_are_many() -> None:
     for shard, row, size in ((10_736, 99_999, 4), (10_737, 0, 8), (1, 100_000, 8)):
-        speakers = Winners(REQUESTS)
-        speakers.hear(asked(), [told((IDS[0], shard, row, True))])
-        assert speakers._packed.nbytes == size * REQUESTS
+        winners = Winners(REQUESTS)
+        winners.add(asked(), [told((IDS[0], shard, row, True))])
+        assert winners._packed.nbytes == size * REQUESTS

@@ -26,7 +26,7 @@ from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.io.anthropic_async import AsyncAnthropicBatches
 from nightbatch.messages import account, safe_words
-from nightbatch.messages.outcome import of_error
+from nightbatch.messages.outcome import status_of_error
 from nightbatch.ports import Body
 
 KEY = "sk-ant-SECRET-KEY"
@@ -277,7 +277,7 @@ def _saying(status: int, error: dict[str, Any]) -> Callable[[str], Answer]:
 
 @pytest.mark.parametrize("code", sorted(account.ERROR_CODES))
 def test_both_readers_of_errors_agree_that_a_code_is_the_accounts(code: str) -> None:
-    assert of_error("rate_limit_error", "", code)[1]
+    assert status_of_error("rate_limit_error", "", code)[1]
     error = {
         "type": "rate_limit_error",
         "message": "no",
@@ -294,7 +294,7 @@ def test_both_readers_of_errors_agree_that_a_code_is_the_accounts(code: str) -> 
      "This organization has been disabled", "spending limit reached", "See Plans & Billing"],
 )  # fmt: skip
 def test_both_readers_of_errors_agree_on_words(words: str) -> None:
-    assert of_error("invalid_request_error", words)[1]
+    assert status_of_error("invalid_request_error", words)[1]
     assert account.answer_blames_account(400, "invalid_request_error", words)
 
 
@@ -302,4 +302,6 @@ def test_a_ramp_limit_is_waited_out() -> None:
     assert not account.answer_blames_account(
         429, "rate_limit_error", "slow down", "ramp_limit_exceeded"
     )
-    assert not of_error("rate_limit_error", "slow down", "ramp_limit_exceeded")[1]
+    assert not status_of_error("rate_limit_error", "slow down", "ramp_limit_exceeded")[
+        1
+    ]

@@ -79,8 +79,8 @@ def test_a_place_that_could_be_read_in_two_ways_is_refused_by_name(
 def test_a_place_with_and_without_its_last_slash_is_the_same() -> None:
     assert parse("s3://lake/tickets", "source") == parse("s3://lake/tickets/", "source")
     assert (
-        settings(target="s3://lake/out").place
-        == settings(target="s3://lake/out/").place
+        settings(target="s3://lake/out").output_name
+        == settings(target="s3://lake/out/").output_name
     )
     assert (
         settings(target="s3://lake/out").state_url
@@ -216,7 +216,7 @@ def test_another_partitions_foreign_marker_is_passed_over(
 ) -> None:
     world.store("s3://lake/out/").create("dt=0/_SUCCESS", body)
     assert ask(world, "s3://lake/out/").run()["answered"] == 2
-    with pytest.raises(TargetError, match="not one that nightbatch wrote"):
+    with pytest.raises(TargetError, match="nightbatch did not write it"):
         read_marker(world.store("s3://lake/out/"), "dt=0")
 
 

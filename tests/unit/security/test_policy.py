@@ -26,7 +26,7 @@ from nightbatch.errors import SettingsError
 from nightbatch.ids import Snapshot
 from nightbatch.io import iceberg_files
 from nightbatch.messages.safe_words import printable
-from nightbatch.money.approval import others, plain, question
+from nightbatch.money.approval import approval_form, markdown_escaped, other_approvers
 from nightbatch.money.estimate import Estimate
 from nightbatch.spec.media_roots import OUTSIDE, MediaRoots
 from nightbatch.spec.policy import Policy
@@ -489,11 +489,11 @@ def answer(choice: str, person: str | None) -> dict[str, Any]:
 
 
 def test_nobody_approves_a_run_that_they_started() -> None:
-    assert others(("ann", "bob"), "ann") == ["bob"]
-    assert others(("ann",), None) == ["ann"]
-    assert others((), "ann") == []
+    assert other_approvers(("ann", "bob"), "ann") == ["bob"]
+    assert other_approvers(("ann",), None) == ["ann"]
+    assert other_approvers((), "ann") == []
     with pytest.raises(SettingsError, match="the only one started this run"):
-        others(("ann",), "ann")
+        other_approvers(("ann",), "ann")
     approve, run = approving("ann", "7", "8")
     with pytest.raises(AirflowFailException, match="cannot approve it"):
         approve.execute_complete(cast("Context", run), answer("Approve", "ann"))
@@ -554,7 +554,7 @@ def test_no_name_draws_a_figure_of_its_own_on_the_form(partition: str) -> None:
         1,
         Rules(approve_above_usd=0),
     )
-    asked = question(
+    asked = approval_form(
         ref, Estimate(requests=1, at_most=None), asked=1, notes=(partition,)
     )
     assert asked is not None
@@ -563,6 +563,6 @@ def test_no_name_draws_a_figure_of_its_own_on_the_form(partition: str) -> None:
     shown = "\n".join(line for line in lines if "max_cost_usd" not in line)
     for character in "`<[*":
         assert character not in shown.replace("\\" + character, "")
-    assert plain("a|b`c\n") == "a\\|b\\`c "
+    assert markdown_escaped("a|b`c\n") == "a\\|b\\`c "
     assert ["partition", printable(partition)] in shown_rows(asked.body)
     assert len(shown_rows(asked.body)) == 10

@@ -18,7 +18,7 @@ from nightbatch.ledger import marker
 from nightbatch.load.load import load, read_marker
 from nightbatch.load.loading import Loading
 from nightbatch.prepare.arrival import arrived
-from nightbatch.publish.destination import REPORT, TableTarget
+from nightbatch.publish.table_target import REPORT, TableTarget
 
 TARGET = "s3://lake/out/"
 PART = "dt=1/part-00000-0123456789ab.parquet"
@@ -63,7 +63,7 @@ def test_json_that_is_no_marker_of_the_folder_is_foreign(
     store = world.store(TARGET)
     store.create("dt=1/_SUCCESS", json.dumps(content).encode())
     assert marker.read(store, "dt=1/") is None
-    with pytest.raises(TargetError, match="not one that nightbatch wrote"):
+    with pytest.raises(TargetError, match="nightbatch did not write it"):
         read_marker(store, "dt=1")
     with pytest.raises(TargetError, match="was not written by nightbatch"):
         marker.refuse_foreign(store, "dt=1/")

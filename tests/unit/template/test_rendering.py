@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support import oracles
 
 from nightbatch.columnar.custom_ids import custom_ids
-from nightbatch.columnar.json_strings import quoted
+from nightbatch.columnar.json_strings import json_quoted
 from nightbatch.messages.request import frame
 from nightbatch.prepare.stager import EMPTY, TOO_LARGE, Stager
 from nightbatch.template.template import Template
@@ -76,7 +76,7 @@ def test_a_template_of_plain_substitutions_renders_as_its_compiled_form(
 def test_a_body_built_in_columns_equals_one_built_item_by_item(
     prompts: list[str],
 ) -> None:
-    column = quoted(pa.array(prompts, pa.large_string()))
+    column = json_quoted(pa.array(prompts, pa.large_string()))
     contents = column.to_pylist()
     assert contents == [msgspec.json.encode(prompt) for prompt in prompts]
     ids = FRAME.request_ids(column)
@@ -95,13 +95,15 @@ def test_every_character_is_escaped_as_msgspec_does_and_in_a_slice_as_in_the_who
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     texts = [*every, "".join(every), "", '\\"\n' * 9]
     column = pa.array(texts, pa.large_string())
-    assert quoted(column).to_pylist() == [msgspec.json.encode(text) for text in texts]
-    assert quoted(column.slice(7, 40)).equals(quoted(column).slice(7, 40))
+    assert json_quoted(column).to_pylist() == [
+        msgspec.json.encode(text) for text in texts
+    ]
+    assert json_quoted(column.slice(7, 40)).equals(json_quoted(column).slice(7, 40))
     assert (
-        FRAME.request_ids(quoted(column).slice(7, 40))
-        == FRAME.request_ids(quoted(column))[7:47]
+        FRAME.request_ids(json_quoted(column).slice(7, 40))
+        == FRAME.request_ids(json_quoted(column))[7:47]
     )
-    assert quoted(column.slice(0, 0)).to_pylist() == []
+    assert json_quoted(column.slice(0, 0)).to_pylist() == []
 
 
 def test_items_of_a_slice_are_the_slices_own() -> None:

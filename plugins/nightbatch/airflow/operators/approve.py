@@ -49,18 +49,18 @@ class ApproveOperator(ApprovalOperator):
         if ref.rules.approve_above_usd is None:
             return None
 
-        from nightbatch.money.approval import others, question
+        from nightbatch.money.approval import approval_form, other_approvers
         from nightbatch.plan.offer import quote
 
         allowed_approvers: Sequence[str] = ()
         with ports.final_errors():
             run_ledger = ports.ledger(ref.state, ref.rules.aws_conn_id)
             offer = quote(ref, run_ledger, ports.now, ports.counts(ref))
-            approval_question = question(
+            approval_question = approval_form(
                 ref, offer.estimate, asked=offer.asked, notes=offer.notes
             )
             if approval_question is not None:
-                allowed_approvers = others(self.approvers, _starter(context))
+                allowed_approvers = other_approvers(self.approvers, _starter(context))
         self.log.info(
             "%d requests to buy: %s.", offer.estimate.requests, offer.estimate.summary
         )

@@ -78,30 +78,36 @@ class Answerer:
         try:
             answer = self.responder(params)
         except Exception as error:
-            return Failure("api_error", f"the responder failed: {error!r}")
+            message = f"the responder failed: {error!r}"
+            return Failure("api_error", message)
         if isinstance(answer, (Reply, Failure)):
             return answer
-        return Reply(_text(answer))
+        text = _text(answer)
+        return Reply(text)
 
 
 def _checked_prompt(asked: AskedRequest, model: Model) -> Prompt:
     """Return the whole prompt of a request, or raise the error of its messages or its length."""
-    messages = asked.params.get("messages")
+    params = asked.params
+    frame = asked.frame
+    messages = params.get("messages")
     check_messages(messages)
-    check_with_format(asked.frame.params, asked.params["messages"])
-    prompt = asked.frame.prompt + messages_prompt(messages)
-    prompt = _with_last_breakpoint(prompt, asked.params.get("cache_control"))
+    check_with_format(frame.params, params["messages"])
+    whole_prompt = frame.prompt + messages_prompt(messages)
+    cache_control = params.get("cache_control")
+    prompt = _with_last_breakpoint(whole_prompt, cache_control)
     check_prompt(prompt, model)
     return prompt
 
 
 def _with_last_breakpoint(prompt: Prompt, control: object) -> Prompt:
     """Set the breakpoint that a top-level cache_control asks for: after the last part."""
-    if isinstance(control, dict) and prompt.parts:
-        last_part = prompt.parts[-1]
-        ttl = last_part.ttl or control.get("ttl") or "5m"
-        prompt.parts[-1] = last_part._replace(ttl=ttl)
-    return prompt
+    if not isinstance(control, dict) or not prompt.parts:
+        return prompt
+    *first_parts, last_part = prompt.parts
+    ttl = last_part.ttl or control.get("ttl") or "5m"
+    marked_part = last_part._replace(ttl=ttl)
+    return Prompt([*first_parts, marked_part], prompt.tokens)
 
 
 def succeeded(
@@ -155,11 +161,13 @@ def _cut(reply: Reply, params: Mapping[str, Any]) -> Reply:
     """Cut the text at the first stop sequence and at `max_tokens`."""
     if reply.content is not None:
         return reply
-    reply = _cut_at_stop_sequence(reply, params.get("stop_sequences") or [])
+    stop_sequences = params.get("stop_sequences") or []
+    reply = _cut_at_stop_sequence(reply, stop_sequences)
     max_tokens = params["max_tokens"]
     if tokens(reply.text) <= max_tokens:
         return reply
-    cut_text = reply.text[: max_tokens * 4]
+    most_characters = max_tokens * 4
+    cut_text = reply.text[:most_characters]
     return Reply(cut_text, stop_reason="max_tokens", output_tokens=max_tokens)
 
 

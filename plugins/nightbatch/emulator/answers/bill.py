@@ -56,13 +56,17 @@ def bill_of_lines(lines: Iterable[bytes]) -> Bill:
     """Return the bill of result lines: that of a batch which was stopped before its end."""
     bill = Bill()
     for line in lines:
-        message = _decoder.decode(line)["result"].get("message")
-        model = find_model(message["model"]) if message else None
+        result = _decoder.decode(line)["result"]
+        message = result.get("message")
+        if message is None:
+            continue
+        model = find_model(message["model"])
         if model is None:
             continue
         wire_usage = message["usage"]
         usage = _read_usage(wire_usage)
-        bill.add(model.id, usage, model.cost(usage, wire_usage["inference_geo"]))
+        cost = model.cost(usage, wire_usage["inference_geo"])
+        bill.add(model.id, usage, cost)
     return bill
 
 

@@ -70,10 +70,13 @@ class PromptCache:
 
     def _read(self, key: bytes, now: float, life: float) -> bool:
         entry = self._entries.get(key)
-        if entry is None or not entry.readable_from <= now < entry.expires_at:
+        if entry is None:
             return False
-        entry.expires_at = max(entry.expires_at, now + life)
-        return True
+        is_readable = entry.readable_from <= now < entry.expires_at
+        if is_readable:
+            expires_at = now + life
+            entry.expires_at = max(entry.expires_at, expires_at)
+        return is_readable
 
     def _write(
         self, new_entries: list[_NewEntry], usage: AnswerUsage, begins: float
@@ -83,12 +86,16 @@ class PromptCache:
                 usage.written_1h += new_entry.tokens
             else:
                 usage.written_5m += new_entry.tokens
-            readable_from = begins
-            old_entry = self._entries.get(new_entry.key)
-            if old_entry is not None and old_entry.expires_at > begins:
-                readable_from = min(begins, old_entry.readable_from)
+            readable_from = self._readable_from(new_entry.key, begins)
             expires_at = begins + LIFE[new_entry.ttl]
             self._entries[new_entry.key] = _Entry(readable_from, expires_at)
+
+    def _readable_from(self, key: bytes, begins: float) -> float:
+        """Return when an entry can be read: with the answer that writes it, or earlier if it exists already."""
+        old_entry = self._entries.get(key)
+        if old_entry is None or old_entry.expires_at <= begins:
+            return begins
+        return min(begins, old_entry.readable_from)
 
 
 def _parts_to_last_breakpoint(prompt: Prompt) -> list[Part]:

@@ -14,9 +14,11 @@ def frame_digest(frame: Mapping[str, Any]) -> bytes:
     plain_frame = dict(frame)
     plain_frame.pop("cache_control", None)
     for block_key in ("system", "tools"):
-        if block_key in plain_frame:
-            plain_frame[block_key] = _without_cache_control(plain_frame[block_key])
-    return blake2b(_encoder.encode(plain_frame), digest_size=16).digest()
+        blocks = plain_frame.get(block_key)
+        if blocks is not None:
+            plain_frame[block_key] = _without_cache_control(blocks)
+    encoded_frame = _encoder.encode(plain_frame)
+    return blake2b(encoded_frame, digest_size=16).digest()
 
 
 def content_of(frame: bytes, messages: Any) -> int:

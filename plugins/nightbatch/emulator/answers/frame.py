@@ -25,6 +25,10 @@ class RequestFrame:
     variant: bytes
     digest: bytes
 
+    def is_of(self, params: dict[str, Any], betas: Betas) -> bool:
+        """Tell whether these params, with these beta features, have this frame."""
+        return self.params == params and self.betas == betas
+
 
 class Frames:
     """The last frame that was read."""
@@ -37,11 +41,12 @@ class Frames:
         frame_params = {
             key: value for key, value in params.items() if key != "messages"
         }
-        frame = self._last
-        if frame is None or frame.params != frame_params or frame.betas != betas:
-            frame = _read(frame_params, betas)
-            self._last = frame
-        return frame
+        last_frame = self._last
+        if last_frame is not None and last_frame.is_of(frame_params, betas):
+            return last_frame
+        new_frame = _read(frame_params, betas)
+        self._last = new_frame
+        return new_frame
 
 
 def _read(params: dict[str, Any], betas: Betas) -> RequestFrame:

@@ -33,12 +33,14 @@ class Model:
     def cost(self, usage: AnswerUsage, geo: str) -> float:
         """Return what one request costs in a batch, in dollars: half of everything, a tenth more in the US."""
         price = self._price(usage)
-        written_tokens = 1.25 * usage.written_5m + 2 * usage.written_1h
-        read_tokens = price.read * usage.read
-        priced_input = price.input * (usage.input + written_tokens + read_tokens)
-        priced_output = price.output * usage.output
+        five_minute_writes = 1.25 * usage.written_5m
+        one_hour_writes = 2 * usage.written_1h
+        reads = price.read * usage.read
+        input_tokens = usage.input + five_minute_writes + one_hour_writes + reads
+        input_cost = price.input * input_tokens
+        output_cost = price.output * usage.output
+        batch_cost = (input_cost + output_cost) / 2_000_000
         geo_factor = 1.1 if geo == "us" else 1.0
-        batch_cost = (priced_input + priced_output) / 2_000_000
         return batch_cost * geo_factor
 
     def _price(self, usage: AnswerUsage) -> Price:

@@ -33,18 +33,30 @@ def check_frame(frame: Params, betas: frozenset[str]) -> Model:
     """Return the model that will answer, or raise the first error in anything but the messages."""
     _check_keys(frame, betas)
     model = _check_model(frame.get("model"))
-    _check_max_tokens(frame.get("max_tokens"), model, betas)
+    max_tokens = frame.get("max_tokens")
+    _check_max_tokens(max_tokens, model, betas)
     _check_modes(frame)
     _check_sampling(frame, model)
-    _check_thinking(frame.get("thinking"), frame, model)
+    thinking = frame.get("thinking")
+    _check_thinking(thinking, frame, model)
     _check_tools(frame, model)
-    _check_output(frame.get("output_config"))
+    output_config = frame.get("output_config")
+    _check_output(output_config)
     return model
 
 
 def check_prompt(prompt: Prompt, model: Model) -> None:
     """Raise the error of a prompt that is too long or that sets its cache breakpoints wrong."""
     ttls = [part.ttl for part in prompt.parts if part.ttl is not None]
+    _check_breakpoints(ttls)
+    if prompt.tokens > model.context:
+        raise invalid(
+            f"prompt is too long: {prompt.tokens} tokens > {model.context} maximum"
+        )
+
+
+def _check_breakpoints(ttls: list[str]) -> None:
+    """Raise the error of cache breakpoints, by their times to live in the order of the prompt."""
     if any(ttl not in {"5m", "1h"} for ttl in ttls):
         raise invalid("cache_control.ephemeral.ttl: Input should be '5m' or '1h'")
     if len(ttls) > 4:
@@ -55,10 +67,6 @@ def check_prompt(prompt: Prompt, model: Model) -> None:
         raise invalid(
             "A ttl='1h' cache_control block must not come after a ttl='5m' cache_control block."
             " Note that blocks are processed in the following order: `tools`, `system`, `messages`."
-        )
-    if prompt.tokens > model.context:
-        raise invalid(
-            f"prompt is too long: {prompt.tokens} tokens > {model.context} maximum"
         )
 
 
@@ -103,10 +111,13 @@ def _check_message(message: object, place: str) -> None:
         raise invalid(f"{place}: Input should be a valid dictionary")
     extra_keys = message.keys() - {"role", "content"}
     if extra_keys:
-        raise invalid(f"{place}.{min(extra_keys)}: Extra inputs are not permitted")
-    if message.get("role") not in {"user", "assistant", "system"}:
+        first_key = min(extra_keys)
+        raise invalid(f"{place}.{first_key}: Extra inputs are not permitted")
+    role = message.get("role")
+    if role not in {"user", "assistant", "system"}:
         raise invalid(f"{place}.role: Input should be 'user' or 'assistant'")
-    _check_content(message.get("content"), place)
+    content = message.get("content")
+    _check_content(content, place)
 
 
 def _check_keys(frame: Params, betas: frozenset[str]) -> None:
@@ -154,9 +165,12 @@ def _check_content(content: object, place: str) -> None:
 
 
 def _check_block(block: object, place: str) -> None:
-    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+    if not isinstance(block, dict):
         raise invalid(f"{place}.type: Field required")
-    if block["type"] == "text" and not block.get("text"):
+    block_type = block.get("type")
+    if not isinstance(block_type, str):
+        raise invalid(f"{place}.type: Field required")
+    if block_type == "text" and not block.get("text"):
         raise invalid(f"{place}.text: text content blocks must be non-empty")
     source = block.get("source")
     if isinstance(source, dict) and source.get("type") == "url":
@@ -201,7 +215,8 @@ def _check_sampling(params: Params, model: Model) -> None:
         value = params.get(name)
         if value is None:
             continue
-        if not _is_number(value) or not low <= value <= high:
+        is_in_range = _is_number(value) and low <= value <= high
+        if not is_in_range:
             raise invalid(f"{name}: range: {low}..{high}")
         is_default = name == "temperature" and value == 1
         if not model.samples and not is_default:
@@ -243,12 +258,17 @@ def _check_tools(params: Params, model: Model) -> None:
     choice = params.get("tool_choice")
     if not isinstance(choice, dict):
         return
-    if choice.get("type") in {"any", "tool"}:
+    choice_type = choice.get("type")
+    if choice_type in {"any", "tool"}:
         _check_forced_tool(params, model)
-    if choice.get("type") == "tool":
-        tool_names = {tool.get("name") for tool in tools}
-        if choice.get("name") not in tool_names:
-            raise invalid(f"Tool '{choice.get('name')}' not found in provided tools")
+    if choice_type == "tool":
+        _check_named_tool(choice.get("name"), tools)
+
+
+def _check_named_tool(name: object, tools: list[dict[str, Any]]) -> None:
+    tool_names = {tool.get("name") for tool in tools}
+    if name not in tool_names:
+        raise invalid(f"Tool '{name}' not found in provided tools")
 
 
 def _check_forced_tool(params: Params, model: Model) -> None:

@@ -19,11 +19,11 @@ class Part(NamedTuple):
 
     def content(self) -> bytes:
         """Return the bytes by which two pieces are compared: the block without cache_control."""
-        if not isinstance(self.block, dict):
-            return str(self.block).encode()
-        plain_block = {
-            key: value for key, value in self.block.items() if key != "cache_control"
-        }
+        block = self.block
+        if not isinstance(block, dict):
+            return str(block).encode()
+        plain_block = dict(block)
+        plain_block.pop("cache_control", None)
         return msgspec.json.encode(plain_block, order="deterministic")
 
 
@@ -45,9 +45,11 @@ def read_prompt(params: Mapping[str, Any]) -> Prompt:
 def frame_prompt(params: Mapping[str, Any]) -> Prompt:
     """Return what comes before the messages: tools, system, and the schema that the answer must follow."""
     tools = _list(params.get("tools"))
+    system = params.get("system")
     parts = [_part(tool) for tool in tools]
-    parts += _blocks(params.get("system"))
-    frame_tokens = 3 + _schema_tokens(params) + _token_sum(parts)
+    parts += _blocks(system)
+    schema_tokens = _schema_tokens(params)
+    frame_tokens = 3 + schema_tokens + _token_sum(parts)
     return Prompt(parts, frame_tokens)
 
 
@@ -56,10 +58,13 @@ def messages_prompt(messages: object) -> Prompt:
     message_count = 0
     parts: list[Part] = []
     for message in _list(messages):
-        if isinstance(message, dict):
-            message_count += 1
-            parts += _blocks(message.get("content"))
-    return Prompt(parts, 4 * message_count + _token_sum(parts))
+        if not isinstance(message, dict):
+            continue
+        message_count += 1
+        content = message.get("content")
+        parts += _blocks(content)
+    overhead = 4 * message_count
+    return Prompt(parts, overhead + _token_sum(parts))
 
 
 def last_text(params: Mapping[str, Any]) -> str:
@@ -102,13 +107,20 @@ def _part(block: object) -> Part:
         return Part("", 0, None)
     control = block.get("cache_control")
     ttl = (control.get("ttl") or "5m") if isinstance(control, dict) else None
+    return Part(block, _block_tokens(block), ttl)
+
+
+def _block_tokens(block: Mapping[str, Any]) -> int:
+    """Estimate the tokens of a block: by its text, by its type, or by its JSON."""
     text = block.get("text")
     if isinstance(text, str):
-        return Part(block, tokens(text), ttl)
-    block_tokens = _OVERHEAD.get(str(block.get("type")))
-    if block_tokens is None:
-        block_tokens = len(msgspec.json.encode(block)) // 4 + 1
-    return Part(block, block_tokens, ttl)
+        return tokens(text)
+    block_type = str(block.get("type"))
+    overhead = _OVERHEAD.get(block_type)
+    if overhead is not None:
+        return overhead
+    block_json = msgspec.json.encode(block)
+    return len(block_json) // 4 + 1
 
 
 def _text(content: object) -> str:

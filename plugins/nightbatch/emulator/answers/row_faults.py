@@ -45,9 +45,7 @@ def replacement_outcome(fault: Fault) -> Outcome | None:
 def spoil_answer(reply: Reply, what: str, options: Mapping[str, Any]) -> Reply:
     """Return an unusable answer that is billed like a good one."""
     if what in _STOPS:
-        first_half = reply.text[: len(reply.text) // 2]
-        output_tokens = max(1, tokens(first_half))
-        return Reply(first_half, stop_reason=_STOPS[what], output_tokens=output_tokens)
+        return _stopped_halfway(reply, _STOPS[what])
     match what:
         case "refusal":
             refusal_text = options.get("message", "I can't help with that.")
@@ -56,7 +54,15 @@ def spoil_answer(reply: Reply, what: str, options: Mapping[str, Any]) -> Reply:
             broken_text = f"Here is the answer: {reply.text[:-1]}"
             return replace(reply, text=broken_text, content=None)
         case "wrong_schema":
-            return replace(reply, text='{"unexpected": [null, "value"]}', content=None)
+            other_text = '{"unexpected": [null, "value"]}'
+            return replace(reply, text=other_text, content=None)
         case "empty":
             return replace(reply, text="", content=[])
     return replace(reply, text="", content=[_THOUGHT])
+
+
+def _stopped_halfway(reply: Reply, stop_reason: str) -> Reply:
+    half_length = len(reply.text) // 2
+    first_half = reply.text[:half_length]
+    output_tokens = max(1, tokens(first_half))
+    return Reply(first_half, stop_reason=stop_reason, output_tokens=output_tokens)

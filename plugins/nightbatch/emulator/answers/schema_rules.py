@@ -91,16 +91,15 @@ def _check_node(node: Schema, root: Schema) -> None:
 
 
 def _check_keys(node: Schema, kinds: list[str]) -> None:
+    allowed_keys = _EVERYWHERE | {"type"} | _UNTYPED
     for kind in kinds:
         if kind not in _TAKEN:
             raise _rejection(f"Unknown schema type '{kind}'")
-    kind_keys = [_TAKEN[kind] for kind in kinds]
-    allowed_keys = _EVERYWHERE.union({"type"}, _UNTYPED, *kind_keys)
-    extra_keys = sorted(set(node) - allowed_keys)
+        allowed_keys |= _TAKEN[kind]
+    extra_keys = set(node) - allowed_keys
     if extra_keys:
-        raise _rejection(
-            f"For '{kinds[0]}' type, {_properties(extra_keys)} not supported"
-        )
+        named_properties = _properties(sorted(extra_keys))
+        raise _rejection(f"For '{kinds[0]}' type, {named_properties} not supported")
 
 
 def _check_values(node: Schema, kinds: list[str]) -> None:
@@ -130,7 +129,8 @@ def _check_ref(ref: object, root: Schema) -> None:
     if not isinstance(ref, str) or not ref.startswith("#"):
         raise _rejection(f"External $ref '{ref}' is not supported")
     definition: Any = root
-    for key in ref.removeprefix("#").strip("/").split("/"):
+    path = ref.removeprefix("#").strip("/")
+    for key in path.split("/"):
         if key and isinstance(definition, Mapping):
             definition = definition.get(key)
     if not isinstance(definition, Mapping):
@@ -153,10 +153,9 @@ def _refs_by_definition(root: Schema) -> dict[str, set[str]]:
     for section in ("$defs", "definitions"):
         definitions = root.get(section, {})
         for name, body in definitions.items():
-            definition_ref = f"#/{section}/{name}"
-            refs_by_definition[definition_ref] = _refs(body)
-    root_refs = _refs(root)
-    refs_by_definition["#"] = root_refs & {"#"}
+            refs_by_definition[f"#/{section}/{name}"] = _refs(body)
+    refers_to_itself = "#" in _refs(root)
+    refs_by_definition["#"] = {"#"} if refers_to_itself else set()
     return refs_by_definition
 
 
@@ -167,13 +166,14 @@ def _refs(schema: Any) -> set[str]:
 def _reachable(start: str, refs_by_definition: Mapping[str, set[str]]) -> set[str]:
     """Return every definition that `start` refers to, directly or through others."""
     reached_refs: set[str] = set()
-    new_refs = refs_by_definition[start]
+    new_refs = list(refs_by_definition[start])
     while new_refs:
-        reached_refs |= new_refs
-        next_refs = set[str]()
-        for ref in new_refs:
-            next_refs |= refs_by_definition.get(ref, set())
-        new_refs = next_refs - reached_refs
+        ref = new_refs.pop()
+        if ref in reached_refs:
+            continue
+        reached_refs.add(ref)
+        next_refs = refs_by_definition.get(ref, set())
+        new_refs.extend(next_refs)
     return reached_refs
 
 

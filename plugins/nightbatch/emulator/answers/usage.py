@@ -43,8 +43,10 @@ class AnswerUsage:
 
 def tokens(text: str) -> int:
     """Estimate the tokens of a text: one for every four characters, and one for every character beyond Latin script."""
-    char_count = len(text)
+    character_count = len(text)
     if text.isascii():
-        return math.ceil(char_count / 4)
-    extra_bytes = len(text.encode()) - char_count
-    return math.ceil((char_count + 2 * extra_bytes) / 4)
+        return math.ceil(character_count / 4)
+    byte_count = len(text.encode())
+    extra_bytes = byte_count - character_count
+    quarter_tokens = character_count + 2 * extra_bytes
+    return math.ceil(quarter_tokens / 4)

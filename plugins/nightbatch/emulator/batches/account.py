@@ -1,4 +1,4 @@
-"""The organisation behind the API: its batches and what may be done to them. It has no clock: callers pass `now`."""
+"""The organization behind the API: its batches and what may be done to them. It has no clock: callers pass `now`."""
 
 import math
 import secrets
@@ -96,26 +96,25 @@ class Account:
         `after_id` asks for older ones, `before_id` for the newer ones next to it, both for those in between; an
         unknown id gives an empty page.
         """
+        for batch_id in (page.after_id, page.before_id):
+            if batch_id and batch_id not in self._by_id:
+                return [], False
         visible_batches = [batch for batch in self.batches if not batch.deleted]
         start = 0
         end = len(visible_batches)
         if page.after_id:
-            after_batch = self._by_id.get(page.after_id)
-            if after_batch is None:
-                return [], False
-            end = bisect_left(visible_batches, after_batch.number, key=_number)
+            after_number = self._by_id[page.after_id].number
+            end = bisect_left(visible_batches, after_number, key=_number)
         if page.before_id:
-            before_batch = self._by_id.get(page.before_id)
-            if before_batch is None:
-                return [], False
-            start = bisect_left(visible_batches, before_batch.number + 1, key=_number)
+            next_number = self._by_id[page.before_id].number + 1
+            start = bisect_left(visible_batches, next_number, key=_number)
         matching_batches = visible_batches[start:end]
         has_more = len(matching_batches) > page.limit
-        if page.before_id is not None and page.after_id is None:
-            page_batches = matching_batches[: page.limit]
-        else:
-            page_batches = matching_batches[-page.limit :]
-        return page_batches[::-1], has_more
+        reads_newer = page.before_id is not None and page.after_id is None
+        oldest_first = matching_batches[-page.limit :]
+        if reads_newer:
+            oldest_first = matching_batches[: page.limit]
+        return oldest_first[::-1], has_more
 
     def cancel(self, batch_id: str, now: float) -> Batch:
         """Begin to cancel a batch; a second call changes nothing. An ended one is refused as the settings say."""
@@ -126,14 +125,14 @@ class Account:
             self._refuse_cancel(batch_id)
             return batch
         times = batch.timeline
-        if not times.cancelled(now):
+        if not times.canceled(now):
             seconds_to_end = max(times.ends_at() - now, 0.0)
             times.cancel_takes = min(self._settings.pace.seconds, seconds_to_end) / 2
             times.cancel_at = now
         return batch
 
     def _refuse_cancel(self, batch_id: str) -> None:
-        """Raise the error of cancelling an ended batch, unless the settings allow it."""
+        """Raise the error of canceling an ended batch, unless the settings allow it."""
         if self._settings.cancel_ended == 200:
             return
         error_type = "invalid_request_error"

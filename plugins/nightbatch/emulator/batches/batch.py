@@ -57,21 +57,22 @@ class Batch:
         """Return the state at `now`; a batch whose answers are still being worked out has not ended."""
         status = self.timeline.status(now)
         if status == "ended" and self.answers is None:
-            return "canceling" if self.timeline.cancelled(now) else "in_progress"
+            return "canceling" if self.timeline.canceled(now) else "in_progress"
         return status
 
     def counts(self, now: float) -> dict[str, int]:
         """Return `request_counts`: everything is `processing` until the end; at the end they sum to the total."""
         counts = dict.fromkeys(("processing", *KINDS.values()), 0)
-        ended = self.status(now) == "ended"
-        if not ended or self.answers is None:
+        answers = self.answers
+        if answers is None or self.status(now) != "ended":
             counts["processing"] = self.count
             return counts
         answered_count = self.timeline.answered(self.count)
         for kind, name in KINDS.items():
-            counts[name] = self.answers.kinds.count(kind, 0, answered_count)
-        left_over = self.timeline.left_over()
-        counts[left_over] += self.count - answered_count
+            counts[name] = answers.kinds.count(kind, 0, answered_count)
+        unanswered_kind = self.timeline.left_over()
+        unanswered_count = self.count - answered_count
+        counts[unanswered_kind] += unanswered_count
         return counts
 
     def archived(self, now: float, results_for: float) -> bool:
@@ -95,7 +96,7 @@ class BatchView:
         archived = batch.archived(now, self.results_for)
         ended_at = times.ends_at() if ended else None
         archived_at = times.created_at + self.results_for if archived else None
-        cancelled_at = times.cancel_at if times.cancelled(now) else None
+        canceled_at = times.cancel_at if times.canceled(now) else None
         results_url = f"{self.base_url}/v1/messages/batches/{batch.id}/results"
         return {
             "id": batch.id,
@@ -106,7 +107,7 @@ class BatchView:
             "created_at": self._timestamp(times.created_at),
             "expires_at": self._timestamp(times.expires_at),
             "archived_at": self._timestamp(archived_at),
-            "cancel_initiated_at": self._timestamp(cancelled_at),
+            "cancel_initiated_at": self._timestamp(canceled_at),
             "results_url": results_url if ended and not archived else None,
         }
 

@@ -1,4 +1,4 @@
-"""Faults that a whole batch is created with: it never ends, is cancelled from outside, is slow, or has no credit."""
+"""Faults that a whole batch is created with: it never ends, is canceled from outside, is slow, or has no credit."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,7 +34,7 @@ def _share(options: Options | None) -> float:
 
 
 def _cancel_after(options: Options | None, duration: float) -> float | None:
-    """Return the seconds after which a batch is cancelled, None if it is not."""
+    """Return the seconds after which a batch is canceled, None if it is not."""
     if options is None:
         return None
     default_seconds = _share(options) * duration

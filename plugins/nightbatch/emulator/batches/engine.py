@@ -64,8 +64,10 @@ class Engine:
         duration = pace.duration(count)
         plain_order = Order(count, body_bytes, duration, betas)
         order = order_of(plain_order, self.faults, pace)
-        batch = self.account.create(order, self.clock.now())
-        body.rename(self.store.body(batch.id))
+        now = self.clock.now()
+        batch = self.account.create(order, now)
+        batch_body = self.store.body(batch.id)
+        body.rename(batch_body)
         batch_event = {"batch": batch_fact(batch), "peak": self.account.queue_peak}
         self.store.note(batch_event)
         self.begin(batch)

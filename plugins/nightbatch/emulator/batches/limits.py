@@ -20,9 +20,10 @@ class Bucket:
         self.level = self._refilled_level(now)
         self.at = now
         if self.level < 1:
-            wait_seconds = math.ceil((1 - self.level) * 60 / self.capacity)
             headers = self._headers(now)
-            headers["retry-after"] = str(wait_seconds)
+            missing_share = 1 - self.level
+            wait_seconds = missing_share * 60 / self.capacity
+            headers["retry-after"] = str(math.ceil(wait_seconds))
             raise rate_limited(self.capacity, headers)
         self.level -= 1
         return self._headers(now)

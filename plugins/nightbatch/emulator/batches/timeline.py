@@ -1,4 +1,4 @@
-"""A batch over time: its status follows from when it was created, how long it takes, and when it was cancelled."""
+"""A batch over time: its status follows from when it was created, how long it takes, and when it was canceled."""
 
 from dataclasses import dataclass
 from typing import Literal, NewType
@@ -31,13 +31,13 @@ class Timeline:
             ends_at = min(ends_at, self.cancel_at + self.cancel_takes)
         return ends_at
 
-    def cancelled(self, now: float) -> bool:
+    def canceled(self, now: float) -> bool:
         return self.cancel_at is not None and self.cancel_at <= now
 
     def status(self, now: float) -> Status:
         if now >= self.ends_at():
             return "ended"
-        return "canceling" if self.cancelled(now) else "in_progress"
+        return "canceling" if self.canceled(now) else "in_progress"
 
     def answered(self, count: int) -> int:
         """Return how many of `count` requests will have been answered when the batch ends."""

@@ -110,11 +110,12 @@ def _fault(batch: Batch, item: Item, params: dict[str, Any]) -> Fault | None:
 
 def _moments(job: Job, rank: int) -> tuple[float, float]:
     """Return when a request starts and when its answer begins."""
-    times = job.batch.timeline
+    batch = job.batch
+    times = batch.timeline
     begins_after = job.pace.begins_after
-    rank_seconds = times.duration * rank / job.batch.count
-    start_delay = rank_seconds * (1 - begins_after)
+    starting_share = 1 - begins_after
+    rank_share = rank / batch.count
+    start_delay = times.duration * rank_share * starting_share
     starts_at = times.created_at + start_delay
     answer_delay = times.duration * begins_after
-    begins_at = starts_at + answer_delay
-    return starts_at, begins_at
+    return starts_at, starts_at + answer_delay

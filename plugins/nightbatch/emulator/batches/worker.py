@@ -1,4 +1,4 @@
-"""One thread that works out batches beside the server, slice by slice; the batch that is due first goes first."""
+"""One thread that computes the answers of batches, slice by slice; the batch that is due first goes first."""
 
 import heapq
 import itertools

@@ -92,8 +92,10 @@ def _place_of(url: str) -> tuple[str, int] | None:
 
 def betas_of(headers: Mapping[str, str], query: Mapping[str, str]) -> frozenset[str]:
     """Return the beta features asked for; `?beta=true` alone counts as one without a name."""
-    header_names = headers.get("anthropic-beta", "").split(",")
-    beta_names = {name.strip() for name in header_names}
+    beta_header = headers.get("anthropic-beta", "")
+    beta_names = set[str]()
+    for name in beta_header.split(","):
+        beta_names.add(name.strip())
     beta_names.discard("")
     if query.get("beta") == "true":
         beta_names.add("true")

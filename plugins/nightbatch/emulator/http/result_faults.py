@@ -22,20 +22,24 @@ def damaged(lines: Iterator[bytes], count: int, fault: Fault) -> Iterator[bytes]
 
 
 def _damaged_numbers(count: int, fault: Fault) -> frozenset[int] | range:
+    all_numbers = range(count)
     damaged_count = _damaged_count(count, fault)
     if damaged_count >= count:
-        return range(count)
+        return all_numbers
     sample_seed = f"{fault.seed}:{fault.id}:{count}"
     generator = random.Random(sample_seed)  # noqa: S311
-    return frozenset(generator.sample(range(count), damaged_count))
+    damaged_numbers = generator.sample(all_numbers, damaged_count)
+    return frozenset(damaged_numbers)
 
 
 def _damaged_count(count: int, fault: Fault) -> int:
-    share = fault.options.get("share")
-    if share is not None:
-        return max(1, round(float(share) * count))
+    options = fault.options
+    if "share" in options:
+        share = float(options["share"])
+        return max(1, round(share * count))
     default_count = count if fault.what == "unknown_fields" else 1
-    return int(fault.options.get("lines", default_count))
+    line_count = options.get("lines", default_count)
+    return int(line_count)
 
 
 def _garbled(line: bytes) -> list[bytes]:

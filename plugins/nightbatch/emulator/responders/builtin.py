@@ -10,7 +10,7 @@ from nightbatch.emulator.responders.tickets import FIELDS, is_ticket_schema, tri
 from nightbatch.emulator.responders.words import Chance, sentence
 
 
-class schema:  # noqa: N801 - named as it stands in `--responder`
+class schema:  # noqa: N801 - the name that `--responder` takes
     """Answer with an instance of the schema asked for; a forced tool is called; without either, one sentence."""
 
     def __init__(self, seed: int = 0) -> None:

@@ -78,9 +78,10 @@ class _Maker:
         required_names = schema.get("required", [])
         properties = schema.get("properties", {})
         fields: dict[str, Any] = {}
-        for field_name, field_schema in properties.items():
-            if field_name in required_names or self._takes_optional(depth):
-                fields[field_name] = self.make(field_schema, depth=depth + 1)
+        for name, field_schema in properties.items():
+            is_required = name in required_names
+            if is_required or self._takes_optional(depth):
+                fields[name] = self.make(field_schema, depth=depth + 1)
         return fields
 
     def _takes_optional(self, depth: int) -> bool:
@@ -158,7 +159,7 @@ class _Maker:
         return self.chance.pick(values)
 
     def _is_in_text(self, value: str) -> bool:
-        """Tell whether the text contains a value; `_` in it stands for a space."""
+        """Tell whether the text contains a value; `_` in it matches a space."""
         return bool(value) and value.replace("_", " ").lower() in self.lower
 
     def _variant(self, variants: list[Any], depth: int) -> Any:
@@ -225,11 +226,14 @@ def _merged(schemas: list[Any], resolve: Any) -> dict[str, Any]:
 def _merged_pair(first: Schema, second: Schema) -> dict[str, Any]:
     """Return both schemas as one: properties and required names are united, other keys are the second's."""
     merged_schema = {**first, **second}
-    properties = {**first.get("properties", {}), **second.get("properties", {})}
+    first_properties = first.get("properties", {})
+    second_properties = second.get("properties", {})
+    properties = {**first_properties, **second_properties}
     if properties:
-        required_names = [*first.get("required", []), *second.get("required", [])]
+        first_required = first.get("required", [])
+        second_required = second.get("required", [])
         merged_schema["properties"] = properties
-        merged_schema["required"] = required_names
+        merged_schema["required"] = [*first_required, *second_required]
     return merged_schema
 
 

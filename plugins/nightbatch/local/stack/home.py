@@ -29,7 +29,7 @@ class Home:
 
         Raises HomeBusy if it is held, and HomeForeign if it is not ours.
         """
-        self._require_ours()  # before anything is written beside it
+        self._require_ours()  # before anything is written next to it
         self._acquire_lock()
         try:
             self._require_ours()
@@ -42,7 +42,7 @@ class Home:
         (self.path / MARK).touch(mode=0o600)
 
     def _acquire_lock(self) -> None:
-        """Lock the file beside the home; the lock lasts as long as the file is open."""
+        """Lock the file next to the home; the lock lasts as long as the file is open."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock_path = self.path.with_name(f"{self.path.name}.lock")
         lock_file = lock_path.open("ab")

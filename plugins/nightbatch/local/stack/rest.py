@@ -40,21 +40,21 @@ class Airflow:
     def get(self, path: str, **query: object) -> Json:
         """GET a path below /api/v2."""
         query_string = f"?{urlencode(query)}" if query else ""
-        return self._authorised("GET", f"/api/v2{path}{query_string}")
+        return self._authorized("GET", f"/api/v2{path}{query_string}")
 
     def post(self, path: str, body: Mapping[str, object]) -> Json:
         """POST a JSON body to a path below /api/v2."""
-        return self._authorised("POST", f"/api/v2{path}", body)
+        return self._authorized("POST", f"/api/v2{path}", body)
 
     def patch(self, path: str, body: Mapping[str, object]) -> Json:
         """PATCH a path below /api/v2."""
-        return self._authorised("PATCH", f"/api/v2{path}", body)
+        return self._authorized("PATCH", f"/api/v2{path}", body)
 
     def delete(self, path: str) -> None:
         """DELETE a path below /api/v2."""
-        self._authorised("DELETE", f"/api/v2{path}")
+        self._authorized("DELETE", f"/api/v2{path}")
 
-    def _authorised(
+    def _authorized(
         self, method: str, path: str, body: Mapping[str, object] | None = None
     ) -> Json:
         if not self._token:

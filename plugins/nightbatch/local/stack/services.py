@@ -30,7 +30,7 @@ AIRFLOW_COMMANDS = {
 
 
 def s3_service(settings: Settings, env: Mapping[str, str], *, port: int) -> Service:
-    """Describe the embedded S3 server: moto, which honours conditional writes and keeps nothing on disk."""
+    """Describe the embedded S3 server: moto, which uses conditional writes and keeps nothing on disk."""
     argv = (sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(port))
 
     def is_ready(_: float) -> bool:

@@ -38,7 +38,7 @@ STOP_GRACE_SECONDS = 2.0
 class Stack:
     """A context manager: healthy inside, nothing left running outside.
 
-    `s3` and `emulator` stand for the outside services; `scheduler` has LocalExecutor's workers and tasks as children.
+    `s3` and `emulator` replace the outside services; `scheduler` has LocalExecutor's workers and tasks as children.
 
     :param report_step: called with what the stack does next, such as `starting scheduler`.
     """
@@ -114,7 +114,7 @@ class Stack:
                 raise ServiceDied(f"{part.name} ended by itself.\n{part.tail()}")
 
     def twin(self, part: Service, name: str) -> Service:
-        """Describe a second instance of a part, to be started beside the first; it ends with the stack."""
+        """Describe a second instance of a part, to be started next to the first; it ends with the stack."""
         second_part = replace(
             part, name=name, started_at=0.0, _process=None, _asked=False
         )

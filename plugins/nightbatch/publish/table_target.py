@@ -1,4 +1,4 @@
-"""Where a partition is published: a folder of a target, or an Iceberg table; and what was published before."""
+"""An Iceberg table as the destination of a partition; its commits hold what was published before."""
 
 from __future__ import annotations
 
@@ -12,43 +12,13 @@ import pyarrow as pa
 from nightbatch.columnar import parquet
 from nightbatch.ledger.marker import Profile
 from nightbatch.ports import Store, Table
-from nightbatch.publish.before import columns_before, profiles, rows_before
 from nightbatch.publish.iceberg_columns import filled, fitting, with_path
 from nightbatch.publish.schema_changes import Columns
-from nightbatch.spec import locations
 
 PARTITION = "nightbatch.partition"
 REPORT = "nightbatch.report"
 PROFILE = "nightbatch.profile"
 COLUMNS = "nightbatch.columns"
-
-
-@dataclass(frozen=True)
-class FolderTarget:
-    """A folder of files."""
-
-    store: Store
-    partition: str
-
-    def open(self, schema: pa.Schema) -> tuple[Store, pa.Schema]:
-        """Return the store that takes the files, and their schema."""
-        return self.store, schema
-
-    def fill(self, rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-        """Give rows the columns of a file."""
-        return rows
-
-    def profiles(self, nights: int) -> list[Profile]:
-        """Return the profiles of the last nights."""
-        return profiles(self.store, self.partition, nights)
-
-    def columns_before(self) -> Columns | None:
-        """Return the columns of the partition before."""
-        return columns_before(self.store, locations.folder(self.partition))
-
-    def rows_before(self) -> int:
-        """Count the rows of the partition as published, else of the one before."""
-        return rows_before(self.store, locations.folder(self.partition))
 
 
 @dataclass(frozen=True)
@@ -86,8 +56,10 @@ class TableTarget:
     def rows_before(self) -> int:
         """Count the rows of the partition as published, else of the one before."""
         reports = self._summary_values(REPORT)
-        last_before = max(self._earlier(reports), default="")
-        report = reports.get(self.partition) or reports.get(last_before) or {}
+        report = reports.get(self.partition)
+        if not report:
+            last_before = max(self._earlier(reports), default="")
+            report = reports.get(last_before, {})
         row_count = report.get("rows")
         return int(row_count or 0)
 
@@ -122,9 +94,11 @@ class TableTarget:
         """Read one entry of the newest commit of each partition, by partition."""
         values: dict[str, Any] = {}
         for summary in self.table.summaries():
-            if PARTITION in summary and name in summary:
-                partition = summary[PARTITION]
-                values[partition] = msgspec.json.decode(summary[name])
+            partition = summary.get(PARTITION)
+            value_json = summary.get(name)
+            if partition is None or value_json is None:
+                continue
+            values[partition] = msgspec.json.decode(value_json)
         return values
 
 
