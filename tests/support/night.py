@@ -80,7 +80,7 @@ class Night:
             settings, self.store(settings.source_root), self.store(settings.state_url)
         )
         return RunRef(
-            state=settings.state_url, target=settings.place, partition=run.partition, snapshot=run.snapshot,
+            state=settings.state_url, target=settings.output_name, partition=run.partition, snapshot=run.snapshot,
             buyer=buyer, rows=run.rows, requests=run.requests, rules=settings.rules,
         )  # fmt: skip
 

@@ -157,6 +157,6 @@ def test_groups_of_an_ordered_column_are_passed_over_by_its_bounds() -> None:
     span = IdRange(101 << 56, 150 << 56)
     read = [
         table.column("id").to_pylist()
-        for table in parquet.groups(made, "ids.parquet", "id", span.meets)
+        for table in parquet.groups(made, "ids.parquet", "id", span.overlaps)
     ]
     assert read == [[bytes([100 + n]) * 20 for n in range(3)]]
