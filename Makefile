@@ -7,6 +7,8 @@ BIN := .venv/bin
 UV_HOME := .local/uv
 PINNED_UV := $(UV_HOME)/.pinned
 export PATH := $(CURDIR)/$(UV_HOME)/bin:$(PATH)
+# Where it is set, each of the hundreds of processes of the tests would compile Airflow and the SDKs again.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := .venv/.installed
 
 help: ## Show this list

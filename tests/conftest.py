@@ -21,12 +21,34 @@ MARKS = {
 """The marks of all tests in a folder; `unit` and `flow` need no server but an emulator in a thread."""
 
 
+LONGEST = (
+    AIRFLOW,
+    "tests/real/once/test_kill.py",
+    "tests/real/once/test_overlap.py",
+    "tests/airflow/test_dags.py",
+    "tests/real/once/test_account.py",
+    "tests/real/security/test_rendering_limits.py",
+    "tests/flow/once/test_any_order.py",
+    "tests/real/commands/test_run.py",
+    "tests/emulator/test_size.py",
+    "tests/real/once/test_zombies.py",
+    "tests/real/commands/test_estimate.py",
+    "tests/real/once/test_ledger_command.py",
+)
+"""What takes longest, the longest first: begun last, it would keep one of two processes waiting for the other."""
+
+
+def scope_of(file: str) -> str:
+    """Name what is run in one process: the tests of one stack, or of one file."""
+    has_own_stack = file == "tests/airflow/test_dags.py"
+    return AIRFLOW if file.startswith(AIRFLOW) and not has_own_stack else file
+
+
 class ByStack(LoadScopeScheduling):  # type: ignore[misc]
     """Keeps together what shares one stack, or the fixtures of one file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file: str = nodeid.partition("::")[0]
-        return AIRFLOW if file.startswith(AIRFLOW) else file
+        return scope_of(nodeid.partition("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> ByStack:
@@ -47,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Mark tests by what they need, and keep those of the area."""
+    """Mark tests by what they need, keep those of the area, and begin with what takes longest."""
     for item in items:
         for mark in MARKS.get(item.path.relative_to(TESTS).parts[0], ()):
             item.add_marker(mark)
@@ -58,6 +80,12 @@ def pytest_collection_modifyitems(
             items=[item for item in items if item not in chosen]
         )
         items[:] = chosen
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    scope = scope_of(item.nodeid.partition("::")[0])
+    return LONGEST.index(scope) if scope in LONGEST else len(LONGEST)
 
 
 @cache

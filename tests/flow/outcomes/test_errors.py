@@ -320,7 +320,7 @@ class Forbidding(http.server.BaseHTTPRequestHandler):
 def forbidden() -> Iterator[str]:
     """Run a server that lets nobody in."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forbidding)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -150,7 +150,7 @@ def serving(catalog: Catalog) -> Iterator[tuple[str, list[str]]]:
     asked: list[str] = []
     handler = type("Handler", (Server,), {"catalog": catalog, "asked": asked})
     server = HTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", asked

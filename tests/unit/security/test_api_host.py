@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
 def hosting(answer: Callable[[str], Answer]) -> Iterator[Host]:
     """Run a host."""
     host = Host(answer)
-    thread = threading.Thread(target=host.serve_forever, daemon=True)
+    thread = threading.Thread(target=host.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield host

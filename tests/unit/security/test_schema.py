@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
 def trap() -> Iterator[Trap]:
     """Run a server that a schema may try to reach."""
     server = Trap(("127.0.0.1", 0), _Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
