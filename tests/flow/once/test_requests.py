@@ -9,6 +9,8 @@ from tests.support.counted import CountedWorld
 from tests.support.flow import SOURCE, Flow, put, rows, settings
 
 from nightbatch.ids import Shard
+from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.purchase import AllLanded, Sent, Waiting
 from nightbatch.submit.submit import Submitter
 
 
@@ -18,6 +20,7 @@ class Night:
 
     world: CountedWorld
     flow: Flow
+    ref: RunRef
     shard: Shard
 
 
@@ -27,8 +30,9 @@ def night() -> Night:
     world = CountedWorld()
     put(world.store(SOURCE), "dt=1/part-0.parquet", rows(["one", "two"]))
     flow = Flow(world, settings())
-    shard = flow.plan(flow.prepare())[0].shard
-    return Night(world, flow, shard)
+    ref = flow.prepare()
+    shard = flow.plan(ref)[0].shard
+    return Night(world, flow, ref, shard)
 
 
 def about_facts(requests: list[str]) -> list[str]:
@@ -68,6 +72,18 @@ def test_landing_reads_each_fact_once(night: Night) -> None:
     ]
     assert facts[-2].startswith("PUT questions/")
     assert facts[-1] == "PUT costs/00000001.parquet"
+
+
+def test_which_shards_have_no_batch_is_asked_once_in_a_turn_of_landing(
+    night: Night,
+) -> None:
+    purchase = night.flow.purchase(night.ref)
+    sent = purchase.submit()
+    assert isinstance(sent, Sent)
+    night.flow.wait_for(Waiting(sent.awaited))
+    with night.world.counting() as requests:
+        assert purchase.land(sent.awaited) == AllLanded(1)
+    assert requests.count("LIST batches/") == 1
 
 
 def test_a_row_of_the_cost_table_is_read_with_one_request(night: Night) -> None:
