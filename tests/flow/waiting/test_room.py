@@ -22,6 +22,7 @@ from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import AnthropicBatches
 from nightbatch.ledger.facts import PlannedShard
 from nightbatch.ports import Batch
+from nightbatch.spec.rules import Rules
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
 from nightbatch.submit.queue import (
@@ -257,7 +258,7 @@ def test_a_shard_larger_than_the_cap_waits_until_the_queue_is_empty(
 ) -> None:
     one = desk(slow, 10)
     one.stranger(1)
-    one.ref = replace(one.ref, max_in_flight_requests=5)
+    one.ref = replace(one.ref, rules=Rules(max_in_flight_requests=5))
     (planned,) = one.shards
     assert isinstance(one.buyer(admitted=True).submit(planned.shard), Later)
     slow.advance(6 * 3_600)
