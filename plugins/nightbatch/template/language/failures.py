@@ -18,6 +18,7 @@ from nightbatch.template.language.places import tag, where
 from nightbatch.template.language.printing import BINARY, NO_VALUE
 from nightbatch.template.language.syntax import MEDIA, Program
 
+_ABSENT = "Write … | default('') or {% if … is defined %} where it may be absent."
 LESS = "Let the template loop, collect, repeat and join less."
 
 
@@ -68,15 +69,25 @@ def _problem(error: BaseException, node: nodes.Node | None) -> tuple[str, str]:
 
 
 def _undefined(node: nodes.Node | None) -> tuple[str, str]:
-    advice = "Write … | default('') or {% if … is defined %} where it may be absent."
+    """Name what is absent: it is used by the node, or it is the node."""
     match node:
-        case nodes.Name():
-            return f"{node.name!r} has no value", advice
-        case nodes.Getattr():
-            return f"{_named(node)} is not there", advice
-        case nodes.Getitem(arg=nodes.Const()):
-            return f"{_named(node)} is not there", advice
-    return "a value is used that is not there", advice
+        case nodes.Call(node=nodes.Getattr() as method):
+            return (
+                f"there is no method {_named(method)} that a template may call",
+                "docs/templates.md says what a template may use of a value.",
+            )
+        case nodes.Filter(args=[], kwargs=[], node=nodes.Expr() as value):
+            absent: nodes.Node = value
+        case nodes.Node():
+            absent = node
+        case None:
+            return "a value is used that is not there", _ABSENT
+    is_named = isinstance(absent, nodes.Name | nodes.Getattr)
+    is_constant = isinstance(absent, nodes.Getitem) and isinstance(
+        absent.arg, nodes.Const
+    )
+    name = _named(absent) if is_named or is_constant else "a value that is used"
+    return f"{name} is not there", _ABSENT
 
 
 def _misuse(error: BaseException, node: nodes.Node | None) -> tuple[str, str]:
