@@ -12,7 +12,6 @@ from jinja2.lexer import TokenStream
 from jinja2.runtime import LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from jinja2.utils import Cycler, Namespace
-from markupsafe import Markup
 
 from nightbatch.template.language import filters
 from nightbatch.template.language.printing import display
@@ -119,9 +118,9 @@ class Language(ImmutableSandboxedEnvironment):
     def wrap_str_format(self, value: Any) -> Any:
         """Return a safe function in the place of a text's `format` or `format_map`; None for any other value."""
         safe_format = super().wrap_str_format(value)
-        if safe_format is None or isinstance(value.__self__, Markup):
-            return safe_format
-        text = str(value.__self__)
+        if safe_format is None or type(value.__self__) is not str:
+            return safe_format  # a text that is marked as safe escapes what it formats
+        text = value.__self__
         formatter = _PromptFormatter(self)
         if value.__name__ == "format_map":
             return Method(lambda fields: formatter.vformat(text, (), fields))
