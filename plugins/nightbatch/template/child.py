@@ -125,6 +125,7 @@ def answer(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[bytes, bytes]]:
     try:
         template = _template(metadata[TEMPLATE].decode())
         prompts = _prompts(template, rows, cut=metadata[CUT] == b"1")
+        stop_timer()
         prompt_rows = [_row(prompt) for prompt in prompts]
         rendered = pa.RecordBatch.from_pylist(prompt_rows, schema=PROMPTS)
         check_size(rendered.nbytes, batch.nbytes)
