@@ -36,7 +36,7 @@ WRONG = {
     "{{ body.__class__ }}": r"'\.__class__' cannot be used",
     "{{ body.upper(1) }}": r"'\.upper' cannot be called with these arguments",
     "{{ body.upper }}": "what is printed is no value: .* Call it: items",
-    "{{ raw }}{{ image(raw) }}": "a binary value stands outside image",
+    "{{ raw }}{{ image(raw) }}": "a binary value is used outside image",
     "{{ range(200000) }}": "a number is too large, .* A range has at most 100,000",
     "{{ 2 ** 999999 }}": "a number is too large",
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}": "calls itself without end",
