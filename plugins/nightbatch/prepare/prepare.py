@@ -78,6 +78,7 @@ def prepare(
     answer_type.check()
     check_drift(enrichment, answer_type)
     template = limited(Template(enrichment.user_template))
+    template.check_syntax()
     shared_frame = frame_of(enrichment, answer_type)
     probe(state)
     mark(state)

@@ -17,7 +17,7 @@ from nightbatch.ports import Entry
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.run_ref import RunRef
 
-FORM = 2
+FORM = 3
 """Increased whenever the same settings would make other rows or requests."""
 
 

@@ -6,9 +6,11 @@ It reads Arrow streams of rows from standard input and answers each with a strea
 from __future__ import annotations
 
 import resource
+import signal
 import sys
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -16,7 +18,9 @@ import pyarrow as pa
 from pyarrow import ipc
 
 from nightbatch.errors import TemplateError
+from nightbatch.template.language.failures import TimeLimit
 from nightbatch.template.media import Piece
+from nightbatch.template.rendering import Compiled
 from nightbatch.template.template import Template
 
 if TYPE_CHECKING:
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
 
 EXTRA_BYTES = 1024**3
 """Memory that rendering may take beyond what the process has when it starts."""
+ROW_SECONDS = 5.0
+"""Of the processor's time for one row: a loop over 10,000 items takes some hundredths."""
+STUCK_SECONDS = 20.0
+"""Of the processor's time, after which the process ends: a single step of a row cannot be interrupted."""
 ANSWER_BYTES = 256 * 1024 * 1024
 """Of what a batch of rows is rendered to: no request can be larger than this (`max_batch_bytes`)."""
 COPIES = 6
@@ -44,6 +52,7 @@ _MEMORY_STATUS = Path("/proc/self/statm")
 
 def main() -> None:
     """Answer until standard input ends."""
+    signal.signal(signal.SIGVTALRM, _interrupt)
     start_bytes = _memory_bytes()
     requests = cast("BufferedReader", sys.stdin.buffer)
     largest_batch_bytes = 0
@@ -54,6 +63,31 @@ def main() -> None:
         if start_bytes:
             _limit(start_bytes + EXTRA_BYTES + COPIES * largest_batch_bytes)
         write(sys.stdout.buffer, *answer(batch))
+
+
+def _interrupt(_: int, frame: object) -> None:
+    raise TimeLimit
+
+
+def restart_timer() -> None:
+    """Let what follows take ROW_SECONDS; what cannot be interrupted ends the process after STUCK_SECONDS."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, ROW_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, STUCK_SECONDS)
+
+
+def stop_timer() -> None:
+    """End both limits."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+@dataclass(frozen=True)
+class TimedTemplate(Template):
+    """A template whose every row has a limit of time."""
+
+    @cached_property
+    def _renderer(self) -> Compiled:
+        return Compiled(self.program, restart_timer)
 
 
 def _memory_bytes() -> int:
@@ -87,10 +121,11 @@ def answer(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[bytes, bytes]]:
     """Render a batch with the template in its schema's metadata."""
     no_prompts = pa.RecordBatch.from_pylist([], schema=PROMPTS)
     metadata = batch.schema.metadata
-    template = _template(metadata[TEMPLATE].decode())
     rows = batch.replace_schema_metadata(None)
     try:
+        template = _template(metadata[TEMPLATE].decode())
         prompts = _prompts(template, rows, cut=metadata[CUT] == b"1")
+        stop_timer()
         prompt_rows = [_row(prompt) for prompt in prompts]
         rendered = pa.RecordBatch.from_pylist(prompt_rows, schema=PROMPTS)
         check_size(rendered.nbytes, batch.nbytes)
@@ -98,6 +133,8 @@ def answer(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[bytes, bytes]]:
         return no_prompts, {ERROR: str(error).encode()}
     except UnicodeError:
         return no_prompts, {UNREADABLE: b"1"}
+    finally:
+        stop_timer()
     return rendered, {}
 
 
@@ -148,7 +185,7 @@ def _piece_row(piece: Piece) -> dict[str, object]:
 
 @lru_cache(maxsize=4)
 def _template(text: str) -> Template:
-    return Template(text)
+    return TimedTemplate(text)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Rendering under limits: a template that may need any amount of memory is rendered in a process of its own.
 
 Most templates only insert values and check conditions: what they print is about as long as their input
-(`template/growth.py` says which). Others join, repeat and collect text, and a few lines of that exhaust any machine;
-the engine cannot be stopped from outside.
+(`template/growth.py` says which). Others join, repeat and collect text, and a few lines of that exhaust any machine.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 def limited(template: Template) -> Template:
     """Return the template, or one of the same text that is rendered under limits where it may grow without end."""
-    return template if is_bounded(template.text) else LimitedTemplate(template.text)
+    return template if is_bounded(template) else LimitedTemplate(template.text)
 
 
 @dataclass(frozen=True)
@@ -106,8 +105,8 @@ class Child:
             except (OSError, pa.ArrowException):
                 self.close()
                 raise TemplateError(
-                    "prompt: rendering a batch of rows took more than a gigabyte of memory or two minutes. "
-                    "Let the template collect, repeat and join less."
+                    "prompt: rendering a batch of rows took more than a gigabyte of memory, two minutes, or 20 "
+                    "seconds for one row. Let the template collect, repeat and join less."
                 ) from None
             finally:
                 timer.cancel()

@@ -18,10 +18,6 @@ import msgspec
 from nightbatch.spec.locations import SCHEME
 from nightbatch.spec.media_roots import HTTPS
 
-KINDS = {"image": "nightbatch_image", "document": "nightbatch_document"}
-_OPENING = re.compile(r"\{\{|\{%")
-_CLOSING = {"{{": "}}", "{%": "%}"}
-_CALL = re.compile(r"\b(image|document)(?=\s*\()")
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -92,32 +88,6 @@ class Cutter:
             elif part:
                 parts.append(part)
         return parts
-
-
-def compiled(template: str) -> str:
-    """Return a template in which the two calls have names that no column has."""
-    if not _CALL.search(template):
-        return template
-    parts = list[str]()
-    unclosed = set[str]()
-    done_end = 0
-    position = 0
-    while opening := _OPENING.search(template, position):
-        opener = opening[0]
-        closer = _CLOSING[opener]
-        is_unclosed = opener in unclosed
-        closer_start = -1 if is_unclosed else template.find(closer, opening.end())
-        if closer_start < 0:
-            unclosed.add(opener)
-            position = opening.start() + 1
-            continue
-        position = closer_start + len(closer)
-        markup = template[opening.start() : position]
-        parts.append(template[done_end : opening.start()])
-        parts.append(_CALL.sub(lambda call: KINDS[call[1]], markup))
-        done_end = position
-    parts.append(template[done_end:])
-    return "".join(parts)
 
 
 def addresses(parts: Sequence[str | Piece]) -> list[str]:

@@ -1,6 +1,6 @@
 """What a template sees of a row's values: text, numbers, and values of which it may use what is named here.
 
-MiniJinja calls any method of a Python value. Some show other values in their errors (`pop`), some change what later
+Jinja calls any method of a Python value. Some show other values in their errors (`pop`), some change what later
 rows see (`append`), some return something else each time (`now`).
 """
 
@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any
-
-import pyarrow as pa
 
 _LOCAL = re.compile(r"%[^A-Za-z%]*s")
 """The directive of strftime that depends on the machine's time zone."""
@@ -26,7 +24,7 @@ class Refused:
 
 
 class Moment:
-    """A date, a time or a duration: its value is `printable(…)`, compared and printed as that."""
+    """A date, a time or a duration: its value is `printable(…)`, compared as that."""
 
     __slots__ = ("_value",)
 
@@ -34,10 +32,12 @@ class Moment:
         self._value = value
 
     def __str__(self) -> str:
-        return str(self._value)
+        """Print it: ISO 8601, but for a duration, which is printed as Python prints it."""
+        value = self._value
+        return str(value) if isinstance(value, timedelta) else value.isoformat()
 
     def __repr__(self) -> str:
-        return repr(self._value)
+        return str(self)
 
     def __hash__(self) -> int:
         return hash(self._value)
@@ -129,34 +129,6 @@ def seen(value: Any) -> Any:
     """Return a value as a template sees it."""
     convert = _SEEN.get(type(value), str)
     return value if convert is None else convert(value)
-
-
-def seen_column(kind: pa.DataType, values: list[Any]) -> list[Any]:
-    """Return a column's values as a template sees them."""
-    if is_plain(kind):
-        return values
-    container = _container_of_plain(kind)
-    if container is None:
-        return list(map(seen, values))
-    return [None if value is None else container(value) for value in values]
-
-
-def _container_of_plain(kind: pa.DataType) -> type | None:
-    """Return what holds a value of a list or struct whose own values are all plain; None for other types."""
-    if pa.types.is_list(kind) and is_plain(kind.value_type):
-        return Items
-    if pa.types.is_struct(kind) and all(is_plain(field.type) for field in kind):
-        return Fields
-    return None
-
-
-def is_plain(kind: pa.DataType) -> bool:
-    """Tell whether `seen` would return the values of a type as they are."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    return bool(pa.types.is_boolean(kind) or is_number or is_text)
 
 
 def printable(value: Any) -> Any:

@@ -109,7 +109,7 @@ def test_a_template_that_cannot_be_read(night: Any) -> None:
     refused(
         night,
         errors.TemplateError,
-        "prompt: .*Fix the template",
+        "prompt: Unexpected end of template.*, at line 1, column 12 of the template: {% if body %}",
         prompt="{% if body %}",
     )
 
@@ -118,13 +118,13 @@ def test_a_template_that_fails_on_a_row(night: Any) -> None:
     refused(
         night,
         errors.TemplateError,
-        "at line 1 of the template, in row 1 of the partition",
+        "at line 1, column .* of the template, in row 1 of the partition: {{ body",
         prompt="{{ body.a.b }}",
     )
     refused(
         night,
         errors.TemplateError,
-        "at line 1 of the template, in row 1 of the partition",
+        "at line 1, column .* of the template, in row 1 of the partition: {{ body",
         prompt="{{ body + 1 }}",
     )
 

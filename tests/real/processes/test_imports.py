@@ -12,7 +12,6 @@ HEAVY = [
     "numpy",
     "boto3",
     "anthropic",
-    "minijinja",
     "jsonschema_rs",
     "pandas",
 ]

@@ -12,9 +12,9 @@ from tests.bench.data import TEMPLATE as TICKETS
 
 from nightbatch.errors import TemplateError
 from nightbatch.spec.enrichment import Prompt
+from nightbatch.template.language.syntax import TEMPLATE_BYTES
 from nightbatch.template.limited import Child, LimitedTemplate, limited
 from nightbatch.template.media import MOST_PIECES, Piece
-from nightbatch.template.rendering import TEMPLATE_BYTES
 from nightbatch.template.template import Template
 
 PROMPTS = Path(__file__).parents[3] / "include" / "prompts"
@@ -146,7 +146,7 @@ def test_an_image_that_is_printed_without_end_is_cut_where_there_are_too_many() 
         DOUBLING + "{{ image(p) }}", "{{ image(p) }}" + BOMBS["join"], "{{ image(p.ljust(100000000000)) }}",
         "{% set ns = namespace(x=image(p)) %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
         "{% for i in range(900) %}{{ image(p.ljust(i * 1000000)) }}{% endfor %}",
-        "{% set a = s * 10000 %}{% for i in range(1000) %}{{ image(a) }}{% endfor %}",
+        "{% set a = s * 10000 %}{% for i in range(1000) %}{{ image(a ~ i) }}{% endfor %}",
     ],
 )  # fmt: skip
 def test_a_template_with_images_that_grows_without_end_is_an_error_of_the_template(
@@ -196,15 +196,25 @@ def test_an_error_of_a_row_is_told_as_without_limits() -> None:
     assert messages[0] == messages[1]
 
 
-def test_after_a_failure_the_next_batch_is_rendered() -> None:
+def test_after_a_failure_the_next_rows_are_rendered() -> None:
+    template = LimitedTemplate("{% set t = s * n %}{{ t }}")
+    large = pa.record_batch({"s": ["abc"], "n": [10**11]})
+    small = pa.record_batch({"s": ["abc"], "n": [2]})
+    with pytest.raises(TemplateError, match="takes too much memory"):
+        template.render(large)
+    assert template.render(small).to_pylist() == ["abcabc"]
+
+
+def test_after_the_process_has_ended_the_next_rows_are_rendered() -> None:
     child = Child()
-    for text, fails in ((DOUBLING, True), ("{{ s }}", False)):
-        metadata = {b"template": text.encode(), b"cut": b"0"}
-        if fails:
-            with pytest.raises(TemplateError):
-                child.ask(ROWS.select(["s"]), metadata, 2)
-        else:
-            assert child.ask(ROWS.select(["s"]), metadata, 2).num_rows == 2
+    metadata = {b"template": b"{{ s }}", b"cut": b"0"}
+    rows = ROWS.select(["s"])
+    assert child.ask(rows, metadata, 2).num_rows == 2
+    child._started().kill()
+    child._started().wait()
+    with pytest.raises(TemplateError, match="more than a gigabyte of memory"):
+        child.ask(rows, metadata, 2)
+    assert child.ask(rows, metadata, 2).num_rows == 2
 
 
 @pytest.mark.parametrize(
@@ -214,6 +224,12 @@ def test_after_a_failure_the_next_batch_is_rendered() -> None:
         "{% if n %}{{ s|upper }}{% else %}{{ s|default('x') }}{% endif %}", "{{ s if n > 3 else 'none' }}",
         "{%- if not place.a[0] == 'x' and n >= 3 or s is not defined -%}a{% elif 'x' in s %}b{% endif %}",
         "{% for i in items %}{{ i|upper }}, {% endfor %}", "{{ items|join(', ') }}", "{{ items | join('\\n- ') }}",
+        "{{ s[:4000] }}{{ s[-9:] }}{{ items[1:] }}", "{{ s | truncate(4000, true, '…') }} {{ s|wordcount }}",
+        "{{ s.strip().upper()[:9] }} {{ day.strftime('%d.%m.%Y') }} {{ place.get('city', '') }}", "{{ s ~ ' ' ~ n }}",
+        "{% for k, v in place.items() %}{{ k }}: {{ v }}{% endfor %}", "{{ (s) }}{{ '}}' ~ s }}{{ n - 1 }}",
+        "{{ s.split('\\n')[:3] | join(' ') }}", "{{ items | map(attribute='name') | unique | sort | join(', ') }}",
+        "{% if n is not none and n > 3 %}{{ s|replace('\\n', ' ')|replace('\\t', ' ') }}{% endif %}",
+        "{{ s|replace('a', 'bb') }}", "{% raw %}{{ s }}{% endraw %}", "{# {{ s }} #}{{ s if n }}", "{{ s.upper () }}",
         "{% for k, v in pairs %}{{ loop.index }} {{ k }}: {{ v.name|trim }}{% else %}none{% endfor %}{{ s }}",
         "{# {% set t = s ~ s %} #}{{ s }}", TICKETS, NARROW_TICKETS, *DEMOS,
         "{{ image(s) }}", "{{ s }} {{- document( place.scans[0] ) -}} {% if image %}{{ image (image) }}{% endif %}",
@@ -227,19 +243,23 @@ def test_a_template_that_prints_what_it_is_given_needs_no_process(text: str) -> 
 @pytest.mark.parametrize(
     "text",
     [
-        "{{ s|filter_of_a_later_version }}", "{{ s.method_of_a_later_version() }}", "{{ s.upper () }}", "{{ f(s) }}",
-        "{% tag_of_a_later_version s %}", "{{ s is test_of_a_later_version }}", "{{ [s, s] }}", "{{ {'a': s} }}",
-        "{% include s %}", "{% raw %}{{ s }}{% endraw %}", "{{ s ~ s }}", "{{ s * 9 }}", "{{ s + s }}", "{{ s - 1 }}",
-        "{{ '}}' ~ s }}", "{{ '\\x41' }}", "{{ s|replace('a', 'b') }}", "{{ items|join(s) }}", "{{ s|upper(s) }}",
-        "{{ items|join('a')|join('b') }}", "{{ s|join('twenty-one characters') }}", "{{ n.real.real(s) }}",
-        "{{ day.strftime('%999999999d') }}", "{# #} #}{% set t = s %}", "{# {{ s }}", "{{ (s) }}", "{{ s", "{%",
+        "{{ s|urlize }}", "{{ s.center(9) }}", "{{ [s, s] }}", "{{ {'a': s} }}", "{{ n / 2 }}", "{{ s|e }}",
+        "{{ s * 9 }}", "{{ s|replace('a', s) }}", "{{ items|join(s) }}", "{{ s|truncate(n) }}", "{{ n.real.real(s) }}",
+        "{{ items|join('a')|join('b') }}", "{{ s|join('twenty-one characters') }}", "{{ s|replace('a', 'x' * 9) }}",
+        "{{ s|replace('', 'twenty-one characters') }}", "{{ s|replace('a', 'bb')|replace('b', 'cc') }}",
+        "{{ s|list|string|list }}", "{{ s|sort|upper|sort }}", "{{ ((s|list) ~ '').split('a') }}", "{{ s|tojson }}",
+        "{{ s|round(99, 'ceil') }}", "{{ s|map('replace', 'a', 'bbbb') }}", "{{ n|round(precision=9) }}",
+        "{{ items|map(attribute='a', default='twenty-one characters') }}", "{{ s|center(99999) }}",
+        "{{ '%9999d' % n }}", "{{ image(*s) }}",
+        "{{ day.strftime('%999999999d') }}", "{{ day.strftime(s) }}", "{# #} #}{% set t = s %}", "{{ s[:n] }}",
         "{% for a in items %}{% for b in items %}{{ b }}{% endfor %}{% endfor %}",
         "{% for a in items %}{# {% endfor %} #}{% for b in items %}{{ b }}{% endfor %}{% endfor %}",
         "{% for a in items %}{{ s }}{% endfor %}", "{% for a in items %}{% if s in items %}{% endif %}{% endfor %}",
         "{% for a in items recursive %}{{ a }}{% endfor %}", "{% for a in [1, 2] %}{{ a }}{% endfor %}",
-        "{% set m = image(s) %}", "{{ image(s) ~ s }}", "{{ image(s)|upper }}", "{{ image(s ~ s) }}", "{{ images(s) }}",
+        "{% macro m() %}{{ s }}{% endmacro %}", "{% filter upper %}{{ s }}{% endfilter %}", "{% set t = s %}{{ t }}",
+        "{% set m = image(s) %}", "{{ image(s) ~ s }}", "{{ image(s)|upper }}", "{{ image(s ~ s) }}",
         "{{ image(s|upper) }}", "{{ image(s.upper()) }}", "{{ image(image(s)) }}", "{% if image(s) %}{% endif %}",
-        "{% for a in items %}{{ image(s) }}{% endfor %}", "{{ image(s, s) }}", "{{ image(s) if s }}", "{{ image(s }}",
+        "{% for a in items %}{{ image(s) }}{% endfor %}", "{{ image(s, s) }}", "{{ image(s) if s }}",
     ],
 )  # fmt: skip
 def test_whatever_is_not_on_the_list_is_rendered_under_limits(text: str) -> None:
@@ -250,6 +270,7 @@ def test_what_a_template_prints_many_times_is_rendered_under_limits() -> None:
     for text in (
         "{{ s }}" * 1_000,
         "{% for i in items %}" + "x" * 1_001 + "{% endfor %}",
+        "{% for i in items %}{{ i|d('" + "x" * 1_001 + "') }}{% endfor %}",
         ("{% for i in items %}" + "x" * 100 + "{% endfor %}") * 11,
         "{% if s in s" + " or s in s" * 1_000 + " %}{% endif %}",
     ):
@@ -257,13 +278,19 @@ def test_what_a_template_prints_many_times_is_rendered_under_limits() -> None:
 
 
 @pytest.mark.parametrize(
-    "braces", ["{{", "{%", "{{{%", "{", "{{ '", "{{ s ", "{#", "{{ s }", "{# #}"]
-)
-def test_the_longest_template_of_unclosed_braces_is_judged_in_one_pass(
-    braces: str,
-) -> None:
-    text = braces * (TEMPLATE_BYTES // len(braces))
-    assert limited(Template(text)).text == text
+    "text",
+    [
+        "{{ s|filter_of_a_later_version }}", "{{ f(s) }}", "{% tag_of_a_later_version s %}", "{{ s", "{%", "{# {{ s }}",
+        "{{ s is test_of_a_later_version }}", "{% include s %}", "{{ image(s }}", "{{ '\\x4' }}",
+    ],
+)  # fmt: skip
+def test_what_is_no_template_is_refused_by_both(text: str) -> None:
+    template = limited(Template(text))
+    assert isinstance(template, LimitedTemplate)
+    with pytest.raises(TemplateError, match="at line 1, column"):
+        template.check_syntax()
+    with pytest.raises(TemplateError, match="at line 1, column"):
+        template.render(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -273,9 +300,11 @@ def test_the_longest_template_of_unclosed_braces_is_judged_in_one_pass(
         ("{{ ", "1"), ("{{ '", "\\n"), ("{{ a", "['b']"), ("{{ a|d(", "1, "), ("{{ a", " if a else a"),
     ],
 )  # fmt: skip
-def test_the_longest_markup_is_judged_in_one_pass(opening: str, repeated: str) -> None:
+def test_the_longest_markup_is_judged_in_seconds(opening: str, repeated: str) -> None:
     text = opening + repeated * ((TEMPLATE_BYTES - len(opening)) // len(repeated))
+    began = time.process_time()
     assert isinstance(limited(Template(text)), LimitedTemplate)
+    assert time.process_time() - began < 10
 
 
 def test_unclosed_braces_hide_no_markup_after_them() -> None:

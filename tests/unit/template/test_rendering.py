@@ -48,7 +48,7 @@ ROW = st.fixed_dictionaries(
 )
 ROWS = st.lists(ROW, min_size=1, max_size=5)
 LITERAL = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="{}"), max_size=20
+    st.characters(exclude_categories=["Cs"], exclude_characters="{"), max_size=20
 )
 FRAME = frame({"model": "m", "max_tokens": 9}, system="Be brief.", cache=True)
 
