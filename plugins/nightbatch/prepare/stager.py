@@ -16,7 +16,7 @@ from nightbatch.columnar.utf8 import repaired
 from nightbatch.errors import InputError, SourceError
 from nightbatch.messages.request import BODY_HEAD, BODY_TAIL, Frame
 from nightbatch.money.media_tokens import Measure, measure
-from nightbatch.spec.published_columns import PROBLEM, REQUEST
+from nightbatch.spec.parameters.output_columns import PROBLEM, REQUEST
 from nightbatch.template import media
 from nightbatch.template.template import Template
 
