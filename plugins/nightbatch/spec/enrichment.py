@@ -41,7 +41,12 @@ class Prompt:
         """
         caller = sys._getframe(1).f_globals.get("__file__", ".")  # noqa: SLF001
         path = _find(Path("prompts") / name, Path(caller))
-        return cls.parse(path.read_text(encoding="utf-8"))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = type(error).__name__
+            raise SettingsError(f"prompt: {path} cannot be read: {reason}.") from None
+        return cls.parse(text)
 
     @classmethod
     def parse(cls, text: str) -> Prompt:

@@ -176,7 +176,7 @@ def test_a_form_sets_what_it_declares_but_for_what_only_an_author_may() -> None:
             resolve(None, context(form | {name: ["x"]}, *form, name))
     with pytest.raises(
         SettingsError,
-        match=r"unknown parameter 'soruce'\. Known: model, partition, prompt,",
+        match=r"unknown parameter 'soruce'\. Did you mean 'source'\? Known: model, partition, prompt,",
     ):
         resolve(None, context(form | {"soruce": "x"}, *form))
     with pytest.raises(

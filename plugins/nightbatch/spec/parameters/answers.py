@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nightbatch.errors import AnswerTypeError, SettingsError
@@ -29,28 +30,34 @@ def check(settings: Enrichment) -> None:
             "answer_schema: answer is given too, and both say the same; keep one of them."
         )
     name = "answer_schema" if settings.answer is None else "answer"
-    schema = _model_schema(settings.answer) or settings.answer_schema
-    if not schema:
-        check_names([ANSWER_TEXT], settings.kept, name)
-        return
     try:
-        local_schema = local(schema)
-        if settings.answer is None:
-            _check_form(local_schema)
-        api_schema(local_schema)
+        answer_names = field_names(settings)
     except AnswerTypeError as error:
         message = str(error).replace("answer_schema", name)
         raise AnswerTypeError(message) from None
-    root = resolve(local_schema, definitions_of(local_schema))
-    check_names(list(root["properties"]), settings.kept, name)
+    check_names(answer_names, settings.kept, name)
     if settings.answer is not None:
         _warn_of_validators(settings.answer)
 
 
-def _model_schema(model: Any) -> Mapping[str, Any] | None:
-    """Return the schema of a pydantic model; None without one. Raises AnswerTypeError where it has none."""
-    if model is None:
-        return None
+def field_names(settings: Enrichment) -> list[str]:
+    """Return the columns of the answer. Raises AnswerTypeError for a schema that the API would refuse."""
+    schema = settings.answer_schema
+    if settings.answer is not None:
+        schema = _model_schema(settings.answer)
+    if not schema:
+        return [ANSWER_TEXT]
+    local_schema = local(schema)
+    if settings.answer is None:
+        _check_form(local_schema)
+    api_schema(local_schema)
+    root = resolve(local_schema, definitions_of(local_schema))
+    return list(root["properties"])
+
+
+@lru_cache(maxsize=64)
+def _model_schema(model: Any) -> Mapping[str, Any]:
+    """Return the schema of a pydantic model. Raises AnswerTypeError where it has none."""
     try:
         schema: Mapping[str, Any] = model.model_json_schema()
     except (RuntimeError, TypeError, ValueError, NameError) as error:
@@ -81,7 +88,7 @@ def _warn_of_validators(model: Any) -> None:
             f"answer: {', '.join(validators)} will not be run: an answer is checked against the model's JSON schema"
             " alone. Say the rule in the field's type or description, or check it after publishing.",
             AnswerWarning,
-            stacklevel=2,
+            stacklevel=6,  # where the Enrichment is made
         )
 
 

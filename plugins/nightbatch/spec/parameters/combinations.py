@@ -6,12 +6,19 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from nightbatch.errors import SettingsError
+from nightbatch.spec.checks import Checks
+from nightbatch.spec.parameters.answers import field_names
 from nightbatch.spec.parameters.descriptions import DESCRIPTIONS
+from nightbatch.spec.parameters.output_columns import OUR_COLUMNS
 from nightbatch.spec.parameters.parameter import REQUIRED
 from nightbatch.spec.parameters.prompts import EMPTY
+from nightbatch.spec.parameters.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from nightbatch.spec.enrichment import Enrichment
+
+SHAPING = {"key", "keep", "answer_schema"}
+"""Parameters that say which columns the output has."""
 
 
 def check_complete(settings: Enrichment, declared: Collection[str] = ()) -> None:
@@ -46,10 +53,24 @@ def check_authored(settings: Enrichment, declared: Collection[str]) -> None:
             f"approve_above_usd: {threshold:g} is above max_cost_usd: {cap:g}, beyond which nothing is bought: nobody"
             " would ever be asked. Lower it, or leave it out."
         )
+    _check_drift(settings, declared)
     may_ask = threshold is not None or "approve_above_usd" in declared
     if settings.approvers and not may_ask:
         raise SettingsError(
             "approvers: nobody is asked without approve_above_usd; give it too, or leave this out."
+        )
+
+
+def _check_drift(settings: Enrichment, declared: Collection[str]) -> None:
+    """Refuse a check of drift in columns that the output will not have, unless a run may name other columns."""
+    if SHAPING & set(declared):
+        return
+    columns = Checks.read(settings.checks).columns
+    output_names = {*settings.kept, *field_names(settings), *OUR_COLUMNS}
+    if missing_names := [name for name in columns if name not in output_names]:
+        meant = did_you_mean(missing_names[0], output_names)
+        raise SettingsError(
+            f"checks: drift names {', '.join(missing_names)}, which is no column of the output.{meant}"
         )
 
 

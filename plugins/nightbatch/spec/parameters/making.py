@@ -32,5 +32,5 @@ def check(settings: Enrichment) -> None:
         settings.params,
         settings.allow_params,
         capped=any(cap is not None for cap in caps),
-        structured=settings.schema is not None,
+        structured=bool(settings.answer or settings.answer_schema),
     )

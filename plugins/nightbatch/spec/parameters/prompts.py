@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from nightbatch.spec.enrichment import Enrichment
 
 EMPTY = "prompt: is empty; it is a template such as 'Summarise: {{ body }}'."
+_QUOTED = re.compile(r"`[^`\n]*`")
+"""Markup between backticks is spoken of, not meant."""
 _MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
@@ -34,10 +36,11 @@ def check(settings: Enrichment) -> None:
     if not template.strip():
         raise SettingsError(EMPTY)
     check_syntax(template)
-    if _MARKUP.search(settings.system_text or ""):
+    system_words = _QUOTED.sub("", settings.system_text or "")
+    if _MARKUP.search(system_words):
         warnings.warn(
             "system: holds {{ … }} or {% … %}, but the system part is no template: it is sent as it is, the same for"
             " all rows. Put columns into the prompt.",
             PromptWarning,
-            stacklevel=2,
+            stacklevel=5,  # where the Enrichment is made
         )

@@ -116,6 +116,21 @@ def test_an_approval_that_nobody_is_ever_asked_for_is_refused() -> None:
     check_authored(enrichment(approve_above_usd=5, max_cost_usd=5), set())
 
 
+def test_a_drift_of_a_column_that_the_output_lacks_is_refused() -> None:
+    checks = {"drift": {"columns": ["star"]}}
+    settings = enrichment(checks=checks, answer=Stars)
+    with pytest.raises(
+        SettingsError,
+        match=r"drift names star, which is no column of the output\. Did you mean 'stars'",
+    ):
+        check_authored(settings, {"model"})
+    check_authored(settings, {"answer_schema"})
+    check_authored(
+        enrichment(checks={"drift": {"columns": ["stars", "_status"]}}, answer=Stars),
+        set(),
+    )
+
+
 @pytest.mark.parametrize("user", ["", " \n", None])
 def test_a_prompt_without_a_template_is_refused(user: Any) -> None:
     with pytest.raises(SettingsError, match=r"^prompt: is empty"):
@@ -129,6 +144,18 @@ def test_a_prompt_file_that_is_missing_is_refused() -> None:
         Prompt.read("none.md")
 
 
+def test_a_prompt_file_that_is_no_text_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTBATCH_INCLUDE", str(tmp_path))
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "odd.md").write_bytes(b"\xff{{ body }}")
+    with pytest.raises(
+        SettingsError, match=r"^prompt: .*odd\.md cannot be read: UnicodeDecodeError"
+    ):
+        Prompt.read("odd.md")
+
+
 def test_a_system_part_is_given_once() -> None:
     with pytest.raises(SettingsError, match=r"^system: the Prompt has a system part"):
         enrichment(prompt=Prompt("{{ body }}", system="Be brief."), system="Be kind.")
@@ -138,8 +165,14 @@ def test_a_system_part_is_given_once() -> None:
 
 
 def test_a_system_part_that_looks_like_a_template_is_warned_of() -> None:
-    with pytest.warns(PromptWarning, match="the system part is no template"):
-        enrichment(system="You read {{ body }}.")
+    with pytest.warns(PromptWarning, match="the system part is no template") as caught:
+        Enrichment(**GOOD, system="You read {{ body }}.")
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_system_part_may_speak_of_templates() -> None:
+    enrichment(system="A ticket may hold templates such as `{{ name }}`.")
 
 
 class Range(BaseModel):
@@ -175,8 +208,9 @@ def test_validators_that_will_not_be_run_are_named() -> None:
     named = (
         r"^answer: Range\.in_order, Range\.low_is_even, Ranges\.name will not be run"
     )
-    with pytest.warns(AnswerWarning, match=named):
-        enrichment(answer=Ranges)
+    with pytest.warns(AnswerWarning, match=named) as caught:
+        Enrichment(**GOOD, answer=Ranges)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 @pytest.mark.filterwarnings("error")
