@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,14 +25,13 @@ from nightbatch.spec.parameters.answers import AnswerWarning
 from nightbatch.spec.parameters.combinations import check_authored
 from nightbatch.spec.parameters.prompts import PromptWarning
 
+NAMED_MISTAKES = [
+    pytest.param(changes, message, id=f"{number}-{'-'.join(changes)}")
+    for number, (changes, message) in enumerate(MISTAKES)
+]
 
-def mistakes() -> Iterator[Any]:
-    """Name each mistake by its parameters and its place in the table."""
-    for number, (changes, message) in enumerate(MISTAKES):
-        yield pytest.param(changes, message, id=f"{number}-{'-'.join(changes)}")
 
-
-@pytest.mark.parametrize(("changes", "message"), mistakes())
+@pytest.mark.parametrize(("changes", "message"), NAMED_MISTAKES)
 def test_a_mistake_is_refused_when_the_enrichment_is_made(
     changes: dict[str, Any], message: str
 ) -> None:
@@ -41,7 +39,7 @@ def test_a_mistake_is_refused_when_the_enrichment_is_made(
         enrichment(**changes)
 
 
-@pytest.mark.parametrize(("changes", "message"), mistakes())
+@pytest.mark.parametrize(("changes", "message"), NAMED_MISTAKES)
 def test_a_mistake_is_refused_where_a_copy_is_changed(
     changes: dict[str, Any], message: str
 ) -> None:
