@@ -281,7 +281,8 @@ def test_a_parameter_that_cannot_work(
 
 def test_an_unknown_parameter(night: Any) -> None:
     with pytest.raises(
-        errors.SettingsError, match=r"unknown parameter 'modle'\. Did you mean 'model'\? Known: "
+        errors.SettingsError,
+        match=r"unknown parameter 'modle'\. Did you mean 'model'\? Known: ",
     ):
         night.settings.override({"modle": "x"})
 

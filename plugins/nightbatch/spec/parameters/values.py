@@ -123,7 +123,9 @@ def _is_object(value: Any) -> bool:
 
 
 def _is_prompt(value: Any) -> bool:
-    return isinstance(value, str) or hasattr(value, "user")
+    from nightbatch.spec.enrichment import Prompt  # which imports this module
+
+    return isinstance(value, (str, Prompt))
 
 
 def _is_model(value: Any) -> bool:

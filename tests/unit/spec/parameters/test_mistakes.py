@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from nightbatch.errors import InputError, SettingsError
 from nightbatch.spec.enrichment import Enrichment, Prompt
 from nightbatch.spec.parameters.answers import AnswerWarning
 from nightbatch.spec.parameters.combinations import check_authored
+from nightbatch.spec.parameters.descriptions import DESCRIPTIONS
 from nightbatch.spec.parameters.prompts import PromptWarning
 
 NAMED_MISTAKES = [
@@ -47,10 +48,25 @@ def test_a_mistake_is_refused_where_a_copy_is_changed(
         replace(enrichment(), **changes)
 
 
-def test_every_parameter_is_among_the_mistakes_or_is_a_plain_text() -> None:
-    mistaken_names = {name for changes, _ in MISTAKES for name in changes}
-    plain_names = {name for name in GOOD if isinstance(GOOD[name], str)}
-    assert plain_names - mistaken_names == set()
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+@pytest.mark.parametrize("value", [object(), {1: 2}, b"text", [None], {"a"}])
+def test_a_value_of_a_type_that_no_parameter_has_is_refused_by_name(
+    name: str, value: Any
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: .* must be "):
+        enrichment(**{name: value})
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_none_is_refused_by_name_unless_it_means_something(name: str) -> None:
+    types = {field.name: str(field.type) for field in fields(Enrichment)}
+    if types[name] == "Any" or types[name].endswith("None"):
+        assert getattr(enrichment(**{name: None}), name) is None
+    else:
+        with pytest.raises(
+            SettingsError, match=f"^{name}: None must be|^{name}: a value"
+        ):
+            enrichment(**{name: None})
 
 
 def test_what_a_run_changes_is_checked_too() -> None:
