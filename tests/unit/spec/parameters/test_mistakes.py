@@ -84,7 +84,7 @@ def test_no_error_shows_a_prompt() -> None:
     for changes in (
         {"prompt": [secret]},
         {"system": [secret]},
-        {"prompt": f"{{{{ {secret}"},
+        {"prompt": f"{secret} {{{{ body"},
     ):
         with pytest.raises(InputError) as raised:
             enrichment(**changes)
