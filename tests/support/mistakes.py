@@ -98,7 +98,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     # prompt
     ({"prompt": "{% if body %}{{ body }}"}, "prompt: "),
     ({"prompt": "Summarize: {{ body }"}, "prompt: unexpected '}'"),
-    ({"prompt": " \n"}, "prompt: is empty; it is a template such as 'Summarise: {{ body }}'."),
+    ({"prompt": " \n"}, "prompt: is empty; it is a template such as 'Summarize: {{ body }}'."),
     ({"model": " "}, "model: is missing; it holds only spaces."),
     # answer
     ({"answer": Node}, "answer: #/$defs/Node contains itself; the API takes no recursive schemas."),

@@ -12,7 +12,7 @@ from nightbatch.template.syntax import check_syntax
 if TYPE_CHECKING:
     from nightbatch.spec.enrichment import Enrichment
 
-EMPTY = "prompt: is empty; it is a template such as 'Summarise: {{ body }}'."
+EMPTY = "prompt: is empty; it is a template such as 'Summarize: {{ body }}'."
 _QUOTED = re.compile(r"`[^`\n]*`")
 """Markup between backticks is spoken of, not meant."""
 _MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
