@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nightbatch.airflow.dag import enrich
+    from nightbatch.airflow.form import form_params
     from nightbatch.airflow.operators.load import LoadOperator
     from nightbatch.airflow.sensors.batch import BatchSensor
     from nightbatch.airflow.sensors.input import InputSensor
@@ -35,6 +36,7 @@ __all__ = [
     "Loading",
     "Prompt",
     "enrich",
+    "form_params",
 ]
 __version__ = "0.1.0"
 
@@ -46,6 +48,7 @@ _HOMES = {
     "Loading": "nightbatch.load.loading",
     "Prompt": "nightbatch.spec.enrichment",
     "enrich": "nightbatch.airflow.dag",
+    "form_params": "nightbatch.airflow.form",
 }
 
 

@@ -14,7 +14,7 @@ import nightbatch
 PACKAGE = Path(nightbatch.__path__[0])
 ORDER = (
     "plurals", "retrying", "deadlines", "errors", "ids", "environment", "failpoints", "ports", "columnar", "messages",
-    "spec", "template", "ledger", "money", "prepare", "plan", "land", "submit", "wait", "publish", "load", "flow", "io",
+    "template", "spec", "ledger", "money", "prepare", "plan", "land", "submit", "wait", "publish", "load", "flow", "io",
     "airflow", "commands",
 )  # fmt: skip
 """Each may import what stands before it. `land` stands before `submit`: a claim that is given up lands as lost."""

@@ -11,14 +11,15 @@ from nightbatch.airflow.operators.land import LandOperator
 from nightbatch.airflow.operators.prepare import PrepareOperator
 from nightbatch.airflow.operators.publish import PublishOperator
 from nightbatch.airflow.operators.submit import SubmitOperator
+from nightbatch.airflow.runs import BLANK
 from nightbatch.airflow.sensors.run import RunSensor
+from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.parameters.combinations import check_authored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import BaseOperator
-
-    from nightbatch.spec.enrichment import Enrichment
 
 ALIAS = "nightbatch"
 """The alias for the asset events of runs whose target comes from the trigger form."""
@@ -52,6 +53,7 @@ def enrich(
     approver_ids = tuple(enrichment.approvers) if enrichment else ()
     has_prefix = group_id is not None
     with TaskGroup(group_id or "enrich", prefix_group_id=has_prefix) as group:
+        _check_authored(enrichment, group.dag)
         prepare = PrepareOperator(
             task_id="prepare", enrichment=enrichment, inlets=source_assets, **RETRIES
         )
@@ -83,6 +85,13 @@ def enrich(
             prepare >> submit
         submit >> wait >> land >> publish
     return group
+
+
+def _check_authored(enrichment: Enrichment | None, dag: Any) -> None:
+    """Refuse at import what no run of the DAG could do. Raises SettingsError."""
+    settings = Enrichment(**BLANK) if enrichment is None else enrichment
+    declared_params = getattr(dag, "params", None) or {}
+    check_authored(settings, set(declared_params))
 
 
 def _pull_expression(task: BaseOperator) -> str:

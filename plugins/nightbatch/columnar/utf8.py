@@ -33,8 +33,10 @@ def values(column: pa.Array) -> list[Any]:
     """Return a column's values as Python's; nanoseconds are cut to microseconds, also inside lists and structs.
 
     A date or time beyond the years 1 to 9999 becomes text as Arrow prints it. Raises SourceError for one that lies
-    inside a list or struct.
+    inside a list or struct; `unreadable` finds those rows.
     """
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     coarse_type = _coarse(column.type)
     if coarse_type != column.type:
         column = column.cast(coarse_type, safe=False)

@@ -23,6 +23,7 @@ from nightbatch.airflow.connections import policy
 from nightbatch.commands import _ports
 from nightbatch.errors import SettingsError
 from nightbatch.spec.enrichment import Enrichment, Prompt
+from nightbatch.spec.parameters.descriptions import DESCRIPTIONS
 
 if TYPE_CHECKING:
     from nightbatch.io.s3 import S3Store
@@ -49,7 +50,12 @@ def arguments(parser: ArgumentParser) -> None:
     for parameter in _parameters():
         name = parameter.name
         if name not in NO_FLAGS:
-            parser.add_argument(*_flags(name), dest=name, metavar=_metavar(name))
+            parser.add_argument(
+                *_flags(name),
+                dest=name,
+                metavar=_metavar(name),
+                help=DESCRIPTIONS[name].text,
+            )
     _ports.arguments(parser)
 
 

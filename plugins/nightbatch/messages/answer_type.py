@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightbatch.columnar.times import is_date_time, is_time
 from nightbatch.errors import AnswerTypeError
 from nightbatch.messages.answer_bulk import Bulk, Parsed
 from nightbatch.messages.arrow_types import Shape, arrow_type
@@ -26,6 +27,8 @@ from nightbatch.messages.schema import api_schema, definitions_of
 _decoder = msgspec.json.Decoder()
 MAX_REASON = 300
 """Characters of a validator's message that are repeated: it quotes the schema, which may be long."""
+_FORMATS = {"date-time": is_date_time, "time": is_time}
+"""What is read of these formats is more than RFC 3339 allows."""
 _UNFIT = (pa.ArrowException, OverflowError, ValueError, TypeError)
 
 
@@ -190,7 +193,10 @@ class AnswerType:
     def _validator(self) -> Any:
         try:
             return jsonschema_rs.Draft202012Validator(
-                self._local, validate_formats=True, retriever=_fetch_nothing
+                self._local,
+                validate_formats=True,
+                formats=_FORMATS,
+                retriever=_fetch_nothing,
             )
         except (ValueError, jsonschema_rs.ValidationError) as error:
             first_line = str(error).splitlines()[0]

@@ -7,12 +7,13 @@ holds JSON.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
+from nightbatch.columnar.times import read_date_time, read_time
 from nightbatch.messages.schema import Definitions, Schema, resolve
 
 Shape = Callable[[Any], Any] | None
@@ -136,16 +137,14 @@ def _text(text_format: Any) -> TypeAndShape:
     if text_format == "date":
         return pa.date32(), _as_date
     if text_format == "date-time":
-        return pa.timestamp("us", "UTC"), _as_utc_time
+        return pa.timestamp("us", "UTC"), read_date_time
+    if text_format == "time":
+        return pa.time64("us"), read_time
     return pa.string(), None
 
 
 def _as_date(text: str | None) -> Any:
     return text and date.fromisoformat(text)
-
-
-def _as_utc_time(text: str | None) -> Any:
-    return text and datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _as_json(value: Any) -> str | None:

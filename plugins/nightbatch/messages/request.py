@@ -21,7 +21,6 @@ import pyarrow.compute as pc
 
 from nightbatch.columnar.custom_ids import custom_ids
 from nightbatch.columnar.json_strings import buffer
-from nightbatch.errors import SettingsError
 from nightbatch.ids import ID_BYTES
 
 SUFFIX = b',"role":"user"}]}'
@@ -30,9 +29,6 @@ _ITEM_MIDDLE = b'","params":'
 _ITEM_TAIL = b"}"
 BODY_HEAD = b'{"requests":['
 BODY_TAIL = b"]}"
-
-RESERVED = {"messages", "model", "max_tokens", "system"}
-UNBATCHABLE = {"stream", "speed", "custom_id"}
 
 SCHEMAS = {"schema", "input_schema"}
 
@@ -128,22 +124,10 @@ def shared_params(
     params: Mapping[str, Any],
     output_format: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Merge the named parameters with the author's other Messages parameters, refusing what a batch cannot carry."""
-    if clash := sorted(RESERVED & params.keys()):
-        raise SettingsError(
-            f"params: {', '.join(clash)} cannot be given here: use the parameter of that name."
-        )
-    if unfit := sorted(UNBATCHABLE & params.keys()):
-        raise SettingsError(
-            f"params: {', '.join(unfit)} cannot be used in a batch: remove it."
-        )
+    """Merge the named parameters with the author's other Messages parameters, which `billed_params` has checked."""
     merged: dict[str, Any] = {**params, "model": model, "max_tokens": max_tokens}
     if output_format is not None:
         output_config = dict(params.get("output_config") or {})
-        if output_config.get("format") is not None:
-            raise SettingsError(
-                "params: output_config.format and answer_schema are both given: keep one."
-            )
         merged["output_config"] = {
             **output_config,
             "format": {"type": "json_schema", "schema": output_format},

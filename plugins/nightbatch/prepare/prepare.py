@@ -45,7 +45,7 @@ from nightbatch.prepare.unique_key import KeyCheck
 from nightbatch.spec import locations
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.locations import partition_path
-from nightbatch.spec.published_columns import check_drift, check_names
+from nightbatch.spec.published_columns import check_drift
 from nightbatch.spec.run import Run, question_name, snapshot_name
 from nightbatch.template.limited import limited
 from nightbatch.template.media import Fetch, no_fetch
@@ -91,7 +91,6 @@ def prepare(
         return staged_run
     columns = list(dict.fromkeys([*enrichment.kept, *template.columns]))
     schema = common_schema(source, schema_files, template, columns)
-    check_names(answer_type, enrichment.kept)
     stager = Stager(template, shared_frame, enrichment.max_batch_bytes, fetch)
     partition_source = Source(source, files, schema)
     try:

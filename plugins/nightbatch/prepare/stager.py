@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 
 from nightbatch.columnar.id_lookup import ID
 from nightbatch.columnar.json_strings import json_quoted
+from nightbatch.columnar.unreadable import unreadable_rows
 from nightbatch.columnar.utf8 import repaired
 from nightbatch.errors import InputError, SourceError
 from nightbatch.messages.request import BODY_HEAD, BODY_TAIL, Frame
 from nightbatch.money.media_tokens import Measure, measure
-from nightbatch.spec.published_columns import PROBLEM, REQUEST
+from nightbatch.spec.parameters.output_columns import PROBLEM, REQUEST
 from nightbatch.template import media
 from nightbatch.template.template import Template
 
@@ -40,6 +41,10 @@ MEDIA_REQUESTS = pa.schema(
 `media_tokens`: the most tokens that they may have."""
 
 EMPTY = "the prompt is empty after rendering"
+UNREADABLE = (
+    "column {name!r} holds, inside a list or object, a date or time beyond the years 1 to 9999"
+    " or a duration of more than 999,999,999 days"
+)
 TOO_LARGE = "the request is larger than max_batch_bytes"
 MEDIA_BYTES = 32 * 1024 * 1024
 """Rows with images and documents are staged together up to about this size of their requests."""
@@ -91,7 +96,8 @@ class Stager:
 
     def encode(self, rows: pa.RecordBatch) -> Encoded:
         """Render and encode the request of each row, for rows without images and documents."""
-        prompts = self._readable(self.template.render, rows)
+        unreadable = self._unreadable(rows)
+        prompts = self._prompts(rows, unreadable)
         empty_rows = _true_places(_is_empty(prompts))
         contents = json_quoted(prompts)
         content_sizes = pc.binary_length(contents)
@@ -99,17 +105,21 @@ class Stager:
         too_large_rows = _true_places(is_too_large)
         problems = dict.fromkeys(too_large_rows, TOO_LARGE)
         problems |= dict.fromkeys(empty_rows, EMPTY)
+        problems |= unreadable
         return Encoded(rows, contents, problems)
 
     def encode_media(self, rows: pa.RecordBatch) -> Iterator[Encoded]:
         """Encode rows with images and documents, in groups of about MEDIA_BYTES."""
-        prompts = self._readable(self.template.cut, rows)
+        unreadable = self._unreadable(rows)
+        prompts = self._cut_prompts(rows, unreadable)
         fetched = self.fetch([media.addresses(parts) for parts in prompts])
         group_start = 0
         group_bytes = 0
         group = list[_EncodedRow]()
-        for parts in prompts:
+        for place, parts in enumerate(prompts):
             encoded_row = self._encode_row(parts, next(fetched))
+            if place in unreadable:
+                encoded_row = _EncodedRow(problem=unreadable[place])
             group.append(encoded_row)
             group_bytes += len(encoded_row.content)
             if group_bytes > MEDIA_BYTES:
@@ -145,6 +155,36 @@ class Stager:
             problems=_problem_column(encoded.problems, len(ids)),
             requests=requests,
         )
+
+    def _unreadable(self, rows: pa.RecordBatch) -> dict[int, str]:
+        """Return the places of rows of which no prompt can be made, each with the problem."""
+        names_by_place = unreadable_rows(rows, self.template.columns)
+        return {
+            place: UNREADABLE.format(name=name)
+            for place, name in names_by_place.items()
+        }
+
+    def _prompts(self, rows: pa.RecordBatch, unreadable: Mapping[int, str]) -> pa.Array:
+        """Render one prompt for each row; an empty one for those that cannot be read."""
+        if not unreadable:
+            return self._readable(self.template.render, rows)
+        is_readable = _is_readable(rows.num_rows, unreadable)
+        prompts = self._readable(self.template.render, rows.filter(is_readable))
+        prompt_places = pc.if_else(is_readable, np.cumsum(is_readable) - 1, None)
+        return pc.fill_null(prompts.take(prompt_places), "")
+
+    def _cut_prompts(
+        self, rows: pa.RecordBatch, unreadable: Mapping[int, str]
+    ) -> list[list[str | media.Piece]]:
+        """Render one prompt for each row, in parts; one without parts for those that cannot be read."""
+        if not unreadable:
+            return self._readable(self.template.cut, rows)
+        is_readable = _is_readable(rows.num_rows, unreadable)
+        prompts = iter(self._readable(self.template.cut, rows.filter(is_readable)))
+        return [
+            [] if place in unreadable else next(prompts)
+            for place in range(rows.num_rows)
+        ]
 
     def _readable(
         self, render: Callable[[pa.RecordBatch], T], rows: pa.RecordBatch
@@ -182,6 +222,10 @@ class Stager:
         """Most bytes that the content of one request may have."""
         body_overhead = len(BODY_HEAD) + len(BODY_TAIL)
         return self.max_bytes - body_overhead - self.frame.item_overhead
+
+
+def _is_readable(row_count: int, unreadable: Mapping[int, str]) -> pa.Array:
+    return pa.array([place not in unreadable for place in range(row_count)])
 
 
 def _is_empty(prompts: pa.Array) -> pa.Array:

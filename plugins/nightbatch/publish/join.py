@@ -16,7 +16,8 @@ from nightbatch.messages import safe_words
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.outcome import Status
 from nightbatch.publish.winners import PICOS_PER_USD, PartAnswers
-from nightbatch.spec.published_columns import OURS, PROBLEM, REQUEST
+from nightbatch.spec.parameters.output_columns import PROBLEM, REQUEST
+from nightbatch.spec.published_columns import OURS
 
 MOST_ERRORS = 1_000
 """The number of different errors that are counted in one batch of rows."""

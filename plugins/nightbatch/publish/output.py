@@ -18,7 +18,8 @@ from nightbatch.publish.quality import QualityProbe
 from nightbatch.publish.report import Report
 from nightbatch.publish.table_target import TableTarget
 from nightbatch.spec import locations
-from nightbatch.spec.published_columns import REQUEST_ID, require_categories
+from nightbatch.spec.parameters.output_columns import REQUEST_ID
+from nightbatch.spec.published_columns import require_categories
 from nightbatch.spec.run import Run
 
 FILE_ROWS = 1_000_000

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightbatch.errors import SettingsError
+from nightbatch.spec.parameters.spelling import did_you_mean
 
 RED = "red"
 WARN = "warn"
@@ -43,7 +44,8 @@ class Checks:
         settings = dict(parameter or {})
         if unknown_names := sorted(settings.keys() - set(NAMES)):
             raise SettingsError(
-                f"checks: unknown {', '.join(unknown_names)}. Known: {', '.join(NAMES)}."
+                f"checks: unknown {', '.join(map(repr, unknown_names))}.{did_you_mean(unknown_names[0], NAMES)}"
+                f" Known: {', '.join(NAMES)}."
             )
         answered = _part(settings, "answered")
         drift = _part(settings, "drift")
@@ -87,14 +89,16 @@ def _names(columns: Any) -> tuple[str, ...]:
 
 def _level(name: str, level: Any) -> str:
     if level not in LEVELS:
-        raise SettingsError(f"checks: {name} must be one of {', '.join(LEVELS)}.")
+        raise SettingsError(
+            f"checks: {name}: {level!r} must be one of {', '.join(LEVELS)}."
+        )
     return str(level)
 
 
 def _number(name: str, value: Any, low: float, high: float) -> float:
     if not is_within(value, low, high):
         raise SettingsError(
-            f"checks: {name} must be a number from {low:g} to {high:g}."
+            f"checks: {name}: {value!r} must be a number from {low:g} to {high:g}."
         )
     return float(value)
 

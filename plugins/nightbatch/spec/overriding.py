@@ -10,6 +10,7 @@ from typing import Any
 from nightbatch.errors import SettingsError
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.media_roots import MediaRoots
+from nightbatch.spec.parameters.spelling import did_you_mean
 
 AUTHORS_ONLY = frozenset({"approvers", "allow_params"})
 """Attributes that no run may set: they say who may decide and what may be billed besides tokens."""
@@ -63,7 +64,8 @@ def of_form(
     if unknown_names := sorted(params.keys() - NAMES - declared_names):
         known_names = sorted(NAMES & declared_names)
         raise SettingsError(
-            f"unknown parameter {', '.join(map(repr, unknown_names))}. Known: {', '.join(known_names)}."
+            f"unknown parameter {', '.join(map(repr, unknown_names))}.{did_you_mean(unknown_names[0], known_names)}"
+            f" Known: {', '.join(known_names)}."
         )
     authors_names = AUTHORS_ONLY & params.keys()
     if barred_names := sorted(name for name in authors_names if params[name]):

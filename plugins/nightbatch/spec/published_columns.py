@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pyarrow as pa
 
-from nightbatch.errors import SettingsError, TargetError
+from nightbatch.errors import SettingsError
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.spec.checks import OFF, Checks
 from nightbatch.spec.enrichment import Enrichment
+from nightbatch.spec.parameters.output_columns import REQUEST_ID
 
-REQUEST_ID = "_request_id"
 OURS = [
     pa.field(REQUEST_ID, pa.string()),
     pa.field("_status", pa.string()),
@@ -23,22 +21,6 @@ OURS = [
     pa.field("_output_tokens", pa.int64()),
     pa.field("_cost_usd", pa.float64()),
 ]
-REQUEST = "_request"
-PROBLEM = "_problem"
-
-
-def check_names(answer: AnswerType, kept: Sequence[str]) -> None:
-    """Refuse answer columns that would occur twice in the output, or that are ours."""
-    answer_names = [field.name for field in answer.fields]
-    if shared_names := sorted(set(answer_names) & set(kept)):
-        raise TargetError(
-            f"answer: {', '.join(shared_names)} is also a key or keep column; rename one of them."
-        )
-    output_names = [*answer_names, *kept]
-    if our_names := sorted(name for name in output_names if name in OUR_COLUMNS):
-        raise TargetError(
-            f"columns {', '.join(our_names)} are written by nightbatch itself; rename them."
-        )
 
 
 def check_drift(enrichment: Enrichment, answer: AnswerType) -> None:
@@ -61,18 +43,3 @@ def require_categories(checks: Checks, schema: pa.Schema) -> None:
         raise SettingsError(
             f"checks: drift names {', '.join(nested_names)}: a list or an object is no category."
         )
-
-
-OUR_COLUMNS = {
-    "_request_id",
-    "_status",
-    "_error",
-    "_model",
-    "_stop_reason",
-    "_batch_id",
-    "_input_tokens",
-    "_output_tokens",
-    "_cost_usd",
-    REQUEST,
-    PROBLEM,
-}

@@ -15,9 +15,8 @@ from typing import Any
 
 import msgspec
 
-from nightbatch.spec.locations import SCHEME
-from nightbatch.spec.media_roots import HTTPS
-
+S3 = "s3://"
+HTTPS = "https://"
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -96,7 +95,7 @@ def addresses(parts: Sequence[str | Piece]) -> list[str]:
     if len(pieces) > MOST_PIECES:
         return []
     texts = [piece.value for piece in pieces if isinstance(piece.value, str)]
-    return [text for text in texts if text.startswith((SCHEME, HTTPS))]
+    return [text for text in texts if text.startswith((S3, HTTPS))]
 
 
 def encode(parts: Sequence[str | Piece], read: Read, most_bytes: int) -> bytes | None:
@@ -132,7 +131,7 @@ def _content(piece: Piece, read: Read) -> bytes | str:
     value = piece.value
     if isinstance(value, bytes):
         return value
-    if not isinstance(value, str) or not value.startswith((SCHEME, HTTPS)):
+    if not isinstance(value, str) or not value.startswith((S3, HTTPS)):
         raise UnfitError(
             f"the {piece.kind} is neither binary nor an s3:// or https:// address"
         )

@@ -225,7 +225,7 @@ def test_answer_columns_that_would_stand_twice(night: Any) -> None:
     refused(
         night,
         errors.TargetError,
-        "answer: id is also a key or keep column; rename",
+        "answer_schema: id is also a key or keep column; rename",
         answer_schema=schema,
     )
     schema = {
@@ -254,11 +254,14 @@ def test_answer_columns_that_would_stand_twice(night: Any) -> None:
         ({"target": "s3://lake/"}, "target: "),
         ({"state": "s3://lake/triage/state/"}, "state: .* lie inside each other"),
         ({"prompt": " "}, "prompt: is empty"),
-        ({"key": "id"}, "key: must be a list of different names"),
+        ({"key": "id"}, r"key: 'id' must be a list of texts: write \['id'\]"),
         ({"partition": "../other"}, "partition: .* it has a .. segment"),
-        ({"attempts": 9}, "attempts: 9 must be a number from 1 to 5"),
-        ({"min_answered": 95}, "min_answered: 95 must be a number from 0 to 1"),
-        ({"limit": True}, "limit: True must be a number"),
+        ({"attempts": 9}, "attempts: 9 must be a whole number from 1 to 5"),
+        (
+            {"min_answered": 95},
+            "min_answered: 95 must be a number from 0 to 1: write 0.95",
+        ),
+        ({"limit": True}, "limit: True must be a whole number"),
         ({"canary": "maybe"}, "canary: 'maybe' must be one of new, always, never"),
         (
             {"params": {"model": "x"}},
@@ -278,7 +281,8 @@ def test_a_parameter_that_cannot_work(
 
 def test_an_unknown_parameter(night: Any) -> None:
     with pytest.raises(
-        errors.SettingsError, match=r"unknown parameter 'modle'\. Known: .*model"
+        errors.SettingsError,
+        match=r"unknown parameter 'modle'\. Did you mean 'model'\? Known: ",
     ):
         night.settings.override({"modle": "x"})
 

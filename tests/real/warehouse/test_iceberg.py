@@ -181,8 +181,7 @@ def test_a_partition_that_is_no_column_is_refused(night: Night, partition: str) 
 def test_a_table_stands_in_the_place_of_a_target(
     given: dict[str, str], told: str
 ) -> None:
-    asked = Enrichment(
-        source=SOURCE, prompt="Say: {{ text }}", model="claude-haiku-4-5", **given
-    )  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match=told):
-        asked.check()
+        Enrichment(
+            source=SOURCE, prompt="Say: {{ text }}", model="claude-haiku-4-5", **given
+        ).check()  # type: ignore[arg-type]

@@ -26,6 +26,8 @@ MOOD = AnswerType(
         "properties": {
             "mood": {"type": "string"},
             "when": {"type": "string", "format": "date"},
+            "at": {"type": "string", "format": "date-time"},
+            "clock": {"type": "string", "format": "time"},
             "n": {"type": "integer"},
         },
         "required": ["mood"],
@@ -61,6 +63,8 @@ moods = st.fixed_dictionaries(
     {"mood": st.text(max_size=4)},
     optional={
         "when": st.sampled_from(["2026-11-21", "0000-01-01", "soon"]),
+        "at": st.sampled_from(["2026-11-29T10:11", "0001-01-01T00:00+01:00", "x"]),
+        "clock": st.sampled_from(["10:11", "10:11:12.5+02:00", "23:59:60Z"]),
         "n": st.sampled_from([1, 1.0, 2**70]),
     },
 )

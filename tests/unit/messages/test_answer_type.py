@@ -30,6 +30,7 @@ def of(**properties: Any) -> AnswerType:
         ({"const": True}, pa.bool_()),
         ({"type": "string", "format": "date"}, pa.date32()),
         ({"type": "string", "format": "date-time"}, pa.timestamp("us", "UTC")),
+        ({"type": "string", "format": "time"}, pa.time64("us")),
         ({"type": "array", "items": STRING}, pa.list_(pa.string())),
         ({"type": ["string", "null"]}, pa.string()),
         ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, pa.int64()),

@@ -11,7 +11,6 @@ import pytest
 from tests.support import oracles
 
 from nightbatch.columnar.json_strings import json_quoted
-from nightbatch.errors import SettingsError
 from nightbatch.messages.request import frame, shared_params
 from nightbatch.plan.canary import ROWS, all_rejected, representative
 from nightbatch.plan.pending import Pending, shards
@@ -89,12 +88,6 @@ def test_bodies_are_counted_to_the_byte(contents: list[bytes]) -> None:
     assert [one["params"] for one in json.loads(body)["requests"]] == [
         made.params(content) for content in contents
     ]
-
-
-@pytest.mark.parametrize("name", ["messages", "model", "stream", "speed"])
-def test_parameters_that_have_another_place_or_none_are_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"params: {name}"):
-        shared(**{name: "x"})
 
 
 def test_nothing_asked_is_nothing_pending() -> None:

@@ -47,7 +47,8 @@ def test_an_enrichment_without_more_has_the_rules_by_default() -> None:
 
 
 def test_an_enrichment_passes_on_each_of_its_rules() -> None:
-    enrichment = replace(settings(), **CHANGED)
+    at_table = {"target": "", "state": "s3://lake/_nightbatch/answers/"}
+    enrichment = replace(settings(), **at_table, **CHANGED)
     assert enrichment.rules == Rules(**CHANGED)
 
 

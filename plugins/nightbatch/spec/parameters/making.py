@@ -1,0 +1,36 @@
+"""Checks an `Enrichment` when it is made: in a DAG file, and again with what a run changes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nightbatch.errors import SettingsError
+from nightbatch.spec import billed_params
+from nightbatch.spec.checks import Checks
+from nightbatch.spec.parameters import answers, places, prompts
+from nightbatch.spec.parameters.parameter import REQUIRED, parameters
+from nightbatch.spec.parameters.values import check_value
+
+if TYPE_CHECKING:
+    from nightbatch.spec.enrichment import Enrichment
+
+
+def check(settings: Enrichment) -> None:
+    """Raise InputError for the first mistake. What is still empty may be set by a run, and is not looked at."""
+    for parameter in parameters(settings):
+        value = getattr(settings, parameter.name)
+        check_value(parameter, value)
+        is_blank = isinstance(value, str) and value and not value.strip()
+        if parameter.name in REQUIRED and parameter.name != "prompt" and is_blank:
+            raise SettingsError(f"{parameter.name}: is missing; it holds only spaces.")
+    places.check(settings)
+    prompts.check(settings)
+    answers.check(settings)
+    Checks.read(settings.checks)
+    caps = (settings.max_cost_usd, settings.max_monthly_cost_usd)
+    billed_params.check(
+        settings.params,
+        settings.allow_params,
+        capped=any(cap is not None for cap in caps),
+        structured=bool(settings.answer or settings.answer_schema),
+    )
