@@ -42,7 +42,7 @@ def test_a_time_of_day_is_taken_as_it_is_written(text: str, expected: time) -> N
         ("2026-11-29t10:11", datetime(2026, 11, 29, 10, 11, tzinfo=UTC)),
         ("2026-11-29", datetime(2026, 11, 29, tzinfo=UTC)),
         ("2026-11-29T01:00:00+02:00", datetime(2026, 11, 28, 23, tzinfo=UTC)),
-        ("2026-11-29T23:00:00 -0230", datetime(2026, 11, 30, 1, 30, tzinfo=UTC)),
+        ("2026-11-29T23:00:00-0230", datetime(2026, 11, 30, 1, 30, tzinfo=UTC)),
     ],
 )
 def test_a_date_time_is_a_point_in_time_and_utc_without_a_zone(
@@ -68,6 +68,7 @@ def test_what_is_no_time_of_day_is_refused(text: str) -> None:
     "text",
     [
         "2026-13-01", "20261129T101112", "2026-W48-7", "2026-11-29T", "0000-01-01T00:00:00Z", "tomorrow",
+        "2026-11-29T23:00:00 Z",
         "0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-01:00", "2026-11-29T10", "٢٠٢٦-11-29",
     ],
 )  # fmt: skip
