@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tests.support.servers.seaweed import ACCESS, SECRET
 
 from nightbatch import flow
 from nightbatch.errors import BatchGone
@@ -242,7 +243,7 @@ class RealWorld:
 def _session() -> Any:
     import boto3
 
-    return boto3.Session("any", "secret-of-tests", region_name="us-east-1")
+    return boto3.Session(ACCESS, SECRET, region_name="us-east-1")
 
 
 @cache

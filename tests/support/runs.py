@@ -12,16 +12,16 @@ from tests.support.crashes.turned import Turned
 from tests.support.flow import TARGET, Flow, RealWorld, published, rows
 from tests.support.judge import TEXTS
 from tests.support.servers import account
-from tests.support.servers.s3 import serving
+from tests.support.servers.seaweed import seaweed
 
 from nightbatch.emulator.embedded import Emulator
 
 
 @pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
-    """Run moto for the whole session."""
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run SeaweedFS for the whole session: ten runs at once would wait for moto, which is one Python process."""
     os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-    with serving() as url:
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as url:
         yield url
 
 

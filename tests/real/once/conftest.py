@@ -8,3 +8,4 @@ from tests.support.runs import (  # noqa: F401 - fixtures
     undisturbed,
     world,
 )
+from tests.support.servers.stores import moto_url  # noqa: F401 - a fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,13 +102,20 @@ def test_a_create_that_goes_wrong_buys_once(
     judged(HERE, case, "one batch, found or sent again", flow)
 
 
+@pytest.fixture
+def unsigned(moto_url: str, world: RealWorld) -> RealWorld:
+    """Return a world whose S3 server checks no signatures, so that a proxy can change what it is asked."""
+    unsigned_world = replace(world, s3=moto_url)
+    unsigned_world.make_bucket(rows(TEXTS))
+    return unsigned_world
+
+
 def test_a_store_without_conditional_writes_is_refused_before_anything_is_bought(
-    world: RealWorld, emulator: Emulator, judged: Judged
+    unsigned: RealWorld, emulator: Emulator, judged: Judged
 ) -> None:
-    world.make_bucket(rows(TEXTS))
-    with proxying(world.s3) as proxy:
+    with proxying(unsigned.s3) as proxy:
         proxy.always = "strip"
-        flow = Flow(RealWorld(proxy.url, world.emulator))
+        flow = Flow(RealWorld(proxy.url, unsigned.emulator))
         with pytest.raises(StoreUnfit, match="conditional writes"):
             flow.run()
         assert emulator.books()["batches"]["created"] == 0
@@ -121,20 +129,18 @@ def test_a_store_without_conditional_writes_is_refused_before_anything_is_bought
 
 @pytest.mark.parametrize("answer", ["lose", "fail"])
 def test_conditional_puts_that_answer_with_a_timeout_buy_once(
-    world: RealWorld,
-    emulator: Emulator,
+    unsigned: RealWorld,
     judged: Judged,
     undisturbed: list[object],
     answer: str,
 ) -> None:
-    world.make_bucket(rows(TEXTS))
-    with proxying(world.s3) as proxy:
+    with proxying(unsigned.s3) as proxy:
         proxy.plan = ["pass", "pass"]
         proxy.always = answer
-        flow = Flow(RealWorld(proxy.url, world.emulator))
+        flow = Flow(RealWorld(proxy.url, unsigned.emulator))
         flow.run()
         proxy.always = "pass"
-        assert published(world.store(TARGET)) == undisturbed
+        assert published(unsigned.store(TARGET)) == undisturbed
         judged(
             HERE,
             "every conditional put loses its answer",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.crashes.turned import until
 from tests.support.flow import TARGET, Flow, RealWorld, published, rows
+from tests.support.servers.seaweed import ACCESS, SECRET
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
@@ -19,7 +20,7 @@ TEXTS = ["one", "two"]
 def flow(world: RealWorld, monkeypatch: pytest.MonkeyPatch) -> Flow:
     """Return a run, and tell the command line where its world is."""
     for name, value in {
-        "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "secret-of-tests", "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL_S3": world.s3, "ANTHROPIC_API_KEY": "sk-test", "ANTHROPIC_BASE_URL": world.emulator,
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
