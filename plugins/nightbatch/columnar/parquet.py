@@ -51,6 +51,8 @@ class ParquetUpload:
         self._group_bytes = layout.group
         self._committed = False
         self._pending = list[pa.Table]()
+        self._pending_bytes = 0
+        self._pending_rows = 0
         self._upload = store.upload(key)
         self._sink = _Sink(self._upload)
         self._writer = pq.ParquetWriter(
@@ -69,14 +71,18 @@ class ParquetUpload:
         is_batch = isinstance(rows, pa.RecordBatch)
         table = pa.Table.from_batches([rows]) if is_batch else rows
         self._pending.append(table)
-        pending_bytes = sum(table.nbytes for table in self._pending)
-        pending_rows = sum(table.num_rows for table in self._pending)
-        if pending_bytes >= self._group_bytes or pending_rows >= GROUP_ROWS:
+        # Counted as they come: to add up all that is pending each time took minutes for thousands of small files.
+        self._pending_bytes += table.nbytes
+        self._pending_rows += table.num_rows
+        is_full_in_bytes = self._pending_bytes >= self._group_bytes
+        if is_full_in_bytes or self._pending_rows >= GROUP_ROWS:
             self._write_group()
 
     def _write_group(self) -> None:
         row_group = pa.concat_tables(self._pending)
         self._pending = []
+        self._pending_bytes = 0
+        self._pending_rows = 0
         row_count = row_group.num_rows
         self._writer.write_table(row_group, row_group_size=max(1, row_count))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import io
 from itertools import chain
 from random import Random
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -160,3 +162,15 @@ def test_groups_of_an_ordered_column_are_passed_over_by_its_bounds() -> None:
         for table in parquet.groups(made, "ids.parquet", "id", span.overlaps)
     ]
     assert read == [[bytes([100 + n]) * 20 for n in range(3)]]
+
+
+def test_many_small_writes_are_held_until_a_row_group_is_full() -> None:
+    small = store()
+    with parquet.ParquetUpload(small, "small.parquet", SCHEMA) as upload:
+        for number in range(parquet.GROUP_ROWS // 64 + 1):
+            upload.write(pa.record_batch([[number] * 64, ["a"] * 64], schema=SCHEMA))
+        upload.close()
+        upload.commit()
+    footer = pq.ParquetFile(io.BytesIO(small.get("small.parquet"))).metadata
+    sizes = [footer.row_group(at).num_rows for at in range(footer.num_row_groups)]
+    assert sizes == [parquet.GROUP_ROWS, 64]
