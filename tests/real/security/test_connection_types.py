@@ -21,6 +21,7 @@ from nightbatch.airflow.triggers.input import InputTrigger
 from nightbatch.commands import _ports
 from nightbatch.errors import SettingsError
 from nightbatch.io.anthropic_client import hardened
+from nightbatch.spec.rules import Rules
 from nightbatch.wait.pace import PollTiming
 
 PROMPT = "PATIENT JANE DOE HIV+"
@@ -90,9 +91,8 @@ def test_a_command_never_falls_back_to_its_own_credentials(
 def test_a_warehouse_or_a_catalog_of_another_type_is_refused(conn_id: str) -> None:
     with pytest.raises(SettingsError, match=conn_id):
         warehouses.hook(conn_id)
-    ref: Any = argparse.Namespace(
-        iceberg_conn_id=conn_id, aws_conn_id="aws_prod", table="a.b"
-    )
+    rules = Rules(iceberg_conn_id=conn_id, aws_conn_id="aws_prod", table="a.b")
+    ref: Any = argparse.Namespace(rules=rules)
     with pytest.raises(SettingsError, match="iceberg_conn_id"):
         iceberg.table(ref)
 

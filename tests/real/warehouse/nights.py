@@ -18,7 +18,6 @@ from tests.support.memory import MemoryWorld
 from nightbatch.airflow import iceberg
 from nightbatch.publish.publish import publish
 from nightbatch.spec.enrichment import Enrichment
-from nightbatch.spec.run_ref import RunRef
 
 NAME, STATE = "lake.triage", "s3://lake/_nightbatch/triage/"
 SEAL = {
@@ -57,13 +56,10 @@ class Night:
             flow.wait(flow.submit(planned.shard))
             flow.land(planned.shard)
         if self.written is None:
-            wired = {
-                **ref.to_dict(),
-                "table": NAME,
-                "iceberg_conn_id": "ice",
-                "aws_conn_id": "aws_ice",
-            }
-            self.written = iceberg.table(RunRef.from_xcom(wired))
+            rules = replace(
+                ref.rules, table=NAME, iceberg_conn_id="ice", aws_conn_id="aws_ice"
+            )
+            self.written = iceberg.table(replace(ref, rules=rules))
         return publish(ref, flow.ledger, self.written, self.world.now, self.world.now())
 
     @property
