@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -33,8 +32,8 @@ class PrepareOperator(BaseOperator):
 
         with ports.final_errors():
             settings = allowed(self.enrichment, context)
-            open_store = partial(ports.store, aws_conn_id=settings.aws_conn_id)
+            stores = ports.Stores(settings.aws_conn_id)
             run_id, started = identity(context)
-            ref = stage(settings, open_store, run_id, started, self.log.info)
+            ref = stage(settings, stores.open, run_id, started, self.log.info)
             iceberg.check_place(ref)
             return ref.to_dict()
