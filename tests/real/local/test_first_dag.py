@@ -18,7 +18,7 @@ from nightbatch.local.stack.settings import EMULATOR, S3, Settings
 from nightbatch.local.stack.stack import Stack
 
 PAGE = ROOT / "docs" / "first-dag.md"
-PATIENCE_SECONDS = 540
+PATIENCE_SECONDS = 280
 PORT = re.compile(r"127\.0\.0\.1:\d+")
 MARK = "===== block"
 
