@@ -26,6 +26,7 @@ LONGEST = (
     "tests/real/once/test_kill.py",
     "tests/real/once/test_overlap.py",
     "tests/airflow/test_dags.py",
+    "tests/real/local/test_first_dag.py",
     "tests/real/once/test_account.py",
     "tests/real/security/test_rendering_limits.py",
     "tests/flow/once/test_any_order.py",

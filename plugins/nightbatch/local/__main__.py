@@ -13,6 +13,7 @@ from rich.console import Console
 
 from nightbatch.errors import NightbatchError
 from nightbatch.local.demo import print_outcome, run_nights
+from nightbatch.local.print_shell import shell_lines
 from nightbatch.local.print_warehouse import print_warehouse, unpause_loads
 from nightbatch.local.stack.errors import HomeForeign
 from nightbatch.local.stack.ports import free_port, is_free
@@ -90,12 +91,21 @@ def _stay_up(stack: Stack, console: Console) -> None:
     )
     console.print(f"S3       {stack.lake.url}", highlight=False)
     console.print(f"Batches  {stack.emulator_url}", highlight=False)
+    _print_shell_lines(stack, console)
     try:
         while True:
             stack.check()
             time.sleep(1)
     except SystemExit:  # a signal is the normal way to end `up`
         return
+
+
+def _print_shell_lines(stack: Stack, console: Console) -> None:
+    """Print what another shell needs to use this stack, each line whole, so that it can be copied."""
+    console.print("To use them from another shell:", highlight=False)
+    lines = shell_lines(s3_url=stack.lake.url, emulator_url=stack.emulator_url)
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _ui_port(console: Console) -> int:
