@@ -86,8 +86,8 @@ def test_every_command_of_the_page_prints_what_the_page_shows(
     )
     assert done.returncode == 0, done.stdout[-5_000:] + done.stderr[-5_000:]
     assert _unprinted_lines(page_blocks, done.stdout) == []
-    assert stack.books()["bought"]["requests"] == 7
-    assert [path.name for path in (project / "dags").glob("*.py")] == []
+    assert stack.books()["bought"]["requests"] == 10
+    assert list((project / "dags").glob("review_topics*")) == []
 
 
 def _without_ports(text: str) -> str:
