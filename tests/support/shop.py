@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -167,6 +168,21 @@ class Shop:
             entry.key for entry in store.list("") if entry.key.endswith(".parquet")
         ]
         return pa.concat_tables(pq.read_table(store.open(key)) for key in files)
+
+    def other_costs(self, target: str = TARGET) -> Decimal:
+        """Add up `other_cost_usd` of all partitions of the target, to 10^-9 USD."""
+        store = self.store(target)
+        markers = [
+            json.loads(store.get(entry.key))
+            for entry in store.list("")
+            if entry.key.endswith("_SUCCESS")
+        ]
+        costs = (Decimal(repr(marker["other_cost_usd"])) for marker in markers)
+        return sum(costs, Decimal(0)).quantize(Decimal("1e-9"))
+
+    def target_cost(self, target: str = TARGET) -> Decimal:
+        """Add up what rows and reports of the target say was paid, to 10^-9 USD."""
+        return column_sum(self.published(target)) + self.other_costs(target)
 
     def costs(self, state: str = locations.state_url(TARGET)) -> list[dict[str, Any]]:
         """Read the whole cost table."""

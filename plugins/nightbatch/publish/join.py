@@ -36,14 +36,11 @@ class Join:
     is_used: np.ndarray = field(init=False)
     row_counts: np.ndarray = field(init=False)
     """How many rows of the current part have each request."""
-    _unassigned_cost: int = 0
-    """Cost, in 10^-12 USD, that the next row will carry."""
 
     def start_part(self, answers: PartAnswers, is_used: np.ndarray) -> None:
         """Start the next part of the rows and its answers; `is_used`: which of its requests earlier rows have."""
         self.answers = answers
         self.is_used = is_used
-        self._unassigned_cost = answers.unassigned_cost
         self.row_counts = np.zeros(len(answers.places), dtype=np.int64)
 
     @property
@@ -139,20 +136,13 @@ class Join:
         ]
 
     def _cost(self, positions: np.ndarray) -> pa.Array:
-        """Assign each request's cost to the first row that has it; the other rows of the request cost nothing.
-
-        The first row of the part also carries what was paid for requests that no row has any more, so that the sum
-        over the partition equals the amount paid.
-        """
+        """Assign each request's cost to the first row that has it; the other rows of the request cost nothing."""
         answers = self.answers
         is_first = self._first_uses(positions)
         first_positions = positions[is_first]
         paid = np.zeros(len(positions), dtype=np.int64)
         paid[is_first] = answers.paid[first_positions]
         cost = paid / PICOS_PER_USD
-        if self._unassigned_cost and len(cost):
-            cost[0] += self._unassigned_cost / PICOS_PER_USD
-            self._unassigned_cost = 0
         is_unknown = np.zeros(len(positions), dtype=bool)
         is_unknown[is_first] = answers.unpriced[first_positions]
         return pa.array(cost, pa.float64(), mask=is_unknown)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 
@@ -108,16 +108,8 @@ class Publication:
 
     def parts(self) -> Iterator[PublishedPart]:
         """Read the answers to all rows, part by part."""
-        last_number = self.run.parts - 1
         for number in range(self.run.parts):
-            part = self._part(number)
-            answers = part.answers
-            self.sums.paid += int(answers.paid.sum())
-            unassigned_cost = 0
-            if number == last_number:
-                unassigned_cost = self._paid() - self.sums.paid
-            answers = replace(answers, unassigned_cost=unassigned_cost)
-            yield replace(part, answers=answers)
+            yield self._part(number)
 
     def add_to_sums(self, part: PublishedPart, row_counts: np.ndarray) -> None:
         """Add a part to the sums. `row_counts`: how many rows have each of its requests."""
@@ -125,6 +117,13 @@ class Publication:
         self.sums.add(part, used_before, row_counts)
         used_numbers = part.first_numbers[row_counts > 0]
         self.is_used[used_numbers] = True
+
+    def other_cost(self) -> int:
+        """Sum what was paid for this partition and no row carries, in 10^-12 USD. Needs the sums of all parts.
+
+        It is the cost of requests that no row has any more, because rows, prompt or model have changed.
+        """
+        return self._paid() - self.sums.row_cost
 
     def _part(self, number: int) -> PublishedPart:
         numbers = self._numbers(number)

@@ -174,6 +174,7 @@ def _report(
         "batches": len(facts),
         "tokens": tokens,
         **report.money(facts),
+        "other_cost_usd": float(Decimal(run_publication.other_cost()) / PICOS_PER_USD),
         "saved_usd": saved.to_json(),
         "cache_hit_rate": cache.hit_rate(tokens),
         "full_price_requests": sum(fact.full_price for fact in facts),

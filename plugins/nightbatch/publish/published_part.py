@@ -16,7 +16,8 @@ class PublishedSums:
     requests: int = 0
     bought: int = 0
     reused: int = 0
-    paid: int = 0
+    row_cost: int = 0
+    """What the rows carry in `_cost_usd`; a request with an attempt of unknown price carries nothing that is known."""
     reuse: int | None = 0
     duplicates: int | None = 0
 
@@ -31,6 +32,8 @@ class PublishedSums:
         is_reused = ~part.is_bought & has_answer & is_new
         self.requests += int(is_new.sum())
         self.bought += int(is_newly_bought.sum())
+        row_costs = np.where(answers.unpriced, 0, answers.paid)
+        self.row_cost += int(row_costs.sum())
         self.reused += int(is_reused.sum())
         reuse_counts = is_reused.astype(np.int64)
         self.reuse = _with_cost(self.reuse, answers, reuse_counts)

@@ -181,7 +181,7 @@ class PartAnswers:
 
     cost: the cost of that row, in 10^-12 USD; unknown: where the cost is not known.
     paid: 10^-12 USD that this partition paid for each request, over all attempts and runs; unpriced: where that is not
-    known. unassigned_cost: what was paid for requests that no row has any more, because rows changed or were removed.
+    known.
     """
 
     ids: pa.Array
@@ -191,7 +191,6 @@ class PartAnswers:
     unknown: np.ndarray
     paid: np.ndarray
     unpriced: np.ndarray
-    unassigned_cost: int = 0
 
 
 def read_rows(

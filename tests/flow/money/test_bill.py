@@ -28,7 +28,7 @@ OUTCOMES = ("answered", "refused", "truncated", "rejected", "lost")
 def agree(shop: Shop, *reports: dict[str, Any], us: bool = False) -> Decimal:
     """Check that target, reports, cost table and books tell one sum; return it."""
     books = books_usd(shop.emulator, us=us)
-    assert column_sum(shop.published()) == books.quantize(Decimal("1e-9"))
+    assert shop.target_cost() == books.quantize(Decimal("1e-9"))
     assert sum((row["cost_usd"] for row in shop.costs()), Decimal(0)) == books
     assert sum(report["cost_usd"] for report in reports) == pytest.approx(
         float(books), abs=1e-6
@@ -123,9 +123,28 @@ def test_what_was_paid_for_rows_that_have_changed_since_stays_on_the_bill(
 ) -> None:
     shop.put(texts(10))
     first = shop.night(enrichment(), "dag/1")
+    costs_before = shop.published()["_cost_usd"].to_pylist()
     shop.put([*texts(8), "another ninth", "another tenth"])
     second = shop.night(enrichment(), "dag/2")
+    costs = shop.published()["_cost_usd"].to_pylist()
     assert second["bought"] == 2
+    assert costs[:8] == costs_before[:8]
+    assert second["other_cost_usd"] == pytest.approx(sum(costs_before[8:]))
+    agree(shop, first, second)
+
+
+def test_a_changed_prompt_leaves_no_row_with_what_the_first_one_cost(
+    shop: Shop,
+) -> None:
+    shop.put(texts(10))
+    first = shop.night(enrichment(), "dag/1")
+    shop.put(texts(10))
+    second = shop.night(enrichment(prompt=Prompt(user="Anew: {{ body }}")), "dag/2")
+    costs = shop.published()["_cost_usd"].to_pylist()
+    assert first["other_cost_usd"] == 0
+    assert second["other_cost_usd"] == pytest.approx(first["cost_usd"], abs=1e-6)
+    assert sum(costs) == pytest.approx(second["cost_usd"], abs=1e-6)
+    assert max(costs) < sum(costs) / 2
     agree(shop, first, second)
 
 

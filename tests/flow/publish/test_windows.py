@@ -89,7 +89,7 @@ def test_windows_publish_what_one_window_does(texts: list[str], size: int) -> No
 
 
 @pytest.mark.parametrize("size", [None, 2])
-def test_what_was_paid_for_rows_that_are_gone_stays_in_the_partitions_sum(
+def test_what_was_paid_for_rows_that_are_gone_is_the_other_cost_of_the_partition(
     size: int | None,
 ) -> None:
     world = MemoryWorld()
@@ -98,8 +98,11 @@ def test_what_was_paid_for_rows_that_are_gone_stays_in_the_partitions_sum(
     world.store(SOURCE).remove(["dt=1/part-1.parquet"])
     second, report = night(world, ["another", *DISTINCT[:5]], size, number=2)
     assert report["bought"] == 1
-    assert sum(second["_cost_usd"].to_pylist()) == pytest.approx(
-        paid + paid / len(DISTINCT)
+    row_cost = paid / len(DISTINCT)
+    costs = second["_cost_usd"].to_pylist()
+    assert costs == pytest.approx([row_cost] * len(costs))
+    assert report["other_cost_usd"] == pytest.approx(
+        paid + row_cost - len(costs) * row_cost
     )
 
 
