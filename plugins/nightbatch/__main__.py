@@ -10,19 +10,22 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from nightbatch import commands
-from nightbatch.errors import NightbatchError
+from nightbatch.errors import NightbatchError, SettingsError
 from nightbatch.messages.safe_words import printable
+
+FAILED = 1
+WRONG_USE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 1 if it failed with an error of ours, which is printed without a traceback."""
+    """Run one command; 0: done, 1: it failed, 2: wrong use. An error of ours is printed without a traceback."""
     options = parser().parse_args(arguments)
     try:
         return int(options.act(options) or 0)
     except NightbatchError as error:
         message = printable(str(error))
         print(f"nightbatch {options.command}: {message}", file=sys.stderr)
-        return 1
+        return WRONG_USE if isinstance(error, SettingsError) else FAILED
 
 
 def parser() -> argparse.ArgumentParser:

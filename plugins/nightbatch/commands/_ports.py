@@ -7,7 +7,7 @@ encrypted as NIGHTBATCH_S3_EXTRA_ARGS (JSON, such as `{"ServerSideEncryption": "
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
 from nightbatch.airflow.connections import extra_args, policy
@@ -40,6 +40,16 @@ def state_argument(parser: ArgumentParser) -> None:
     parser.add_argument(
         "state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/"
     )
+
+
+def run_name(text: str) -> str:
+    """Check the name of a run as the ledger writes it, such as `ticket_triage/manual__2026-11-21`."""
+    dag_id, _, run_id = text.partition("/")
+    if not dag_id or not run_id or not text.isprintable():
+        raise ArgumentTypeError(
+            f"{text!r} is not of the form DAG_ID/RUN_ID, such as ticket_triage/manual__2026-11-21"
+        )
+    return text
 
 
 def store(url: str, options: Namespace) -> S3Store:
@@ -99,10 +109,9 @@ def batches(options: Namespace) -> AnthropicBatches:
 
     from nightbatch.io.anthropic_api import AnthropicBatches
 
-    try:
-        return AnthropicBatches(anthropic.Anthropic())
-    except anthropic.AnthropicError as error:
-        error_name = type(error).__name__
+    client = anthropic.Anthropic()
+    if not client.api_key and not client.auth_token:
         raise SettingsError(
-            f"no API key: set ANTHROPIC_API_KEY or name a connection ({error_name})."
-        ) from None
+            "no API key: set ANTHROPIC_API_KEY, or name an Airflow connection by --anthropic-conn."
+        )
+    return AnthropicBatches(client)

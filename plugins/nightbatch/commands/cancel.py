@@ -1,14 +1,20 @@
-"""Cancel every batch of a run that has not ended.
+"""Cancel a run for good: its batches end, and nothing more is bought for it, whoever retries it.
 
-Answers that a batch has by then are paid for and kept: this run or the next one lands them. Claims that have no batch
-yet are listed, not changed.
+Answers that its batches have by then are paid for and kept: a task of the run lands them and then fails, or a new run
+takes them. Claims that have no batch are given up. If a POST of the run is being sent just now, cancel it again later.
 """
 
 from __future__ import annotations
 
+import getpass
 from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
 
-from nightbatch.commands import _ports
+from nightbatch.commands import _ports, _printing
+from nightbatch.errors import SettingsError
+from nightbatch.ledger.facts import Cancelled
+from nightbatch.messages.safe_words import printable
+from nightbatch.plurals import counted
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -17,20 +23,56 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--run",
         required=True,
+        type=_ports.run_name,
         metavar="DAG_ID/RUN_ID",
-        help="whose batches; as the ledger names it",
+        help="the run; as the ledger names it",
+    )
+    parser.add_argument(
+        "--by",
+        metavar="NAME",
+        help="who cancels it, for the messages of its tasks; default: the user of this shell",
     )
     _ports.arguments(parser)
+    _printing.argument(parser)
 
 
 def run(options: Namespace) -> int:
-    """Cancel, and print the outcome for each shard; 1 if the run has nothing in flight."""
+    """Cancel, and print the outcome for each shard that was in flight."""
     from nightbatch.submit.cancel import cancel
 
     ledger = _ports.ledger(options.state, options)
     batches = _ports.batches(options)
-    shard_outcomes = list(cancel(options.run, ledger, batches))
-    for shard, outcome in shard_outcomes:
-        print(f"{shard}  {outcome}")
-    print(f"{len(shard_outcomes)} shards of {options.run} in flight")
-    return 0 if shard_outcomes else 1
+    wanted = Cancelled(options.run, _now(), options.by or _user())
+    cancellation = cancel(wanted, ledger, batches, _now)
+    fact = cancellation.fact
+    shards = [
+        {"shard": shard, "outcome": outcome}
+        for shard, outcome in cancellation.outcomes.items()
+    ]
+    result = {
+        "run": fact.buyer,
+        "cancelled_by": fact.by,
+        "cancelled_at": fact.at,
+        "shards": shards,
+    }
+    lines = [f"{shard['shard']}  {printable(shard['outcome'])}" for shard in shards]
+    count = counted(len(shards), "shard")
+    lines.append(
+        f"{fact.buyer} is {fact.words}; {count} in flight. Nothing more is bought for it."
+    )
+    _printing.show(options, result, lines)
+    return 0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _user() -> str:
+    """Return the name of the shell's user. Raises SettingsError where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise SettingsError(
+            "this system has no name for its user: say who cancels by --by."
+        ) from None

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from nightbatch.commands import _ports
+from nightbatch.commands import _ports, _printing
+from nightbatch.plurals import counted
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     _ports.state_argument(parser)
     _ports.arguments(parser, api=False)
+    _printing.argument(parser)
 
 
 def run(options: Namespace) -> int:
@@ -23,7 +25,8 @@ def run(options: Namespace) -> int:
     ledger = _ports.ledger(options.state, options)
     landed_shards = ledger.view().landed
     index_keys = compact(ledger.store, landed_shards)
-    print(f"{len(landed_shards)} landed shards, {len(index_keys)} indexes written")
-    for index_key in index_keys:
-        print(index_key)
+    result = {"landed": len(landed_shards), "indexes": index_keys}
+    shards = counted(len(landed_shards), "landed shard")
+    indexes = counted(len(index_keys), "index", "indexes")
+    _printing.show(options, result, [f"{shards}, {indexes} written", *index_keys])
     return 0

@@ -1,6 +1,7 @@
 """Print what enriching a dataset would cost, before anything is scheduled. Nothing is bought and nothing is written.
 
-The parameters are those of a run: each as a flag, or all as one JSON object in --conf, which flags override. A text
+The parameters are those of a run: of an Enrichment in a file, such as a DAG's; in one JSON object, --conf, which
+overrides them; and each as a flag, which overrides both. A text
 that begins with @ names a file; a prompt file may hold the system part, a line ---, and the user part. Requests that
 the target's state has answers for cost nothing, and its history improves the estimate; for --table, the state is what
 --state names. A target that a run would refuse, because another program has files there, is refused. Without an API
@@ -11,22 +12,27 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import Field, fields, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nightbatch.airflow.connections import policy
-from nightbatch.commands import _ports
+from nightbatch.commands import _enrichments, _ports, _printing
 from nightbatch.errors import SettingsError
+from nightbatch.ledger import keys
+from nightbatch.ledger.ledger import Ledger
 from nightbatch.spec.enrichment import Enrichment, Prompt
+from nightbatch.spec.locations import named_partition
 from nightbatch.spec.parameters.descriptions import DESCRIPTIONS
 
 if TYPE_CHECKING:
     from nightbatch.io.s3 import S3Store
+    from nightbatch.ports import Store
 
 _TEXT_TYPES = ("str", "str | None", "Prompt | str")
 _LIST_TYPES = ("Sequence[str]", "Sequence[str] | None")
@@ -41,6 +47,7 @@ NOWHERE = "s3://nightbatch/estimate/"
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
+    _enrichments.argument(parser)
     parser.add_argument(
         "--conf",
         default="{}",
@@ -57,6 +64,7 @@ def arguments(parser: ArgumentParser) -> None:
                 help=DESCRIPTIONS[name].text,
             )
     _ports.arguments(parser)
+    _printing.argument(parser)
 
 
 def _parameters() -> list[Field[Any]]:
@@ -75,7 +83,6 @@ def _flags(name: str) -> list[str]:
 def run(options: Namespace) -> int:
     """Print the estimate."""
     from nightbatch.io.overlay import Overlay
-    from nightbatch.ledger.ledger import Ledger
     from nightbatch.ledger.state import with_state
     from nightbatch.plan.offer import quote
     from nightbatch.prepare.media_fetch import fetcher
@@ -86,7 +93,7 @@ def run(options: Namespace) -> int:
     def open_store(url: str) -> S3Store:
         return _ports.store(url, options)
 
-    job = _permitted(enrichment(options))
+    job = _permitted(_of_partition(enrichment(options)))
     target_notes = _check_target(job, options)
     present_state = None
     if _has_state(job):
@@ -99,8 +106,10 @@ def run(options: Namespace) -> int:
     count_tokens = _token_counter(options)
     run_ref = reference(job, staged_run, "estimate")
     offer = quote(run_ref, Ledger(state), _now, count_tokens)
-    table_lines = estimate_lines(job, staged_run.rows, offer, target_notes)
-    print("\n".join(table_lines))
+    version_notes = _version_notes(job, staged_run.question, present_state)
+    offer = replace(offer, notes=(*offer.notes, *target_notes, *version_notes))
+    result = estimate_values(job, staged_run.rows, offer)
+    _printing.show(options, result, estimate_lines(job, staged_run.rows, offer))
     return 1 if offer.refusal else 0
 
 
@@ -110,6 +119,25 @@ def _permitted(job: Enrichment) -> Enrichment:
     capped_job = replace(job, max_cost_usd=deployment_policy.cap(job.max_cost_usd))
     capped_job.check()
     return deployment_policy.narrowed(capped_job)
+
+
+def _of_partition(job: Enrichment) -> Enrichment:
+    """Fill in the partition's key; without one it is yesterday's, as in a run."""
+    partition = named_partition(job.partition, None, _now().date())
+    return replace(job, partition=partition)
+
+
+def _version_notes(job: Enrichment, question: str, state: Store | None) -> list[str]:
+    """Say that there are answers which do not count, because another prompt, schema, model or parameter was used."""
+    if state is None or not job.reuse:
+        return []
+    answered = {entry.key for entry in Ledger(state).store.list(keys.QUESTIONS)}
+    if not answered or keys.question(question) in answered:
+        return []
+    return [
+        "the target has answers of another version (another prompt, answer schema, model or parameters); they do not "
+        "count here. If the DAG's next run is meant, name its file: it knows the answer schema"
+    ]
 
 
 def _token_counter(options: Namespace) -> Callable[[dict[str, Any]], int] | None:
@@ -125,21 +153,30 @@ def _now() -> datetime:
 
 
 def enrichment(options: Namespace) -> Enrichment:
-    """Read the parameters."""
+    """Read the parameters: of the file, then of --conf, then of the flags."""
     conf = _json("conf", _text(options.conf))
     if not isinstance(conf, dict):
         raise SettingsError("conf: must be a JSON object.")
     params = {**conf, **_flag_values(options)}
+    if options.file:
+        return _changed(_enrichments.of_file(options.file), params)
     default_target = NOWHERE
     if params.get("table"):
         default_target = ""
         params["state"] = params.get("state") or NOWHERE
-    prompt_text = params.pop("prompt", None)
     blank = Enrichment(source="", target=default_target, prompt="", model="")
-    job = blank.override(params)
-    prompt = _prompt(prompt_text or "")
-    system_text = job.system_text or prompt.system
-    return job.override({"prompt": prompt.user, "system": system_text})
+    return _changed(blank, {"prompt": "", **params})
+
+
+def _changed(job: Enrichment, params: dict[str, Any]) -> Enrichment:
+    """Return an enrichment with these parameters in place of its own; a prompt may be that of a file."""
+    prompt_text = params.pop("prompt", None)
+    changed_job = job.override(params)
+    if prompt_text is None:
+        return changed_job
+    prompt = _prompt(prompt_text)
+    system_text = params.get("system") or prompt.system
+    return changed_job.override({"prompt": prompt.user, "system": system_text})
 
 
 def _flag_values(options: Namespace) -> dict[str, Any]:
@@ -180,9 +217,32 @@ def _check_target(job: Enrichment, options: Namespace) -> list[str]:
     return []
 
 
-def estimate_lines(
-    job: Enrichment, rows: int, offer: Any, notes: Sequence[str] = ()
-) -> Iterator[str]:
+def estimate_values(job: Enrichment, rows: int, offer: Any) -> dict[str, Any]:
+    """Return the estimate as values for a program; money in US dollars, null where it is not known."""
+    estimate = offer.estimate
+    return {
+        "source": job.source_url,
+        "model": job.model,
+        "rows": rows,
+        "requests": offer.asked,
+        "reused": offer.reused,
+        "in_flight": offer.in_flight,
+        "to_buy": estimate.requests,
+        "input_tokens": estimate.input_tokens,
+        "output_tokens": estimate.output_tokens,
+        "expected_usd": _number(estimate.expected),
+        "at_most_usd": _number(estimate.at_most),
+        "how": estimate.how,
+        "notes": list(offer.notes),
+        "refused": offer.refusal,
+    }
+
+
+def _number(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
+
+
+def estimate_lines(job: Enrichment, rows: int, offer: Any) -> Iterator[str]:
     """Write the estimate as a table."""
     from nightbatch.money.estimate import usd
     from nightbatch.money.prices import prices
@@ -210,7 +270,7 @@ def estimate_lines(
     }
     for name, value in values_by_name.items():
         yield _table_line(name, value)
-    for note in (*offer.notes, *notes):
+    for note in offer.notes:
         yield _table_line("note", note)
     if offer.refusal:
         yield _table_line("refused", offer.refusal)

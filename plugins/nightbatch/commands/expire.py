@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from nightbatch.commands import _ports
+from nightbatch.commands import _ports, _printing
+from nightbatch.plurals import counted
 from nightbatch.spec.locations import parse
+
+if TYPE_CHECKING:
+    from nightbatch.ledger.expire import Expired
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -30,6 +36,7 @@ def arguments(parser: ArgumentParser) -> None:
         "--dry-run", action="store_true", help="only say what would be removed"
     )
     _ports.arguments(parser, api=False)
+    _printing.argument(parser)
 
 
 def age(text: str) -> timedelta:
@@ -52,11 +59,22 @@ def run(options: Namespace) -> int:
     location = parse(options.state, "state")
     store = _ports.store(location.url, options)
     expired = expire(Ledger(store), store, expires_before, now, dry=options.dry_run)
-    verb = "would be" if options.dry_run else "were"
-    print(
-        f"{len(expired.snapshots)} staged snapshots and the raw texts of {len(expired.shards)} landed shards "
-        f"{verb} removed"
-    )
-    if expired.kept:
-        print(f"{len(expired.kept)} old snapshots stay: claims of theirs are in flight")
+    result = {
+        "dry_run": options.dry_run,
+        "snapshots": expired.snapshots,
+        "shards": expired.shards,
+        "kept": expired.kept,
+    }
+    _printing.show(options, result, _lines(expired, dry_run=options.dry_run))
     return 0
+
+
+def _lines(expired: Expired, *, dry_run: bool) -> Iterator[str]:
+    """Say what was removed, and what was not."""
+    verb = "would be" if dry_run else "were"
+    snapshots = counted(len(expired.snapshots), "staged snapshot")
+    shards = counted(len(expired.shards), "landed shard")
+    yield f"{snapshots} and the raw texts of {shards} {verb} removed"
+    if expired.kept:
+        old_snapshots = counted(len(expired.kept), "old snapshot")
+        yield f"not removed, since claims of theirs are in flight: {old_snapshots}"

@@ -8,17 +8,20 @@ created a batch, that batch is searched for first, and the claim is closed only 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nightbatch.commands import _ports
+from nightbatch.commands import _ports, _printing
 from nightbatch.errors import NightbatchError, SettingsError
 from nightbatch.ids import Shard
 from nightbatch.messages.safe_words import printable
+from nightbatch.plurals import counted
 from nightbatch.submit.decide import submit_timing
 
 if TYPE_CHECKING:
     from nightbatch.ledger.ledger import Ledger
+    from nightbatch.submit.standing import Standing
 
 BY_HAND = "released by hand"
 
@@ -34,6 +37,7 @@ def arguments(parser: ArgumentParser) -> None:
         "--cancel", metavar="SHARD", help="cancel the batch of a claim"
     )
     _ports.arguments(parser)
+    _printing.argument(parser)
 
 
 def run(options: Namespace) -> int:
@@ -52,19 +56,42 @@ def _list(ledger: Ledger, options: Namespace) -> None:
     from nightbatch.submit.standing import standings
 
     view = ledger.view()
-    print(
-        f"{len(view.claimed)} claims: {len(view.landed)} landed, {len(view.in_flight)} in flight"
-    )
-    if not view.in_flight:
-        return
-    batches = _ports.batches(options)
-    for standing in standings(ledger, batches, _now(), submit_timing(), view.in_flight):
-        buyer = printable(standing.buyer)
-        print(
-            f"\n{standing.shard}  {standing.state}: {standing.requests} requests of {buyer}"
-        )
-        print(f"    waits for  {printable(standing.waits_for)}")
-        print(f"    to do      {printable(standing.way_out)}")
+    claims_in_flight: list[Standing] = []
+    if view.in_flight:
+        batches = _ports.batches(options)
+        timing = submit_timing()
+        claims_in_flight += standings(ledger, batches, _now(), timing, view.in_flight)
+    result = {
+        "claims": len(view.claimed),
+        "landed": len(view.landed),
+        "in_flight": [_values(standing) for standing in claims_in_flight],
+    }
+    claims = counted(len(view.claimed), "claim")
+    head = f"{claims}: {len(view.landed):,} landed, {len(view.in_flight):,} in flight"
+    lines = [line for standing in claims_in_flight for line in _lines(standing)]
+    _printing.show(options, result, [head, *lines])
+
+
+def _values(standing: Standing) -> dict[str, Any]:
+    """Return a claim in flight as values for a program."""
+    return {
+        "shard": standing.shard,
+        "state": standing.state,
+        "requests": standing.requests,
+        "run": standing.buyer,
+        "waits_for": standing.waits_for,
+        "to_do": standing.way_out,
+    }
+
+
+def _lines(standing: Standing) -> Iterator[str]:
+    """Write a claim in flight for a person."""
+    buyer = printable(standing.buyer)
+    requests = counted(standing.requests, "request")
+    yield ""
+    yield f"{standing.shard}  {standing.state}: {requests} of {buyer}"
+    yield f"    waits for  {printable(standing.waits_for)}"
+    yield f"    to do      {printable(standing.way_out)}"
 
 
 def _release(ledger: Ledger, shard: Shard, options: Namespace) -> None:
@@ -74,7 +101,13 @@ def _release(ledger: Ledger, shard: Shard, options: Namespace) -> None:
         release(ledger.shard(shard), _now, BY_HAND)
     except InDoubt as doubt:
         _settle(ledger, shard, options, doubt)
-    print(f"{shard} is released: its requests are free to be claimed again.")
+    outcome = "is released: its requests are free to be claimed again"
+    _show_outcome(options, shard, outcome)
+
+
+def _show_outcome(options: Namespace, shard: Shard, outcome: str) -> None:
+    result = {"shard": shard, "outcome": outcome}
+    _printing.show(options, result, [f"{shard} {outcome}."])
 
 
 def _settle(
@@ -108,9 +141,8 @@ def _cancel(ledger: Ledger, shard: Shard, options: Namespace) -> None:
         raise SettingsError(f"{shard} has no batch yet: there is nothing to cancel.")
     batch_id = batch_fact.batch
     _ports.batches(options).cancel(batch_id)
-    print(
-        f"{batch_id} is being canceled: run the DAG again to land what it has answered."
-    )
+    outcome = f"is batch {batch_id}, which is being canceled: run the DAG again to land what it has answered"
+    _show_outcome(options, shard, outcome)
 
 
 def _shard(ledger: Ledger, name: str) -> Shard:

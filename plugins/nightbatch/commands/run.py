@@ -47,15 +47,12 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--run-id",
         metavar="ID",
-        help="name of the run in the ledger; default: one of the time",
+        help="name of the run in the ledger, below `command/` unless it holds a slash; default: one of the time",
     )
     parser.add_argument(
         "--yes",
         action="store_true",
         help="buy even above approve_above_usd, without asking",
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print the report as one JSON object"
     )
 
 
@@ -71,7 +68,9 @@ def run(options: Namespace) -> int:
     except InputError as error:
         print(f"nightbatch run: {error}", file=sys.stderr)
         return WRONG_USE
-    run_id = options.run_id or f"command/{flow.utc_now():%Y%m%dT%H%M%S.%f}"
+    run_id = options.run_id or f"{flow.utc_now():%Y%m%dT%H%M%S.%f}"
+    if "/" not in run_id:
+        run_id = f"command/{run_id}"
     _say(f"Run {run_id} of {settings.source_url}")
     report = flow.run(settings, _world(options), run_id)
     print(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -153,6 +153,21 @@ class LandedFact(Fact):
     unknown_usage: bool = False
     """errors: how often the most common ones were reported, by type and field. odd: lines that were ignored.
     server_tools: uses of tools that the API bills by use. unknown_usage: a result reported impossible usage."""
+
+
+@dataclass(frozen=True)
+class Cancelled(Fact):
+    """A person has cancelled this run: nothing more is bought for it."""
+
+    buyer: str
+    at: datetime
+    by: str
+
+    @property
+    def words(self) -> str:
+        """Say who cancelled the run, and when."""
+        at_utc = self.at.astimezone(UTC)
+        return f"cancelled by {self.by} at {at_utc:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True)

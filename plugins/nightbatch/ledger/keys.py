@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from nightbatch.ids import BatchId, Shard, Snapshot
@@ -21,6 +22,7 @@ QUESTIONS = "questions/"
 OWNERS = "owners/"
 SEEN = "seen/"
 WAITS = "waits/"
+CANCELS = "cancels/"
 MARK = "state.json"
 """Marks a folder as the state of a target."""
 
@@ -33,7 +35,7 @@ _FACT = re.compile(
     r"|seen/(?!state\.)[\w-]+(\.gone)?\.json"
     r"|snapshots/[0-9a-f]{16}/(run\.json|(rows|requests)-\d{5}\.parquet)"
     r"|questions/[0-9a-f]{16}\.json"
-    r"|waits/[0-9a-f]{16}\.json"
+    r"|(waits|cancels)/[0-9a-f]{16}\.json"
     r"|(leases|turns)/\d{8}\.(json|done)"
     r"|index/\d{8}-\d{8}-[0-9a-f]{12}\.parquet"
     r"|reports/(.+/)?[0-9a-f]{16}\.json",
@@ -155,6 +157,12 @@ def question(name: str) -> str:
 def awaited(name: str) -> str:
     """Which shards one attempt of a run waits for; `name` comes from what it holds."""
     return f"{WAITS}{name}.json"
+
+
+def cancelled(buyer: str) -> str:
+    """A person has cancelled this run: nothing more is bought for it. A run's own name may hold any character."""
+    digest = hashlib.sha256(buyer.encode()).hexdigest()
+    return f"{CANCELS}{digest[:16]}.json"
 
 
 def report(partition: str, snapshot: Snapshot) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from nightbatch.errors import RunFailed
 from nightbatch.failpoints import reach
-from nightbatch.ledger import keys, lease, marker
+from nightbatch.ledger import cancellation, keys, lease, marker
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.marker import Profile
 from nightbatch.messages.outcome import Status, most_common_error
@@ -42,8 +42,9 @@ def publish(
 ) -> report.Report:
     """Publish a run's partition and return its report.
 
-    Raises RunFailed, with nothing published, below min_answered or if a red check has not passed.
+    Raises RunFailed, with nothing published, below min_answered or if a red check has not passed; RunCancelled.
     """
+    cancellation.refuse(ledger, ref.buyer)
     run = ledger.run(ref.snapshot)
     probe = QualityProbe(Checks.read(ref.rules.checks), run.key)
     destination = _destination(target, run.partition)

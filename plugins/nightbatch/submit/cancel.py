@@ -1,27 +1,70 @@
-"""Cancel: ask the API to end all batches of one run; the answers that they have by then are landed as usual."""
+"""Cancel a run for good: nothing more is bought for it, its batches end, and the answers that they have are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 
-from nightbatch.errors import BatchGone
+from nightbatch.errors import BatchGone, SettingsError
 from nightbatch.ids import BatchId, Shard
+from nightbatch.ledger import cancellation
+from nightbatch.ledger.facts import Cancelled
 from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import CancellingBatches
+from nightbatch.submit.decide import Done, decide
+from nightbatch.submit.release import InDoubt, release
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """The fact that a run is cancelled, and what became of each of its shards that were in flight, oldest first."""
+
+    fact: Cancelled
+    outcomes: dict[Shard, str]
 
 
 def cancel(
-    buyer: str, ledger: Ledger, api: CancellingBatches
-) -> Iterator[tuple[Shard, str]]:
-    """Cancel the batches that a run has in flight, oldest first, and report the result for each shard."""
+    wanted: Cancelled,
+    ledger: Ledger,
+    api: CancellingBatches,
+    now: Callable[[], datetime],
+) -> Cancellation:
+    """Note that a run is cancelled, then cancel its batches and give up its claims that have none.
+
+    Doing it again keeps the first fact, and tries what is still in flight. Raises SettingsError for a run that has
+    claimed nothing in this state.
+    """
+    view = ledger.view()
+    if all(ledger.claim(shard).buyer != wanted.buyer for shard in view.claimed):
+        raise SettingsError(
+            f"run: no run {wanted.buyer!r} has claimed anything in this state. Check its name and the state's URL."
+        )
+    fact = cancellation.write(ledger, wanted)
+    outcomes: dict[Shard, str] = {}
     for shard in ledger.view().in_flight:
         facts = ledger.shard(shard)
-        if facts.claim.buyer != buyer:
-            continue
-        if facts.bought is None:
-            yield shard, "has no batch yet: nothing to cancel"
-        else:
-            yield shard, _cancel_batch(facts.bought.batch, api)
+        if facts.claim.buyer == wanted.buyer:
+            outcomes[shard] = _end(facts, fact, api, now)
+    return Cancellation(fact, outcomes)
+
+
+def _end(
+    facts: ShardFacts,
+    cancelled: Cancelled,
+    api: CancellingBatches,
+    now: Callable[[], datetime],
+) -> str:
+    """Cancel the batch of a shard, or give its claim up, and describe the outcome."""
+    decision = decide(facts, now())
+    if isinstance(decision, Done):
+        return _cancel_batch(decision.bought.batch, api)
+    try:
+        release(facts, now, cancelled.words)
+    except InDoubt as doubt:
+        return f"is not ended yet: {doubt} Cancel the run again once that is known."
+    return "had no batch: nothing is bought"
 
 
 def _cancel_batch(batch_id: BatchId, api: CancellingBatches) -> str:

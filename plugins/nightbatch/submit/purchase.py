@@ -17,7 +17,8 @@ from nightbatch.errors import LeaseTaken, NightbatchError, ShardsFailed
 from nightbatch.failpoints import reach
 from nightbatch.ids import Shard
 from nightbatch.land.read_results import Pause
-from nightbatch.ledger.facts import Awaited
+from nightbatch.ledger import cancellation
+from nightbatch.ledger.facts import Awaited, Cancelled
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan import canary
 from nightbatch.plan.plan import plan
@@ -90,8 +91,12 @@ class Purchase:
     def submit(self, awaited: str = "") -> Sent | Waiting:
         """Send a canary if one is wanted, then the first attempt. `awaited`: the attempt that an earlier call planned.
 
-        Raises CapExceeded, CanaryRejected, AccountStopped, or NotSent if nothing at all could be sent.
+        Raises CapExceeded, CanaryRejected, AccountStopped, or NotSent if nothing at all could be sent; RunCancelled
+        once the batches of a cancelled run have landed.
         """
+        cancelled = cancellation.read(self.ledger, self.ref.buyer)
+        if cancelled is not None:
+            return self._stop(cancelled)
         try:
             attempt = self._planned(awaited)
             if attempt.attempt == canary.ATTEMPT:
@@ -121,6 +126,9 @@ class Purchase:
         A shard that fails does not keep others from landing: then ShardsFailed is raised, and nothing more is sent.
         """
         while True:
+            cancelled = cancellation.read(self.ledger, self.ref.buyer)
+            if cancelled is not None:
+                return self._stop(cancelled)
             attempt = self.ledger.awaited(awaited)
             sending = self._send_nothing(attempt) if failed else self._send(attempt)
             failed = failed or _failure_reason(sending.failure)
@@ -145,6 +153,33 @@ class Purchase:
             if not following.shards:
                 return AllLanded(last_attempt)
             awaited = following.name
+
+    def _stop(self, cancelled: Cancelled) -> Waiting:
+        """Land what a cancelled run has bought, give up its other claims, then raise RunCancelled. Nothing is sent."""
+        attempt = self._own_in_flight()
+        if not attempt.shards:
+            raise cancellation.error(self.ledger, cancelled)
+        self.ledger.write_awaited(attempt)
+        sending = self._send(attempt, stopped=cancelled.words)
+        if sending.failure is not None:
+            raise sending.failure
+        if sending.later is not None:
+            return Waiting(attempt.name, sending.later)
+        landing = self._land(attempt, sending)
+        if landing.running:
+            return Waiting(attempt.name)
+        for trouble in (landing.trouble, *landing.failures):
+            if trouble is not None:
+                raise trouble
+        raise cancellation.error(self.ledger, cancelled)
+
+    def _own_in_flight(self) -> Awaited:
+        """Name the shards that the run has claimed and that have not landed."""
+        in_flight = self.ledger.view().in_flight
+        own_attempts = self._own_attempts(in_flight)
+        last_attempt = max(own_attempts.values(), default=0)
+        shards = sorted(own_attempts)
+        return Awaited(self.ref.snapshot, self.ref.buyer, last_attempt, shards, [])
 
     def _canary(self, attempt: Awaited) -> Waiting | None:
         """Send the canary and land it; None: it has landed, or none was wanted."""
@@ -198,7 +233,7 @@ class Purchase:
                 own_attempts[shard] = claim.attempt
         return own_attempts
 
-    def _send(self, attempt: Awaited) -> AttemptSending:
+    def _send(self, attempt: Awaited, stopped: str = "") -> AttemptSending:
         sender = AttemptSender(
             self.ref,
             self.ledger,
@@ -208,6 +243,7 @@ class Purchase:
             self.warning,
             self.admitted,
             self.uploads,
+            stopped,
         )
         return sender.send(attempt)
 

@@ -39,6 +39,7 @@ class AttemptSender:
     """Sends the shards of a run's attempts.
 
     `admitted`: the shard that has room in the account's queue. `uploads`: how many bodies are sent at the same time.
+    `stopped`: why nothing is sent any more; shards without a batch are then given up. Empty: the run goes on.
     """
 
     ref: RunRef
@@ -49,6 +50,7 @@ class AttemptSender:
     warning: Callable[[str], None]
     admitted: Shard | None = None
     uploads: int = 1
+    stopped: str = ""
 
     def send(self, attempt: Awaited) -> AttemptSending:
         """Send every shard that has no batch, several at a time. Raises an error that a retry may change."""
@@ -81,12 +83,15 @@ class AttemptSender:
 
     def _submit(self, shard: Shard, attempt: Awaited) -> Outcome:
         """Do the next step for one shard; return the error if the API refuses it for good."""
-        is_late = self.ref.late(self.now())
-        late = Late(owned=shard in attempt.own) if is_late else None
         is_admitted = shard == self.admitted
         queue_limit = QueueLimit(self.ref.rules.max_in_flight_requests, is_admitted)
         submitter = Submitter(
-            self.ledger, self.api, self.now, self.timing, queue_limit, late
+            self.ledger,
+            self.api,
+            self.now,
+            self.timing,
+            queue_limit,
+            self._late(shard in attempt.own),
         )
         try:
             return submitter.submit(shard)
@@ -96,6 +101,12 @@ class AttemptSender:
             if error.retryable:
                 raise
             return error
+
+    def _late(self, is_own: bool) -> Late | None:
+        """Return why a shard is not sent any more; None: it is sent."""
+        if self.stopped:
+            return Late(is_own, self.stopped)
+        return Late(is_own) if self.ref.late(self.now()) else None
 
 
 def unsent(attempt: Awaited, ledger: Ledger) -> list[Shard]:

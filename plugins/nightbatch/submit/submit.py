@@ -21,6 +21,7 @@ from nightbatch.errors import (
 )
 from nightbatch.failpoints import reach
 from nightbatch.ids import BatchId, Shard
+from nightbatch.ledger import cancellation
 from nightbatch.ledger.facts import Bought, Maybe, Post, Refusal, Sending
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
@@ -130,6 +131,12 @@ class Submitter:
             if not self.ledger.write_post(facts.shard, number, post):
                 return None
         reach("post written")
+        # Read after the post fact: who cancels the run from now on sees that POST.
+        cancelled = cancellation.read(self.ledger, facts.claim.buyer)
+        if cancelled is not None:
+            refusal = Refusal(at=self.now(), why=cancelled.words, released=True)
+            give_up(facts, number, refusal)
+            return None
         try:
             body = body_of(facts, fuse)
             batch = self.api.create(body)

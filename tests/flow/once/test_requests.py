@@ -9,6 +9,7 @@ from tests.support.counted import CountedWorld
 from tests.support.flow import SOURCE, Flow, put, rows, settings
 
 from nightbatch.ids import Shard
+from nightbatch.ledger import keys
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.purchase import AllLanded, Sent, Waiting
 from nightbatch.submit.submit import Submitter
@@ -51,6 +52,7 @@ def test_submitting_reads_each_fact_once(night: Night) -> None:
         "HEAD claims/00000001.parquet",
         "GET claims/00000001.parquet",
         "PUT posts/00000001/1.json",
+        f"LIST {keys.cancelled('dag/run')}",
         "GET claims/00000001.parquet",
         "PUT owners/msgbatch_000001.json",
         "PUT batches/00000001.json",

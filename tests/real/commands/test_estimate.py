@@ -205,7 +205,7 @@ def test_a_table_in_the_place_of_a_target_is_estimated_too(
 def test_a_table_and_a_target_are_one_too_many(
     lake: S3Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(flags(table="lake.triage")) == 1
+    assert main(flags(table="lake.triage")) == 2
     assert "table: stands in the place of target" in capsys.readouterr().err
 
 
@@ -228,7 +228,7 @@ def test_a_state_that_is_named_is_read_without_a_target_too(
 def test_a_wrong_parameter_is_named(
     lake: S3Client, wrong: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(flags(**wrong)) == 1
+    assert main(flags(**wrong)) == 2
     assert (*wrong.values(),)[0].lstrip("@") in capsys.readouterr().err
 
 

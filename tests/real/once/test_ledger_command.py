@@ -40,7 +40,7 @@ def buyer(flow: Flow) -> Submitter:
 def test_a_ledger_that_is_not_there_is_an_error(
     flow: Flow, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["ledger", STATE]) == 1
+    assert main(["ledger", STATE]) == 2
     assert "there is no ledger of nightbatch below" in capsys.readouterr().err
 
 
@@ -70,7 +70,7 @@ def test_each_standing_is_named_with_a_way_out(
     assert f"{shard}  orphan" in listed(capsys)
     assert main(["ledger", STATE, "--release", "1"]) == 1
     assert "may have been bought" in capsys.readouterr().err
-    assert main(["ledger", STATE, "--cancel", "1"]) == 1
+    assert main(["ledger", STATE, "--cancel", "1"]) == 2
     assert "no batch yet" in capsys.readouterr().err
 
 
@@ -86,7 +86,7 @@ def test_a_batch_can_be_cancelled_and_its_rows_are_asked_again(
     assert f"batch {batch}, ended" in listed(capsys)
     flow.run()
     assert len(published(flow.world.store(TARGET))) == 2
-    assert main(["ledger", STATE, "--cancel", shard]) == 1
+    assert main(["ledger", STATE, "--cancel", shard]) == 2
     assert "has landed already" in capsys.readouterr().err
 
 
@@ -160,5 +160,5 @@ def test_a_shard_that_is_none_is_told(
     flow: Flow, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flow.prepare()
-    assert main(["ledger", STATE, "--release", "7"]) == 1
+    assert main(["ledger", STATE, "--release", "7"]) == 2
     assert "00000007 is not a claim of this ledger." in capsys.readouterr().err

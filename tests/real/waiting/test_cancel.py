@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.servers.s3 import serving
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
+from nightbatch.ledger.facts import Cancelled
 from nightbatch.submit.cancel import cancel
 
 
@@ -35,16 +37,15 @@ def test_all_batches_of_a_run_are_cancelled_and_no_others(world: MemoryWorld) ->
     for flow in (first, second):
         for planned in flow.plan(flow.prepare())[:2]:
             flow.submit(planned.shard)
-    told = list(cancel("dag/dt=1", first.ledger, world.batches))
-    assert [outcome.split()[-1] for _, outcome in told] == ["ended", "ended", "cancel"]
+    wanted = Cancelled("dag/dt=1", world.now(), "ana")
+    outcomes = cancel(wanted, first.ledger, world.batches, world.now).outcomes
+    assert [outcome.split()[-1] for outcome in outcomes.values()] == [
+        "ended",
+        "ended",
+        "bought",
+    ]
     ended = [batch.status_at(world.now()).ended for batch in world.batches.made]
     assert ended == [True, True, False, False]
-
-
-def test_cancelling_a_run_that_has_nothing_in_flight_does_nothing(
-    world: MemoryWorld,
-) -> None:
-    assert list(cancel("dag/unknown", run(world, "dt=1").ledger, world.batches)) == []
 
 
 @pytest.fixture
@@ -72,11 +73,17 @@ def test_one_command_cancels_a_whole_run(
     flow = Flow(real, settings(max_batch_requests=2))
     for planned in flow.plan(flow.prepare()):
         flow.submit(planned.shard)
-    assert main(["cancel", flow.enrichment.state_url, "--run", "dag/run"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert [line.split("batch ")[-1].split(maxsplit=1)[1] for line in told[:3]] == [
+    command = ["cancel", flow.enrichment.state_url, "--run"]
+    assert main([*command, "dag/run", "--by", "ana", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["run"], result["cancelled_by"]) == ("dag/run", "ana")
+    outcomes = [shard["outcome"] for shard in result["shards"]]
+    assert [outcome.split(maxsplit=2)[2] for outcome in outcomes] == [
         "is being cancelled"
     ] * 3
-    assert told[3] == "3 shards of dag/run in flight"
     assert Emulator(real.emulator).books()["batches"]["canceling"] == 3
-    assert main(["cancel", flow.enrichment.state_url, "--run", "dag/nobody"]) == 1
+    assert main([*command, "dag/nobody"]) == 2
+    assert "no run 'dag/nobody'" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "nobody"])
+    assert "DAG_ID/RUN_ID" in capsys.readouterr().err
