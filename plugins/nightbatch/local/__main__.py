@@ -12,8 +12,9 @@ from pathlib import Path
 from rich.console import Console
 
 from nightbatch.errors import NightbatchError
-from nightbatch.local.demo import print_outcome, run_nights
+from nightbatch.local.demo import print_outcome, print_simulated, run_nights
 from nightbatch.local.print_warehouse import print_warehouse, unpause_loads
+from nightbatch.local.stack.environment import export_lines
 from nightbatch.local.stack.errors import HomeForeign
 from nightbatch.local.stack.ports import free_port, is_free
 from nightbatch.local.stack.processes import PRIVATE
@@ -66,6 +67,7 @@ def _run(settings: Settings, console: Console, *, stays_up: bool) -> None:
         elapsed_seconds = time.monotonic() - started_at
         console.print(f"{elapsed_seconds:>4.0f} s  {step}", highlight=False)
 
+    print_simulated(console)
     with Stack(settings, report_step=report_step) as stack:
         airflow = stack.airflow
         report_step(
@@ -75,6 +77,7 @@ def _run(settings: Settings, console: Console, *, stays_up: bool) -> None:
         reports = run_nights(stack, console)
         print_outcome(stack, reports, console)
         print_warehouse(stack, reports, console)
+        print_simulated(console)
         if stays_up:
             _stay_up(stack, console)
     report_step("stopped")
@@ -90,6 +93,9 @@ def _stay_up(stack: Stack, console: Console) -> None:
     )
     console.print(f"S3       {stack.lake.url}", highlight=False)
     console.print(f"Batches  {stack.emulator_url}", highlight=False)
+    exports = export_lines(s3_url=stack.lake.url, emulator_url=stack.emulator_url)
+    for line in exports:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     try:
         while True:
             stack.check()

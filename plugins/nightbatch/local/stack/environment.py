@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def _without_proxy(user_hosts: str | None) -> str:
     """Return the hosts to reach without a proxy: the user's own and this machine."""
     local_hosts = f"{LOOPBACK},localhost"
     return f"{user_hosts},{local_hosts}" if user_hosts else local_hosts
+
+
+def export_lines(*, s3_url: str, emulator_url: str) -> list[str]:
+    """Return the shell commands that give another shell the two connections."""
+    variables = connections(s3_url=s3_url, emulator_url=emulator_url)
+    return [
+        f"export {name}={shlex.quote(value)}"
+        for name, value in variables.items()
+        if name.startswith("AIRFLOW_CONN_")
+    ]
 
 
 def connections(*, s3_url: str, emulator_url: str) -> dict[str, str]:
