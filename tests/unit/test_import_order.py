@@ -13,9 +13,9 @@ import nightbatch
 
 PACKAGE = Path(nightbatch.__path__[0])
 ORDER = (
-    "plurals", "retrying", "deadlines", "errors", "ids", "environment", "failpoints", "ports", "columnar", "messages",
-    "template", "spec", "ledger", "money", "prepare", "plan", "land", "submit", "wait", "publish", "load", "flow", "io",
-    "airflow", "commands",
+    "plurals", "amounts", "retrying", "deadlines", "errors", "ids", "environment", "failpoints", "ports", "columnar",
+    "messages", "template", "spec", "ledger", "money", "prepare", "plan", "land", "submit", "wait", "publish", "load",
+    "flow", "io", "airflow", "commands",
 )  # fmt: skip
 """Each may import what stands before it. `land` stands before `submit`: a claim that is given up lands as lost."""
 PURE = ORDER[: ORDER.index("io")]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from nightbatch.airflow.connections import extra_args, policy, require
-from nightbatch.errors import FINAL, NotSent, SettingsError
+from nightbatch.errors import FINAL, NotSent, SettingsError, StoreUnavailable
+from nightbatch.plurals import counted
 from nightbatch.spec.locations import parse
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import submit_timing
@@ -155,7 +156,23 @@ def final_errors() -> Iterator[None]:
         yield
     except FINAL as error:
         raise AirflowFailException(str(error)) from None
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"{error} {_tries_left()}") from None
     except NotSent as error:
         if error.retryable:
             raise
         raise AirflowFailException(str(error)) from None
+
+
+def _tries_left() -> str:
+    """Say how often Airflow will try the present task again."""
+    from airflow.sdk import get_current_context
+
+    try:
+        task_instance: Any = get_current_context()["ti"]
+    except RuntimeError:
+        return "Try again later."
+    tries_left = task_instance.max_tries + 1 - task_instance.try_number
+    if tries_left <= 0:
+        return "Airflow does not try the task again."
+    return f"Airflow tries the task {counted(tries_left, 'more time')}."

@@ -244,7 +244,7 @@ def _number(amount: Decimal | None) -> float | None:
 
 def estimate_lines(job: Enrichment, rows: int, offer: Any) -> Iterator[str]:
     """Write the estimate as a table."""
-    from nightbatch.money.estimate import usd
+    from nightbatch.amounts import usd
     from nightbatch.money.prices import prices
 
     estimate = offer.estimate

@@ -11,21 +11,21 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from nightbatch.airflow.connections import policy
+from nightbatch.amounts import usd
 from nightbatch.commands import _ports, estimate
 from nightbatch.errors import CapExceeded, InputError, SettingsError
 from nightbatch.ids import BatchId
 from nightbatch.money.approval import needs_approval
-from nightbatch.money.estimate import usd
-from nightbatch.plurals import counted
+from nightbatch.publish.report import lines
 from nightbatch.spec.locations import named_partition
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def run(options: Namespace) -> int:
     print(
         msgspec.json.encode(report).decode()
         if options.json
-        else "\n".join(_lines(report))
+        else "\n".join(lines(report))
     )
     return 0
 
@@ -175,28 +175,3 @@ class _Bar:
             file=sys.stderr,
             flush=True,
         )
-
-
-def _lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """Say what was published, bought and paid."""
-    rows = counted(report["rows"], "row")
-    place = report["target"] + report["partition"]
-    statuses = _statuses(report["by_status"])
-    yield f"Published {rows} in {place}: {statuses}."
-    bought = counted(report["bought"], "request")
-    batches = counted(report["batches"], "batch", "batches")
-    reused = report["reused"]
-    yield f"Bought {bought} in {batches}, reused {reused:,}."
-    cost = _money(report["cost_usd"])
-    estimate = _money(report["estimated_usd"])
-    yield f"Cost {cost}, estimated {estimate}."
-
-
-def _statuses(counts: Mapping[str, int]) -> str:
-    """List the counts of rows by status."""
-    statuses = [f"{count:,} {status}" for status, count in counts.items()]
-    return ", ".join(statuses) or "none"
-
-
-def _money(amount: float | None) -> str:
-    return "unknown" if amount is None else f"${amount:,.4f}"

@@ -30,6 +30,7 @@ from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_client import (
     NO_REDIRECT,
     PATH,
+    address,
     batch_path,
     checked_counts,
     checked_id,
@@ -77,9 +78,10 @@ class AnthropicBatches:
 
     def __init__(self, client: anthropic.Anthropic) -> None:
         self._client: anthropic.Anthropic = hardened(client)
+        self._address = address(client)
 
     def create(self, body: Body) -> Batch:
-        sent_body = _SentBody(body)
+        sent_body = _SentBody(body, self._address)
         headers = {"content-type": "application/json", "content-length": str(body.size)}
         request_options: Any = {"headers": headers, **NO_REDIRECT}
         try:
@@ -92,7 +94,7 @@ class AnthropicBatches:
 
     def page(self, after: BatchId | None = None) -> Page:
         try:
-            with reading():
+            with reading(self._address):
                 path = page_path(after, PAGE)
                 answer = self._client.get(path, cast_to=object, options=NO_REDIRECT)
                 return page_of(answer)
@@ -100,20 +102,20 @@ class AnthropicBatches:
             raise ApiUnavailable(str(error)) from None
 
     def batch(self, batch: BatchId) -> Batch:
-        with reading():
+        with reading(self._address):
             path = batch_path(batch)
             answer = self._client.get(path, cast_to=object, options=NO_REDIRECT)
             return batch_of(answer)
 
     def cancel(self, batch: BatchId) -> Batch:
-        with reading(), passing_ended():
+        with reading(self._address), passing_ended():
             path = f"{batch_path(batch)}/cancel"
             self._client.post(path, cast_to=object, options=NO_REDIRECT)
         return self.batch(batch)
 
     def count_tokens(self, params: dict[str, Any]) -> int:
         request_options: Any = {"timeout": COUNT_TIMEOUT_SECONDS, **NO_REDIRECT}
-        with reading():
+        with reading(self._address):
             answer = self._client.post(
                 "/v1/messages/count_tokens",
                 cast_to=object,
@@ -130,7 +132,7 @@ class AnthropicBatches:
         request_options = {"headers": headers, **NO_REDIRECT}
         path = f"{batch_path(batch)}/results"
         client: Any = self._client
-        with reading():
+        with reading(self._address):
             response = client.get(
                 path,
                 cast_to=httpx2.Response,
@@ -139,7 +141,7 @@ class AnthropicBatches:
                 stream_cls=STREAM,
             )
         try:
-            yield _chunks(response.iter_bytes())
+            yield _chunks(response.iter_bytes(), self._address)
         finally:
             response.close()
 
@@ -147,8 +149,9 @@ class AnthropicBatches:
 class _SentBody:
     """A body that counts what is sent of it: one that was not sent whole cannot have bought anything."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, address: str) -> None:
         self._body = body
+        self._address = address
         self._unsent_bytes = body.size
 
     def __iter__(self) -> Iterator[bytes]:
@@ -167,8 +170,12 @@ class _SentBody:
             return NotSent(f"the body was not sent whole: {cause}")
         cause_name = type(cause).__name__
         if isinstance(cause, _NEVER_OPENED) or self._unsent_bytes > 0:
-            return NotSent(f"the API could not be reached: {cause_name}.")
-        return MaybeSent(f"the answer to the create was lost: {cause_name}.")
+            return NotSent(
+                f"the API at {self._address} could not be reached: {cause_name}."
+            )
+        return MaybeSent(
+            f"the answer of {self._address} to the create was lost: {cause_name}."
+        )
 
     def _judge_status(self, error: anthropic.APIStatusError) -> NightbatchError:
         status_error = create_error(error)
@@ -337,10 +344,10 @@ def _error_object(error: anthropic.APIStatusError) -> dict[str, Any]:
     return error_object if isinstance(error_object, dict) else {}
 
 
-def _chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _chunks(chunks: Iterator[bytes], address: str) -> Iterator[bytes]:
     """Pass chunks on: raise ApiUnavailable if the stream fails, but leave what its consumer raises as it is."""
     while True:
-        with reading():
+        with reading(address):
             chunk = next(chunks, b"")
         if not chunk:
             return
@@ -368,7 +375,7 @@ def passing_ended() -> Iterator[None]:
 
 
 @contextmanager
-def reading() -> Iterator[None]:
+def reading(address: str) -> Iterator[None]:
     """Raise what a failed read, or an answer that cannot be read, means."""
     try:
         yield
@@ -376,4 +383,6 @@ def reading() -> Iterator[None]:
         raise read_error(error) from None
     except UNREADABLE as error:
         error_name = type(error).__name__
-        raise ApiUnavailable(f"the API could not be read: {error_name}.") from None
+        raise ApiUnavailable(
+            f"the API at {address} could not be read: {error_name}."
+        ) from None

@@ -16,6 +16,7 @@ from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_api import passing_ended, reading, retry_after
 from nightbatch.io.anthropic_client import (
     NO_REDIRECT,
+    address,
     batch_path,
     checked_counts,
     checked_id,
@@ -50,6 +51,7 @@ class AsyncAnthropicBatches:
         self._client: anthropic.AsyncAnthropic = hardened(
             client, timeout=TIMEOUT_SECONDS
         )
+        self._address = address(client)
 
     async def page(self, after: BatchId | None, limit: int) -> Page:
         try:
@@ -59,19 +61,19 @@ class AsyncAnthropicBatches:
                 f"the list of batches could not be read: {error}"
             ) from None
         raw_page = response.content
-        with reading():
+        with reading(self._address):
             if len(raw_page) < DECODED_ON_LOOP_BYTES:
                 return page_of(raw_page)
             return await asyncio.to_thread(page_of, raw_page)
 
     async def batch(self, batch: BatchId) -> BatchStatus:
         response = await self._get(batch_path(batch))
-        with reading():
+        with reading(self._address):
             current_batch = batch_of(response.content)
             return BatchStatus(current_batch, retry_after(response.headers))
 
     async def cancel(self, batch: BatchId) -> None:
-        with reading(), passing_ended():
+        with reading(self._address), passing_ended():
             path = f"{batch_path(batch)}/cancel"
             await self._client.post(path, cast_to=httpx2.Response, options=NO_REDIRECT)
 
@@ -79,7 +81,7 @@ class AsyncAnthropicBatches:
         await self._client.close()
 
     async def _get(self, path: str) -> httpx2.Response:
-        with reading():
+        with reading(self._address):
             response: Any = await self._client.get(
                 path, cast_to=httpx2.Response, options=NO_REDIRECT
             )

@@ -66,6 +66,13 @@ def _require_private(base_url: Any) -> None:
     )
 
 
+def address(client: Any) -> str:
+    """Return the host and port of a client: what a message may name of its connection."""
+    base_url = client.base_url
+    default_port = 80 if base_url.scheme == "http" else 443
+    return f"{base_url.host}:{base_url.port or default_port}"
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True

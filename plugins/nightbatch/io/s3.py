@@ -356,6 +356,16 @@ def _status(error: ClientError) -> int:
     return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
 
 
+def _place(error: Exception) -> str:
+    """Return the host and port that an error of the connection names, as ` at host:port`; empty where it names none."""
+    error_fields: Mapping[str, Any] = getattr(error, "kwargs", {})
+    endpoint = urlsplit(str(error_fields.get("endpoint_url") or ""))
+    if not endpoint.hostname:
+        return ""
+    default_port = 80 if endpoint.scheme == "http" else 443
+    return f" at {endpoint.hostname}:{endpoint.port or default_port}"
+
+
 def _store_error(error: Exception, url: str) -> StoreError:
     """Return the error of ours that an answer of the store means."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
@@ -366,7 +376,9 @@ def _store_error(error: Exception, url: str) -> StoreError:
         return StoreError(f"{url}: is no name that the store could hold.")
     if not isinstance(error, ClientError):
         error_name = type(error).__name__
-        return StoreUnavailable(f"{url}: the store did not answer: {error_name}.")
+        return StoreUnavailable(
+            f"{url}: the store{_place(error)} did not answer: {error_name}."
+        )
     code = _code(error)
     if code == "NoSuchBucket":
         return NoBucket(f"{url}: there is no such bucket.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from nightbatch.errors import NightbatchError
-from nightbatch.local.demo import print_outcome, run_nights
+from nightbatch.local.demo import print_outcome, print_simulated, run_nights
 from nightbatch.local.print_shell import shell_lines
 from nightbatch.local.print_warehouse import print_warehouse, unpause_loads
 from nightbatch.local.stack.errors import HomeForeign
@@ -67,6 +67,7 @@ def _run(settings: Settings, console: Console, *, stays_up: bool) -> None:
         elapsed_seconds = time.monotonic() - started_at
         console.print(f"{elapsed_seconds:>4.0f} s  {step}", highlight=False)
 
+    print_simulated(console)
     with Stack(settings, report_step=report_step) as stack:
         airflow = stack.airflow
         report_step(
@@ -76,6 +77,7 @@ def _run(settings: Settings, console: Console, *, stays_up: bool) -> None:
         reports = run_nights(stack, console)
         print_outcome(stack, reports, console)
         print_warehouse(stack, reports, console)
+        print_simulated(console)
         if stays_up:
             _stay_up(stack, console)
     report_step("stopped")

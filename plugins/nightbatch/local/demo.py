@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +23,9 @@ SOURCE = "tickets"
 TARGET = "ticket_triage"
 REPORT_TASK = "publish"
 PATIENCE_SECONDS = 300.0
+SIMULATED = (
+    "Answers and costs are simulated: the local Message Batches API makes them up."
+)
 LOG_LINES = 25
 
 
@@ -98,6 +103,16 @@ def print_outcome(stack: Stack, reports: dict[str, Json], console: Console) -> N
     print_places(stack, copy_folder, console)
 
 
+def read_command(copy_folder: Path) -> str:
+    """Return a shell command that shows what was published, by DuckDB, from the copy of the lake."""
+    files = copy_folder / TARGET / "*" / "*.parquet"
+    program = (
+        "import duckdb; "
+        f"duckdb.read_parquet({str(files)!r}, hive_partitioning=True).show()"
+    )
+    return shlex.join([sys.executable, "-c", program])
+
+
 def print_places(stack: Stack, copy_folder: Path, console: Console) -> None:
     """Print where everything is."""
     process_logs = stack.home / "logs"
@@ -110,4 +125,16 @@ def print_places(stack: Stack, copy_folder: Path, console: Console) -> None:
         "logs": f"{process_logs} (processes), {task_logs} (tasks)",
     }
     for place_name, place in places.items():
-        console.print(f"{place_name:<12} {place}", highlight=False, soft_wrap=True)
+        _print_plain(console, f"{place_name:<12} {place}")
+    _print_plain(console, "To read what was published:")
+    _print_plain(console, read_command(copy_folder))
+
+
+def print_simulated(console: Console) -> None:
+    """Say that nothing here is real."""
+    _print_plain(console, SIMULATED)
+
+
+def _print_plain(console: Console, line: str) -> None:
+    """Print a line as it is, so that it can be copied."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nightbatch.amounts import usd
 from nightbatch.local.stack.rest import Json
 
 SHOWN_ROWS = 8
@@ -91,18 +92,14 @@ def _bill_lines(report: Json) -> dict[str, str]:
         if token_count:
             line_title = f"{token_kind} tokens".replace("_", " ")
             bill_lines[line_title] = _count_text(token_count)
-    bill_lines["estimated"] = _dollar_text(report["estimated_usd"])
-    bill_lines["actual"] = _dollar_text(report["cost_usd"])
+    bill_lines["estimated"] = usd(report["estimated_usd"])
+    bill_lines["actual"] = usd(report["cost_usd"])
     for saving_kind, line_title in SAVED.items():
         saved_usd = report["saved_usd"].get(saving_kind)
-        bill_lines[line_title] = _dollar_text(saved_usd)
+        bill_lines[line_title] = usd(saved_usd)
     bill_lines["seconds"] = f"{report['seconds']:.0f}"
     return bill_lines
 
 
 def _count_text(count: int | None) -> str:
     return "unknown" if count is None else f"{count:,}"
-
-
-def _dollar_text(amount_usd: float | str | None) -> str:
-    return "unknown" if amount_usd is None else f"${float(amount_usd):,.4f}"

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nightbatch.amounts import usd
 from nightbatch.errors import SettingsError
 from nightbatch.messages.safe_words import printable
-from nightbatch.money.estimate import Estimate, usd
+from nightbatch.money.estimate import Estimate
 from nightbatch.spec.run_ref import RunRef
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>()#+!|~&$]")
@@ -62,7 +63,7 @@ def _table(ref: RunRef, estimate: Estimate, limit_usd: float, asked: int) -> str
         f"| to be bought | {estimate.requests:,} |",
         f"| estimated cost | {usd(estimate.expected)} |",
         f"| estimated cost, at most | {usd(estimate.at_most)} |",
-        f"| approval needed above | {limit_usd:g} USD |",
+        f"| approval needed above | {usd(limit_usd)} |",
         f"| estimated tokens | {estimate.input_tokens:,} in, {estimate.output_tokens:,} out |",
         f"| estimated by | {estimate.how} |",
     ]

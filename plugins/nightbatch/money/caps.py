@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from nightbatch.amounts import usd
 from nightbatch.ledger.facts import Claim
 from nightbatch.ledger.ledger import Ledger, LedgerView
 from nightbatch.money import cost_table
 from nightbatch.money.billing import price_sums, price_tools
 from nightbatch.money.cost_table import Row, newest_first
-from nightbatch.money.estimate import Estimate, usd
+from nightbatch.money.estimate import Estimate
 from nightbatch.money.prices import prices
 from nightbatch.spec.locations import canonical
 from nightbatch.spec.run_ref import RunRef
@@ -58,9 +59,9 @@ class Cap:
         if total_usd <= Decimal(str(self.limit)):
             return None
         return (
-            f"{estimate.requests:,} requests may cost {at_most:.4f} USD, as an estimate ({usd(estimate.expected)} "
-            f"expected; {estimate.how}). With {paid:.4f} USD spent and an estimate of at most {in_flight:.4f} USD in "
-            f"flight by {self.spender} that is {total_usd:.4f} USD, above {self.name}={self.limit:g}. Nothing was "
+            f"{estimate.requests:,} requests may cost {usd(at_most)}, as an estimate ({usd(estimate.expected)} "
+            f"expected; {estimate.how}). With {usd(paid)} spent and an estimate of at most {usd(in_flight)} in "
+            f"flight by {self.spender} that is {usd(total_usd)}, above {self.name}={self.limit:g}. Nothing was "
             f"bought by this task: raise {self.name}, or {ADVICE}; a run over fewer rows also gives the history that "
             "makes the estimate better."
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nightbatch.amounts import usd
 from nightbatch.money.prices import PICO, Prices, Rates
 from nightbatch.money.prompt_tokens import Prompts, Sizes
 
@@ -39,11 +40,6 @@ class Estimate:
         expected_usd = usd(self.expected)
         at_most_usd = usd(self.at_most)
         return f"{expected_usd} expected, {at_most_usd} at most ({self.how})"
-
-
-def usd(amount: Decimal | None) -> str:
-    """Format an amount for a person."""
-    return "unknown" if amount is None else f"{amount:,.4f} USD"
 
 
 @dataclass(frozen=True)

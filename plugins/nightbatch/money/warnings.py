@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 
+from nightbatch.amounts import usd
 from nightbatch.ledger.facts import LandedFact
 from nightbatch.messages.outcome import Status
 from nightbatch.money import cache
-from nightbatch.money.estimate import Estimate, usd
+from nightbatch.money.estimate import Estimate
 from nightbatch.money.prices import Prices
 from nightbatch.money.totals import tokens
 from nightbatch.spec.run import Run

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from nightbatch.amounts import usd
 from nightbatch.ledger.facts import LandedFact
 from nightbatch.money.caps import total
 from nightbatch.money.cost_table import amount
 from nightbatch.money.totals import cost, dollars
+from nightbatch.plurals import counted
 
 Report = dict[str, Any]
 
@@ -68,3 +70,24 @@ def _attempt(facts: list[LandedFact], attempt_number: int) -> dict[str, Any]:
         "requests": sum(request_counts),
         "cost_usd": dollars(paid),
     }
+
+
+def lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """Say what was published, bought and paid."""
+    rows = counted(report["rows"], "row")
+    place = report["target"] + report["partition"]
+    statuses = _statuses(report["by_status"])
+    yield f"Published {rows} in {place}: {statuses}."
+    bought = counted(report["bought"], "request")
+    batches = counted(report["batches"], "batch", "batches")
+    reused = counted(report["reused"], "answer")
+    yield f"Bought {bought} in {batches}, reused {reused}."
+    cost = usd(report["cost_usd"])
+    estimate = usd(report["estimated_usd"])
+    yield f"Cost {cost}, estimated {estimate}."
+
+
+def _statuses(counts: Mapping[str, int]) -> str:
+    """List the counts of rows by status."""
+    statuses = [f"{count:,} {status}" for status, count in counts.items()]
+    return ", ".join(statuses) or "none"

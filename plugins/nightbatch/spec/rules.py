@@ -33,6 +33,7 @@ class Rules:
     max_batch_bytes: int = field(default=MAX_BYTES, metadata={SHAPES_SNAPSHOT: True})
     max_in_flight_requests: int | None = None
     poll_seconds: float = 60
+    give_up_minutes: float = 30
     cancel_on_fail: bool = False
     anthropic_conn_id: str = "anthropic_default"
     aws_conn_id: str = "aws_default"

@@ -18,6 +18,8 @@ from nightbatch.ledger.facts import Bought, Claim, Refusal, Sending
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batch
 
+RESUMED_AFTER = timedelta(minutes=10)
+"""A POST that comes so much later than it could have been sent is the first one of a new try of a person."""
 LOOK_CEILING = timedelta(minutes=15)
 SENDER_AT_WORK = "its sender may still be at work"
 
@@ -167,6 +169,22 @@ def repeated(sent: Sequence[Sending], refusal: Refusal) -> bool:
     """Return whether a refusal that allows one more try has come again."""
     last_refusal = sent[-1].refusal if sent else None
     return refusal.once and last_refusal is not None and last_refusal.once
+
+
+def tried_since(sent: Sequence[Sending], now: datetime) -> datetime:
+    """Return when the POSTs began of which the present one is the last; those before a long pause do not count."""
+    started_at = now
+    next_post_at = now
+    for sending in reversed(sent):
+        refusal = sending.refusal
+        could_resume_at = sending.post.at
+        if refusal is not None:
+            could_resume_at = refusal.retry_at or refusal.at
+        if next_post_at - could_resume_at > RESUMED_AFTER:
+            break
+        started_at = sending.post.at
+        next_post_at = sending.post.at
+    return started_at
 
 
 def waited_out(sent: Sequence[Sending], now: datetime, timing: SubmitTiming) -> bool:

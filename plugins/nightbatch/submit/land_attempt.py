@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from nightbatch.amounts import usd
 from nightbatch.errors import FINAL, NightbatchError, NotEnded
 from nightbatch.ids import Shard
 from nightbatch.land.land import land
@@ -98,4 +99,4 @@ def _total_cost(landed_facts: Sequence[LandedFact]) -> str:
     total_usd = sum(known_costs, Decimal(0))
     is_complete = len(known_costs) == len(landed_facts)
     at_least = "" if is_complete else "at least "
-    return f"{at_least}{total_usd:.4f} USD"
+    return f"{at_least}{usd(total_usd)}"

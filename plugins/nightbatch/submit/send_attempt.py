@@ -92,6 +92,7 @@ class AttemptSender:
             self.timing,
             queue_limit,
             self._late(shard in attempt.own),
+            self.ref.rules.give_up_minutes * 60,
         )
         try:
             return submitter.submit(shard)

@@ -21,7 +21,7 @@ from nightbatch.errors import (
 )
 from nightbatch.failpoints import reach
 from nightbatch.ids import BatchId, Shard
-from nightbatch.ledger import cancellation
+from nightbatch.ledger import cancellation, keys
 from nightbatch.ledger.facts import Bought, Maybe, Post, Refusal, Sending
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
@@ -40,6 +40,7 @@ from nightbatch.submit.decide import (
     next_look,
     over,
     repeated,
+    tried_since,
     waited_out,
 )
 from nightbatch.submit.queue import QueuePosition
@@ -47,6 +48,8 @@ from nightbatch.submit.release import give_up, land_as_lost, release
 from nightbatch.submit.turns import NO_LIMIT, QueueLimit, QueueRoom
 
 RETRY_AFTER = 30.0
+NEWEST = 50
+"""Batches of a state that are looked at to learn whether a run has bought one: its own are the newest."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ class Submitter:
     timing: SubmitTiming
     rule: QueueLimit = NO_LIMIT
     late: Late | None = None
+    give_up_seconds: float | None = None
+    """For how long a run that has bought nothing retries temporary refusals; None: as long as any other."""
 
     def submit(self, shard: Shard) -> Submitted | Later | Late:
         """Do the next step for a claim. Raises AccountStopped, or NotSent for a final refusal."""
@@ -243,7 +248,30 @@ class Submitter:
             give_up(facts, number, replace(retryable, released=True))
             raise NotSent(refusal.why, retryable=False)
         self._write_temporary_refusal(facts, number, retryable)
-        return Later(retry_at, refusal.why, holds_all=True)
+        why = f"{refusal.why} {self._give_up(facts, refusal)}"
+        return Later(retry_at, why, holds_all=True)
+
+    def _give_up(self, facts: ShardFacts, refusal: Refusal) -> str:
+        """Say until when a POST is sent again; raise NotSent once a run that has bought nothing has tried for long."""
+        started_at = tried_since(facts.sendings, refusal.at)
+        limit_seconds = self.timing.patience
+        if self.give_up_seconds is not None and not self._has_bought(facts):
+            limit_seconds = min(limit_seconds, self.give_up_seconds)
+            tried_seconds = (refusal.at - started_at).total_seconds()
+            if tried_seconds >= limit_seconds:
+                raise NotSent(
+                    f"{refusal.why} It was tried from {started_at:%H:%M} to {refusal.at:%H:%M} UTC, as "
+                    f"give_up_minutes={limit_seconds / 60:g} allows. Nothing was bought.",
+                    retryable=False,
+                )
+        until = started_at + timedelta(seconds=limit_seconds)
+        return f"It is sent again until {until:%Y-%m-%d %H:%M} UTC."
+
+    def _has_bought(self, facts: ShardFacts) -> bool:
+        """Tell whether the run of a claim has bought any of the newest batches of this state."""
+        newest_bought = self.ledger.shards_in(keys.BATCHES)[-NEWEST:]
+        buyer = facts.claim.buyer
+        return any(self.ledger.claim(shard).buyer == buyer for shard in newest_bought)
 
     def _full(
         self, facts: ShardFacts, number: int, refusal: Refusal, retry_at: datetime

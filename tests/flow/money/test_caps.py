@@ -267,7 +267,7 @@ def test_asking_anew_every_night_counts_against_the_month_each_time(shop: Shop) 
 def test_a_refusal_says_that_its_figures_are_estimates(shop: Shop) -> None:
     shop.put(texts(5))
     with pytest.raises(
-        CapExceeded, match=r"USD, as an estimate \(.* and an estimate of at most"
+        CapExceeded, match=r", as an estimate \(.* and an estimate of at most"
     ):
         shop.plan(shop.prepare(enrichment(max_cost_usd=0)))
 

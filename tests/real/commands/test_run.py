@@ -78,7 +78,9 @@ def test_people_read_rows_purchases_and_money(
     assert (
         seen.out.splitlines()[0] == f"Published 50 rows in {command[-1]}: 50 answered."
     )
-    assert seen.out.splitlines()[1] == "Bought 50 requests in 2 batches, reused 0."
+    assert (
+        seen.out.splitlines()[1] == "Bought 50 requests in 2 batches, reused 0 answers."
+    )
     assert seen.out.splitlines()[2].startswith("Cost $0.")
     assert "2 of 2 batches ended" in seen.err or "1 of 1 batch ended" in seen.err
 

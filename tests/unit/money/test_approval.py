@@ -49,12 +49,9 @@ def test_a_person_is_asked_above_the_limit_and_sees_that_the_costs_are_estimates
 ):
     asked = ask(10, "10.01")
     assert asked is not None
-    assert (
-        asked.subject
-        == "Buy 3 requests for an estimated 8.0100 USD, at most 10.0100 USD?"
-    )
-    assert "| estimated cost | 8.0100 USD |" in asked.body
-    assert "| estimated cost, at most | 10.0100 USD |" in asked.body
+    assert asked.subject == "Buy 3 requests for an estimated $8.0100, at most $10.0100?"
+    assert "| estimated cost | $8.0100 |" in asked.body
+    assert "| estimated cost, at most | $10.0100 |" in asked.body
     assert "The costs are estimates made before the purchase" in asked.body
     assert "a note" in asked.body
     assert "Without an answer within 12 hours nothing is bought." in asked.body

@@ -30,6 +30,7 @@ CHANGED: dict[str, Any] = {
     "max_batch_bytes": 1_000_000,
     "max_in_flight_requests": 100,
     "poll_seconds": 1.0,
+    "give_up_minutes": 5,
     "cancel_on_fail": True,
     "anthropic_conn_id": "anthropic_other",
     "aws_conn_id": "aws_other",

@@ -45,7 +45,8 @@ class ApproveOperator(ApprovalOperator):
         self.approvers = tuple(approvers)
 
     def execute(self, context: Context) -> Any:
-        ref = received(self.run)
+        with ports.final_errors():
+            ref = received(self.run)
         if ref.rules.approve_above_usd is None:
             return None
 

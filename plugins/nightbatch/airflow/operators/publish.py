@@ -54,12 +54,10 @@ class PublishOperator(BaseOperator):
 
     def _log_report(self) -> None:
         """Log what was published, and what about it needs attention."""
-        self.log.info(
-            "%d rows published, %s; %s USD.",
-            self.report["rows"],
-            self.report["by_status"],
-            self.report["cost_usd"],
-        )
+        from nightbatch.publish.report import lines
+
+        for line in lines(self.report):
+            self.log.info("%s", line)
         schema_changes = self.report["schema_changes"]
         if schema_changes:
             self.log.warning(

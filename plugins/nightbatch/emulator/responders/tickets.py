@@ -15,6 +15,7 @@ _STEMS = {
     "urgent": "urgent asap immediately production outage deadline emergency right-now data-loss cannot-work",
     "angry": "angry furious terribl unacceptable worst ridiculous disappoint frustrat useless scam fed-up third-time",
     "glad": "thank great love awesome excellent happy appreciat wonderful perfect kudos",
+    "danger": "burnt burning smoke sparks dangerous is-hot on-fire",
     "human": "lawyer legal human manager complain gdpr fraud refund speak-to call-me cancel-my data-loss",
 }
 _CATEGORIES = ("billing", "bug", "account", "shipping", "feature_request")
@@ -53,7 +54,9 @@ def _category(word_counts: Mapping[str, int]) -> str:
 
 
 def _urgency(word_counts: Mapping[str, int], category: str) -> int:
-    """Return 1 to 5: anger adds to it; praise without anger and a feature request take from it."""
+    """Return 1 to 5: 5 for danger; anger adds to it; praise without anger and a feature request take from it."""
+    if word_counts["danger"]:
+        return 5
     urgency = 2 + min(word_counts["urgent"], 2)
     if word_counts["angry"]:
         urgency += 1

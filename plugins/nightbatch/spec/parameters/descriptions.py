@@ -294,6 +294,16 @@ _RUN = {
         high=3600,
         example=30,
     ),
+    "give_up_minutes": Description(
+        section=RUN,
+        title="Give up (minutes)",
+        text="How long a run that has bought nothing yet goes on where the API cannot be reached or refuses for the"
+        " moment; then it fails.",
+        unit="minutes",
+        low=0.1,
+        high=60 * 24,
+        example=10,
+    ),
     "deadline_hours": Description(
         section=RUN,
         title="Deadline (hours)",
