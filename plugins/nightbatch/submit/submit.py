@@ -255,10 +255,11 @@ class Submitter:
         """Say until when a POST is sent again; raise NotSent once a run that has bought nothing has tried for long."""
         started_at = tried_since(facts.sendings, refusal.at)
         limit_seconds = self.timing.patience
-        if self.give_up_seconds is not None and not self._has_bought(facts):
-            limit_seconds = min(limit_seconds, self.give_up_seconds)
+        give_up_seconds = self.give_up_seconds or limit_seconds
+        if give_up_seconds < limit_seconds and not self._has_bought(facts):
+            limit_seconds = give_up_seconds
             tried_seconds = (refusal.at - started_at).total_seconds()
-            if tried_seconds >= limit_seconds:
+            if tried_seconds > limit_seconds:
                 raise NotSent(
                     f"{refusal.why} It was tried from {started_at:%H:%M} to {refusal.at:%H:%M} UTC, as "
                     f"give_up_minutes={limit_seconds / 60:g} allows. Nothing was bought.",
