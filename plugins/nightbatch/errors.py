@@ -32,7 +32,7 @@
     ├── CapExceeded       more money than a cap allows: raise it, or send fewer requests
     ├── CanaryRejected    the API rejects requests of this kind: fix prompt, schema, model or params
     ├── ShardsFailed      some batches could not be bought or landed, the others have landed: see why, then rerun
-    ├── RunCancelled      a person has cancelled the run: start a new one
+    ├── RunCanceled      a person has canceled the run: start a new one
     └── RunFailed         too few rows were answered: nothing was published
 
 No message holds prompts, row values, answers or keys.
@@ -203,8 +203,8 @@ class ShardsFailed(NightbatchError):
     """Some batches could not be bought or landed; the others have landed."""
 
 
-class RunCancelled(NightbatchError):
-    """The run was cancelled: nothing more is bought for it, and nothing is published."""
+class RunCanceled(NightbatchError):
+    """The run was canceled: nothing more is bought for it, and nothing is published."""
 
 
 class RunFailed(NightbatchError):
@@ -218,7 +218,7 @@ FINAL = (
     CapExceeded,
     NoBucket,
     NotReconciled,
-    RunCancelled,
+    RunCanceled,
     RunFailed,
     ShardsFailed,
     StoreDenied,

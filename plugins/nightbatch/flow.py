@@ -15,7 +15,7 @@ from typing import TypeVar
 from nightbatch.ids import BatchId
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan.quote import TokenCounter
-from nightbatch.ports import Batch, CancellingBatches, MeasuredStore, Store, Table
+from nightbatch.ports import Batch, CancelingBatches, MeasuredStore, Store, Table
 from nightbatch.prepare.stage import stage
 from nightbatch.publish.publish import publish
 from nightbatch.publish.report import Report
@@ -50,7 +50,7 @@ class World:
     """
 
     open_store: Callable[[str], MeasuredStore]
-    api: CancellingBatches
+    api: CancelingBatches
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], None] = time.sleep
     submit_timing: SubmitTiming = field(default_factory=SubmitTiming)

@@ -187,7 +187,7 @@ class AsyncBatches(Protocol):
         """Read one batch. Raises BatchGone, ApiUnavailable or AccountStopped."""
 
     async def cancel(self, batch: BatchId) -> None:
-        """Request that a batch be cancelled; one that has ended is not changed. Raises as `batch`."""
+        """Request that a batch be canceled; one that has ended is not changed. Raises as `batch`."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -197,10 +197,10 @@ class Cancels(Protocol):
     """Cancel batches."""
 
     def cancel(self, batch: BatchId) -> Batch:
-        """Request that a batch be cancelled; one that has ended is not changed."""
+        """Request that a batch be canceled; one that has ended is not changed."""
 
 
-class CancellingBatches(Batches, Cancels, Protocol):
+class CancelingBatches(Batches, Cancels, Protocol):
     """Buy, read and cancel batches."""
 
 

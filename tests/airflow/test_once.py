@@ -18,7 +18,7 @@ from tests.support.judge import Table, Verdict
 
 from nightbatch.local.stack.stack import Stack
 
-JOINED = "the batch is joined, and not cancelled"
+JOINED = "the batch is joined, and not canceled"
 ON = "tried again by Airflow, it goes on from the facts"
 EARLY = ("claim written", "post written", "batch written", "results staged")
 LATE = ("batch created", "owner written", "results landed", "file published")
@@ -31,7 +31,7 @@ CASES = (
          "deleted and the partition run again, while the batch is in progress", JOINED, lasts=1),
     Case("orphan", 13, acts.lose_the_answer, "the answer to the create dropped, strangers' batches of the same size",
          "its batch is awaited without a worker, and adopted", lasts=1, faults=(create("drop_after"),)),
-    Case("console", 14, acts.meddle_in_the_console, "a batch cancelled in the Console, the next one deleted there",
+    Case("console", 14, acts.meddle_in_the_console, "a batch canceled in the Console, the next one deleted there",
          "its requests land as lost, and are asked again", lasts=24, turns=2),
     Case("shot", 2, acts.see_it_end, killed(EARLY), ON, points=EARLY),
     Case("shot-again", 3, acts.see_it_end, killed(LATE), ON, points=LATE),

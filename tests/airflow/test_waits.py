@@ -1,5 +1,5 @@
 """Waits on a real scheduler and two real triggerers, which are frozen and killed while batches run; nothing is lost,
-nothing is cancelled but what somebody gave up, nothing is bought twice.
+nothing is canceled but what somebody gave up, nothing is bought twice.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def test_a_run_whose_triggerer_was_frozen_and_killed_ends_well(story: Story) -> 
     assert story.enriched.report()["by_status"] == {"answered": SHARDS}
 
 
-def test_nothing_of_it_was_bought_twice_or_cancelled(story: Story) -> None:
+def test_nothing_of_it_was_bought_twice_or_canceled(story: Story) -> None:
     assert story.books["accepted"]["twice"] == story.before["accepted"]["twice"]
     mine = [
         one
@@ -181,7 +181,7 @@ def test_a_wait_that_is_marked_failed_cancels_its_batch_only_if_it_is_told_to(
     assert story.counts("given_up").get("canceled", 0) > 0
 
 
-def test_at_its_deadline_a_batch_is_cancelled_or_left_as_the_sensor_says(
+def test_at_its_deadline_a_batch_is_canceled_or_left_as_the_sensor_says(
     story: Story,
 ) -> None:
     states = story.others.states()

@@ -102,7 +102,7 @@ def sensor() -> Any:
     return {"status": AnthropicHook().get_batch(batch_id).processing_status}
 
 
-def cancelling_hook() -> Any:
+def canceling_hook() -> Any:
     hook = AnthropicHook()
     batch = hook.create_batch(requests(1), model=MODEL)
     return {"status": hook.cancel_batch(batch.id).processing_status}
@@ -131,7 +131,7 @@ def main() -> None:
         "waiting_operator": waiting_operator(),
         "deferring_operator": deferring_operator(),
         "sensor": sensor(),
-        "cancelling_hook": cancelling_hook(),
+        "canceling_hook": canceling_hook(),
         "llm_text": llm_batch(str, home / "text"),
         "llm_structured": llm_batch(Triage, home / "structured"),
     }, default=str))  # fmt: skip

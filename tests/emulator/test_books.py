@@ -69,7 +69,7 @@ def test_what_runs_is_accepted_and_not_yet_bought(desk):
     assert books["batches"] == {"created": 1, "in_progress": 1}
 
 
-def test_a_cancelled_batch_bills_only_what_was_answered(desk):
+def test_a_canceled_batch_bills_only_what_was_answered(desk):
     desk.emulator.faults({"where": "batch", "what": "slow", "seconds": 100})
     batch = desk.create(desk.items(10))
     desk.emulator.advance(50)

@@ -57,7 +57,7 @@ def test_the_anthropic_sensor_sees_the_end_both_ways(came):
 
 
 def test_the_anthropic_hook_cancels(came):
-    assert came["cancelling_hook"]["status"] == "canceling"
+    assert came["canceling_hook"]["status"] == "canceling"
 
 
 def test_common_ais_operator_lands_texts(came):

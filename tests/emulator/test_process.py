@@ -123,9 +123,9 @@ def test_what_it_was_told_outlives_a_kill(start, desk_at, tmp_path):
     gone = desk.create(desk.items(1))
     desk.ended(gone.id)
     desk.client.messages.batches.delete(gone.id)
-    cancelled = desk.create(desk.items(4))
-    desk.client.messages.batches.cancel(cancelled.id)
-    desk.ended(cancelled.id)
+    canceled = desk.create(desk.items(4))
+    desk.client.messages.batches.cancel(canceled.id)
+    desk.ended(canceled.id)
     running_on = desk.create(desk.items(5))
     books = desk.emulator.books()
     process.end(signal.SIGKILL)
@@ -133,12 +133,12 @@ def test_what_it_was_told_outlives_a_kill(start, desk_at, tmp_path):
     again = desk_at(start(*flags).first_line.strip())
     assert [batch.id for batch in again.client.messages.batches.list()] == [
         running_on.id,
-        cancelled.id,
+        canceled.id,
         done.id,
     ]
     assert sorted(map(str, again.rows(done.id))) == rows
-    assert again.retrieve(cancelled.id)["request_counts"] == desk_counts(
-        books, cancelled.id
+    assert again.retrieve(canceled.id)["request_counts"] == desk_counts(
+        books, canceled.id
     )
     assert again.retrieve(running_on.id)["processing_status"] == "in_progress"
     after = again.emulator.books()

@@ -242,7 +242,7 @@ def test_a_page_has_one_to_a_thousand_batches(desk, limit, status):
     )
 
 
-def test_a_cancelled_batch_passes_through_canceling_and_ends_with_canceled_rows(desk):
+def test_a_canceled_batch_passes_through_canceling_and_ends_with_canceled_rows(desk):
     desk.emulator.faults({"where": "batch", "what": "slow", "seconds": 100})
     batch = desk.create(desk.items(10))
     desk.emulator.advance(50)
@@ -270,7 +270,7 @@ def test_to_cancel_twice_is_to_cancel_once(desk):
 
 
 @pytest.mark.parametrize("status", [200, 400, 409])
-def test_cancelling_an_ended_batch_is_answered_as_the_settings_say(open_desk, status):
+def test_canceling_an_ended_batch_is_answered_as_the_settings_say(open_desk, status):
     with open_desk(Settings(cancel_ended=status, pace=BatchDuration(0.01))) as desk:
         batch = desk.create(desk.items(1))
         desk.ended(batch.id)

@@ -21,7 +21,7 @@ from nightbatch.land.land import land
 from nightbatch.ledger.facts import PlannedShard
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan.plan import plan
-from nightbatch.ports import CancellingBatches, MeasuredStore, Store
+from nightbatch.ports import CancelingBatches, MeasuredStore, Store
 from nightbatch.prepare.stage import stage
 from nightbatch.publish.publish import publish
 from nightbatch.publish.report import Report
@@ -49,7 +49,7 @@ class World(Protocol):
     def store(self, url: str) -> MeasuredStore: ...
     def now(self) -> datetime: ...
     def sleep(self, seconds: float) -> None: ...
-    def api(self) -> CancellingBatches: ...
+    def api(self) -> CancelingBatches: ...
 
 
 def settings(partition: str = "dt=1", **more: Any) -> Enrichment:
@@ -222,7 +222,7 @@ class RealWorld:
             min(max(seconds, 0.05), 0.1)
         )  # not less: ten that ask all the time would keep the machine busy
 
-    def api(self) -> CancellingBatches:
+    def api(self) -> CancelingBatches:
         return _api(self.emulator, self.answer_seconds)
 
     def make_bucket(self, table: pa.Table, partition: str = "dt=1") -> None:
@@ -261,7 +261,7 @@ def _s3(endpoint: str) -> tuple[Any, Any]:
 
 
 @cache
-def _api(url: str, answer_seconds: float) -> CancellingBatches:
+def _api(url: str, answer_seconds: float) -> CancelingBatches:
     import anthropic
 
     from nightbatch.io.anthropic_api import AnthropicBatches

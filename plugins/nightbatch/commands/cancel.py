@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from nightbatch.commands import _ports, _printing
 from nightbatch.errors import SettingsError
-from nightbatch.ledger.facts import Cancelled
+from nightbatch.ledger.facts import Canceled
 from nightbatch.messages.safe_words import printable
 from nightbatch.plurals import counted
 
@@ -42,7 +42,7 @@ def run(options: Namespace) -> int:
 
     ledger = _ports.ledger(options.state, options)
     batches = _ports.batches(options)
-    wanted = Cancelled(options.run, _now(), options.by or _user())
+    wanted = Canceled(options.run, _now(), options.by or _user())
     cancellation = cancel(wanted, ledger, batches, _now)
     fact = cancellation.fact
     shards = [
@@ -51,8 +51,8 @@ def run(options: Namespace) -> int:
     ]
     result = {
         "run": fact.buyer,
-        "cancelled_by": fact.by,
-        "cancelled_at": fact.at,
+        "canceled_by": fact.by,
+        "canceled_at": fact.at,
         "shards": shards,
     }
     lines = [f"{shard['shard']}  {printable(shard['outcome'])}" for shard in shards]

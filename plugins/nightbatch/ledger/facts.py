@@ -156,8 +156,8 @@ class LandedFact(Fact):
 
 
 @dataclass(frozen=True)
-class Cancelled(Fact):
-    """A person has cancelled this run: nothing more is bought for it."""
+class Canceled(Fact):
+    """A person has canceled this run: nothing more is bought for it."""
 
     buyer: str
     at: datetime
@@ -165,9 +165,9 @@ class Cancelled(Fact):
 
     @property
     def words(self) -> str:
-        """Say who cancelled the run, and when."""
+        """Say who canceled the run, and when."""
         at_utc = self.at.astimezone(UTC)
-        return f"cancelled by {self.by} at {at_utc:%Y-%m-%d %H:%M} UTC"
+        return f"canceled by {self.by} at {at_utc:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True)

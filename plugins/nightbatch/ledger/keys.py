@@ -159,8 +159,8 @@ def awaited(name: str) -> str:
     return f"{WAITS}{name}.json"
 
 
-def cancelled(buyer: str) -> str:
-    """A person has cancelled this run: nothing more is bought for it. A run's own name may hold any character."""
+def canceled(buyer: str) -> str:
+    """A person has canceled this run: nothing more is bought for it. A run's own name may hold any character."""
     digest = hashlib.sha256(buyer.encode()).hexdigest()
     return f"{CANCELS}{digest[:16]}.json"
 

@@ -42,7 +42,7 @@ def publish(
 ) -> report.Report:
     """Publish a run's partition and return its report.
 
-    Raises RunFailed, with nothing published, below min_answered or if a red check has not passed; RunCancelled.
+    Raises RunFailed, with nothing published, below min_answered or if a red check has not passed; RunCanceled.
     """
     cancellation.refuse(ledger, ref.buyer)
     run = ledger.run(ref.snapshot)

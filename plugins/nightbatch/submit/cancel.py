@@ -9,29 +9,29 @@ from datetime import datetime
 from nightbatch.errors import BatchGone, SettingsError
 from nightbatch.ids import BatchId, Shard
 from nightbatch.ledger import cancellation
-from nightbatch.ledger.facts import Cancelled
+from nightbatch.ledger.facts import Canceled
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
-from nightbatch.ports import CancellingBatches
+from nightbatch.ports import CancelingBatches
 from nightbatch.submit.decide import Done, decide
 from nightbatch.submit.release import InDoubt, release
 
 
 @dataclass(frozen=True)
 class Cancellation:
-    """The fact that a run is cancelled, and what became of each of its shards that were in flight, oldest first."""
+    """The fact that a run is canceled, and what became of each of its shards that were in flight, oldest first."""
 
-    fact: Cancelled
+    fact: Canceled
     outcomes: dict[Shard, str]
 
 
 def cancel(
-    wanted: Cancelled,
+    wanted: Canceled,
     ledger: Ledger,
-    api: CancellingBatches,
+    api: CancelingBatches,
     now: Callable[[], datetime],
 ) -> Cancellation:
-    """Note that a run is cancelled, then cancel its batches and give up its claims that have none.
+    """Note that a run is canceled, then cancel its batches and give up its claims that have none.
 
     Doing it again keeps the first fact, and tries what is still in flight. Raises SettingsError for a run that has
     claimed nothing in this state.
@@ -52,8 +52,8 @@ def cancel(
 
 def _end(
     facts: ShardFacts,
-    cancelled: Cancelled,
-    api: CancellingBatches,
+    canceled: Canceled,
+    api: CancelingBatches,
     now: Callable[[], datetime],
 ) -> str:
     """Cancel the batch of a shard, or give its claim up, and describe the outcome."""
@@ -61,13 +61,13 @@ def _end(
     if isinstance(decision, Done):
         return _cancel_batch(decision.bought.batch, api)
     try:
-        release(facts, now, cancelled.words)
+        release(facts, now, canceled.words)
     except InDoubt as doubt:
         return f"is not ended yet: {doubt} Cancel the run again once that is known."
     return "had no batch: nothing is bought"
 
 
-def _cancel_batch(batch_id: BatchId, api: CancellingBatches) -> str:
+def _cancel_batch(batch_id: BatchId, api: CancelingBatches) -> str:
     """Cancel a batch that has not ended, and describe its state."""
     try:
         batch = api.batch(batch_id)
@@ -78,7 +78,7 @@ def _cancel_batch(batch_id: BatchId, api: CancellingBatches) -> str:
     if batch.ended:
         state = "has ended"
     elif batch.canceling:
-        state = "is being cancelled"
+        state = "is being canceled"
     else:
         state = "goes on"
     return f"batch {batch_id} {state}"

@@ -18,7 +18,7 @@ from nightbatch.failpoints import reach
 from nightbatch.ids import Shard
 from nightbatch.land.read_results import Pause
 from nightbatch.ledger import cancellation
-from nightbatch.ledger.facts import Awaited, Cancelled
+from nightbatch.ledger.facts import Awaited, Canceled
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan import canary
 from nightbatch.plan.plan import plan
@@ -91,12 +91,12 @@ class Purchase:
     def submit(self, awaited: str = "") -> Sent | Waiting:
         """Send a canary if one is wanted, then the first attempt. `awaited`: the attempt that an earlier call planned.
 
-        Raises CapExceeded, CanaryRejected, AccountStopped, or NotSent if nothing at all could be sent; RunCancelled
-        once the batches of a cancelled run have landed.
+        Raises CapExceeded, CanaryRejected, AccountStopped, or NotSent if nothing at all could be sent; RunCanceled
+        once the batches of a canceled run have landed.
         """
-        cancelled = cancellation.read(self.ledger, self.ref.buyer)
-        if cancelled is not None:
-            return self._stop(cancelled)
+        canceled = cancellation.read(self.ledger, self.ref.buyer)
+        if canceled is not None:
+            return self._stop(canceled)
         try:
             attempt = self._planned(awaited)
             if attempt.attempt == canary.ATTEMPT:
@@ -126,9 +126,9 @@ class Purchase:
         A shard that fails does not keep others from landing: then ShardsFailed is raised, and nothing more is sent.
         """
         while True:
-            cancelled = cancellation.read(self.ledger, self.ref.buyer)
-            if cancelled is not None:
-                return self._stop(cancelled)
+            canceled = cancellation.read(self.ledger, self.ref.buyer)
+            if canceled is not None:
+                return self._stop(canceled)
             attempt = self.ledger.awaited(awaited)
             sending = self._send_nothing(attempt) if failed else self._send(attempt)
             failed = failed or _failure_reason(sending.failure)
@@ -154,13 +154,13 @@ class Purchase:
                 return AllLanded(last_attempt)
             awaited = following.name
 
-    def _stop(self, cancelled: Cancelled) -> Waiting:
-        """Land what a cancelled run has bought, give up its other claims, then raise RunCancelled. Nothing is sent."""
+    def _stop(self, canceled: Canceled) -> Waiting:
+        """Land what a canceled run has bought, give up its other claims, then raise RunCanceled. Nothing is sent."""
         attempt = self._own_in_flight()
         if not attempt.shards:
-            raise cancellation.error(self.ledger, cancelled)
+            raise cancellation.error(self.ledger, canceled)
         self.ledger.write_awaited(attempt)
-        sending = self._send(attempt, stopped=cancelled.words)
+        sending = self._send(attempt, stopped=canceled.words)
         if sending.failure is not None:
             raise sending.failure
         if sending.later is not None:
@@ -171,7 +171,7 @@ class Purchase:
         for trouble in (landing.trouble, *landing.failures):
             if trouble is not None:
                 raise trouble
-        raise cancellation.error(self.ledger, cancelled)
+        raise cancellation.error(self.ledger, canceled)
 
     def _own_in_flight(self) -> Awaited:
         """Name the shards that the run has claimed and that have not landed."""

@@ -137,9 +137,9 @@ class Submitter:
                 return None
         reach("post written")
         # Read after the post fact: who cancels the run from now on sees that POST.
-        cancelled = cancellation.read(self.ledger, facts.claim.buyer)
-        if cancelled is not None:
-            refusal = Refusal(at=self.now(), why=cancelled.words, released=True)
+        canceled = cancellation.read(self.ledger, facts.claim.buyer)
+        if canceled is not None:
+            refusal = Refusal(at=self.now(), why=canceled.words, released=True)
             give_up(facts, number, refusal)
             return None
         try:

@@ -51,7 +51,7 @@ class Poller:
         self._started_ticks = self.loop.time()
         self._waits = AwaitedBatches(pace)
         self._line = WaitingLine(pace)
-        self._cancelling = 0
+        self._canceling = 0
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._last_look = datetime.min.replace(tzinfo=UTC)
@@ -81,12 +81,12 @@ class Poller:
 
     async def cancel(self, batch: str) -> None:
         """Ask the API to cancel a batch; retry while it cannot be reached. Raises BatchGone, AccountStopped."""
-        self._cancelling += 1
+        self._canceling += 1
         self._wake()
         try:
             await self._cancel(BatchId(batch))
         finally:
-            self._cancelling -= 1
+            self._canceling -= 1
 
     async def _cancel(self, batch_id: BatchId) -> None:
         for failure_count in itertools.count(1):
@@ -123,7 +123,7 @@ class Poller:
                 await self._connection.close()
 
     def _is_wanted(self) -> bool:
-        return bool(len(self._waits) or len(self._line) or self._cancelling)
+        return bool(len(self._waits) or len(self._line) or self._canceling)
 
     async def _sleep_until_due(self) -> bool:
         """Sleep until the next look is due; False if nobody has waited for a while."""

@@ -67,7 +67,7 @@ class Progress:
 def cut_short(own_batches: Sequence[AwaitedBatch]) -> str:
     """Say what becomes of batches that have not ended at the deadline; `own_batches`: those of the run itself."""
     return (
-        f"The deadline has passed: {len(own_batches):,} batches are cancelled; "
+        f"The deadline has passed: {len(own_batches):,} batches are canceled; "
         "those of other runs are left alone."
     )
 

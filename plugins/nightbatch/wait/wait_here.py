@@ -10,7 +10,7 @@ from nightbatch.errors import ApiUnavailable, BatchGone
 from nightbatch.ids import BatchId
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.messages.listing import CLOCKS, listed
-from nightbatch.ports import Batch, CancellingBatches
+from nightbatch.ports import Batch, CancelingBatches
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.wait.pace import PollTiming, interval
 from nightbatch.wait.progress import AwaitedBatch, Progress, cut_short
@@ -28,10 +28,10 @@ Show = Callable[[Progress, Mapping[BatchId, Batch | None], datetime], None]
 
 @dataclass
 class Following:
-    """Waits for batches by looking at them now and then. At the run's deadline its own are cancelled."""
+    """Waits for batches by looking at them now and then. At the run's deadline its own are canceled."""
 
     ref: RunRef
-    api: CancellingBatches
+    api: CancelingBatches
     now: Callable[[], datetime]
     sleep: Callable[[float], None]
     timing: PollTiming

@@ -163,7 +163,7 @@ def test_a_batch_may_never_end_until_it_expires(desk):
     assert (counts["succeeded"], counts["expired"]) == (3, 7)
 
 
-def test_a_batch_may_be_cancelled_from_outside(desk):
+def test_a_batch_may_be_canceled_from_outside(desk):
     desk.emulator.faults(
         {"where": "batch", "what": "canceled", "at": 0.5},
         {"where": "batch", "what": "slow", "seconds": 100},

@@ -251,7 +251,7 @@ class Nights(RuleBasedStateMachine):
 
     @precondition(lambda self: self.world.batches.made)
     @rule(which=st.integers(0, 9))
-    def cancelled_in_the_console(self, which: int) -> None:
+    def canceled_in_the_console(self, which: int) -> None:
         made = self.world.batches.made
         batch = made[which % len(made)]
         self.world.batches.faults.reads = 0

@@ -1,4 +1,4 @@
-"""A cancelled run: no POST is sent for it any more, whatever is retried, and what it has bought is kept."""
+"""A canceled run: no POST is sent for it any more, whatever is retried, and what it has bought is kept."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tests.support.flow import SOURCE, Flow, published, put, rows, settings
 from tests.support.memory import MemoryWorld
 
 from nightbatch import flow as whole_flow
-from nightbatch.errors import RunCancelled, SettingsError
+from nightbatch.errors import RunCanceled, SettingsError
 from nightbatch.failpoints import watching
-from nightbatch.ledger.facts import Cancelled
+from nightbatch.ledger.facts import Canceled
 from nightbatch.publish.publish import publish
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.cancel import Cancellation, cancel
@@ -20,7 +20,7 @@ from nightbatch.submit.purchase import Purchase, Waiting
 
 ROWS = 6
 BUYER = "dag/run"
-WORDS = "cancelled by ana at "
+WORDS = "canceled by ana at "
 POINTS = (
     "lease taken",
     "claim written",
@@ -45,9 +45,9 @@ def run(world: MemoryWorld, buyer: str = BUYER) -> Flow:
     return Flow(world, settings(max_batch_requests=2, canary="always"), buyer)
 
 
-def cancelled(world: MemoryWorld) -> Cancellation:
+def canceled(world: MemoryWorld) -> Cancellation:
     """Cancel the run as the command does."""
-    wanted = Cancelled(BUYER, world.now(), "ana")
+    wanted = Canceled(BUYER, world.now(), "ana")
     return cancel(wanted, run(world).ledger, world.batches, world.now)
 
 
@@ -69,11 +69,11 @@ def purchase(world: MemoryWorld, ref: RunRef) -> Purchase:
 
 
 def retried(world: MemoryWorld, retry: Callable[[], object]) -> str:
-    """Do a step again until it fails as a cancelled run does; return the message."""
+    """Do a step again until it fails as a canceled run does; return the message."""
     for _ in range(20):
         try:
             outcome = retry()
-        except RunCancelled as error:
+        except RunCanceled as error:
             return str(error)
         assert isinstance(outcome, Waiting)
         world.sleep(3_600)
@@ -94,7 +94,7 @@ def test_after_a_cancellation_no_retry_sends_anything(
         next(progress, None)
         if len(world.batches.made) >= 4:
             break
-    cancellation = cancelled(world)
+    cancellation = canceled(world)
     sent = len(world.batches.made)
     assert sent
     awaited = next(iter(_awaited(world)))
@@ -125,13 +125,13 @@ def _publish(world: MemoryWorld, ref: RunRef) -> object:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_sender_at_work_sends_no_further_post(world: MemoryWorld, point: str) -> None:
-    """The run is cancelled while its submit task is at work, at each point where something is known of it."""
+    """The run is canceled while its submit task is at work, at each point where something is known of it."""
     counts: list[int] = []
 
     def stop(reached: str) -> None:
         if reached == point and not counts and claimed(world):
             counts.append(-1)
-            cancelled(world)
+            canceled(world)
             counts.append(len(world.batches.made))
 
     with watching(stop):
@@ -139,14 +139,14 @@ def test_a_sender_at_work_sends_no_further_post(world: MemoryWorld, point: str) 
     assert counts == [-1, len(world.batches.made)]
 
 
-def test_the_answers_of_a_cancelled_run_are_kept_and_counted(
+def test_the_answers_of_a_canceled_run_are_kept_and_counted(
     world: MemoryWorld,
 ) -> None:
     ref = run(world).prepare()
     outcome = purchase(world, ref).submit()
     assert isinstance(outcome, Waiting)
     world.sleep(3_600)
-    cancelled(world)
+    canceled(world)
     message = retried(world, lambda: purchase(world, ref).submit(outcome.awaited))
     kept = re.search(r"(\d+) answers? (is|are) kept", message)
     assert kept is not None
@@ -162,7 +162,7 @@ def test_a_new_run_is_not_affected(world: MemoryWorld) -> None:
     progress = steps(world)
     next(progress)
     next(progress)
-    cancelled(world)
+    canceled(world)
     new_run = run(world, "dag/new")
     report = whole_flow.run(new_run.enrichment, new_run.surroundings, "dag/new")
     assert report["answered"] == ROWS
@@ -173,15 +173,15 @@ def test_the_first_to_cancel_is_the_one_that_is_named(world: MemoryWorld) -> Non
     progress = steps(world)
     next(progress)
     next(progress)
-    first = cancelled(world)
-    wanted = Cancelled(BUYER, world.now(), "ben")
+    first = canceled(world)
+    wanted = Canceled(BUYER, world.now(), "ben")
     second = cancel(wanted, run(world).ledger, world.batches, world.now)
     assert second.fact == first.fact
 
 
-def test_a_run_that_has_claimed_nothing_cannot_be_cancelled(
+def test_a_run_that_has_claimed_nothing_cannot_be_canceled(
     world: MemoryWorld,
 ) -> None:
     run(world).prepare()
     with pytest.raises(SettingsError, match="no run 'dag/run' has claimed"):
-        cancelled(world)
+        canceled(world)

@@ -456,7 +456,7 @@ def test_a_backfill_of_ten_buys_each_request_once(
     )
 
 
-def test_a_batch_cancelled_in_the_console_is_asked_again(
+def test_a_batch_canceled_in_the_console_is_asked_again(
     world: MemoryWorld, flow: Flow, judged: Judged
 ) -> None:
     batch = flow.submit(claimed(flow))
@@ -465,7 +465,7 @@ def test_a_batch_cancelled_in_the_console_is_asked_again(
     assert is_whole(world)
     judged(
         HERE,
-        "a batch is cancelled in the Console while we wait",
+        "a batch is canceled in the Console while we wait",
         "its requests land as lost, and are asked again",
         flow,
     )

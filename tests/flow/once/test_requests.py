@@ -52,7 +52,7 @@ def test_submitting_reads_each_fact_once(night: Night) -> None:
         "HEAD claims/00000001.parquet",
         "GET claims/00000001.parquet",
         "PUT posts/00000001/1.json",
-        f"LIST {keys.cancelled('dag/run')}",
+        f"LIST {keys.canceled('dag/run')}",
         "GET claims/00000001.parquet",
         "PUT owners/msgbatch_000001.json",
         "PUT batches/00000001.json",

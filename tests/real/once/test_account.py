@@ -222,7 +222,7 @@ def under_way(ours: Turned) -> Iterator[processes.Process]:
     run.kill()
 
 
-def test_a_batch_that_is_cancelled_in_the_console_is_asked_again(
+def test_a_batch_that_is_canceled_in_the_console_is_asked_again(
     ours: Turned, theirs: Stranger, judged: Judged, undisturbed: list[object],
     under_way: processes.Process,
 ) -> None:  # fmt: skip
@@ -233,7 +233,7 @@ def test_a_batch_that_is_cancelled_in_the_console_is_asked_again(
     told = "its requests land as lost, and are asked again"
     judged(
         HERE,
-        "a batch is cancelled in the Console while we wait",
+        "a batch is canceled in the Console while we wait",
         told,
         Flow(ours.world),
     )

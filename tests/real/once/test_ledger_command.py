@@ -74,7 +74,7 @@ def test_each_standing_is_named_with_a_way_out(
     assert "no batch yet" in capsys.readouterr().err
 
 
-def test_a_batch_can_be_cancelled_and_its_rows_are_asked_again(
+def test_a_batch_can_be_canceled_and_its_rows_are_asked_again(
     flow: Flow, emulator: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     emulator.faults({"where": "batch", "what": "never_ends", "at": 0.0, "count": 1})

@@ -1,4 +1,4 @@
-"""Cancelling a run from the command line."""
+"""Canceling a run from the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.servers.s3 import serving
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.ledger.facts import Cancelled
+from nightbatch.ledger.facts import Canceled
 from nightbatch.submit.cancel import cancel
 
 
@@ -32,12 +32,12 @@ def run(world: MemoryWorld, partition: str) -> Flow:
     )
 
 
-def test_all_batches_of_a_run_are_cancelled_and_no_others(world: MemoryWorld) -> None:
+def test_all_batches_of_a_run_are_canceled_and_no_others(world: MemoryWorld) -> None:
     first, second = run(world, "dt=1"), run(world, "dt=2")
     for flow in (first, second):
         for planned in flow.plan(flow.prepare())[:2]:
             flow.submit(planned.shard)
-    wanted = Cancelled("dag/dt=1", world.now(), "ana")
+    wanted = Canceled("dag/dt=1", world.now(), "ana")
     outcomes = cancel(wanted, first.ledger, world.batches, world.now).outcomes
     assert [outcome.split()[-1] for outcome in outcomes.values()] == [
         "ended",
@@ -76,10 +76,10 @@ def test_one_command_cancels_a_whole_run(
     command = ["cancel", flow.enrichment.state_url, "--run"]
     assert main([*command, "dag/run", "--by", "ana", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert (result["run"], result["cancelled_by"]) == ("dag/run", "ana")
+    assert (result["run"], result["canceled_by"]) == ("dag/run", "ana")
     outcomes = [shard["outcome"] for shard in result["shards"]]
     assert [outcome.split(maxsplit=2)[2] for outcome in outcomes] == [
-        "is being cancelled"
+        "is being canceled"
     ] * 3
     assert Emulator(real.emulator).books()["batches"]["canceling"] == 3
     assert main([*command, "dag/nobody"]) == 2

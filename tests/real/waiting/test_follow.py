@@ -81,7 +81,7 @@ def test_a_batch_that_is_gone_keeps_nobody_waiting_and_is_counted(account: Any) 
     assert "1 batch is gone" in lines[-1]
 
 
-def test_at_the_deadline_only_the_runs_own_batches_are_cancelled_and_their_end_is_awaited(
+def test_at_the_deadline_only_the_runs_own_batches_are_canceled_and_their_end_is_awaited(
     account: Any,
 ) -> None:
     own, other = account.send(3), account.send(3)

@@ -399,7 +399,7 @@ def test_a_wait_that_is_given_up_is_not_looked_at_any_more(account: Any) -> None
     assert account.play(scenario) == 0
 
 
-def test_cancelling_outlives_failures_of_the_api(account: Any) -> None:
+def test_canceling_outlives_failures_of_the_api(account: Any) -> None:
     batch = account.send()
     account.emulator.faults({"where": "cancel", "what": "overloaded", "count": 2})
     account.play(lambda: account.poller().cancel(batch))

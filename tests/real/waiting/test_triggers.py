@@ -81,7 +81,7 @@ def test_expiry_is_an_outcome(account: Any) -> None:
     assert seen["counts"]["expired"] > 0
 
 
-def test_at_the_deadline_the_batch_is_cancelled_and_its_end_awaited(
+def test_at_the_deadline_the_batch_is_canceled_and_its_end_awaited(
     account: Any,
 ) -> None:
     batch = account.send(4)

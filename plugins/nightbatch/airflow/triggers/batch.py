@@ -107,7 +107,7 @@ class BatchTrigger(BaseTrigger):
         return {"batch": self.batch, "counts": ended_batch.counts}
 
     async def _wait_for_end(self) -> Batch | None:
-        """Return the ended batch; None: the deadline has passed and the batch is not cancelled. Raises BatchGone."""
+        """Return the ended batch; None: the deadline has passed and the batch is not canceled. Raises BatchGone."""
         from nightbatch.airflow.triggers.shared import poller
 
         shared_poller = poller(self.conn)
@@ -121,7 +121,7 @@ class BatchTrigger(BaseTrigger):
         except TimeoutError:
             if not _is_true(self.cancel_at_deadline):
                 return None
-        self.log.warning("Batch %s is cancelled at its deadline.", self.batch)
+        self.log.warning("Batch %s is canceled at its deadline.", self.batch)
         await shared_poller.cancel(self.batch)
         return await shared_poller.wait(self.batch, longest_pause)
 
@@ -131,7 +131,7 @@ class BatchTrigger(BaseTrigger):
         if await was_killed(self.task_instance):
             await poller(self.conn).cancel(self.batch)
             self.log.warning(
-                "Batch %s is cancelled, since its task was marked failed.", self.batch
+                "Batch %s is canceled, since its task was marked failed.", self.batch
             )
 
 

@@ -108,7 +108,7 @@ class RunTrigger(BaseTrigger):
         cancellations = [cancel(shared_poller, batch.id) for batch in own_batches]
         await asyncio.gather(*cancellations)
         self.log.warning(
-            "The run's batches are cancelled, since its task was marked failed: %d.",
+            "The run's batches are canceled, since its task was marked failed: %d.",
             len(own_batches),
         )
 
