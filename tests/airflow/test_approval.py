@@ -105,10 +105,10 @@ def test_the_form_has_the_figures_and_nothing_is_claimed_before_the_answer(
     stack: Stack, runs: dict[str, str]
 ) -> None:
     form = waiting(stack, runs["approved"])
-    assert form["subject"].startswith("Buy 30 requests for an estimated 0.0")
+    assert form["subject"].startswith("Buy 30 requests for an estimated $0.0")
     assert all(
         word in form["body"]
-        for word in ("estimated cost", "at most", "USD", "count_tokens sample")
+        for word in ("estimated cost", "at most", "$0.0", "count_tokens sample")
     )
     assert "invoice" not in form["subject"] + form["body"]
     assert (form["options"], form["defaults"]) == (["Approve", "Reject"], ["Reject"])
