@@ -38,8 +38,8 @@ up: $(INSTALLED) ## The same, and stay up: UI on port 8080
 test: $(INSTALLED) ## Run all tests, in two processes (AREA=land: those of that folder of the package)
 	@exec $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(if $(AREA),--area $(AREA))
 
-test-fast: $(INSTALLED) ## Run the tests that need no server, in less than a minute
-	@exec $(BIN)/python -m pytest -q -n 2 tests/unit tests/flow $(if $(AREA),--area $(AREA))
+test-fast: $(INSTALLED) ## Run the unit tests, in less than a minute: no server, no Airflow
+	@exec $(BIN)/python -m pytest -q -n 2 tests/unit $(if $(AREA),--area $(AREA))
 
 lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check --quiet .
