@@ -187,9 +187,9 @@ def tried_since(sent: Sequence[Sending], now: datetime) -> datetime:
     return started_at
 
 
-def waited_out(sent: Sequence[Sending], now: datetime, timing: SubmitTiming) -> bool:
-    """Return whether temporary refusals have gone on for too long."""
-    if not sent:
-        return False
-    refused_time = now - sent[0].post.at
-    return refused_time > timedelta(seconds=timing.patience)
+def patience_ends(
+    sent: Sequence[Sending], now: datetime, timing: SubmitTiming
+) -> datetime:
+    """Return after what time temporary refusals are not retried any more, however often somebody took it up again."""
+    first_sent_at = sent[0].post.at if sent else now
+    return first_sent_at + timedelta(seconds=timing.patience)

@@ -160,17 +160,14 @@ class Purchase:
         if not attempt.shards:
             raise cancellation.error(self.ledger, canceled)
         self.ledger.write_awaited(attempt)
-        sending = self._send(attempt, stopped=canceled.words)
-        if sending.failure is not None:
-            raise sending.failure
-        if sending.later is not None:
-            return Waiting(attempt.name, sending.later)
-        landing = self._land(attempt, sending)
+        landing = self._send_and_land(attempt, stopped=canceled.words)
+        if isinstance(landing, Waiting):
+            return landing
         if landing.running:
             return Waiting(attempt.name)
-        for trouble in (landing.trouble, *landing.failures):
-            if trouble is not None:
-                raise trouble
+        for error in (landing.trouble, *landing.failures):
+            if error is not None:
+                raise error
         raise cancellation.error(self.ledger, canceled)
 
     def _own_in_flight(self) -> Awaited:
@@ -183,16 +180,27 @@ class Purchase:
 
     def _canary(self, attempt: Awaited) -> Waiting | None:
         """Send the canary and land it; None: it has landed, or none was wanted."""
-        sending = self._send(attempt)
-        if sending.failure is not None:
-            raise sending.failure
-        if sending.later is not None:
-            return Waiting(attempt.name, sending.later, sending.queued)
-        landing = self._land(attempt, sending)
+        landing = self._send_and_land(attempt)
+        if isinstance(landing, Waiting):
+            return landing
         for error in (*landing.failures, landing.trouble):
             if error is not None:
                 raise error
         return Waiting(attempt.name) if landing.running else None
+
+    def _send_and_land(
+        self, attempt: Awaited, stopped: str = ""
+    ) -> AttemptLanding | Waiting:
+        """Send an attempt of which no shard may fail, and land it. Raises the first error of sending.
+
+        `stopped`: why nothing is sent any more; shards without a batch are then given up.
+        """
+        sending = self._send(attempt, stopped)
+        if sending.failure is not None:
+            raise sending.failure
+        if sending.later is not None:
+            return Waiting(attempt.name, sending.later, sending.queued)
+        return self._land(attempt, sending)
 
     def _plan(self, number: int) -> Awaited:
         """Claim what is pending, and store which shards the attempt waits for."""

@@ -39,9 +39,9 @@ from nightbatch.submit.decide import (
     growing_pause,
     next_look,
     over,
+    patience_ends,
     repeated,
     tried_since,
-    waited_out,
 )
 from nightbatch.submit.queue import QueuePosition
 from nightbatch.submit.release import give_up, land_as_lost, release
@@ -248,25 +248,27 @@ class Submitter:
             give_up(facts, number, replace(retryable, released=True))
             raise NotSent(refusal.why, retryable=False)
         self._write_temporary_refusal(facts, number, retryable)
-        why = f"{refusal.why} {self._give_up(facts, refusal)}"
+        until = self._sent_again_until(facts, refusal)
+        why = f"{refusal.why} It is sent again until {until:%Y-%m-%d %H:%M} UTC."
         return Later(retry_at, why, holds_all=True)
 
-    def _give_up(self, facts: ShardFacts, refusal: Refusal) -> str:
-        """Say until when a POST is sent again; raise NotSent once a run that has bought nothing has tried for long."""
+    def _sent_again_until(self, facts: ShardFacts, refusal: Refusal) -> datetime:
+        """Return until when a POST is sent again; raise NotSent once a run that bought nothing tried too long."""
+        patience_end = patience_ends(facts.sendings, refusal.at, self.timing)
+        seconds = self.give_up_seconds
+        if seconds is None or seconds >= self.timing.patience:
+            return patience_end
+        if self._has_bought(facts):
+            return patience_end
         started_at = tried_since(facts.sendings, refusal.at)
-        limit_seconds = self.timing.patience
-        give_up_seconds = self.give_up_seconds or limit_seconds
-        if give_up_seconds < limit_seconds and not self._has_bought(facts):
-            limit_seconds = give_up_seconds
-            tried_seconds = (refusal.at - started_at).total_seconds()
-            if tried_seconds > limit_seconds:
-                raise NotSent(
-                    f"{refusal.why} It was tried from {started_at:%H:%M} to {refusal.at:%H:%M} UTC, as "
-                    f"give_up_minutes={limit_seconds / 60:g} allows. Nothing was bought.",
-                    retryable=False,
-                )
-        until = started_at + timedelta(seconds=limit_seconds)
-        return f"It is sent again until {until:%Y-%m-%d %H:%M} UTC."
+        give_up_at = started_at + timedelta(seconds=seconds)
+        if refusal.at > give_up_at:
+            raise NotSent(
+                f"{refusal.why} It was tried from {started_at:%H:%M} to {refusal.at:%H:%M} UTC, as "
+                f"give_up_minutes={seconds / 60:g} allows. Nothing was bought.",
+                retryable=False,
+            )
+        return min(give_up_at, patience_end)
 
     def _has_bought(self, facts: ShardFacts) -> bool:
         """Tell whether the run of a claim has bought any of the newest batches of this state."""
@@ -295,7 +297,7 @@ class Submitter:
         """Record a refusal after which the POST may be sent again; raise NotSent once patience is over."""
         self.ledger.write_refusal(facts.shard, number, refusal)
         reach("refusal written")
-        if waited_out(facts.sendings, refusal.at, self.timing):
+        if refusal.at > patience_ends(facts.sendings, refusal.at, self.timing):
             raise NotSent(refusal.why, retryable=False)
 
     @property
