@@ -13,7 +13,7 @@ import nightbatch
 
 PACKAGE = Path(nightbatch.__path__[0])
 ORDER = (
-    "plurals", "amounts", "retrying", "deadlines", "errors", "ids", "environment", "failpoints", "ports", "columnar",
+    "wording", "amounts", "retrying", "deadlines", "errors", "ids", "environment", "failpoints", "ports", "columnar",
     "messages", "template", "spec", "ledger", "money", "prepare", "plan", "land", "submit", "wait", "publish", "load",
     "flow", "io", "airflow", "commands",
 )  # fmt: skip

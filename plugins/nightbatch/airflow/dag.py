@@ -17,7 +17,7 @@ from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.parameters.combinations import check_authored
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from airflow.sdk import BaseOperator
 
@@ -53,7 +53,8 @@ def enrich(
     approver_ids = tuple(enrichment.approvers) if enrichment else ()
     has_prefix = group_id is not None
     with TaskGroup(group_id or "enrich", prefix_group_id=has_prefix) as group:
-        _check_authored(enrichment, group.dag)
+        declared_params = _declared_params(group.dag)
+        _check_authored(enrichment, declared_params)
         prepare = PrepareOperator(
             task_id="prepare", enrichment=enrichment, inlets=source_assets, **RETRIES
         )
@@ -76,7 +77,7 @@ def enrich(
             **RETRIES,
         )
         submit.batch_tasks = (wait.task_id, land.task_id)
-        if _may_need_approval(enrichment, group.dag):
+        if _may_need_approval(enrichment, declared_params):
             approve = ApproveOperator(
                 task_id="approve", run=run_template, approvers=approver_ids, **RETRIES
             )
@@ -87,11 +88,17 @@ def enrich(
     return group
 
 
-def _check_authored(enrichment: Enrichment | None, dag: Any) -> None:
+def _declared_params(dag: Any) -> set[str]:
+    """Name the parameters that the DAG declares, and that a run may therefore set."""
+    return set(getattr(dag, "params", None) or {})
+
+
+def _check_authored(
+    enrichment: Enrichment | None, declared_params: Collection[str]
+) -> None:
     """Refuse at import what no run of the DAG could do. Raises SettingsError."""
     settings = Enrichment(**BLANK) if enrichment is None else enrichment
-    declared_params = getattr(dag, "params", None) or {}
-    check_authored(settings, set(declared_params))
+    check_authored(settings, declared_params)
 
 
 def _pull_expression(task: BaseOperator) -> str:
@@ -133,9 +140,10 @@ def _target_assets(
     return [Asset(enrichment.output_name)]
 
 
-def _may_need_approval(enrichment: Enrichment | None, dag: Any) -> bool:
+def _may_need_approval(
+    enrichment: Enrichment | None, declared_params: Collection[str]
+) -> bool:
     """Return whether a run may need approval: by its author's settings, or by a parameter that the DAG declares."""
     if enrichment is None or enrichment.approve_above_usd is not None:
         return True
-    declared_params = getattr(dag, "params", None) or {}
     return "approve_above_usd" in declared_params

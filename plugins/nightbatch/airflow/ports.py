@@ -13,10 +13,10 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from nightbatch.airflow.connections import extra_args, policy, require
 from nightbatch.errors import FINAL, NotSent, SettingsError, StoreUnavailable
-from nightbatch.plurals import counted
 from nightbatch.spec.locations import parse
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import submit_timing
+from nightbatch.wording import counted
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook

@@ -14,7 +14,7 @@ from nightbatch.commands import _ports, _printing
 from nightbatch.errors import SettingsError
 from nightbatch.ledger.facts import Canceled
 from nightbatch.messages.safe_words import printable
-from nightbatch.plurals import counted
+from nightbatch.wording import counted
 
 
 def arguments(parser: ArgumentParser) -> None:

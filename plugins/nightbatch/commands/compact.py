@@ -8,7 +8,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from nightbatch.commands import _ports, _printing
-from nightbatch.plurals import counted
+from nightbatch.wording import counted
 
 
 def arguments(parser: ArgumentParser) -> None:

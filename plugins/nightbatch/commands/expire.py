@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from nightbatch.commands import _ports, _printing
-from nightbatch.plurals import counted
 from nightbatch.spec.locations import parse
+from nightbatch.wording import counted
 
 if TYPE_CHECKING:
     from nightbatch.ledger.expire import Expired

@@ -16,8 +16,8 @@ from nightbatch.commands import _ports, _printing
 from nightbatch.errors import NightbatchError, SettingsError
 from nightbatch.ids import Shard
 from nightbatch.messages.safe_words import printable
-from nightbatch.plurals import counted
 from nightbatch.submit.decide import submit_timing
+from nightbatch.wording import counted
 
 if TYPE_CHECKING:
     from nightbatch.ledger.ledger import Ledger

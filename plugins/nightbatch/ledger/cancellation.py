@@ -11,7 +11,7 @@ from nightbatch.ledger import keys
 from nightbatch.ledger.facts import Canceled
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.messages.outcome import Status
-from nightbatch.plurals import counted
+from nightbatch.wording import counted
 
 
 def read(ledger: Ledger, buyer: str) -> Canceled | None:

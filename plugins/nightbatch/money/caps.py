@@ -102,7 +102,7 @@ def read(ref: RunRef, question: str, ledger: Ledger, now: datetime) -> list[Row]
 
 def _oldest_needed(ref: RunRef, now: datetime) -> datetime:
     """Return since when caps need all rows: since the run may have begun and the month has begun."""
-    if not _has_cap(ref):
+    if not ref.rules.has_cap:
         return now
     month_start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     oldest_run_start = now - LONGEST_RUN
@@ -113,7 +113,7 @@ def caps(
     ref: RunRef, ledger: Ledger, view: LedgerView, rows: list[Row], now: datetime
 ) -> Iterator[Cap]:
     """Name the caps of a run, each with what counts against it already."""
-    if not _has_cap(ref):
+    if not ref.rules.has_cap:
         return
     claims = [ledger.claim(shard) for shard in view.in_flight]
     if ref.rules.max_cost_usd is not None:
@@ -155,12 +155,6 @@ def _spent_in_month(
     ]
     target_claims = [claim for claim in claims if is_for_target(ref, claim.target)]
     return _against_cap(month_rows, target_claims)
-
-
-def _has_cap(ref: RunRef) -> bool:
-    return (
-        ref.rules.max_cost_usd is not None or ref.rules.max_monthly_cost_usd is not None
-    )
 
 
 def is_of_run(ref: RunRef, buyer: str, target: str, partition: str) -> bool:

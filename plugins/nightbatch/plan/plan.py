@@ -27,10 +27,10 @@ from nightbatch.money.warnings import reuse_off_note, warnings_before
 from nightbatch.plan import canary, pending
 from nightbatch.plan.canary import FirstBatch, first_batch, first_batches_in_flight
 from nightbatch.plan.quote import Quote, TokenCounter, quote_for
-from nightbatch.plurals import counted
 from nightbatch.prepare.staged import RequestSet, StagedRequests
 from nightbatch.spec.run import Run
 from nightbatch.spec.run_ref import RunRef
+from nightbatch.wording import counted
 
 PATIENCE = 10.0
 """Seconds for which a planner waits for another before it releases its worker."""

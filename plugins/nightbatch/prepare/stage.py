@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from nightbatch.ledger.state import with_state
-from nightbatch.plurals import counted
 from nightbatch.ports import MeasuredStore
 from nightbatch.prepare.media_fetch import fetcher
 from nightbatch.prepare.prepare import check_target, prepare
@@ -15,6 +14,7 @@ from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.media_roots import MediaRoots
 from nightbatch.spec.run import reference
 from nightbatch.spec.run_ref import RunRef
+from nightbatch.wording import counted
 
 
 def stage(

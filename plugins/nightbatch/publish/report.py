@@ -12,7 +12,7 @@ from nightbatch.ledger.facts import LandedFact
 from nightbatch.money.caps import total
 from nightbatch.money.cost_table import amount
 from nightbatch.money.totals import cost, dollars
-from nightbatch.plurals import counted
+from nightbatch.wording import counted
 
 Report = dict[str, Any]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightbatch.errors import SettingsError
-from nightbatch.spec.parameters.spelling import did_you_mean
+from nightbatch.wording import did_you_mean
 
 RED = "red"
 WARN = "warn"

@@ -16,8 +16,8 @@ from nightbatch.spec.parameters import making
 from nightbatch.spec.parameters.combinations import check_complete
 from nightbatch.spec.parameters.prompts import EMPTY
 from nightbatch.spec.parameters.reference import docstring
-from nightbatch.spec.parameters.spelling import did_you_mean
 from nightbatch.spec.rules import Rules
+from nightbatch.wording import did_you_mean
 
 
 @dataclass(frozen=True)

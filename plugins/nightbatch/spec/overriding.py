@@ -10,7 +10,7 @@ from typing import Any
 from nightbatch.errors import SettingsError
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.media_roots import MediaRoots
-from nightbatch.spec.parameters.spelling import did_you_mean
+from nightbatch.wording import did_you_mean
 
 AUTHORS_ONLY = frozenset({"approvers", "allow_params"})
 """Attributes that no run may set: they say who may decide and what may be billed besides tokens."""

@@ -46,6 +46,11 @@ class Rules:
         names = [rule.name for rule in fields(Rules)]
         return Rules(**{name: getattr(self, name) for name in names})
 
+    @property
+    def has_cap(self) -> bool:
+        """Tell whether the cost of a run or of a month is limited."""
+        return self.max_cost_usd is not None or self.max_monthly_cost_usd is not None
+
     def shaping_snapshot(self) -> dict[str, Any]:
         """Return the rules that shape a snapshot, by name."""
         names = [

@@ -15,9 +15,9 @@ from nightbatch.land.land import land
 from nightbatch.land.read_results import Pause
 from nightbatch.ledger.facts import Awaited, LandedFact
 from nightbatch.ledger.ledger import Ledger
-from nightbatch.plurals import counted
 from nightbatch.ports import Batches
 from nightbatch.spec.run_ref import RunRef
+from nightbatch.wording import counted
 
 MOST_REASONS = 3
 """Most different failures that are named; a thousand batches may all fail for the same reason."""

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from nightbatch.ids import BatchId
-from nightbatch.plurals import counted
 from nightbatch.ports import Batch
+from nightbatch.wording import counted
 
 
 @dataclass(frozen=True)

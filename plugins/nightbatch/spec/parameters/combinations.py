@@ -12,7 +12,7 @@ from nightbatch.spec.parameters.descriptions import DESCRIPTIONS
 from nightbatch.spec.parameters.output_columns import OUR_COLUMNS
 from nightbatch.spec.parameters.parameter import REQUIRED
 from nightbatch.spec.parameters.prompts import EMPTY
-from nightbatch.spec.parameters.spelling import did_you_mean
+from nightbatch.wording import did_you_mean
 
 if TYPE_CHECKING:
     from nightbatch.spec.enrichment import Enrichment

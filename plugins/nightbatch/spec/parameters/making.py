@@ -27,10 +27,9 @@ def check(settings: Enrichment) -> None:
     prompts.check(settings)
     answers.check(settings)
     Checks.read(settings.checks)
-    caps = (settings.max_cost_usd, settings.max_monthly_cost_usd)
     billed_params.check(
         settings.params,
         settings.allow_params,
-        capped=any(cap is not None for cap in caps),
+        capped=settings.has_cap,
         structured=bool(settings.answer or settings.answer_schema),
     )

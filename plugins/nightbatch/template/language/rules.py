@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from nightbatch.template.language.filters import NOT_NULL
+from nightbatch.wording import closest
 
 _OTHER_TEMPLATES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _ESCAPING = (nodes.EvalContextModifier, nodes.ScopedEvalContextModifier)
@@ -65,8 +65,8 @@ def _check_call(
 def _similar(name: str, names: Iterable[str]) -> str:
     """Suggest the name that was probably meant; empty where none is similar."""
     known_names = [known for known in names if known != NOT_NULL]
-    matches = get_close_matches(name, known_names, n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
+    meant = closest(name, known_names)
+    return f" (did you mean {meant!r}?)" if meant else ""
 
 
 def _takes_arguments(
