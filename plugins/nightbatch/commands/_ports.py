@@ -7,6 +7,7 @@ encrypted as NIGHTBATCH_S3_EXTRA_ARGS (JSON, such as `{"ServerSideEncryption": "
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
@@ -115,3 +116,8 @@ def batches(options: Namespace) -> AnthropicBatches:
             "no API key: set ANTHROPIC_API_KEY, or name an Airflow connection by --anthropic-conn."
         )
     return AnthropicBatches(client)
+
+
+def has_api_key(options: Namespace) -> bool:
+    """Tell whether a key is named, with which tokens can be counted."""
+    return bool(options.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY"))

@@ -8,7 +8,6 @@ published, 1 where nothing was published, and 2 where the command was used wrong
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
@@ -17,16 +16,13 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from nightbatch.airflow.connections import policy
 from nightbatch.amounts import usd
-from nightbatch.commands import _ports, estimate
+from nightbatch.commands import _parameters, _ports, _printing, estimate
 from nightbatch.errors import CapExceeded, InputError, SettingsError
 from nightbatch.ids import BatchId
 from nightbatch.money.approval import needs_approval
 from nightbatch.publish.report import lines
-from nightbatch.spec.locations import named_partition
 
 if TYPE_CHECKING:
     from nightbatch.flow import World
@@ -73,11 +69,7 @@ def run(options: Namespace) -> int:
         run_id = f"command/{run_id}"
     _say(f"Run {run_id} of {settings.source_url}")
     report = flow.run(settings, _world(options), run_id)
-    print(
-        msgspec.json.encode(report).decode()
-        if options.json
-        else "\n".join(lines(report))
-    )
+    _printing.show(options, report, lines(report))
     return 0
 
 
@@ -85,14 +77,12 @@ def _settings(options: Namespace) -> Enrichment:
     """Read the parameters, under the cap that the deployment has."""
     from nightbatch import flow
 
-    settings = estimate.enrichment(options)
-    if settings.target == estimate.NOWHERE:
+    settings = _parameters.enrichment(options)
+    if settings.target == _parameters.NOWHERE:
         raise SettingsError(
             "target: is missing; name the folder that receives the partitions."
         )
-    partition = named_partition(settings.partition, None, flow.utc_now().date())
-    cap = policy().cap(settings.max_cost_usd)
-    return replace(settings, partition=partition, max_cost_usd=cap)
+    return _parameters.of_partition(settings, flow.utc_now().date())
 
 
 def _world(options: Namespace) -> World:
@@ -101,12 +91,11 @@ def _world(options: Namespace) -> World:
     from nightbatch.submit.decide import submit_timing
 
     api = _ports.batches(options)
-    has_key = options.anthropic_conn or os.environ.get("ANTHROPIC_API_KEY")
     world = World(
         open_store=partial(_ports.store, options=options),
         api=api,
         submit_timing=submit_timing(),
-        count_tokens=api.count_tokens if has_key else None,
+        count_tokens=api.count_tokens if _ports.has_api_key(options) else None,
         uploads=UPLOADS,
         info=_say,
         warning=_warn,

@@ -6,10 +6,10 @@ from argparse import ArgumentParser
 
 import pytest
 
-from nightbatch.commands import estimate
+from nightbatch.commands import _parameters, estimate
 from nightbatch.spec.parameters.descriptions import DESCRIPTIONS
 
-NAMES = sorted(DESCRIPTIONS.keys() - set(estimate.NO_FLAGS))
+NAMES = sorted(DESCRIPTIONS.keys() - set(_parameters.NO_FLAGS))
 
 
 @pytest.fixture(scope="module")
