@@ -80,12 +80,18 @@ def seconds(record: type[Record], prefix: str) -> Record:
 
 
 def _seconds(name: str, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
+    number = amount_of(text)
+    if number is None:
         raise SettingsError(
             f"{name}: {text[:40]!r} is not a number of seconds, such as 30 or 0.5."
         )
     return number
+
+
+def amount_of(text: str) -> float | None:
+    """Read a number from 0 on; None where a text is anything else, such as `nan` or `inf`."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 <= number < math.inf else None

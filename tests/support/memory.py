@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from tests.support.flow import SOURCE, put, rows
+
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.io.memory_api import Clock, MemoryBatches
 from nightbatch.ports import Store
@@ -39,3 +41,11 @@ class MemoryWorld:
 
     def api(self) -> MemoryBatches:
         return self.batches
+
+
+def world_of_rows(count: int) -> MemoryWorld:
+    """Return a world with one partition of N rows, each with another text."""
+    world = MemoryWorld()
+    texts = [f"text {number}" for number in range(count)]
+    put(world.store(SOURCE), "dt=1/part-0.parquet", rows(texts))
+    return world

@@ -27,7 +27,7 @@ from nightbatch.errors import (
     Unreadable,
 )
 from nightbatch.ports import Entry, Reads, Store
-from nightbatch.prepare.stager import FileSchema, unify
+from nightbatch.prepare.file_schemas import FileSchema, unify
 from nightbatch.spec.locations import is_data_file
 from nightbatch.template.template import Template
 

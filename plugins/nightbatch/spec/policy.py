@@ -5,11 +5,10 @@ A policy binds every run, whether an author wrote its settings or a person typed
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nightbatch.environment import CONNECTIONS, ROOTS
+from nightbatch.environment import CONNECTIONS, ROOTS, amount_of
 from nightbatch.environment import MAX_COST_USD as MAX_COST
 from nightbatch.errors import SettingsError
 from nightbatch.spec.enrichment import Enrichment
@@ -108,11 +107,8 @@ def _listed(environment: Mapping[str, str], name: str) -> list[str] | None:
 def _amount(text: str | None) -> float | None:
     if text is None or not text.strip():
         return None
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = math.nan
-    if not 0 <= amount < math.inf:
+    amount = amount_of(text)
+    if amount is None:
         raise SettingsError(
             f"{MAX_COST}: must be an amount in US dollars, such as 250."
         )

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.support.flow import SOURCE, Flow, published, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.flow import Flow, published, settings
+from tests.support.memory import MemoryWorld, world_of_rows
 
 from nightbatch import flow as whole_flow
 from nightbatch.errors import RunCanceled, SettingsError
@@ -35,10 +35,7 @@ POINTS = (
 @pytest.fixture
 def world() -> MemoryWorld:
     """Return a world in memory with one partition, which takes three batches and a canary."""
-    world = MemoryWorld()
-    texts = [f"text {number}" for number in range(ROWS)]
-    put(world.store(SOURCE), "dt=1/part-0.parquet", rows(texts))
-    return world
+    return world_of_rows(ROWS)
 
 
 def run(world: MemoryWorld, buyer: str = BUYER) -> Flow:

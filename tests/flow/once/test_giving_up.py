@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.support.flow import SOURCE, Flow, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.flow import Flow, settings
+from tests.support.memory import MemoryWorld, world_of_rows
 
 from nightbatch.errors import NotSent
 from nightbatch.spec.run_ref import RunRef
@@ -19,10 +19,7 @@ ROWS = 6
 @pytest.fixture
 def world() -> MemoryWorld:
     """Return a world in memory with one partition, which takes three batches."""
-    world = MemoryWorld()
-    texts = [f"text {number}" for number in range(ROWS)]
-    put(world.store(SOURCE), "dt=1/part-0.parquet", rows(texts))
-    return world
+    return world_of_rows(ROWS)
 
 
 def job(world: MemoryWorld, **more: Any) -> Flow:

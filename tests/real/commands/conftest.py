@@ -10,7 +10,7 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.servers.s3 import serving
+from tests.support.servers.s3 import serving, shell_variables
 from tests.support.shop import shop, texts  # noqa: F401 - a fixture
 
 from nightbatch.emulator.embedded import Emulator
@@ -39,12 +39,8 @@ def lake(
     monkeypatch: pytest.MonkeyPatch,
 ) -> S3Client:
     """Set the environment as a person would who has no Airflow, and put fifty rows into the lake."""
-    settings = {
-        "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": "us-east-1", "ANTHROPIC_API_KEY": "sk-test",
-        "ANTHROPIC_BASE_URL": message_batches_api.url,
-    }  # fmt: skip
-    for name, value in settings.items():
+    variables = shell_variables(endpoint, message_batches_api.url)
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     client: Any = boto3.client("s3")
     client.create_bucket(Bucket="lake")

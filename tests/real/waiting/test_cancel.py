@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.flow import SOURCE, Flow, RealWorld, put, rows, settings
 from tests.support.memory import MemoryWorld
-from tests.support.servers.s3 import serving
+from tests.support.servers.s3 import serving, shell_variables
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
@@ -55,12 +55,8 @@ def real(
     """Return a bucket on a real S3 server, an account whose batches last an hour, and the environment of a person."""
     waiting_server.reset()
     with serving() as url:
-        given = {
-            "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_DEFAULT_REGION": "us-east-1", "ANTHROPIC_API_KEY": "sk-test",
-            "ANTHROPIC_BASE_URL": waiting_server.url,
-        }  # fmt: skip
-        for name, value in given.items():
+        variables = shell_variables(url, waiting_server.url)
+        for name, value in variables.items():
             monkeypatch.setenv(name, value)
         world = RealWorld(url, waiting_server.url)
         world.make_bucket(rows([f"text {number}" for number in range(6)]))

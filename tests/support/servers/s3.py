@@ -15,6 +15,14 @@ from nightbatch.local.stack.ports import free_port
 PATIENCE_SECONDS = 90.0
 
 
+def shell_variables(s3_url: str, api_url: str) -> dict[str, str]:
+    """Return what the environment of a person without Airflow says of the store and the API."""
+    return {
+        "AWS_ENDPOINT_URL": s3_url, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "us-east-1", "ANTHROPIC_API_KEY": "sk-test", "ANTHROPIC_BASE_URL": api_url,
+    }  # fmt: skip
+
+
 @contextmanager
 def serving() -> Iterator[str]:
     """Run moto, and return its URL."""

@@ -1,0 +1,54 @@
+"""The schemas of a partition's files: they may differ in how a column is stored, not in what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from nightbatch.errors import InputError
+
+
+class FileSchema(NamedTuple):
+    """The schema of a file, with the file's key."""
+
+    key: str
+    schema: pa.Schema
+
+
+def unify(first: FileSchema, other: FileSchema, columns: Sequence[str]) -> pa.Schema:
+    """Merge the schemas of two files in these columns, or name the file and column that differ."""
+    merged_fields = []
+    for name in columns:
+        merged_field = _merged_field(name, first, other)
+        merged_fields.append(merged_field.with_nullable(True).remove_metadata())
+    return pa.schema(merged_fields)
+
+
+def _merged_field(name: str, first: FileSchema, other: FileSchema) -> pa.Field:
+    first_field = first.schema.field(name)
+    other_field = other.schema.field(name)
+    first_type = first_field.type
+    other_type = other_field.type
+    if pa.types.is_null(first_type):
+        return other_field
+    if pa.types.is_null(other_type) or first_type == other_type:
+        return first_field
+    if _logical(first_type) == _logical(other_type):
+        return first_field.with_type(_logical(other_type))
+    raise InputError(
+        f"column {name!r} is {first_type} in {first.key} but {other_type} in {other.key}: "
+        "write both with the same type."
+    )
+
+
+def _logical(kind: pa.DataType) -> pa.DataType:
+    """Return what a type means, without dictionary encoding or 64-bit offsets."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind):
+        return pa.binary()
+    return kind
