@@ -17,7 +17,7 @@ LATE = (
     "pyarrow.fs",
     "pyarrow.parquet",
     "nightbatch.airflow.dag",
-    "nightbatch.io.anthropic_api",
+    "nightbatch.io.anthropic_sdk.batches",
     "nightbatch.io.s3",
     "nightbatch.prepare.media_fetch",
     "nightbatch.submit.purchase",

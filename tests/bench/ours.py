@@ -23,7 +23,7 @@ from data import (
 )
 from folder import FolderStore
 
-from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.land.land import land
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan.plan import plan

@@ -264,7 +264,7 @@ def _s3(endpoint: str) -> tuple[Any, Any]:
 def _api(url: str, answer_seconds: float) -> CancelingBatches:
     import anthropic
 
-    from nightbatch.io.anthropic_api import AnthropicBatches
+    from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 
     return AnthropicBatches(
         anthropic.Anthropic(base_url=url, api_key="sk-test", timeout=answer_seconds)

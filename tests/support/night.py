@@ -20,7 +20,7 @@ from nightbatch.emulator.embedded import Emulator
 from nightbatch.emulator.settings import BatchDuration, Settings
 from nightbatch.flow import World, run
 from nightbatch.ids import Shard
-from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.land.land import land
 from nightbatch.ledger import keys

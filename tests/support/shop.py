@@ -18,7 +18,7 @@ import pytest
 
 from nightbatch import Enrichment, Prompt
 from nightbatch.emulator.embedded import Emulator
-from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.land.land import land
 from nightbatch.ledger.facts import PlannedShard

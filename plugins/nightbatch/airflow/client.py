@@ -117,7 +117,7 @@ def _client(conn_id: str, made_of: Any) -> tuple[Any, AsyncBatches | None]:
         AnthropicHook,
     )
 
-    from nightbatch.io.anthropic_async import AsyncAnthropicBatches
+    from nightbatch.io.anthropic_sdk.async_batches import AsyncAnthropicBatches
 
     connection = require(conn_id, "anthropic", name="anthropic_conn_id")
     hook: Any = AnthropicHook(conn_id=conn_id)
@@ -128,5 +128,13 @@ def _client(conn_id: str, made_of: Any) -> tuple[Any, AsyncBatches | None]:
         raise SettingsError(
             f"connection {conn_id!r}: platform {hook.platform!r} has no message batches."
         )
-    sdk_client = asyncio.run(hook.get_async_conn())
-    return client_values, AsyncAnthropicBatches(sdk_client)
+    return client_values, AsyncAnthropicBatches(_sdk_client(hook))
+
+
+def _sdk_client(hook: Any) -> Any:
+    """Return the hook's async client, or its synchronous one in threads: hooks before provider 1.2 have no other."""
+    if hasattr(hook, "get_async_conn"):
+        return asyncio.run(hook.get_async_conn())
+    from nightbatch.io.anthropic_sdk.in_threads import InThreads
+
+    return InThreads(hook.get_conn())

@@ -34,7 +34,7 @@ def table(ref: RunRef) -> IcebergTable:
     from pyiceberg.catalog import load_catalog
 
     from nightbatch.io import iceberg_files
-    from nightbatch.io.anthropic_client import quiet
+    from nightbatch.io.anthropic_sdk.client import quiet
     from nightbatch.io.iceberg import IcebergTable
 
     quiet()  # a Glue catalog is reached through boto3

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from nightbatch.ids import Shard
-    from nightbatch.io.anthropic_api import AnthropicBatches
+    from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
     from nightbatch.io.s3 import S3Store
     from nightbatch.ledger.ledger import Ledger
     from nightbatch.plan.quote import TokenCounter
@@ -75,7 +75,7 @@ class Stores:
 
     @cached_property
     def _client(self) -> S3Client:
-        from nightbatch.io.anthropic_client import quiet
+        from nightbatch.io.anthropic_sdk.client import quiet
 
         quiet()
         hook = self._hook
@@ -109,7 +109,7 @@ def batches(anthropic_conn_id: str) -> AnthropicBatches:
         AnthropicHook,
     )
 
-    from nightbatch.io.anthropic_api import AnthropicBatches
+    from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 
     require(anthropic_conn_id, "anthropic", name="anthropic_conn_id")
     hook = AnthropicHook(conn_id=anthropic_conn_id)
@@ -124,7 +124,8 @@ def batches(anthropic_conn_id: str) -> AnthropicBatches:
 def counts(ref: RunRef) -> TokenCounter:
     """Count tokens with the credentials of a run; the API is opened when the first count is asked for."""
     # A log line for each count would bury the estimate.
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    for http_library in ("httpx", "httpx2"):
+        logging.getLogger(http_library).setLevel(logging.WARNING)
     open_batches = cache(batches)
     return lambda params: open_batches(ref.rules.anthropic_conn_id).count_tokens(params)
 

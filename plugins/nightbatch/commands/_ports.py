@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from boto3 import Session
     from mypy_boto3_s3 import S3Client
 
-    from nightbatch.io.anthropic_api import AnthropicBatches
+    from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
     from nightbatch.io.s3 import S3Store
     from nightbatch.ledger.ledger import Ledger
 
@@ -62,7 +62,7 @@ def store(url: str, options: Namespace) -> S3Store:
     location = parse(url, "URL", root=True)
     policy().check_place(location, "URL")
     from nightbatch.columnar.allocator import choose_allocator
-    from nightbatch.io.anthropic_client import quiet
+    from nightbatch.io.anthropic_sdk.client import quiet
     from nightbatch.io.s3 import S3Store, filesystem
 
     choose_allocator()
@@ -108,7 +108,7 @@ def batches(options: Namespace) -> AnthropicBatches:
         return ports.batches(options.anthropic_conn)
     import anthropic
 
-    from nightbatch.io.anthropic_api import AnthropicBatches
+    from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 
     client = anthropic.Anthropic()
     if not client.api_key and not client.auth_token:

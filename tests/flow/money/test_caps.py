@@ -16,7 +16,7 @@ from tests.support.shop import TARGET, Shop, books_usd, enrichment, texts
 from nightbatch.errors import CapExceeded, SettingsError
 from nightbatch.failpoints import watching
 from nightbatch.ids import BatchId
-from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.money import caps
 from nightbatch.money.prices import VARIABLE
 

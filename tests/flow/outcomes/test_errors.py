@@ -15,7 +15,7 @@ import pytest
 from nightbatch import errors
 from nightbatch.emulator.embedded import running
 from nightbatch.emulator.settings import Settings
-from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.io.memory import MemoryStore
 from nightbatch.io.s3 import S3Store
 

@@ -19,7 +19,7 @@ from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.settings import BatchDuration as Speed
 from nightbatch.emulator.settings import Limits, Settings
 from nightbatch.ids import BatchId
-from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.ledger.facts import PlannedShard
 from nightbatch.ports import Batch
 from nightbatch.spec.rules import Rules

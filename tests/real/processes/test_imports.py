@@ -34,7 +34,8 @@ import nightbatch.preload
 before = set(sys.modules)
 import nightbatch.airflow.operators.approve, nightbatch.airflow.ports
 from nightbatch.airflow import ports
-from nightbatch.io import anthropic_api, s3
+from nightbatch.io import s3
+from nightbatch.io.anthropic_sdk import batches as anthropic_api
 from nightbatch.prepare import media_fetch, prepare
 from nightbatch.land import land
 from nightbatch.plan import offer, plan

@@ -8,7 +8,7 @@ import anthropic
 import pytest
 from tests.real.security import hosts
 
-from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from nightbatch.errors import (
     SettingsError,
 )
 from nightbatch.ids import BatchId
-from nightbatch.io.anthropic_api import AnthropicBatches
-from nightbatch.io.anthropic_async import AsyncAnthropicBatches
+from nightbatch.io.anthropic_sdk.async_batches import AsyncAnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.ports import Body
 
 PROMPT = b'{"requests":[{"custom_id":"a","params":{"messages":"the prompt"}}]}'

@@ -16,7 +16,7 @@ from nightbatch.errors import (
     NotSent,
 )
 from nightbatch.ids import BatchId
-from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.land.judge import verdict
 from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received

@@ -20,7 +20,7 @@ from nightbatch.airflow.sensors.input import InputSensor
 from nightbatch.airflow.triggers.input import InputTrigger
 from nightbatch.commands import _ports
 from nightbatch.errors import SettingsError
-from nightbatch.io.anthropic_client import hardened
+from nightbatch.io.anthropic_sdk.client import hardened
 from nightbatch.spec.rules import Rules
 from nightbatch.wait.pace import PollTiming
 
@@ -134,7 +134,7 @@ def test_at_debug_a_store_logs_no_body_and_no_secret(
 
 
 def test_a_logger_that_says_less_than_info_is_not_made_to_say_more() -> None:
-    from nightbatch.io.anthropic_client import quiet
+    from nightbatch.io.anthropic_sdk.client import quiet
 
     logger = logging.getLogger("httpx2")
     before = logger.level

@@ -18,7 +18,7 @@ from tests.support.servers.s3 import serving
 from nightbatch.emulator.embedded import running
 from nightbatch.emulator.settings import BatchDuration, Settings
 from nightbatch.errors import ApiUnavailable, Incomplete
-from nightbatch.io.anthropic_api import AnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.io.s3 import S3Store, filesystem
 
 ROWS = 1_200

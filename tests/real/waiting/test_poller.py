@@ -18,7 +18,7 @@ from nightbatch.emulator.embedded import running
 from nightbatch.emulator.settings import Settings
 from nightbatch.errors import AccountStopped, BatchGone, SettingsError
 from nightbatch.ids import BatchId
-from nightbatch.io.anthropic_async import batch_of
+from nightbatch.io.anthropic_sdk.async_batches import batch_of
 from nightbatch.ports import Batch, BatchStatus, Page
 from nightbatch.submit.queue import QueuePosition
 from nightbatch.wait.pace import PollTiming

@@ -23,8 +23,8 @@ from nightbatch.errors import (
     NotSent,
 )
 from nightbatch.ids import BatchId
-from nightbatch.io.anthropic_api import AnthropicBatches
-from nightbatch.io.anthropic_async import AsyncAnthropicBatches
+from nightbatch.io.anthropic_sdk.async_batches import AsyncAnthropicBatches
+from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.messages import account, safe_words
 from nightbatch.messages.outcome import status_of_error
 from nightbatch.ports import Body

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nightbatch.airflow.connections import EXTRA_ARGS
-from nightbatch.io.anthropic_client import ALLOW_HTTP
+from nightbatch.io.anthropic_sdk.client import ALLOW_HTTP
 from nightbatch.money.prices import VARIABLE as PRICES
 from nightbatch.spec.policy import CONNECTIONS, MAX_COST, ROOTS
 

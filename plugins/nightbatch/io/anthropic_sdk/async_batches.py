@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import anthropic
-import httpx2
 import msgspec
 
 from nightbatch.errors import ApiUnavailable, BatchGone
 from nightbatch.ids import BatchId
-from nightbatch.io.anthropic_api import passing_ended, reading, retry_after
-from nightbatch.io.anthropic_client import (
+from nightbatch.io.anthropic_sdk.client import (
     NO_REDIRECT,
     address,
     batch_path,
@@ -23,6 +21,8 @@ from nightbatch.io.anthropic_client import (
     hardened,
     page_path,
 )
+from nightbatch.io.anthropic_sdk.errors import passing_ended, reading, retry_after
+from nightbatch.io.anthropic_sdk.http_library import http
 from nightbatch.ports import Batch, BatchStatus, Page
 
 TIMEOUT_SECONDS = 60.0
@@ -75,15 +75,15 @@ class AsyncAnthropicBatches:
     async def cancel(self, batch: BatchId) -> None:
         with reading(self._address), passing_ended():
             path = f"{batch_path(batch)}/cancel"
-            await self._client.post(path, cast_to=httpx2.Response, options=NO_REDIRECT)
+            await self._client.post(path, cast_to=http.Response, options=NO_REDIRECT)
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _get(self, path: str) -> httpx2.Response:
+    async def _get(self, path: str) -> http.Response:
         with reading(self._address):
             response: Any = await self._client.get(
-                path, cast_to=httpx2.Response, options=NO_REDIRECT
+                path, cast_to=http.Response, options=NO_REDIRECT
             )
             return response  # type: ignore[no-any-return]
 

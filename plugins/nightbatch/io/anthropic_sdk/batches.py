@@ -1,24 +1,19 @@
 """The Message Batches API through the official SDK, with its retries off.
 
 Creates go raw, since the SDK sends a lost create again without an idempotency key and so buys twice; reads go raw,
-since its models accept an interrupted stream as a complete one. This file alone decides what a status means for the
-buyer.
+since its models accept an interrupted stream as a complete one.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import anthropic
-import httpx2
 
 from nightbatch.errors import (
-    AccountStopped,
-    ApiError,
     ApiUnavailable,
     BatchGone,
     Incomplete,
@@ -27,7 +22,7 @@ from nightbatch.errors import (
     NotSent,
 )
 from nightbatch.ids import BatchId
-from nightbatch.io.anthropic_client import (
+from nightbatch.io.anthropic_sdk.client import (
     NO_REDIRECT,
     PATH,
     address,
@@ -37,40 +32,25 @@ from nightbatch.io.anthropic_client import (
     hardened,
     page_path,
 )
-from nightbatch.messages import safe_words
-from nightbatch.messages.account import (
-    PASSING_CODES,
-    WORDED_STATUSES,
-    answer_blames_account,
+from nightbatch.io.anthropic_sdk.errors import (
+    UNREADABLE,
+    create_error,
+    passing_ended,
+    reading,
 )
+from nightbatch.io.anthropic_sdk.http_library import http
 from nightbatch.ports import Batch, Body, Page
 
 PAGE = 1000
 COUNT_TIMEOUT_SECONDS = 10.0
 """How long counting tokens may take: an estimate can do without."""
-MAX_RETRY_AFTER_SECONDS = 900.0
 STREAM: Any = anthropic.Stream[Any]
-_QUEUE = re.compile(r"\bqueue\b", re.I)
 _NEVER_OPENED = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.UnsupportedProtocol,
+    http.ConnectError,
+    http.ConnectTimeout,
+    http.PoolTimeout,
+    http.UnsupportedProtocol,
 )
-UNREADABLE = (
-    anthropic.AnthropicError,
-    httpx2.HTTPError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What the SDK, and the reading of an answer, raise where it is not what it should be."""
-SEE_OTHER = 303
-OVERLOADED = 529
-RETRYABLE_STATUSES = {400, 409, 429, OVERLOADED}
 
 
 class AnthropicBatches:
@@ -135,7 +115,7 @@ class AnthropicBatches:
         with reading(self._address):
             response = client.get(
                 path,
-                cast_to=httpx2.Response,
+                cast_to=http.Response,
                 options=request_options,
                 stream=True,
                 stream_cls=STREAM,
@@ -225,125 +205,6 @@ def _time(text: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def create_error(error: anthropic.APIStatusError) -> ApiError:
-    """Say what a status on a create means: a definite refusal, an unknown outcome, or trouble with the account."""
-    description = _description(error)
-    if _blames_account(error) or _has_unknown_code(error):
-        return AccountStopped(
-            f"{description} {_remedy(error)}, then run again: nothing is lost."
-        )
-    status = error.status_code
-    if _may_have_created(status):
-        return MaybeSent(f"the create may have succeeded: {description}")
-    queue_is_full = status == 429 and bool(_QUEUE.search(_message(error)))
-    return NotSent(
-        description,
-        retry_after=retry_after(error.response.headers),
-        retryable=status in RETRYABLE_STATUSES,
-        once=status == 400,
-        full=queue_is_full,
-    )
-
-
-def _may_have_created(status: int) -> bool:
-    """Tell whether a batch may exist although a create was answered with this status.
-
-    A redirect says that the request belongs elsewhere: this host has not acted on it, and no other host was asked, so
-    it is a definite refusal. Only 303 is sent after the action, and names where to see its result.
-    """
-    if status in {SEE_OTHER, 408}:
-        return True
-    return status >= 500 and status != OVERLOADED
-
-
-def read_error(error: anthropic.APIStatusError) -> ApiError:
-    """Say what a status on a read means."""
-    description = _description(error)
-    if _blames_account(error):
-        return AccountStopped(f"{description} {_remedy(error)}, then run again.")
-    if error.status_code in {404, 410}:
-        return BatchGone(description)
-    wait_seconds = retry_after(error.response.headers)
-    return ApiUnavailable(description, retry_after=wait_seconds)
-
-
-def _remedy(error: anthropic.APIStatusError) -> str:
-    if error.status_code == 401:
-        return "Check the API key of the anthropic connection"
-    return "Fix the account"
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read `retry-after` in seconds, at most a quarter of an hour."""
-    try:
-        wait_seconds = float(headers.get("retry-after") or "")
-    except ValueError:
-        return None
-    return min(MAX_RETRY_AFTER_SECONDS, max(0.0, wait_seconds))
-
-
-def _blames_account(error: anthropic.APIStatusError) -> bool:
-    error_type = str(_error_object(error).get("type") or "")
-    return answer_blames_account(
-        error.status_code, error_type, _message(error), _code(error)
-    )
-
-
-def _has_unknown_code(error: anthropic.APIStatusError) -> bool:
-    """Tell whether a create was refused with an unknown code that must be taken for trouble with the account.
-
-    A time to come back, or the path of a field, shows that it is not about the account.
-    """
-    code = _code(error)
-    if not code or code in PASSING_CODES:
-        return False
-    if error.status_code not in WORDED_STATUSES:
-        return False
-    names_time = retry_after(error.response.headers) is not None
-    names_field = safe_words.field(_message(error)) is not None
-    return not names_time and not names_field
-
-
-def _code(error: anthropic.APIStatusError) -> str:
-    """Return the `error_code` among the details, if there is one."""
-    details = _error_object(error).get("details")
-    if not isinstance(details, dict):
-        return ""
-    return str(details.get("error_code") or "")
-
-
-def _description(error: anthropic.APIStatusError) -> str:
-    """Name status, type, code, field and request id: the API's words may repeat what was sent."""
-    status = error.status_code
-    if 300 <= status < 400:
-        return (
-            f"the API answered {status}, a redirect, which is not followed: prompts would go to another "
-            "host. Set the host of the connection to the API's own address."
-        )
-    error_type = str(_error_object(error).get("type") or "error")
-    parts = [safe_words.summary(error_type, _message(error))]
-    if code := _code(error):
-        parts.append(safe_words.name(code))
-    if request_id := safe_words.request_id(error.response.headers.get("request-id")):
-        parts.append(f"request-id {request_id}")
-    return f"the API answered {status} {', '.join(parts)}."
-
-
-def _message(error: anthropic.APIStatusError) -> str:
-    message = _error_object(error).get("message")
-    if not message:
-        return "no message"
-    return str(message)[:300].rstrip(".")
-
-
-def _error_object(error: anthropic.APIStatusError) -> dict[str, Any]:
-    body = error.body
-    if not isinstance(body, dict):
-        return {}
-    error_object = body.get("error", body)
-    return error_object if isinstance(error_object, dict) else {}
-
-
 def _chunks(chunks: Iterator[bytes], address: str) -> Iterator[bytes]:
     """Pass chunks on: raise ApiUnavailable if the stream fails, but leave what its consumer raises as it is."""
     while True:
@@ -361,28 +222,4 @@ def _created(answer: object) -> Batch:
         error_name = type(error).__name__
         raise MaybeSent(
             f"the answer to the create could not be read: {error_name}."
-        ) from None
-
-
-@contextmanager
-def passing_ended() -> Iterator[None]:
-    """Pass over what a batch that has ended may answer to a cancel."""
-    try:
-        yield
-    except anthropic.APIStatusError as error:
-        if error.status_code not in {400, 409}:
-            raise
-
-
-@contextmanager
-def reading(address: str) -> Iterator[None]:
-    """Raise what a failed read, or an answer that cannot be read, means."""
-    try:
-        yield
-    except anthropic.APIStatusError as error:
-        raise read_error(error) from None
-    except UNREADABLE as error:
-        error_name = type(error).__name__
-        raise ApiUnavailable(
-            f"the API at {address} could not be read: {error_name}."
         ) from None
