@@ -62,7 +62,8 @@ class AnthropicBatches:
 
     def create(self, body: Body) -> Batch:
         sent_body = _SentBody(body, self._address)
-        headers = {"content-type": "application/json", "content-length": str(body.size)}
+        # Spelled as the SDK spells its own: before 1.0 it sends a header twice where only the case of letters differs.
+        headers = {"Content-Type": "application/json", "Content-Length": str(body.size)}
         request_options: Any = {"headers": headers, **NO_REDIRECT}
         try:
             answer = self._client.post(
@@ -108,7 +109,7 @@ class AnthropicBatches:
     @contextmanager
     def results(self, batch: BatchId) -> Iterator[Iterator[bytes]]:
         """Stream the results from the connection's own host: the batch's `results_url` may name any other."""
-        headers = {"accept": "application/x-jsonl, application/binary"}
+        headers = {"Accept": "application/x-jsonl, application/binary"}
         request_options = {"headers": headers, **NO_REDIRECT}
         path = f"{batch_path(batch)}/results"
         client: Any = self._client

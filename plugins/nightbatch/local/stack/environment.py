@@ -106,7 +106,7 @@ def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, 
     sections: Mapping[str, Mapping[str, object]] = {
         "core": {
             "dags_folder": settings.dags,
-            "plugins_folder": settings.project / "plugins",
+            "plugins_folder": _plugins_folder(settings),
             "executor": "LocalExecutor",
             "parallelism": 4,
             "load_examples": False,
@@ -127,6 +127,12 @@ def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, 
         "workers": {"min_heartbeat_interval": 1},
     }
     return {"AIRFLOW_HOME": str(airflow_home), **_option_variables(sections)}
+
+
+def _plugins_folder(settings: Settings) -> Path:
+    """Return the folder of the source tree; an installed package needs none, and gets one that does not exist."""
+    source_folder = settings.project / "plugins"
+    return source_folder if source_folder.is_dir() else settings.home / "plugins"
 
 
 def _option_variables(sections: Mapping[str, Mapping[str, object]]) -> dict[str, str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nightbatch.commands.examples import examples_folder
+
 S3 = "s3"
 EMULATOR = "emulator"
 API_SERVER = "api-server"
@@ -15,7 +17,8 @@ TRIGGERER = "triggerer"
 AIRFLOW_PARTS = (API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
 ALL_PARTS = (S3, EMULATOR, *AIRFLOW_PARTS)
 
-PROJECT = Path(__file__).resolve().parents[4]
+PROJECT = examples_folder()
+"""Holds `dags/` and `include/`."""
 BUCKET = "lake"
 REGION = "us-east-1"
 ACCESS_KEY = "local"
