@@ -29,7 +29,7 @@ NOT_YET = ("apache-airflow-providers-duckdb",)
 class Cell:
     """One environment: a Python, an Airflow, and how the other versions are chosen.
 
-    `lowest`: each direct dependency at its floor. `day`: those of that day, as a managed Airflow's constraints have them.
+    `lowest`: each direct dependency at its floor. `day`: those of that day, like the constraints of a managed Airflow.
     """
 
     name: str

@@ -65,7 +65,10 @@ PRIVATE = 0o077
 
 @dataclass
 class Service:
-    """One long-running process and all its children."""
+    """One long-running process and all its children.
+
+    `user`: whom it runs as; None: as its owner. `folder`: its working directory; None: the home.
+    """
 
     name: str
     argv: Sequence[str]
@@ -73,7 +76,10 @@ class Service:
     home: Path
     is_ready: Callable[[float], bool]
     patience: float = 90.0
+    user: str | None = None
+    folder: Path | None = None
     started_at: float = 0.0
+    _log_start: int = field(default=0, repr=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _asked: bool = field(default=False, repr=False)
     """Whether the process was asked to end, or killed, by us."""
@@ -82,6 +88,13 @@ class Service:
     def log(self) -> Path:
         """Where the service's output goes."""
         return self.home / "logs" / f"{self.name}.log"
+
+    @property
+    def output(self) -> str:
+        """Return what the service has written since it was last started."""
+        with self.log.open("rb") as log_file:
+            log_file.seek(self._log_start)
+            return log_file.read().decode(errors="replace")
 
     @property
     def pid(self) -> int:
@@ -106,10 +119,13 @@ class Service:
         self._asked = False
         marks = {STACK_MARK: str(self.home), PART_MARK: self.name}
         with self._open_log() as log_file:
+            self._log_start = log_file.tell()
             self._process = subprocess.Popen(
                 self.argv,
                 env={**self.env, **marks},
-                cwd=self.home,
+                cwd=self.folder or self.home,
+                user=self.user,
+                extra_groups=[] if self.user else None,
                 stdin=subprocess.DEVNULL,
                 stdout=log_file,
                 stderr=subprocess.STDOUT,

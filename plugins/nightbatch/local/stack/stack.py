@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -57,11 +57,13 @@ class Stack:
         ui_port = require_free(settings.ui_port) if settings.ui_port else free_port()
         self.airflow = Airflow(ui_port)
 
-        common_env = plain_env()
-        self.airflow_env = self._airflow_env(common_env)
-        self.s3 = services.s3_service(self.settings, common_env, port=self.lake.port)
+        self._common_env = plain_env()
+        self.airflow_env = self._airflow_env()
+        self.s3 = services.s3_service(
+            self.settings, self._common_env, port=self.lake.port
+        )
         self.emulator = services.emulator_service(
-            self.settings, common_env, port=self.emulator_port
+            self.settings, self._common_env, port=self.emulator_port
         )
         self.api_server = self._airflow_part(API_SERVER)
         self.scheduler = self._airflow_part(SCHEDULER)
@@ -75,7 +77,7 @@ class Stack:
         ]
         self._parts = [self.s3, self.emulator, *self._airflow_parts]
 
-    def _airflow_env(self, common_env: Mapping[str, str]) -> dict[str, str]:
+    def _airflow_env(self) -> dict[str, str]:
         """Return the environment of Airflow's parts: common, connections, options, and the settings' overrides."""
         connection_env = connections(
             s3_url=self.lake.url, emulator_url=self.emulator_url
@@ -83,7 +85,12 @@ class Stack:
         option_env = airflow_env(
             self.settings, port=self.airflow.port, passwords=self._passwords
         )
-        return {**common_env, **connection_env, **option_env, **self.settings.env}
+        return {
+            **self._common_env,
+            **connection_env,
+            **option_env,
+            **self.settings.env,
+        }
 
     def _airflow_part(self, name: str) -> Service:
         part_env = self.airflow_env
@@ -126,6 +133,7 @@ class Stack:
         self._home.claim()
         try:
             self._reaper = Reaper(self.home)
+            self._before_start()
             self._start()
         except BaseException:
             self.stop()
@@ -147,6 +155,7 @@ class Stack:
         airflow_parts = [part for part in started_parts if part in self._airflow_parts]
         outside_parts = [part for part in started_parts if part not in airflow_parts]
         self._launch(outside_parts)
+        self._prepare()
         if airflow_parts:
             self._create_database()
             self._launch(airflow_parts)
@@ -154,6 +163,12 @@ class Stack:
             part.wait_ready()
         if self.s3.alive:
             self.lake.create()
+
+    def _before_start(self) -> None:
+        """Do what must be done in the empty home before anything is started; here nothing."""
+
+    def _prepare(self) -> None:
+        """Do what must be done between the start of the outside parts and that of Airflow's; here nothing."""
 
     def _launch(self, parts: list[Service]) -> None:
         for part in parts:
@@ -164,7 +179,7 @@ class Stack:
         self._report_step("creating Airflow's database")
         passwords = new_passwords(self._passwords)
         self.airflow.password = passwords[self.airflow.user]
-        migration = services.migration(self.settings, self.airflow_env)
+        migration = services.migration(self.settings, self.api_server.env)
         migration.start()
         migration.wait_done()
 

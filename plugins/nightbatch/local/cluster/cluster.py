@@ -1,0 +1,125 @@
+"""The cluster: a stack whose Airflow runs on PostgreSQL and Valkey, with two triggerers and two Celery workers."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nightbatch.local.cluster import servers
+from nightbatch.local.cluster.options import DATABASE, cluster_options, home_of
+from nightbatch.local.cluster.servers import POSTGRES, USER, VALKEY, Server
+from nightbatch.local.stack import services
+from nightbatch.local.stack.ports import LOOPBACK, free_port
+from nightbatch.local.stack.processes import Service
+from nightbatch.local.stack.settings import ALL_PARTS, Settings
+from nightbatch.local.stack.stack import Stack
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+SECOND_TRIGGERER = "triggerer-2"
+WORKERS = ("worker-1", "worker-2")
+CONCURRENCY = 2
+"""Tasks that a worker runs at a time."""
+CLUSTER_PARTS = (POSTGRES, VALKEY, *ALL_PARTS, SECOND_TRIGGERER, *WORKERS)
+
+
+class Cluster(Stack):
+    """A context manager, as Stack is; its workers and its second triggerer are parts like the others."""
+
+    def __init__(
+        self, settings: Settings, *, report_step: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._postgres_server = Server(free_port(), secrets.token_urlsafe(16))
+        self._valkey_server = Server(free_port(), secrets.token_urlsafe(16))
+        options = cluster_options(self._postgres_server, self._valkey_server)
+        settings = replace(
+            settings, parts=CLUSTER_PARTS, env={**options, **settings.env}
+        )
+        super().__init__(settings, report_step=report_step)
+        self.postgres = servers.postgres_service(
+            self._postgres_server, self.home, self._common_env
+        )
+        self.valkey = servers.valkey_service(
+            self._valkey_server, self.home, self._common_env
+        )
+        self.second_triggerer = replace(
+            self.triggerer,
+            name=SECOND_TRIGGERER,
+            env=self._env_of(SECOND_TRIGGERER),
+            is_ready=self._has_both_triggerers,
+        )
+        self.workers = [self._worker(name) for name in WORKERS]
+        added_parts = [self.second_triggerer, *self.workers]
+        self._airflow_parts += added_parts
+        self._parts = [self.postgres, self.valkey, *self._parts, *added_parts]
+
+    def _airflow_part(self, name: str) -> Service:
+        return services.airflow_service(
+            name, self.settings, self._env_of(name), airflow=self.airflow
+        )
+
+    def _env_of(self, part: str) -> Mapping[str, str]:
+        """Return the environment of one part of Airflow, which has a home of its own."""
+        return {**self.airflow_env, **home_of(part, self.home)}
+
+    def _worker(self, name: str) -> Service:
+        argv = (
+            sys.executable, "-m", "airflow", "celery", "worker", "--skip-serve-logs",
+            "--concurrency", str(CONCURRENCY), "--celery-hostname", f"{name}@%h",
+        )  # fmt: skip
+        worker = Service(
+            name,
+            argv,
+            self._env_of(name),
+            self.home,
+            lambda _: False,
+            patience=self.settings.patience,
+        )
+        worker.is_ready = lambda _: " ready." in worker.output
+        return worker
+
+    def _has_both_triggerers(self, started_at: float) -> bool:
+        """Tell whether two triggerers are alive."""
+        if not self.triggerer.is_ready(started_at):
+            return False
+        jobs = self.airflow.get("/jobs", job_type="TriggererJob", is_alive="true")
+        return int(jobs["total_entries"]) >= 2
+
+    def _before_start(self) -> None:
+        servers.create_postgres_data(self._postgres_server, self.home)
+        servers.write_valkey_settings(self._valkey_server, self.home)
+
+    def _prepare(self) -> None:
+        """Wait for both servers, and make Airflow's database."""
+        for part in (self.postgres, self.valkey):
+            part.wait_ready()
+        with closing(self.connect("postgres")) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(f"create database {DATABASE}")
+
+    def connect(self, database: str = DATABASE) -> Any:
+        """Open a connection to the metadata database; to be closed by the caller."""
+        import psycopg2
+
+        return psycopg2.connect(
+            host=LOOPBACK,
+            port=self._postgres_server.port,
+            user=USER,
+            password=self._postgres_server.password,
+            dbname=database,
+        )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Stop everything, and remove the database."""
+        super().__exit__(kind, error, at)
+        servers.remove_postgres_data(self.home)
