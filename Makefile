@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help install demo up test test-fast lint audit bench chaos clean
+.PHONY: help install demo up test test-fast lint audit bench chaos cluster test-cluster matrix clean
 
 BIN := .venv/bin
 UV_HOME := .local/uv
@@ -35,11 +35,20 @@ demo: $(INSTALLED) ## Run the nightly DAG over two nights of sample tickets, pri
 up: $(INSTALLED) ## The same, and stay up: UI on port 8080
 	@exec $(BIN)/python -m nightbatch.local up
 
+cluster: $(INSTALLED) ## Run a cluster and stay up: PostgreSQL, Valkey, two triggerers, two Celery workers; UI on port 8080
+	@exec $(BIN)/python -m nightbatch.local cluster
+
 test: $(INSTALLED) ## Run all tests, in two processes (AREA=land: those of that folder of the package)
 	@exec $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(if $(AREA),--area $(AREA))
 
 test-fast: $(INSTALLED) ## Run the unit tests, in less than a minute: no server, no Airflow
 	@exec $(BIN)/python -m pytest -q -n 2 tests/unit $(if $(AREA),--area $(AREA))
+
+test-cluster: $(INSTALLED) ## Run the tests on a cluster: a backfill whose parts are killed
+	@NIGHTBATCH_CLUSTER=1 exec $(BIN)/python -m pytest -v tests/cluster
+
+matrix: $(INSTALLED) ## Check the built wheel in environments of its own, from the lowest dependencies to the newest
+	@exec $(BIN)/python tests/install/matrix.py
 
 lint: $(INSTALLED) ## Check style and types
 	@$(BIN)/ruff check --quiet .

@@ -15,6 +15,7 @@ AIRFLOW = "tests/airflow/"
 MARKS = {
     "airflow": ("airflow", "real"),
     "chaos": ("chaos", "real"),
+    "cluster": ("airflow", "real"),
     "emulator": ("real",),
     "real": ("real",),
 }

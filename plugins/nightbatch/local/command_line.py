@@ -1,4 +1,4 @@
-"""The commands `demo`, which ends by itself, and `up`, the same left running."""
+"""The commands `demo`, which ends by itself, `up`, the same left running, and `cluster`, the same on a cluster."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from nightbatch.local.stack.signals import ending_by_exception
 from nightbatch.local.stack.stack import Stack
 
 UI_PORT = 8080
+STAYING_UP = ("up", "cluster")
 FOREIGN_HOME = 2
 """The exit code where `--home` names a folder that no stack has made: that of every wrong argument."""
 WIDTH_WITHOUT_TERMINAL = 140
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(PRIVATE)
     options = _parser().parse_args(arguments)
     console = _console()
-    stays_up = options.command == "up"
+    stays_up = options.command in STAYING_UP
     default_port = _ui_port(console) if stays_up and not options.port else None
     default_home = _default_home(options.command)
     settings = Settings(
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         with ending_by_exception():
-            _run(settings, console, stays_up=stays_up)
+            _run(_stack_class(options.command), settings, console, stays_up=stays_up)
     except NightbatchError as error:
         _print_error(error, console)
         return FOREIGN_HOME if isinstance(error, HomeForeign) else 1
@@ -66,7 +67,18 @@ def _print_error(error: NightbatchError, console: Console) -> None:
     )
 
 
-def _run(settings: Settings, console: Console, *, stays_up: bool) -> None:
+def _stack_class(command: str) -> type[Stack]:
+    """Return what runs Airflow: a small stack, or a cluster."""
+    if command != "cluster":
+        return Stack
+    from nightbatch.local.cluster.cluster import Cluster
+
+    return Cluster
+
+
+def _run(
+    stack_class: type[Stack], settings: Settings, console: Console, *, stays_up: bool
+) -> None:
     started_at = time.monotonic()
 
     def report_step(step: str) -> None:
@@ -74,7 +86,7 @@ def _run(settings: Settings, console: Console, *, stays_up: bool) -> None:
         console.print(f"{elapsed_seconds:>4.0f} s  {step}", highlight=False)
 
     print_simulated(console)
-    with Stack(settings, report_step=report_step) as stack:
+    with stack_class(settings, report_step=report_step) as stack:
         airflow = stack.airflow
         report_step(
             f"Airflow is at {airflow.url}: user {airflow.user}, password {airflow.password}"
@@ -136,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m nightbatch.local", description=__doc__
     )
-    parser.add_argument("command", choices=("demo", "up"))
+    parser.add_argument("command", choices=("demo", "up", "cluster"))
     parser.add_argument(
         "--home",
         type=Path,

@@ -116,7 +116,7 @@ def read_command(copy_folder: Path) -> str:
 def print_places(stack: Stack, copy_folder: Path, console: Console) -> None:
     """Print where everything is."""
     process_logs = stack.home / "logs"
-    task_logs = stack.home / "airflow" / "logs"
+    task_logs = stack.task_logs
     places = {
         "source": f"s3://{BUCKET}/{SOURCE}/",
         "published": f"s3://{BUCKET}/{TARGET}/",

@@ -47,7 +47,7 @@ def _require_no_failure(stack: Stack, ended_states: Mapping[str, str]) -> None:
     if failed_keys:
         failed_keys.sort()
         key_list = ", ".join(failed_keys)
-        log_folder = stack.home / "airflow" / "logs"
+        log_folder = stack.task_logs
         raise NightFailed(
             f"{DAG_ID} for {key_list} failed: see its log in {log_folder}."
         )

@@ -10,7 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nightbatch.local.cluster import servers
-from nightbatch.local.cluster.options import DATABASE, cluster_options, home_of
+from nightbatch.local.cluster.options import (
+    DATABASE,
+    LOGS,
+    cluster_options,
+    home_of,
+    warehouse,
+)
 from nightbatch.local.cluster.servers import POSTGRES, USER, VALKEY, Server
 from nightbatch.local.stack import services
 from nightbatch.local.stack.ports import LOOPBACK, free_port
@@ -37,9 +43,9 @@ class Cluster(Stack):
         self._postgres_server = Server(free_port(), secrets.token_urlsafe(16))
         self._valkey_server = Server(free_port(), secrets.token_urlsafe(16))
         options = cluster_options(self._postgres_server, self._valkey_server)
-        settings = replace(
-            settings, parts=CLUSTER_PARTS, env={**options, **settings.env}
-        )
+        warehouse_file = settings.home.resolve() / "airflow" / "warehouse.duckdb"
+        cluster_env = {**options, **warehouse(warehouse_file), **settings.env}
+        settings = replace(settings, parts=CLUSTER_PARTS, env=cluster_env)
         super().__init__(settings, report_step=report_step)
         self.postgres = servers.postgres_service(
             self._postgres_server, self.home, self._common_env
@@ -57,6 +63,11 @@ class Cluster(Stack):
         added_parts = [self.second_triggerer, *self.workers]
         self._airflow_parts += added_parts
         self._parts = [self.postgres, self.valkey, *self._parts, *added_parts]
+
+    @property
+    def task_logs(self) -> str:
+        """Where tasks leave their logs: workers have disks of their own."""
+        return LOGS
 
     def _airflow_part(self, name: str) -> Service:
         return services.airflow_service(
@@ -113,6 +124,13 @@ class Cluster(Stack):
             password=self._postgres_server.password,
             dbname=database,
         )
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a query finds in Airflow's database."""
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(query, values)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
 
     def __exit__(
         self,

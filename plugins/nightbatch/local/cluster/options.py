@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from pathlib import Path
 
@@ -38,3 +39,9 @@ def cluster_options(postgres: Server, valkey: Server) -> dict[str, str]:
 def home_of(part: str, home: Path) -> dict[str, str]:
     """Return the variable that gives a part a home of its own, as on a machine of its own."""
     return {"AIRFLOW_HOME": str(home / "airflow" / part)}
+
+
+def warehouse(file: Path) -> dict[str, str]:
+    """Return the connection of the warehouse: one DuckDB file for both workers, of which one loads at a time."""
+    connection = {"conn_type": "duckdb", "host": str(file)}
+    return {"AIRFLOW_CONN_WAREHOUSE_DEFAULT": json.dumps(connection)}

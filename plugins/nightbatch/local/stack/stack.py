@@ -101,9 +101,19 @@ class Stack:
         )
 
     @property
+    def parts(self) -> tuple[Service, ...]:
+        """Every part, those that were added included."""
+        return tuple(self._parts)
+
+    @property
     def home(self) -> Path:
         """Where the stack keeps its database, logs and passwords."""
         return self.settings.home
+
+    @property
+    def task_logs(self) -> str:
+        """Where tasks leave their logs."""
+        return str(self.home / "airflow" / "logs")
 
     @property
     def emulator_url(self) -> str:
