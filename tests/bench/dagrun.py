@@ -17,14 +17,23 @@ from botocore.config import Config
 from data import MAX_TOKENS, MODEL, SCHEMA, SYSTEM, TEMPLATE, write_tickets
 from tests.support.servers.seaweed import ACCESS, SECRET, seaweed
 
+from nightbatch.local.cluster.servers import POSTGRES, VALKEY
 from nightbatch.local.stack.environment import connections
 from nightbatch.local.stack.processes import marked
 from nightbatch.local.stack.rest import FINISHED, TICK_SECONDS
-from nightbatch.local.stack.settings import AIRFLOW_PARTS, BUCKET, EMULATOR, Settings
+from nightbatch.local.stack.settings import (
+    AIRFLOW_PARTS,
+    BUCKET,
+    EMULATOR,
+    S3,
+    Settings,
+)
 from nightbatch.local.stack.stack import Stack
 from nightbatch.messages.schema import api_schema
 
 HERE = Path(__file__).parent
+OUTSIDE = (S3, EMULATOR, POSTGRES, VALKEY)
+"""What is not Airflow's, of a stack or a cluster."""
 LOOK_SECONDS = 0.2
 PATIENCE = 1_800.0
 XCOM_SECONDS = "120"
@@ -164,11 +173,14 @@ def seconds(start: str, end: str) -> float:
 
 def cpu(running: Stack) -> dict[str, float]:
     """Return the CPU seconds used so far by Airflow's processes and by the emulator, their ended children included."""
-    parts = {
-        part: sum(map(_cpu, marked(running.home, part)))
-        for part in (*AIRFLOW_PARTS, EMULATOR)
+    seconds_of = {
+        part.name: sum(map(_cpu, marked(running.home, part.name)))
+        for part in running.parts
     }
-    return {"airflow": sum(parts[part] for part in AIRFLOW_PARTS), **parts}
+    airflow = sum(
+        seconds for name, seconds in seconds_of.items() if name not in OUTSIDE
+    )
+    return {"airflow": airflow, **seconds_of}
 
 
 def _cpu(process: psutil.Process) -> float:

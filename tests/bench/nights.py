@@ -1,7 +1,8 @@
 """`make bench`: whole nights on real Airflow, told in the time that Airflow takes for a chain of five empty tasks.
 
-Two Airflows, one after the other: with the stock settings of LocalExecutor, and as `make demo` sets it (tasks forked
-from a process that has preloaded, a heartbeat of one second). BENCH_NIGHTS_REPEATS (3) runs of each kind; medians.
+Three Airflows, one after the other: with the stock settings of LocalExecutor, as `make demo` sets it (tasks forked from
+a process that has preloaded, a heartbeat of one second), and a cluster (PostgreSQL, Valkey, two Celery workers, two
+triggerers). BENCH_NIGHTS_REPEATS (3) runs of each kind, medians; BENCH_NIGHTS_AIRFLOWS names those to measure.
 BENCH_PARTS without `nights` leaves it out.
 """
 
@@ -24,6 +25,7 @@ from rows import ROOT, busy, machine, renew, show
 from tests.airflow import runs
 
 from nightbatch.emulator.embedded import Emulator
+from nightbatch.local.cluster.cluster import Cluster
 from nightbatch.local.stack.settings import Settings
 from nightbatch.local.stack.stack import Stack
 
@@ -36,25 +38,30 @@ STOCK = {
     "AIRFLOW__CORE__PARALLELISM": "32",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1",
 }
-AIRFLOWS = {"stock": STOCK, "preloaded": dict[str, str]()}
+AIRFLOWS = {"stock": STOCK, "preloaded": dict[str, str](), "celery": dict[str, str]()}
+CHOSEN = os.environ.get("BENCH_NIGHTS_AIRFLOWS", ",".join(AIRFLOWS)).split(",")
 BATCHES, LASTS = 120, 25.0
 """Small batches of one run, and the seconds that each of them takes."""
 ROWS, CHANGED = 3_000, 600
-TITLE = "Whole nights on LocalExecutor, in chains: one is what Airflow takes for five empty tasks"
+TITLE = (
+    "Whole nights on Airflow, in chains: one is what Airflow takes for five empty tasks"
+)
 PATIENCE = 1_200.0
 
 
 @contextmanager
-def stack(folder: Path, env: dict[str, str]) -> Iterator[Stack]:
-    """Run Airflow with the DAGs of the project and the chain, the embedded S3 and the local API."""
+def stack(folder: Path, kind: str) -> Iterator[Stack]:
+    """Run one kind of Airflow with the DAGs of the project and the chain, the embedded S3 and the local API."""
     dags = folder / "dags"
     dags.mkdir(parents=True)
     for file in (HERE / "dags" / "night.py", HERE / "dags" / "chain.py"):
         (dags / file.name).symlink_to(file)
     batches = ("--seconds", "0.5", "--retry-after", "1")
-    with Stack(
-        Settings(home=folder / "home", dags=dags, emulator_args=batches, env=env)
-    ) as running:
+    settings = Settings(
+        home=folder / "home", dags=dags, emulator_args=batches, env=AIRFLOWS[kind]
+    )
+    made = Cluster(settings) if kind == "celery" else Stack(settings)
+    with made as running:
         running.airflow.wait_parsed("chain")
         yield running
 
@@ -114,9 +121,8 @@ def reused(running: Stack, number: int) -> dict[str, Any]:
 
 def figures(running: Stack, dag_id: str, run_id: str) -> dict[str, Any]:
     """Wait for the end of a run that has just begun, and return what it took."""
-    database = running.home / "airflow" / "airflow.db"
     before = cpu(running)["airflow"]
-    size = database_bytes(database)
+    size = database_size(running)
     state = running.airflow.wait(
         dag_id, run_id, patience=PATIENCE, watch=lambda _: running.check()
     )
@@ -128,12 +134,29 @@ def figures(running: Stack, dag_id: str, run_id: str) -> dict[str, Any]:
         "cpu": cpu(running)["airflow"] - before,
         "tasks": sum(task["state"] == "success" for task in tasks),
         "instances": len(tasks),
-        "xcom_bytes": rendered(database, run_id, "xcom", "value"),
-        "rendered_bytes": rendered(
-            database, run_id, "rendered_task_instance_fields", "rendered_fields"
+        "xcom_bytes": bytes_of(running, run_id, "xcom", "value"),
+        "rendered_bytes": bytes_of(
+            running, run_id, "rendered_task_instance_fields", "rendered_fields"
         ),
-        "database_bytes": database_bytes(database) - size,
+        "database_bytes": database_size(running) - size,
     }
+
+
+def bytes_of(running: Stack, run_id: str, table: str, column: str) -> int:
+    """Return the bytes that a run has left in a column of the metadata database."""
+    if isinstance(running, Cluster):
+        query = f"select sum(length({column}::text)) from {table} where run_id = %s"
+        ((size,),) = running.rows(query, run_id)
+        return int(size or 0)
+    return rendered(running.home / "airflow" / "airflow.db", run_id, table, column)
+
+
+def database_size(running: Stack) -> int:
+    """Return the bytes that the metadata database uses."""
+    if isinstance(running, Cluster):
+        ((size,),) = running.rows("select pg_database_size(current_database())")
+        return int(size)
+    return database_bytes(running.home / "airflow" / "airflow.db")
 
 
 CASES = {"chain": chain, "many": many, "few": few, "changed": changed, "reused": reused}
@@ -152,7 +175,7 @@ def measure(kind: str) -> list[dict[str, Any]]:
     rounds: dict[str, list[dict[str, Any]]] = {case: [] for case in CASES}
     with (
         tempfile.TemporaryDirectory(prefix="nightbatch-bench-") as name,
-        stack(Path(name), AIRFLOWS[kind]) as running,
+        stack(Path(name), kind) as running,
     ):
         chain(running, 0)
         for number in range(REPEATS):
@@ -202,7 +225,7 @@ def main() -> None:
     if "nights" not in os.environ.get("BENCH_PARTS", "nights").split(","):
         return
     before = os.getloadavg()[0]
-    rows = [line for kind in AIRFLOWS for line in measure(kind)]
+    rows = [line for kind in CHOSEN for line in measure(kind)]
     show("nights", TITLE, rows)
     above = f"{TITLE}.\nMeasured on {machine()}; {busy(before)}. Medians of {REPEATS}."
     renew("nights", above, rows, ROOT / "docs" / "throughput.md")

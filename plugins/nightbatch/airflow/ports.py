@@ -96,10 +96,12 @@ def store(url: str, aws_conn_id: str) -> S3Store:
 
 
 def ledger(url: str, aws_conn_id: str) -> Ledger:
-    """Open the ledger below a state URL."""
+    """Open the ledger below a state URL. Raises SettingsError if a newer version has written it in another form."""
     from nightbatch.ledger.ledger import Ledger
 
-    return Ledger(store(url, aws_conn_id), submit_timing().lease)
+    state_ledger = Ledger(store(url, aws_conn_id), submit_timing().lease)
+    state_ledger.require_readable()
+    return state_ledger
 
 
 def batches(anthropic_conn_id: str) -> AnthropicBatches:

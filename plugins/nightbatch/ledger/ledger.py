@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from nightbatch.columnar import parquet
 from nightbatch.columnar.id_lookup import ID
-from nightbatch.errors import Absent, NoBucket
+from nightbatch.errors import Absent, NoBucket, SettingsError
 from nightbatch.ids import BatchId, Shard, Snapshot
 from nightbatch.ledger import keys
 from nightbatch.ledger.facts import (
@@ -38,19 +38,27 @@ from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Store
 from nightbatch.spec.run import Run
 
-MARK = b'{"format":1}'
+FORMAT = 1
+"""The form of the facts that this version writes. It reads this form and every earlier one."""
+MARK = msgspec.json.encode({"format": FORMAT})
 """The content of a state's mark: it never changes, so that creating it again is no conflict."""
 
 
 def is_mark(body: bytes) -> bool:
     """Tell the mark of a state from a file of the same name that another program has written."""
+    return _format_of(body) is not None
+
+
+def _format_of(body: bytes) -> int | None:
+    """Return the format that a state's mark names; None for another program's file. Fields of later versions pass."""
     try:
         content = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    if not isinstance(content, dict) or content.keys() != {"format"}:
-        return False
-    return isinstance(content["format"], int)
+        return None
+    state_format = content.get("format") if isinstance(content, dict) else None
+    if isinstance(state_format, bool) or not isinstance(state_format, int):
+        return None
+    return state_format
 
 
 @dataclass(frozen=True)
@@ -88,12 +96,31 @@ class Ledger:
     def is_there(self) -> bool:
         """Tell whether the URL is a state: by its mark or, if version 0.1 created it, by a claim or a snapshot.
 
-        The mark is listed before it is read: a store may answer "denied" for an object that does not exist.
+        Raises SettingsError if a newer version of nightbatch has written it in another form.
         """
-        if any(self.store.list(keys.MARK)) and is_mark(self.store.get(keys.MARK)):
+        if self._has_mark():
             return True
         has_claim = any(self.store.list(keys.CLAIMS))
         return has_claim or any(self.store.list(keys.SNAPSHOTS))
+
+    def require_readable(self) -> None:
+        """Raise SettingsError if a newer version of nightbatch has written the state in another form."""
+        self._has_mark()
+
+    def _has_mark(self) -> bool:
+        """Tell whether there is a mark, of a form that this version reads.
+
+        It is listed before it is read: a store may answer "denied" for an object that does not exist.
+        """
+        if not any(self.store.list(keys.MARK)):
+            return False
+        state_format = _format_of(self.store.get(keys.MARK))
+        if state_format is not None and state_format > FORMAT:
+            raise SettingsError(
+                f"state: {self.store.url} has format {state_format}, of a newer nightbatch; this version reads formats"
+                f" up to {FORMAT}. Upgrade nightbatch wherever Airflow runs. Nothing was changed."
+            )
+        return state_format is not None
 
     def view(self) -> LedgerView:
         """List claims and landed shards, oldest first."""
