@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help install demo up test test-fast lint audit bench chaos cluster test-cluster matrix clean
+.PHONY: help install demo up test test-fast lint audit bench chaos cluster test-cluster soak matrix clean
 
 BIN := .venv/bin
 UV_HOME := .local/uv
@@ -47,6 +47,9 @@ test-fast: $(INSTALLED) ## Run the unit tests, in less than a minute: no server,
 test-cluster: $(INSTALLED) ## Run the tests on a cluster: a backfill whose parts are killed
 	@NIGHTBATCH_CLUSTER=1 exec $(BIN)/python -m pytest -v tests/cluster
 
+soak: $(INSTALLED) ## An hour of small nights with faults on a cluster (MINUTES=…), and what grows
+	@exec $(BIN)/python tests/cluster/soak.py
+
 matrix: $(INSTALLED) ## Check the built wheel in environments of its own, from the lowest dependencies to the newest
 	@exec $(BIN)/python tests/install/matrix.py
 
@@ -67,6 +70,7 @@ bench: $(INSTALLED) ## Measure speed and memory
 	@$(BIN)/python tests/bench/live.py
 	@$(BIN)/python tests/bench/dag.py
 	@$(BIN)/python tests/bench/nights.py
+	@$(BIN)/python tests/bench/large.py
 
 chaos: $(INSTALLED) ## Kill processes at the worst moments and check what was bought
 	@export NIGHTBATCH_CHAOS_SEED=$${SEED:-$$RANDOM} NIGHTBATCH_TABLE=docs/exactly-once.md NIGHTBATCH_BACKFILL_DAYS=10; \

@@ -19,3 +19,12 @@ def ready(params: dict[str, Any]) -> str:
     return ANSWERS[
         zlib.crc32(params["messages"][-1]["content"][-32:].encode()) % len(ANSWERS)
     ]
+
+
+def narrow(params: dict[str, Any]) -> str:
+    """Return one of five short answers."""
+    length = len(params["messages"][-1]["content"])
+    return NARROW_ANSWERS[length % len(NARROW_ANSWERS)]
+
+
+NARROW_ANSWERS = [f'{{"urgency": {urgency}}}' for urgency in range(1, 6)]
