@@ -14,9 +14,9 @@ from typing import Any
 import boto3
 import psutil
 from botocore.config import Config
-from data import MAX_TOKENS, MODEL, SCHEMA, SYSTEM, TEMPLATE, write_tickets
 from tests.support.servers.seaweed import ACCESS, SECRET, seaweed
 
+from data import MAX_TOKENS, MODEL, SCHEMA, SYSTEM, TEMPLATE, write_tickets
 from nightbatch.local.cluster.servers import POSTGRES, VALKEY
 from nightbatch.local.stack.environment import connections
 from nightbatch.local.stack.processes import marked

@@ -11,6 +11,8 @@ from typing import Any
 import anthropic
 import numpy as np
 from anthropic.types.messages import MessageBatchIndividualResponse
+from folder import FolderStore
+
 from data import (
     MAX_TOKENS,
     MODEL,
@@ -21,8 +23,6 @@ from data import (
     TEMPLATE,
     write_tickets,
 )
-from folder import FolderStore
-
 from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.land.land import land
 from nightbatch.ledger.ledger import Ledger
