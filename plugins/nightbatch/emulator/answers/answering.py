@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from nightbatch.emulator.answers.cache import PromptCache
+from nightbatch.emulator.answers.cache import PromptCache, breakpoints_of
 from nightbatch.emulator.answers.frame import Frames, RequestFrame
 from nightbatch.emulator.answers.models import Model, dated_id
 from nightbatch.emulator.answers.outcome import Outcome, errored
@@ -22,7 +22,7 @@ from nightbatch.emulator.answers.usage import AnswerUsage, tokens
 from nightbatch.emulator.batches.batch import SUCCEEDED
 from nightbatch.emulator.errors import ApiError
 from nightbatch.emulator.faults.rules import Fault
-from nightbatch.emulator.reply import Failure, Reply, Responder
+from nightbatch.emulator.reply import Answer, Failure, Reply, Responder
 
 _REFUSAL_DETAILS = {"type": "refusal", "category": None, "explanation": None}
 _message_numbers = random.Random()  # noqa: S311
@@ -65,25 +65,25 @@ class Answerer:
             return errored(reply.kind, reply.message)
         if fault is not None:
             reply = spoil_answer(reply, fault.what, fault.options)
+        breakpoints = breakpoints_of(model, prompt, asked.frame.variant)
         usage = self.cache.charge(
-            model,
-            prompt,
-            asked.frame.variant,
-            starts=asked.starts,
-            begins=asked.begins,
+            prompt.tokens, breakpoints, starts=asked.starts, begins=asked.begins
         )
-        return succeeded(asked.params, model, usage, reply)
+        return succeeded(asked.frame.params, model, usage, reply)
 
-    def _reply(self, params: dict[str, Any]) -> Reply | Failure:
+    def call(self, params: dict[str, Any]) -> Answer:
+        """Return what the responder returns; a failure where it raises."""
         try:
-            answer = self.responder(params)
+            return self.responder(params)
         except Exception as error:
             message = f"the responder failed: {error!r}"
             return Failure("api_error", message)
+
+    def _reply(self, params: dict[str, Any]) -> Reply | Failure:
+        answer = self.call(params)
         if isinstance(answer, (Reply, Failure)):
             return answer
-        text = _text(answer)
-        return Reply(text)
+        return Reply(answer_text(answer))
 
 
 def _checked_prompt(asked: AskedRequest, model: Model) -> Prompt:
@@ -118,9 +118,9 @@ def succeeded(
     content_blocks = _content_blocks(reply)
     usage.output = _output_tokens(reply, content_blocks)
     stop_reason, stop_sequence = _stop(reply)
-    geo = params.get("inference_geo") or "global"
+    geo = geo_of(params)
     message = {
-        "id": f"msg_01{_message_numbers.getrandbits(88):022x}",
+        "id": f"msg_01{message_number():022x}",
         "type": "message",
         "role": "assistant",
         "model": dated_id(model),
@@ -130,8 +130,19 @@ def succeeded(
         "stop_details": dict(_REFUSAL_DETAILS) if stop_reason == "refusal" else None,
         "usage": usage.wire(geo),
     }
-    result = {"type": "succeeded", "message": message}
-    return Outcome(SUCCEEDED, result, model.id, usage, model.cost(usage, geo))
+    result_json = msgspec.json.encode({"type": "succeeded", "message": message})
+    return Outcome(SUCCEEDED, result_json, model.id, usage, model.cost(usage, geo))
+
+
+def message_number() -> int:
+    """Return the random part of a message's id, 88 bits."""
+    return _message_numbers.getrandbits(88)
+
+
+def geo_of(params: Mapping[str, Any]) -> str:
+    """Return where a request is answered."""
+    geo: str = params.get("inference_geo") or "global"
+    return geo
 
 
 def _content_blocks(reply: Reply) -> list[dict[str, Any]]:
@@ -143,15 +154,16 @@ def _content_blocks(reply: Reply) -> list[dict[str, Any]]:
 def _output_tokens(reply: Reply, content_blocks: list[dict[str, Any]]) -> int:
     if reply.output_tokens is not None:
         return reply.output_tokens
-    answer_text = reply.text or "".join(map(_block_text, content_blocks))
-    return max(1, tokens(answer_text))
+    text = reply.text or "".join(map(_block_text, content_blocks))
+    return max(1, tokens(text))
 
 
 def _block_text(block: Mapping[str, Any]) -> str:
     return str(block.get("text") or block.get("input") or "")
 
 
-def _text(answer: str | Mapping[str, Any] | list[Any]) -> str:
+def answer_text(answer: str | Mapping[str, Any] | list[Any]) -> str:
+    """Return an answer as text: JSON, unless it is one."""
     if isinstance(answer, str):
         return answer
     return msgspec.json.encode(answer).decode()

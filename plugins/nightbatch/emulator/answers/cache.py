@@ -1,5 +1,6 @@
 """The prompt cache: which prefix of a prompt is written, which is read, at what emulated moment."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
@@ -17,10 +18,35 @@ class _Entry:
     expires_at: float
 
 
+class Breakpoint(NamedTuple):
+    """A place in a prompt up to which it is cached. `tokens` are those of the whole prefix, `key` is its hash."""
+
+    key: bytes
+    ttl: str
+    tokens: int
+
+
 class _NewEntry(NamedTuple):
     key: bytes
     ttl: str
     tokens: int
+
+
+def breakpoints_of(model: Model, prompt: Prompt, variant: bytes) -> list[Breakpoint]:
+    """Return a prompt's breakpoints, but for those before the least tokens that the model caches.
+
+    `variant` is what makes another entry of the same text: thinking, effort, output format.
+    """
+    prefix_digest = blake2b(variant + model.id.encode(), digest_size=16)
+    prefix_tokens = 0
+    breakpoints = []
+    for part in _parts_to_last_breakpoint(prompt):
+        prefix_digest.update(part.content())
+        prefix_tokens += part.tokens
+        if part.ttl is not None and prefix_tokens >= model.cacheable:
+            key = prefix_digest.digest()
+            breakpoints.append(Breakpoint(key, part.ttl, prefix_tokens))
+    return breakpoints
 
 
 class PromptCache:
@@ -34,35 +60,26 @@ class PromptCache:
 
     def charge(
         self,
-        model: Model,
-        prompt: Prompt,
-        variant: bytes,
+        prompt_tokens: int,
+        breakpoints: Iterable[Breakpoint],
         *,
         starts: float,
         begins: float,
     ) -> AnswerUsage:
-        """Return the prompt's tokens by how they are paid.
+        """Return a prompt's tokens by how they are paid.
 
-        The request starts at `starts` and its answer begins at `begins`, in emulated seconds. `variant` is what makes
-        another entry of the same text: thinking, effort, output format.
+        The request starts at `starts` and its answer begins at `begins`, in emulated seconds.
         """
-        usage = AnswerUsage(input=prompt.tokens)
-        prefix_digest = blake2b(variant + model.id.encode(), digest_size=16)
-        prefix_tokens = 0
+        usage = AnswerUsage(input=prompt_tokens)
         cached_tokens = 0
         new_entries: list[_NewEntry] = []
-        for part in _parts_to_last_breakpoint(prompt):
-            prefix_digest.update(part.content())
-            prefix_tokens += part.tokens
-            if part.ttl is None or prefix_tokens < model.cacheable:
-                continue
-            key = prefix_digest.digest()
-            if self._read(key, starts, LIFE[part.ttl]):
+        for key, ttl, prefix_tokens in breakpoints:
+            if self._read(key, starts, LIFE[ttl]):
                 new_entries = []
                 usage.read = prefix_tokens
             else:
                 new_tokens = prefix_tokens - cached_tokens
-                new_entries.append(_NewEntry(key, part.ttl, new_tokens))
+                new_entries.append(_NewEntry(key, ttl, new_tokens))
             cached_tokens = prefix_tokens
         self._write(new_entries, usage, begins)
         usage.input -= cached_tokens

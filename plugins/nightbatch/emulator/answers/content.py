@@ -23,10 +23,22 @@ def frame_digest(frame: Mapping[str, Any]) -> bytes:
 
 def content_of(frame: bytes, messages: Any) -> int:
     """Return a 64-bit hash of a request's content: among a million, two collide once in forty million runs."""
+    match messages:
+        case [{"role": "user", "content": str(text), **others}] if not others:
+            return text_content(frame, text.encode())
     if isinstance(messages, list):
         messages = [_plain_message(message) for message in messages]
     encoded_messages = _encoder.encode(messages)
     digest = blake2b(frame + encoded_messages, digest_size=8).digest()
+    return int.from_bytes(digest)
+
+
+def text_content(frame: bytes, text: bytes) -> int:
+    """Return the hash of a request's content where one text by the user, in UTF-8, is all of its messages.
+
+    Most are such, and so their texts need not be made JSON again. No JSON begins with the zero before the text.
+    """
+    digest = blake2b(b"%b\0%b" % (frame, text), digest_size=8).digest()
     return int.from_bytes(digest)
 
 

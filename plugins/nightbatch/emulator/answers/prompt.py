@@ -7,6 +7,8 @@ import msgspec
 
 from nightbatch.emulator.answers.usage import tokens
 
+MESSAGE_TOKENS = 4
+"""What each message takes besides its content."""
 _OVERHEAD = {"image": 1_600, "document": 3_000}
 
 
@@ -63,7 +65,7 @@ def messages_prompt(messages: object) -> Prompt:
         message_count += 1
         content = message.get("content")
         parts += _blocks(content)
-    overhead = 4 * message_count
+    overhead = MESSAGE_TOKENS * message_count
     return Prompt(parts, overhead + _token_sum(parts))
 
 

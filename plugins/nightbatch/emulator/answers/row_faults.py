@@ -31,9 +31,9 @@ def replacement_outcome(fault: Fault) -> Outcome | None:
     """Return the outcome that a fault puts in an answer's place; None where it only spoils the answer."""
     match fault.what:
         case "expired":
-            return Outcome(EXPIRED, {"type": "expired"})
+            return Outcome(EXPIRED, b'{"type":"expired"}')
         case "canceled":
-            return Outcome(CANCELED, {"type": "canceled"})
+            return Outcome(CANCELED, b'{"type":"canceled"}')
         case "errored":
             error_type = fault.options.get("type", "api_error")
             default_message = _MESSAGES.get(error_type, error_type)

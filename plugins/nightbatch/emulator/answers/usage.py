@@ -43,10 +43,12 @@ class AnswerUsage:
 
 def tokens(text: str) -> int:
     """Estimate the tokens of a text: one for every four characters, and one for every character beyond Latin script."""
-    character_count = len(text)
-    if text.isascii():
-        return math.ceil(character_count / 4)
-    byte_count = len(text.encode())
+    byte_count = len(text) if text.isascii() else len(text.encode())
+    return tokens_of_size(len(text), byte_count)
+
+
+def tokens_of_size(character_count: int, byte_count: int) -> int:
+    """Estimate the tokens of a text by its characters and by its bytes in UTF-8."""
     extra_bytes = byte_count - character_count
     quarter_tokens = character_count + 2 * extra_bytes
     return math.ceil(quarter_tokens / 4)

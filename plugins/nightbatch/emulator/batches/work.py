@@ -4,6 +4,7 @@ import random
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,18 @@ import msgspec
 
 from nightbatch.emulator.answers.answering import Answerer, AskedRequest
 from nightbatch.emulator.answers.content import content_of
-from nightbatch.emulator.answers.outcome import Outcome, errored
+from nightbatch.emulator.answers.outcome import Outcome, add_outcome, errored
 from nightbatch.emulator.batches.batch import Batch, BatchAnswers
 from nightbatch.emulator.batches.intake import Item, open_items
 from nightbatch.emulator.batches.journal import write_index
 from nightbatch.emulator.faults.kinds import CREDIT
 from nightbatch.emulator.faults.rules import Fault
+from nightbatch.emulator.plain.answering import PlainRequests
 from nightbatch.emulator.settings import BatchDuration
 
 SLICE = 200
 WRITE_BYTES = 1_048_576
 """Lines are gathered up to this size before they are written to the disk."""
-_encoder = msgspec.json.Encoder()
 _params = msgspec.json.Decoder(dict)
 
 
@@ -40,20 +41,24 @@ class Job:
 
 def work(job: Job, answerer: Answerer) -> Iterator[None]:
     """Work out the answers and put them on the batch; yield after each slice, so that other batches progress too."""
-    batch = job.batch
     items = _shuffled(job)
     answers = BatchAnswers(array("Q"), bytearray(), array("Q"))
+    plain_requests = PlainRequests(answerer, answers, partial(_moments, job))
+    any_requests = _AnyRequests(job, answerer, plain_requests)
     with job.lines.open("wb", buffering=WRITE_BYTES) as lines:
         line_end = 0
         for rank, item in enumerate(items):
-            line = _line(job, answerer, answers, rank, item)
+            line = plain_requests.line(rank, item)
+            if line is None:
+                outcome, content = any_requests.outcome(rank, item)
+                line = add_outcome(answers, item.custom_id, content, outcome)
             line_end += lines.write(line)
             answers.ends.append(line_end)
             if rank % SLICE == SLICE - 1:
                 yield
     if job.index is not None:
         write_index(job.index, answers)
-    batch.answers = answers
+    job.batch.answers = answers
     job.body.unlink(missing_ok=True)
 
 
@@ -64,35 +69,31 @@ def _shuffled(job: Job) -> list[Item]:
     return items
 
 
-def _line(
-    job: Job, answerer: Answerer, answers: BatchAnswers, rank: int, item: Item
-) -> bytes:
-    outcome, content = _outcome(job, answerer, rank, item)
-    answers.kinds.append(outcome.kind)
-    answers.contents.append(content)
-    if outcome.usage is not None:
-        answers.bill.add(outcome.model, outcome.usage, outcome.cost)
-    custom_id = item.custom_id.encode()
-    result_json = _encoder.encode(outcome.result)
-    return b'{"custom_id":"%b","result":%b}\n' % (custom_id, result_json)
+@dataclass(frozen=True)
+class _AnyRequests:
+    """The general way: for requests of any kind, and of a batch with faults for all of them."""
 
+    job: Job
+    answerer: Answerer
+    plain_requests: PlainRequests
 
-def _outcome(
-    job: Job, answerer: Answerer, rank: int, item: Item
-) -> tuple[Outcome, int]:
-    batch = job.batch
-    try:
-        params = _params.decode(item.params)
-    except msgspec.DecodeError as error:
-        return errored("invalid_request_error", f"params: {error}"), 0
-    frame = answerer.frames.read(params, batch.betas)
-    content = content_of(frame.digest, params.get("messages"))
-    if rank >= batch.credit_until * batch.count:
-        return errored("invalid_request_error", CREDIT), content
-    fault = _fault(batch, item, params) if batch.faults else None
-    starts_at, begins_at = _moments(job, rank)
-    asked_request = AskedRequest(params, frame, starts_at, begins_at)
-    return answerer.answer(asked_request, fault), content
+    def outcome(self, rank: int, item: Item) -> tuple[Outcome, int]:
+        """Return a request's outcome and the hash of its content."""
+        batch = self.job.batch
+        try:
+            params = _params.decode(item.params)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return errored("invalid_request_error", f"params: {error}"), 0
+        frame = self.answerer.frames.read(params, batch.betas)
+        content = content_of(frame.digest, params.get("messages"))
+        if rank >= batch.credit_until * batch.count:
+            return errored("invalid_request_error", CREDIT), content
+        if not batch.faults and batch.credit_until >= 1:
+            self.plain_requests.learn(item, params, frame)
+        fault = _fault(batch, item, params) if batch.faults else None
+        starts_at, begins_at = _moments(self.job, rank)
+        asked_request = AskedRequest(params, frame, starts_at, begins_at)
+        return self.answerer.answer(asked_request, fault), content
 
 
 def _fault(batch: Batch, item: Item, params: dict[str, Any]) -> Fault | None:
