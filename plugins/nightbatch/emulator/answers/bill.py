@@ -21,15 +21,11 @@ class Bill:
 
     def add(self, model: str, usage: AnswerUsage, cost: float) -> None:
         """Add one answer, or a sum of them."""
-        self.usage_of(model).add(usage)
-        self.cost[model] += cost
-
-    def usage_of(self, model: str) -> AnswerUsage:
-        """Return the sum of a model's tokens, to be added to; of a model that is new to the bill: nothing so far."""
         if model not in self.usage:
             self.usage[model] = AnswerUsage()
             self.cost[model] = 0.0
-        return self.usage[model]
+        self.usage[model].add(usage)
+        self.cost[model] += cost
 
     def merge(self, other: "Bill") -> None:
         """Add all of another bill."""

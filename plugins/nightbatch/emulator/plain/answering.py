@@ -95,7 +95,9 @@ class PlainRequests:
         if isinstance(answer, Failure):
             outcome = errored(answer.kind, answer.message)
             return add_outcome(self._answers, item.custom_id, content, outcome)
-        usage = self._prompt_usage(plain, prompt_tokens, rank)
+        usage = AnswerUsage(prompt_tokens)
+        if plain.breakpoints:
+            usage = self._cached_usage(plain, prompt_tokens, rank)
         if not isinstance(answer, Reply):
             text = answer_text(answer)
             usage.output = max(1, tokens(text))
@@ -105,11 +107,9 @@ class PlainRequests:
         outcome = succeeded(plain.frame.params, plain.model, usage, answer)
         return add_outcome(self._answers, item.custom_id, content, outcome)
 
-    def _prompt_usage(
+    def _cached_usage(
         self, plain: _PlainFrame, prompt_tokens: int, rank: int
     ) -> AnswerUsage:
-        if not plain.breakpoints:
-            return AnswerUsage(prompt_tokens)
         starts_at, begins_at = self._moments(rank)
         return self._answerer.cache.charge(
             prompt_tokens, plain.breakpoints, starts=starts_at, begins=begins_at
