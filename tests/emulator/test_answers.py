@@ -114,6 +114,14 @@ def test_an_instance_is_valid_for_any_schema_and_depends_on_nothing_but_the_text
     assert made == instance(schema, text, seed=1)
 
 
+@pytest.mark.parametrize("text", ["AAAÀ", "ßßßß", "x" * 90, "–-–-"])
+@pytest.mark.parametrize("text_format", ["email", "hostname", "uri"])
+def test_an_address_is_one_whatever_the_letters_of_the_text(text_format, text):
+    schema = {"type": "string", "format": text_format}
+    made = instance(schema, text, seed=1)
+    jsonschema_rs.validator_for(schema, validate_formats=True).validate(made)
+
+
 def test_an_enum_value_that_the_text_names_is_chosen():
     schema = {
         "type": "object",

@@ -16,6 +16,8 @@ Schema = Mapping[str, Any]
 _HINT = re.compile(
     r"\b(minimum|maximum|exclusiveMinimum|exclusiveMaximum|minLength|maxLength|maxItems|minItems): (-?\d+)"
 )
+_NO_LABEL = re.compile(r"[^a-z0-9-]", re.I | re.A)
+_MOST_LABEL_CHARACTERS = 40
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _MAX_DEPTH = 6  # deeper than this, only what the schema requires
 
@@ -131,7 +133,7 @@ class _Maker:
         """Return a text of a format, None for an unknown one. Every format uses the same number of choices."""
         moment = _START + timedelta(seconds=self.chance.below(300 * 86_400))
         number = 1 + self.chance.below(254)
-        word = "-".join(pick_words(self.text, self.chance, 1)) or "example"
+        word = _label("-".join(pick_words(self.text, self.chance, 1)))
         texts_by_format = {
             "date": f"{moment:%Y-%m-%d}",
             "date-time": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
@@ -291,3 +293,9 @@ def _letters(character_class: str) -> str:
 def _letter_range(ends: re.Match[str]) -> str:
     code_points = range(ord(ends[1]), ord(ends[2]) + 1)
     return "".join(map(chr, code_points))
+
+
+def _label(word: str) -> str:
+    """Return a word as a label of a host's name, which an address may hold too: letters and digits of ASCII."""
+    ascii_word = _NO_LABEL.sub("", word)
+    return ascii_word[:_MOST_LABEL_CHARACTERS].strip("-") or "example"
