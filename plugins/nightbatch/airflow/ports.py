@@ -63,7 +63,8 @@ class Stores:
         write_args = {**connection_args, **extra_args()}
 
         def open_filesystem() -> Any:
-            return filesystem(client, hook.get_session().get_credentials())
+            credentials = hook.get_session().get_credentials()
+            return filesystem(client, credentials, hook.verify)
 
         return S3Store(url, client, open_filesystem, write_args)
 
