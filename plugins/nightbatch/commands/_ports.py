@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
     from nightbatch.io.s3 import S3Store
-    from nightbatch.ledger.ledger import Ledger
 
 
 def arguments(parser: ArgumentParser, *, api: bool = True) -> None:
@@ -34,13 +33,6 @@ def arguments(parser: ArgumentParser, *, api: bool = True) -> None:
     if api:
         help_text = "an Airflow connection; without it, ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL"
         parser.add_argument("--anthropic-conn", metavar="ID", help=help_text)
-
-
-def state_argument(parser: ArgumentParser) -> None:
-    """Add the argument that names the state."""
-    parser.add_argument(
-        "state", help="the state's URL, such as s3://lake/_nightbatch/ticket_triage/"
-    )
 
 
 def run_name(text: str) -> str:
@@ -85,19 +77,6 @@ def _s3(options: Namespace) -> tuple[Session, S3Client]:
         options.s3 = (session, session.client("s3"))
     shared: tuple[Session, S3Client] = options.s3
     return shared
-
-
-def ledger(url: str, options: Namespace) -> Ledger:
-    """Open an existing ledger. Raises SettingsError if there is none below the URL."""
-    from nightbatch.ledger.ledger import Ledger
-
-    location = parse(url, "state")
-    state_ledger = Ledger(store(location.url, options))
-    if not state_ledger.is_there:
-        raise SettingsError(
-            f"state: there is no ledger of nightbatch below {state_ledger.store.url}. Check the URL."
-        )
-    return state_ledger
 
 
 def batches(options: Namespace) -> AnthropicBatches:

@@ -10,7 +10,7 @@ import getpass
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 
-from nightbatch.commands import _ports, _printing
+from nightbatch.commands import _ports, _printing, _states
 from nightbatch.errors import SettingsError
 from nightbatch.ledger.facts import Canceled
 from nightbatch.messages.safe_words import printable
@@ -19,7 +19,7 @@ from nightbatch.wording import counted
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    _ports.state_argument(parser)
+    _states.argument(parser)
     parser.add_argument(
         "--run",
         required=True,
@@ -40,7 +40,7 @@ def run(options: Namespace) -> int:
     """Cancel, and print the outcome for each shard that was in flight."""
     from nightbatch.submit.cancel import cancel
 
-    ledger = _ports.ledger(options.state, options)
+    ledger = _states.ledger(options)
     batches = _ports.batches(options)
     wanted = Canceled(options.run, _now(), options.by or _user())
     cancellation = cancel(wanted, ledger, batches, _now)

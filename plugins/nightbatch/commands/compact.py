@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from nightbatch.commands import _ports, _printing
+from nightbatch.commands import _ports, _printing, _states
 from nightbatch.wording import counted
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    _ports.state_argument(parser)
+    _states.argument(parser)
     _ports.arguments(parser, api=False)
     _printing.argument(parser)
 
@@ -22,7 +22,7 @@ def run(options: Namespace) -> int:
     """Write the indexes that are missing."""
     from nightbatch.ledger.history import compact
 
-    ledger = _ports.ledger(options.state, options)
+    ledger = _states.ledger(options)
     landed_shards = ledger.view().landed
     index_keys = compact(ledger.store, landed_shards)
     result = {"landed": len(landed_shards), "indexes": index_keys}

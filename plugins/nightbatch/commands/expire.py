@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from nightbatch.commands import _ports, _printing
-from nightbatch.spec.locations import parse
+from nightbatch.commands import _ports, _printing, _states
 from nightbatch.wording import counted
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    _ports.state_argument(parser)
+    _states.argument(parser)
     parser.add_argument(
         "--older-than",
         type=age,
@@ -52,13 +51,12 @@ def age(text: str) -> timedelta:
 def run(options: Namespace) -> int:
     """Expire what is old enough."""
     from nightbatch.ledger.expire import expire
-    from nightbatch.ledger.ledger import Ledger
 
     now = datetime.now(UTC)
     expires_before = now - options.older_than
-    location = parse(options.state, "state")
-    store = _ports.store(location.url, options)
-    expired = expire(Ledger(store), store, expires_before, now, dry=options.dry_run)
+    ledger = _states.ledger(options)
+    facts = _ports.store(ledger.store.url, options)
+    expired = expire(ledger, facts, expires_before, now, dry=options.dry_run)
     result = {
         "dry_run": options.dry_run,
         "snapshots": expired.snapshots,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nightbatch.commands import _ports, _printing
+from nightbatch.commands import _ports, _printing, _states
 from nightbatch.errors import NightbatchError, SettingsError
 from nightbatch.ids import Shard
 from nightbatch.messages.safe_words import printable
@@ -28,7 +28,7 @@ BY_HAND = "released by hand"
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
-    _ports.state_argument(parser)
+    _states.argument(parser)
     action_group = parser.add_mutually_exclusive_group()
     action_group.add_argument(
         "--release", metavar="SHARD", help="close a claim that has bought nothing"
@@ -42,7 +42,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """List, release or cancel."""
-    ledger = _ports.ledger(options.state, options)
+    ledger = _states.ledger(options)
     if options.release:
         _release(ledger, _shard(ledger, options.release), options)
     elif options.cancel:

@@ -16,23 +16,32 @@ from nightbatch.spec.locations import Location, parse
 OpenStore = Callable[[str], Store]
 
 
-def with_state(settings: Enrichment, open_store: OpenStore) -> Enrichment:
-    """Find where the state is. Raises SettingsError for a new state that would be inside another, or around one.
+def find_state(settings: Enrichment, open_store: OpenStore) -> str | None:
+    """Return the URL of the state that exists already; None: there is none yet.
 
     A target whose state was created by version 0.1 at `_nightbatch/x/y/` keeps using it, so that nothing is bought
     again.
     """
     url = settings.state_url
-    store = open_store(url)
-    if Ledger(store).is_there:
-        return replace(settings, state=url)
-    if not settings.state:
-        nested_url = locations.nested_state_url(settings.target)
-        if _is_other_state(nested_url, url, open_store):
-            return replace(settings, state=nested_url)
+    if Ledger(open_store(url)).is_there:
+        return url
+    if settings.state:
+        return None
+    nested_url = locations.nested_state_url(settings.target)
+    if _is_other_state(nested_url, url, open_store):
+        return nested_url
+    return None
+
+
+def with_state(settings: Enrichment, open_store: OpenStore) -> Enrichment:
+    """Find where the state is, or will be. Raises SettingsError for a new one inside another, or around one."""
+    existing_url = find_state(settings, open_store)
+    if existing_url is not None:
+        return replace(settings, state=existing_url)
+    url = settings.state_url
     _refuse_inside(parse(url, "state"), open_store)
     if settings.state:  # a target's own state can only be around states of version 0.1, whose keys never collide
-        _refuse_around(store)
+        _refuse_around(open_store(url))
     return replace(settings, state=url)
 
 

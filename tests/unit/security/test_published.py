@@ -12,7 +12,7 @@ from tests.support.memory import MemoryWorld
 
 from nightbatch.airflow.operators.load import LoadOperator
 from nightbatch.airflow.sensors.input import InputSensor
-from nightbatch.commands import _ports
+from nightbatch.commands import _states
 from nightbatch.errors import RunFailed, SettingsError, TargetError
 from nightbatch.ledger import marker
 from nightbatch.load.load import load, read_marker
@@ -114,7 +114,7 @@ def test_a_source_to_wait_for_is_told_in_its_one_spelling() -> None:
 
 def test_a_command_names_the_state_that_it_cannot_take() -> None:
     with pytest.raises(SettingsError, match=r"^state: 's3://lake/\?x'"):
-        _ports.ledger("s3://lake/?x", None)  # type: ignore[arg-type]
+        _states.of_url("s3://lake/?x", None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
