@@ -8,14 +8,20 @@ LAST_LOOK_SECONDS = 10.0
 """For a wait that begins after its deadline: it looks once at its batches before it is cut short."""
 
 
-def seconds_until(deadline: str, now: datetime) -> float | None:
-    """Return the seconds until a deadline, less than 0 after it; None where there is none."""
+def time_of(deadline: str) -> datetime | None:
+    """Return the time that a deadline names, in UTC; None where there is none."""
     if not deadline:
         return None
     time = datetime.fromisoformat(deadline)
     if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
-    return (time - now).total_seconds()
+        return time.replace(tzinfo=UTC)
+    return time.astimezone(UTC)
+
+
+def seconds_until(deadline: str, now: datetime) -> float | None:
+    """Return the seconds until a deadline, less than 0 after it; None where there is none."""
+    time = time_of(deadline)
+    return None if time is None else (time - now).total_seconds()
 
 
 def has_passed(deadline: str, now: datetime) -> bool:

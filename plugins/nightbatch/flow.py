@@ -131,8 +131,12 @@ def _finish(
 ) -> Generator[str, None, Outcome]:
     """Repeat a step until it has nothing left to wait for."""
     outcome = step(waiting)
+    last_reason = ""
     while isinstance(outcome, Waiting):
         waiting = outcome
+        if waiting.later is not None and waiting.later.why != last_reason:
+            last_reason = waiting.later.why
+            world.info(f"Waiting: {last_reason}")
         _wait(waiting, ref, world)
         yield "waited"
         outcome = step(waiting)

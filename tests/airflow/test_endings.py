@@ -59,6 +59,11 @@ ENDINGS = {
         "submit",
         (f"127.0.0.1:{DEAD_PORT}", f"give_up_minutes={GIVE_UP_MINUTES}", "Nothing was bought"),
     ),
+    "dead_queue": Ending(
+        {"anthropic_conn_id": "dead_api", "give_up_minutes": GIVE_UP_MINUTES, "max_in_flight_requests": 1_000},
+        "submit",
+        (f"127.0.0.1:{DEAD_PORT}", "the queue could not be read", "It is sent again until", "Nothing was bought"),
+    ),
     "dead_store": Ending(
         {"aws_conn_id": "dead_store"},
         "prepare",

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from nightbatch.deadlines import time_of
 from nightbatch.errors import AccountStopped, NightbatchError, NotSent
 from nightbatch.ids import Shard
 from nightbatch.ledger import keys
@@ -15,8 +16,8 @@ from nightbatch.ledger.ledger import Ledger
 from nightbatch.ports import Batches
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.room.turns import QueueLimit
 from nightbatch.submit.submit import Late, Later, Submitted, Submitter
-from nightbatch.submit.turns import QueueLimit
 
 Outcome = Submitted | Later | Late | NightbatchError
 
@@ -93,6 +94,7 @@ class AttemptSender:
             queue_limit,
             self._late(shard in attempt.own),
             self.ref.rules.give_up_minutes * 60,
+            time_of(self.ref.deadline),
         )
         try:
             return submitter.submit(shard)

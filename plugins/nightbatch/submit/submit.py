@@ -21,7 +21,7 @@ from nightbatch.errors import (
 )
 from nightbatch.failpoints import reach
 from nightbatch.ids import BatchId, Shard
-from nightbatch.ledger import cancellation, keys
+from nightbatch.ledger import cancellation
 from nightbatch.ledger.facts import Bought, Maybe, Post, Refusal, Sending
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
@@ -41,15 +41,13 @@ from nightbatch.submit.decide import (
     over,
     patience_ends,
     repeated,
-    tried_since,
 )
-from nightbatch.submit.queue import QueuePosition
+from nightbatch.submit.patience import Patience
 from nightbatch.submit.release import give_up, land_as_lost, release
-from nightbatch.submit.turns import NO_LIMIT, QueueLimit, QueueRoom
+from nightbatch.submit.room.queue import QueuePosition
+from nightbatch.submit.room.turns import NO_LIMIT, QueueLimit, QueueRoom
 
 RETRY_AFTER = 30.0
-NEWEST = 50
-"""Batches of a state that are looked at to learn whether a run has bought one: its own are the newest."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,8 @@ class Submitter:
     late: Late | None = None
     give_up_seconds: float | None = None
     """For how long a run that has bought nothing retries temporary refusals; None: as long as any other."""
+    deadline: datetime | None = None
+    """When the run stops buying, for messages that say until when something is tried."""
 
     def submit(self, shard: Shard) -> Submitted | Later | Late:
         """Do the next step for a claim. Raises AccountStopped, or NotSent for a final refusal."""
@@ -115,7 +115,8 @@ class Submitter:
                 case Send() | Wait() if self.late is not None:
                     outcome = self._too_late(facts, self.late)
                 case Wait(until, why):
-                    outcome = Later(until, why)
+                    words = self._patience(facts).words(why, self.now())
+                    outcome = Later(until, words)
                 case Search(sending):
                     outcome = self._search(facts, sending)
                 case Send(number):
@@ -128,7 +129,10 @@ class Submitter:
         The facts need not be read once more: another sender would have taken the post fact of this number.
         """
         with self._room.turn():
-            wait_for_room = self._no_room(facts)
+            try:
+                wait_for_room = self._no_room(facts)
+            except ApiUnavailable as error:
+                return self._queue_unread(facts, number, error)
             if wait_for_room is not None:
                 return wait_for_room
             fuse = Fuse.light(self.now, self.timing.fuse)
@@ -189,7 +193,9 @@ class Submitter:
             raise error
         asked_until = now + timedelta(seconds=error.retry_after or 0)
         search_again = next_look(sending, now, self.timing)
-        return Later(max(asked_until, search_again), f"looking for an orphan: {error}")
+        patience_end = sending.post.at + timedelta(seconds=self.timing.patience)
+        why = f"looking for an orphan: {error} It is looked for until {patience_end:%Y-%m-%d %H:%M} UTC."
+        return Later(max(asked_until, search_again), why)
 
     def _too_late(self, facts: ShardFacts, late: Late) -> Late | None:
         """Give up a claim of the run itself that is not bought; leave the claims of other runs to them."""
@@ -199,18 +205,28 @@ class Submitter:
         return None
 
     def _no_room(self, facts: ShardFacts) -> Later | None:
-        """Return what to wait for if the account's queue has no room; an admitted shard then pauses first."""
-        try:
-            place = self._room.wanting(facts)
-        except ApiUnavailable as error:
-            until = self._after(error.retry_after or self.timing.look)
-            why = f"the queue could not be read: {error}"
-            return Later(until, why, holds_all=True)
+        """Return what to wait for if the account's queue has no room; an admitted shard then pauses first.
+
+        Raises ApiUnavailable.
+        """
+        place = self._room.wanting(facts)
         if place is None:
             return None
         until = self._after(self.timing.look if self.rule.admitted else 0)
         why = f"no room: the queue may hold {place.cap} requests"
         return Later(until, why, place=place, holds_all=True)
+
+    def _queue_unread(
+        self, facts: ShardFacts, number: int, error: ApiUnavailable
+    ) -> Later | None:
+        """Record a look at the queue that failed as a POST that was refused: so facts say since when it is tried."""
+        post = Post(at=self.now(), token=uuid4().hex)
+        if not self.ledger.write_post(facts.shard, number, post):
+            return None
+        not_sent = NotSent(
+            f"the queue could not be read: {error}", retry_after=error.retry_after
+        )
+        return self._refused(facts, number, not_sent)
 
     def _unknown(self, facts: ShardFacts, number: int, error: ApiError) -> Later:
         """Record that this sender has ended and does not know what it bought."""
@@ -248,33 +264,13 @@ class Submitter:
             give_up(facts, number, replace(retryable, released=True))
             raise NotSent(refusal.why, retryable=False)
         self._write_temporary_refusal(facts, number, retryable)
-        until = self._sent_again_until(facts, refusal)
-        why = f"{refusal.why} It is sent again until {until:%Y-%m-%d %H:%M} UTC."
+        patience = self._patience(facts)
+        patience.check(refusal)
+        why = patience.words(refusal.why, refusal.at)
         return Later(retry_at, why, holds_all=True)
 
-    def _sent_again_until(self, facts: ShardFacts, refusal: Refusal) -> datetime:
-        """Return until when a POST is sent again; raise NotSent once a run that bought nothing tried too long."""
-        patience_end = patience_ends(facts.sendings, refusal.at, self.timing)
-        seconds = self.give_up_seconds
-        if seconds is None or seconds >= self.timing.patience:
-            return patience_end
-        if self._has_bought(facts):
-            return patience_end
-        started_at = tried_since(facts.sendings, refusal.at)
-        give_up_at = started_at + timedelta(seconds=seconds)
-        if refusal.at > give_up_at:
-            raise NotSent(
-                f"{refusal.why} It was tried from {started_at:%H:%M} to {refusal.at:%H:%M} UTC, as "
-                f"give_up_minutes={seconds / 60:g} allows. Nothing was bought.",
-                retryable=False,
-            )
-        return min(give_up_at, patience_end)
-
-    def _has_bought(self, facts: ShardFacts) -> bool:
-        """Tell whether the run of a claim has bought any of the newest batches of this state."""
-        newest_bought = self.ledger.shards_in(keys.BATCHES)[-NEWEST:]
-        buyer = facts.claim.buyer
-        return any(self.ledger.claim(shard).buyer == buyer for shard in newest_bought)
+    def _patience(self, facts: ShardFacts) -> Patience:
+        return Patience(facts, self.timing, self.give_up_seconds, self.deadline)
 
     def _full(
         self, facts: ShardFacts, number: int, refusal: Refusal, retry_at: datetime

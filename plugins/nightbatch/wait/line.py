@@ -8,7 +8,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from nightbatch.ports import Batch
-from nightbatch.submit.queue import HeldRoom, QueuePosition, admit, held_room, queued
+from nightbatch.submit.room.queue import (
+    HeldRoom,
+    QueuePosition,
+    admit,
+    held_room,
+    queued,
+)
 from nightbatch.wait.pace import PollTiming, interval
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)

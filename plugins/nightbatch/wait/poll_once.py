@@ -9,7 +9,7 @@ from datetime import datetime
 from nightbatch.errors import ApiUnavailable, BatchGone
 from nightbatch.ids import BatchId
 from nightbatch.ports import AsyncBatches, Batch
-from nightbatch.submit.queue import LIFETIME
+from nightbatch.submit.room.queue import LIFETIME
 from nightbatch.wait.pace import Missing, StateSeen, Unread, Watched
 
 SMALLEST = 20

@@ -25,7 +25,7 @@ from nightbatch.ports import Batch
 from nightbatch.spec.rules import Rules
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
-from nightbatch.submit.queue import (
+from nightbatch.submit.room.queue import (
     HeldRoom,
     QueuePosition,
     admit,
@@ -33,8 +33,8 @@ from nightbatch.submit.queue import (
     held_room,
     queued,
 )
+from nightbatch.submit.room.turns import QueueLimit
 from nightbatch.submit.submit import Late, Later, Submitted, Submitter
-from nightbatch.submit.turns import QueueLimit
 from nightbatch.wait.line import WaitingLine
 from nightbatch.wait.pace import PollTiming
 

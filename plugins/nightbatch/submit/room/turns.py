@@ -19,7 +19,7 @@ from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.messages.listing import listed
 from nightbatch.ports import Batches
 from nightbatch.submit.decide import SubmitTiming
-from nightbatch.submit.queue import LIFETIME, QueuePosition, fits, queued
+from nightbatch.submit.room.queue import LIFETIME, QueuePosition, fits, queued
 
 TURN_SECONDS = 60.0
 UNLIMITED = 1_000_000_000

@@ -1,0 +1,1 @@
+"""Room in the account's queue: which shards may send next (`queue`), and one sender at a time (`turns`)."""
