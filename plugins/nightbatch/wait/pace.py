@@ -32,6 +32,10 @@ class PollTiming:
     """How long the API may not know a batch before it counts as gone: a 404 on an existing batch does occur."""
     refused: float = 300.0
     """How long the API may refuse the account before the waits fail."""
+    unread: float = 60.0
+    """How long the queue may be unreadable before waits for room end: their tasks then count how long."""
+    trouble: float = 10.0
+    """Between two looks of a wait at whether the API can be read, for its log."""
     connection: float = 300.0
     """Until the connection is read again, in case it has changed."""
     linger: float = 15.0

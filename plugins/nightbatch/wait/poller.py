@@ -15,11 +15,12 @@ from typing import Protocol
 from nightbatch.errors import AccountStopped, ApiUnavailable
 from nightbatch.ids import BatchId
 from nightbatch.ports import AsyncBatches, Batch
-from nightbatch.submit.queue import QueuePosition
+from nightbatch.submit.room.queue import QueuePosition
 from nightbatch.wait.awaited import AwaitedBatches
 from nightbatch.wait.line import WaitingLine
 from nightbatch.wait.pace import PollTiming, longest, next_look
 from nightbatch.wait.poll_once import PollResult, poll_once, poll_targets
+from nightbatch.wait.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class Poller:
         self._not_before = self._last_look
         self._failures = 0
         self._refused_since: datetime | None = None
+        self.trouble: Trouble | None = None
+        """Why the API cannot be read just now, for the logs of those who wait."""
 
     async def wait(self, batch: str, ceiling: float) -> Batch:
         """Return the batch once it has ended. Raises BatchGone, AccountStopped, and SettingsError for a bad ceiling."""
@@ -71,7 +74,10 @@ class Poller:
             self._waits.leave(batch_id, future)
 
     async def room(self, place: QueuePosition, ceiling: float) -> None:
-        """Return when there is room in the account's queue for a shard, in the order of the line."""
+        """Return when there is room in the account's queue for a shard, in the order of the line.
+
+        Raises ApiUnavailable once the queue could not be read for a minute, AccountStopped and SettingsError.
+        """
         future = self._line.join(place, longest(ceiling))
         self._wake()
         try:
@@ -120,6 +126,7 @@ class Poller:
             except Exception as error:
                 self._fail_all(error)
             finally:
+                self.trouble = None
                 await self._connection.close()
 
     def _is_wanted(self) -> bool:
@@ -159,6 +166,7 @@ class Poller:
             await poll_once(client, targets, poll_result)
             self._failures = 0
             self._refused_since = None
+            self.trouble = None
         except ApiUnavailable as error:
             self._back_off(error, error.retry_after)
         except AccountStopped as error:
@@ -171,9 +179,19 @@ class Poller:
 
     def _back_off(self, error: Exception, asked: float | None = None) -> None:
         self._failures += 1
+        self._note_trouble(error)
         pause_seconds = self.pace.backoff.pause(self._failures, asked)
         log.warning("%s Looking again in %.0f s.", error, pause_seconds)
         self._not_before = self.now() + timedelta(seconds=pause_seconds)
+
+    def _note_trouble(self, error: Exception) -> None:
+        """Note since when the API cannot be read; end the waits for room if that is too long ago."""
+        now = self.now()
+        since = now if self.trouble is None else self.trouble.since
+        self.trouble = Trouble(str(error), since)
+        is_unavailable = isinstance(error, ApiUnavailable)
+        if is_unavailable and now - since >= timedelta(seconds=self.pace.unread):
+            self._line.fail(error)
 
     def _refused(self, error: AccountStopped) -> None:
         """Tolerate a refusal for a while: the key may be about to change."""

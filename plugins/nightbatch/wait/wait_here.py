@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from nightbatch.deadlines import time_of
 from nightbatch.errors import ApiUnavailable, BatchGone
 from nightbatch.ids import BatchId
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.messages.listing import CLOCKS, listed
 from nightbatch.ports import Batch, CancelingBatches
 from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.room.queue import LIFETIME
 from nightbatch.wait.pace import PollTiming, interval
 from nightbatch.wait.progress import AwaitedBatch, Progress, cut_short
 from nightbatch.wait.read_progress import progress
@@ -44,11 +46,12 @@ class Following:
         """Wait until all batches of an attempt have ended, or are gone."""
         state = progress(ledger, awaited)
         running = list(state.batches)
+        tried_until = self._tried_until(running)
         is_cut_short = False
         reported = 0
         reported_at = self.now()
         while running:
-            pause = self._look(running)
+            pause = self._look(running, tried_until)
             if self.ref.late(self.now()) and not is_cut_short:
                 is_cut_short = True
                 running = self._cut_short(running)
@@ -67,13 +70,18 @@ class Following:
                 return
             self.sleep(min(left, self.ref.rules.poll_seconds))
 
-    def _look(self, running: Collection[AwaitedBatch]) -> float:
-        """Look at batches once; note which have ended, and return the seconds until the next look."""
+    def _look(self, running: Collection[AwaitedBatch], tried_until: datetime) -> float:
+        """Look at batches once; note which have ended, and return the seconds until the next look.
+
+        Raises ApiUnavailable if they cannot be read and have ended by `tried_until` at the latest.
+        """
         try:
             states = self._states(running)
         except ApiUnavailable as error:
+            if self.now() > tried_until:
+                raise
             self._failures += 1
-            self.say(str(error))
+            self._say_unread(error, tried_until)
             return self.timing.backoff.pause(self._failures, error.retry_after)
         self._failures = 0
         ceiling = self.ref.rules.poll_seconds
@@ -86,6 +94,19 @@ class Following:
                     interval(batch, self.now(), self.timing, hint=None, ceiling=ceiling)
                 )
         return min(pauses)
+
+    def _tried_until(self, running: Collection[AwaitedBatch]) -> datetime:
+        """Return until when batches that cannot be read are tried: when they have ended, but for minutes at least."""
+        patience = timedelta(minutes=self.ref.rules.give_up_minutes)
+        batch_ends = [batch.created_at + LIFETIME for batch in running]
+        return max([self.now() + patience, *batch_ends])
+
+    def _say_unread(self, error: ApiUnavailable, tried_until: datetime) -> None:
+        """Say that the batches cannot be read, and until when it is tried: at the deadline they are canceled."""
+        deadline = time_of(self.ref.deadline)
+        if deadline is not None and deadline > self.now():
+            tried_until = min(tried_until, deadline)
+        self.say(f"{error} It is tried until {tried_until:%Y-%m-%d %H:%M} UTC.")
 
     def _states(self, running: Collection[AwaitedBatch]) -> dict[BatchId, Batch | None]:
         """Read the state of each batch; None for one that the API no longer knows."""

@@ -20,7 +20,7 @@ from nightbatch.errors import AccountStopped, BatchGone, SettingsError
 from nightbatch.ids import BatchId
 from nightbatch.io.anthropic_sdk.async_batches import batch_of
 from nightbatch.ports import Batch, BatchStatus, Page
-from nightbatch.submit.queue import QueuePosition
+from nightbatch.submit.room.queue import QueuePosition
 from nightbatch.wait.pace import PollTiming
 from nightbatch.wait.poller import Poller, log
 

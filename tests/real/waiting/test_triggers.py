@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
-from airflow.triggers.base import TriggerEvent
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from nightbatch.airflow.sensors.batch import BatchSensor
 from nightbatch.airflow.triggers.batch import BatchTrigger
 from nightbatch.airflow.triggers.later import LaterTrigger, first_event_delay
 from nightbatch.airflow.triggers.room import RoomTrigger
+
+LogLines = Callable[[], list[str]]
 
 
 def at(seconds: float) -> str:
@@ -40,9 +44,23 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "LINGER": 0.1,
         "REFUSED": 0.3,
         "MOST": 0.2,
+        "TROUBLE": 0.1,
+        "UNREAD": 0.5,
     }.items():
         monkeypatch.setenv(f"NIGHTBATCH_POLL_{name}_SECONDS", str(seconds))
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "1")
+
+
+@pytest.fixture
+def log_lines(capsys: pytest.CaptureFixture[str]) -> LogLines:
+    """Return a way to read what triggers have logged: Airflow prints it."""
+    printed: list[str] = []
+
+    def read() -> list[str]:
+        printed.extend(capsys.readouterr().out.splitlines())
+        return printed
+
+    return read
 
 
 def test_an_ended_batch_is_told_with_its_counts(account: Any) -> None:
@@ -211,6 +229,70 @@ def test_room_is_found_when_the_batches_before_have_ended(account: Any) -> None:
         return await wait
 
     assert account.play(scenario) == {"admitted": True}
+
+
+def dead(account: Any) -> str:
+    """Point the connection at a port where nothing listens, and return its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        host, port = listener.getsockname()
+    account.connect(f"http://{host}:{port}")
+    return f"{host}:{port}"
+
+
+async def begun(waiting: BaseTrigger, log_lines: LogLines, words: str) -> str:
+    """Let a trigger wait until it has logged these words; return the line."""
+    wait = asyncio.ensure_future(fired(waiting))
+    while not (lines := [line for line in log_lines() if words in line]):
+        await asyncio.sleep(0.05)
+    wait.cancel()
+    return lines[0]
+
+
+def test_a_wait_that_cannot_read_the_api_says_where_since_when_and_until_when(
+    account: Any, log_lines: LogLines
+) -> None:
+    address = dead(account)
+    waiting: Any = trigger(account, "msgbatch_1")
+    waiting.timeout_after = datetime(2126, 11, 22, 2, 0, tzinfo=UTC)
+    line = account.play(lambda: begun(waiting, log_lines, "Not read since"))
+    assert f"the API at {address} could not be read" in line
+    assert "It is tried until 2126-11-22 02:00 UTC." in line
+    assert "canceled" not in line
+
+
+def test_it_says_when_its_batches_will_be_canceled(
+    account: Any, log_lines: LogLines
+) -> None:
+    dead(account)
+    deadline = "2126-11-21T12:00:00"
+    waiting = trigger(account, "msgbatch_1", deadline=deadline)
+    line = account.play(lambda: begun(waiting, log_lines, "Not read since"))
+    words = "It is tried until it answers. At the deadline, 2126-11-21 12:00 UTC, its batches are canceled."
+    assert words in line
+
+
+def test_it_says_when_the_api_can_be_read_again(
+    account: Any, log_lines: LogLines
+) -> None:
+    batch = account.send()
+    account.emulator.faults(
+        {"where": "list", "what": "overloaded", "count": 4, "retry_after": 0}
+    )
+    waiting = trigger(account, batch)
+    account.play(lambda: begun(waiting, log_lines, "The API can be read again."))
+
+
+def test_who_waits_for_room_goes_back_to_its_task_if_the_queue_cannot_be_read(
+    account: Any, log_lines: LogLines
+) -> None:
+    address = dead(account)
+    place = {"order": "a", "total": 5, "cap": 10, "full_until": ""}
+    waiting = RoomTrigger(at(0), place, account.conn, account.ceiling, at(60))
+    assert account.play(lambda: fired(waiting)) == {"admitted": False}
+    assert any(
+        address in line and "The task itself looks" in line for line in log_lines()
+    )
 
 
 def test_the_sensor_takes_the_output_of_another_task() -> None:

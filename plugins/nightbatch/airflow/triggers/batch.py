@@ -18,11 +18,12 @@ from airflow.triggers.base import (
 
 from nightbatch.airflow.triggers.ending import ending, push
 from nightbatch.airflow.triggers.kill import detached, was_killed
-from nightbatch.deadlines import seconds_to_wait
+from nightbatch.deadlines import seconds_to_wait, time_of
 from nightbatch.errors import AccountStopped, BatchGone, SettingsError
 
 if TYPE_CHECKING:
     from nightbatch.ports import Batch
+    from nightbatch.wait.poller import Poller
 
 
 class BatchTrigger(BaseTrigger):
@@ -108,12 +109,23 @@ class BatchTrigger(BaseTrigger):
 
     async def _wait_for_end(self) -> Batch | None:
         """Return the ended batch; None: the deadline has passed and the batch is not canceled. Raises BatchGone."""
-        from nightbatch.airflow.triggers.shared import poller
+        from nightbatch.airflow.triggers.shared import poller, reporting
 
         shared_poller = poller(self.conn)
-        longest_pause = float(self.poll)
         # A template renders a deadline that is not set as this word.
         deadline = "" if self.deadline == "None" else self.deadline
+        deadline_time = time_of(deadline)
+        if _is_true(self.cancel_at_deadline):
+            report = reporting(self, shared_poller, cancels_at=deadline_time)
+        else:
+            report = reporting(self, shared_poller, ends_at=deadline_time)
+        async with report:
+            return await self._ended_or_late(shared_poller, deadline)
+
+    async def _ended_or_late(
+        self, shared_poller: Poller, deadline: str
+    ) -> Batch | None:
+        longest_pause = float(self.poll)
         timeout_seconds = seconds_to_wait(deadline, datetime.now(UTC))
         try:
             async with asyncio.timeout(timeout_seconds):

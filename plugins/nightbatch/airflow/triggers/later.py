@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from nightbatch.deadlines import seconds_until
+from nightbatch.deadlines import seconds_until, time_of
 
 DELAY_SECONDS = 3.0
 """Waited beyond the executor's heartbeat before the first event: an earlier event can overtake the report of the worker
@@ -59,7 +59,7 @@ class LaterTrigger(BaseTrigger):
 
     async def _wait_for_first(self, timeout_seconds: float) -> None:
         """Wait until the first batch has ended or is gone, or until the time is over."""
-        from nightbatch.airflow.triggers.shared import poller
+        from nightbatch.airflow.triggers.shared import poller, reporting
 
         shared_poller = poller(self.conn_id)
         batch_waits = [
@@ -67,11 +67,12 @@ class LaterTrigger(BaseTrigger):
             for batch_id in self.batches
         ]
         try:
-            await asyncio.wait(
-                batch_waits,
-                timeout=timeout_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            async with reporting(self, shared_poller, ends_at=time_of(self.until)):
+                await asyncio.wait(
+                    batch_waits,
+                    timeout=timeout_seconds,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
         finally:
             for batch_wait in batch_waits:
                 batch_wait.cancel()

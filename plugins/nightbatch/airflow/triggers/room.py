@@ -10,12 +10,15 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from nightbatch.airflow.triggers.later import first_event_delay
-from nightbatch.deadlines import seconds_until
-from nightbatch.submit.queue import QueuePosition
+from nightbatch.deadlines import seconds_until, time_of
+from nightbatch.errors import ApiUnavailable
+from nightbatch.submit.room.queue import QueuePosition
 
 
 class RoomTrigger(BaseTrigger):
-    """Fire when it is a shard's turn and the queue has room for it; or at the deadline, without room.
+    """Fire when it is a shard's turn and the queue has room for it.
+
+    Without room it fires at the deadline, and if the queue cannot be read.
 
     :param after: time (ISO) before which the shard does not enter the waiting line.
     :param place: `order`, `total`, `cap` and `full_until` of the shard's position in the line.
@@ -50,16 +53,23 @@ class RoomTrigger(BaseTrigger):
         return "nightbatch.airflow.triggers.room.RoomTrigger", trigger_kwargs
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        from nightbatch.airflow.triggers.shared import poller
+        from nightbatch.airflow.triggers.shared import poller, reporting
 
         seconds_to_start = seconds_until(self.after, datetime.now(UTC)) or 0.0
         await asyncio.sleep(max(first_event_delay(), seconds_to_start))
         queue_position = position_from_kwargs(self.place)
         timeout_seconds = seconds_until(self.deadline, datetime.now(UTC))
+        shared_poller = poller(self.conn_id)
         try:
-            async with asyncio.timeout(timeout_seconds):
-                await poller(self.conn_id).room(queue_position, self.poll)
-        except TimeoutError:
+            async with (
+                reporting(self, shared_poller, ends_at=time_of(self.deadline)),
+                asyncio.timeout(timeout_seconds),
+            ):
+                await shared_poller.room(queue_position, self.poll)
+        except (TimeoutError, ApiUnavailable) as error:
+            if isinstance(error, ApiUnavailable):
+                # The facts that its task writes say how long it has been tried, and so when to give up.
+                self.log.warning("%s The task itself looks at the queue.", error)
             yield TriggerEvent({"admitted": False})
             return
         yield TriggerEvent({"admitted": True})

@@ -18,6 +18,7 @@ from airflow.triggers.base import (
 from nightbatch.airflow.triggers.ending import ending, push
 from nightbatch.airflow.triggers.kill import detached, was_killed
 from nightbatch.airflow.triggers.later import first_event_delay
+from nightbatch.deadlines import time_of
 from nightbatch.errors import FINAL, SettingsError, StoreError
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.wait.follow import Follower, cancel
@@ -78,12 +79,14 @@ class RunTrigger(BaseTrigger):
 
     async def _follow(self) -> dict[str, Any]:
         """Wait for all batches, and return a summary of their results."""
-        from nightbatch.airflow.triggers.shared import poller
+        from nightbatch.airflow.triggers.shared import poller, reporting
 
         progress = await self._progress()
         shared_poller = poller(self._ref.rules.anthropic_conn_id)
         follower = Follower(self._ref, progress, shared_poller, self._log_line)
-        ended_batches = await follower.run()
+        deadline = time_of(self._ref.deadline)
+        async with reporting(self, shared_poller, cancels_at=deadline):
+            ended_batches = await follower.run()
         request_counts = Counter[str]()
         gone_count = 0
         for batch in ended_batches.values():
