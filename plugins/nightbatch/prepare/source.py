@@ -28,6 +28,7 @@ from nightbatch.errors import (
 )
 from nightbatch.ports import Entry, Reads, Store
 from nightbatch.prepare.file_schemas import FileSchema, unify
+from nightbatch.prepare.time_zones import check_zones
 from nightbatch.spec.locations import is_data_file
 from nightbatch.template.template import Template
 
@@ -82,6 +83,7 @@ def common_schema(
         schema = _with_partition(opened.schema_arrow, entry.key)
         _check_unique(columns, schema, entry.key)
         template.check(schema)
+        check_zones(template.columns, schema, entry.key)
         _check_present(columns, schema, entry.key)
         following = FileSchema(entry.key, schema)
         unified = unify(merged or following, following, columns)

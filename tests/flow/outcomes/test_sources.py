@@ -9,9 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.support.flow import put
+from tests.support.memory import MemoryWorld
 
 from nightbatch.columnar import parquet
+from nightbatch.errors import SourceError
+from nightbatch.flow import World, run
 from nightbatch.io.memory import MemoryBucket, MemoryStore
+from nightbatch.ledger import keys
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan.plan import plan
 from nightbatch.prepare.prepare import prepare
@@ -137,3 +142,67 @@ def test_functions_of_jinja_are_no_columns_where_they_are_called() -> None:
     )
     assert template.columns == ("n",)
     assert template.render(pa.record_batch({"n": [2]})).to_pylist() == ["1 2 true"]
+
+
+def dated(zone: str) -> pa.Table:
+    """Return two rows with a time in a zone, by itself and inside a list."""
+    moment = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    times = pa.array([moment, None], pa.timestamp("us", zone))
+    visits = pa.array([[moment], []], pa.list_(pa.timestamp("us", zone)))
+    return rows("x", "y").append_column("at", times).append_column("visits", visits)
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Land", "GMT+2", "../etc/passwd"])
+@pytest.mark.parametrize(
+    ("name", "prompt"),
+    [
+        ("at", "{{ at }}: {{ text }}"),
+        ("at", "{{ at.year }}"),
+        ("visits", "{{ visits | join }}"),
+    ],
+)
+def test_a_prompt_over_times_in_an_unknown_zone_is_refused_with_file_column_and_zone(
+    lake: Lake, zone: str, name: str, prompt: str
+) -> None:
+    lake.put("a.parquet", dated(zone))
+    with pytest.raises(SourceError) as caught:
+        lake.prepare(prompt=prompt)
+    message = str(caught.value)
+    assert f"column {name!r} of a.parquet has times in the zone {zone!r}" in message
+    assert "write them as UTC" in message
+    assert not [key for key in lake.bucket.objects if "/snapshots/" in key]
+
+
+def test_a_column_in_an_unknown_zone_is_a_key_and_is_published_as_it_is() -> None:
+    world = MemoryWorld()
+    table = dated("Nowhere/Land").slice(0, 1)
+    put(world.store(SOURCE), "part-0.parquet", table)
+    job = Enrichment(
+        source=SOURCE,
+        target=TARGET,
+        prompt="{{ text }}",
+        model="claude-haiku-4-5",
+        key=["id", "at"],
+        keep=["visits"],
+    )
+    run(job, World(world.store, world.batches, world.now, world.sleep), "dag/run")
+    (part,) = [
+        entry.key for entry in world.store(TARGET).list("") if "part-" in entry.key
+    ]
+    published = pq.read_table(io.BytesIO(world.store(TARGET).get(part)))
+    for name in ("at", "visits"):
+        assert published[name].type == table[name].type
+        assert published[name].equals(table[name])
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour"), [("UTC", "12"), ("Europe/Berlin", "13"), ("-03:30", "8")]
+)
+def test_a_prompt_shows_times_in_the_zone_of_their_column(
+    lake: Lake, zone: str, hour: str
+) -> None:
+    lake.put("a.parquet", dated(zone).slice(0, 1))
+    staged_run = lake.prepare(prompt="at {{ at.hour }}")
+    state = lake.store(lake.settings.state_url)
+    requests = parquet.whole(state, keys.requests(staged_run.snapshot, 0))
+    assert requests["content"].to_pylist() == [f'"at {hour}"'.encode()]
