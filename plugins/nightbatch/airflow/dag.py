@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, AssetAlias, TaskGroup
+from airflow.sdk import Asset, AssetAlias, TaskGroup, chain
 
 from nightbatch.airflow.operators.approve import ApproveOperator
 from nightbatch.airflow.operators.land import LandOperator
@@ -50,7 +50,6 @@ def enrich(
     """
     source_assets = _source_assets(enrichment, inlets)
     target_assets = _target_assets(enrichment, outlets)
-    approver_ids = tuple(enrichment.approvers) if enrichment else ()
     has_prefix = group_id is not None
     with TaskGroup(group_id or "enrich", prefix_group_id=has_prefix) as group:
         declared_params = _declared_params(group.dag)
@@ -59,16 +58,8 @@ def enrich(
             task_id="prepare", enrichment=enrichment, inlets=source_assets, **RETRIES
         )
         run_template = _json_template(prepare)
-        submit = SubmitOperator(task_id="submit", run=run_template, **RETRIES)
-        wait = RunSensor(
-            task_id="wait",
-            reference=run_template,
-            awaited=_field_template(submit, "awaited"),
-            **RETRIES,
-        )
-        land = LandOperator(
-            task_id="land", run=run_template, sent=_json_template(submit), **RETRIES
-        )
+        approval = _approval(enrichment, declared_params, run_template)
+        purchase = _purchase(run_template)
         publish = PublishOperator(
             task_id="publish",
             run=run_template,
@@ -76,16 +67,35 @@ def enrich(
             trigger_rule="none_failed",
             **RETRIES,
         )
-        submit.batch_tasks = (wait.task_id, land.task_id)
-        if _may_need_approval(enrichment, declared_params):
-            approve = ApproveOperator(
-                task_id="approve", run=run_template, approvers=approver_ids, **RETRIES
-            )
-            prepare >> approve >> submit
-        else:
-            prepare >> submit
-        submit >> wait >> land >> publish
+        chain(prepare, *approval, *purchase, publish)
     return group
+
+
+def _approval(
+    enrichment: Enrichment | None, declared_params: Collection[str], run_template: str
+) -> list[BaseOperator]:
+    """Build the task in which a person approves the purchase; none where no run can need it."""
+    if not _may_need_approval(enrichment, declared_params):
+        return []
+    approver_ids = tuple(enrichment.approvers) if enrichment else ()
+    approve = ApproveOperator(
+        task_id="approve", run=run_template, approvers=approver_ids, **RETRIES
+    )
+    return [approve]
+
+
+def _purchase(run_template: str) -> list[BaseOperator]:
+    """Build the tasks that send requests, wait for their batches and land the results, in their order."""
+    submit = SubmitOperator(task_id="submit", run=run_template, **RETRIES)
+    awaited_template = _field_template(submit, "awaited")
+    wait = RunSensor(
+        task_id="wait", reference=run_template, awaited=awaited_template, **RETRIES
+    )
+    land = LandOperator(
+        task_id="land", run=run_template, sent=_json_template(submit), **RETRIES
+    )
+    submit.batch_tasks = (wait.task_id, land.task_id)
+    return [submit, wait, land]
 
 
 def _declared_params(dag: Any) -> set[str]:

@@ -80,6 +80,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m nightbatch.emulator", description="A local Message Batches API."
     )
+    _add_server(parser)
+    _add_answers(parser)
+    _add_faults(parser)
+    _add_time(parser)
+    _add_limits(parser)
+    return parser
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--host",
@@ -100,18 +109,6 @@ def _parser() -> argparse.ArgumentParser:
         help="0 (default): choose one; the base URL is printed when ready",
     )
     add(
-        "--seed",
-        type=int,
-        default=0,
-        help="seeds the order of results, the answers and the faults",
-    )
-    add(
-        "--responder",
-        default=Settings.responder,
-        metavar="MODULE:CALLABLE",
-        help="who answers: params -> answer",
-    )
-    add(
         "--api-key",
         action="append",
         default=[],
@@ -123,6 +120,22 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="keep everything in DIR, to go on after a restart",
+    )
+
+
+def _add_answers(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="seeds the order of results, the answers and the faults",
+    )
+    add(
+        "--responder",
+        default=Settings.responder,
+        metavar="MODULE:CALLABLE",
+        help="who answers: params -> answer",
     )
     add(
         "--results-type",
@@ -142,6 +155,10 @@ def _parser() -> argparse.ArgumentParser:
         default=400,
         help="status of canceling an ended batch",
     )
+
+
+def _add_faults(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--fault",
         action="append",
@@ -157,9 +174,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a JSON file with a list of faults",
     )
-    _add_time(parser)
-    _add_limits(parser)
-    return parser
 
 
 def _add_time(parser: argparse.ArgumentParser) -> None:
