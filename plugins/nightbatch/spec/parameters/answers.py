@@ -86,7 +86,8 @@ def _warn_of_validators(model: Any) -> None:
     if validators:
         warnings.warn(
             f"answer: {', '.join(validators)} will not be run: an answer is checked against the model's JSON schema"
-            " alone. Say the rule in the field's type or description, or check it after publishing.",
+            " alone. Write the rule as the field's type or a constraint, such as Literal['a', 'b'] or Field(ge=1), or"
+            " in its description; `checks` watch what is published.",
             AnswerWarning,
             stacklevel=6,  # where the Enrichment is made
         )
