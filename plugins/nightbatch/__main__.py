@@ -1,4 +1,4 @@
-"""The command line: `python -m nightbatch COMMAND …`, for a person who maintains a state."""
+"""The command line: `python -m nightbatch COMMAND …`, for enriching without Airflow and for maintaining a state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     main_parser = argparse.ArgumentParser(
-        prog="nightbatch", description="Look after a state and what it has bought."
+        prog="nightbatch",
+        description="Enrich a dataset, estimate what that would cost, and look after what was bought.",
     )
     subparsers = main_parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND"

@@ -26,6 +26,21 @@ TEXTS = {name for name, kind in _KINDS.items() if kind in (Kind.TEXT, Kind.PROMP
 """Parameters whose value is the text of the flag."""
 LISTS = {name for name, kind in _KINDS.items() if kind is Kind.NAMES}
 """Parameters that take names, separated by commas; all others take JSON."""
+METAVARS = {
+    Kind.TEXT: "TEXT",
+    Kind.PROMPT: "TEXT",
+    Kind.NAMES: "NAME,…",
+    Kind.WHOLE: "N",
+    Kind.NUMBER: "NUMBER",
+    Kind.FLAG: "true|false",
+    Kind.OBJECT: "JSON",
+}
+FORMS = {
+    Kind.WHOLE: "a whole number",
+    Kind.NUMBER: "a number",
+    Kind.FLAG: "true or false",
+}
+"""How a flag is written whose JSON is so short that nobody thinks of JSON."""
 NO_FLAGS = ("answer", "anthropic_conn_id", "aws_conn_id")
 NOWHERE = "s3://nightbatch/estimate/"
 """The target if none is set, and the state of a table if none is set: there is no history then."""
@@ -46,7 +61,7 @@ def arguments(parser: ArgumentParser) -> None:
             parser.add_argument(
                 *_flags(name),
                 dest=name,
-                metavar=_metavar(name),
+                metavar=METAVARS[_KINDS[name]],
                 help=DESCRIPTIONS[name].text,
             )
 
@@ -140,10 +155,6 @@ def _json(name: str, text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
-        raise SettingsError(f"{name}: {text[:40]!r} is not JSON.") from None
-
-
-def _metavar(name: str) -> str:
-    if name in TEXTS:
-        return "TEXT"
-    return "NAME,…" if name in LISTS else "JSON"
+        kind = _KINDS.get(name, Kind.OBJECT)
+        form = FORMS.get(kind, "JSON")
+        raise SettingsError(f"{name}: {text[:40]!r} is not {form}.") from None

@@ -25,7 +25,7 @@ def arguments(parser: ArgumentParser) -> None:
         required=True,
         type=_ports.run_name,
         metavar="DAG_ID/RUN_ID",
-        help="the run; as the ledger names it",
+        help="the run, such as ticket_triage/manual__2026-11-21T08:00:00+00:00; command/ID for one of `nightbatch run`",
     )
     parser.add_argument(
         "--by",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,10 @@ from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import CancelingBatches
 from nightbatch.submit.decide import Done, decide
 from nightbatch.submit.release import InDoubt, release
+from nightbatch.wording import did_you_mean
+
+LAST_RUNS = 5
+"""Runs that are named where a run is not known."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,9 @@ def cancel(
     claimed nothing in this state.
     """
     view = ledger.view()
-    if all(ledger.claim(shard).buyer != wanted.buyer for shard in view.claimed):
-        raise SettingsError(
-            f"run: no run {wanted.buyer!r} has claimed anything in this state. Check its name and the state's URL."
-        )
+    newest_first = view.claimed[::-1]
+    if all(ledger.claim(shard).buyer != wanted.buyer for shard in newest_first):
+        raise _unknown_run(wanted.buyer, newest_first, ledger)
     fact = cancellation.write(ledger, wanted)
     outcomes: dict[Shard, str] = {}
     for shard in ledger.view().in_flight:
@@ -48,6 +51,18 @@ def cancel(
         if facts.claim.buyer == wanted.buyer:
             outcomes[shard] = _end(facts, fact, api, now)
     return Cancellation(fact, outcomes)
+
+
+def _unknown_run(
+    buyer: str, newest_first: Iterable[Shard], ledger: Ledger
+) -> SettingsError:
+    """Return the error for a run that has no claim: it names the last runs that have, once each."""
+    buyers = list(dict.fromkeys(ledger.claim(shard).buyer for shard in newest_first))
+    last_buyers = ", ".join(buyers[:LAST_RUNS]) or "none"
+    return SettingsError(
+        f"run: no run {buyer!r} has claimed anything in {ledger.store.url}."
+        f"{did_you_mean(buyer, buyers)} The last runs that have: {last_buyers}."
+    )
 
 
 def _end(

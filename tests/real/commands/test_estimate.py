@@ -223,7 +223,13 @@ def test_a_state_that_is_named_is_read_without_a_target_too(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"limit": "many"}, {"prompt": "@nowhere.md"}, {"source": "tickets"}]
+    "wrong",
+    [
+        {"limit": "many"},
+        {"reuse": "yes"},
+        {"prompt": "@nowhere.md"},
+        {"source": "tickets"},
+    ],
 )
 def test_a_wrong_parameter_is_named(
     lake: S3Client, wrong: dict[str, str], capsys: pytest.CaptureFixture[str]

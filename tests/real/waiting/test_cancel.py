@@ -79,7 +79,9 @@ def test_one_command_cancels_a_whole_run(
     ] * 3
     assert Emulator(real.emulator).books()["batches"]["canceling"] == 3
     assert main([*command, "dag/nobody"]) == 2
-    assert "no run 'dag/nobody'" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "no run 'dag/nobody'" in message
+    assert "The last runs that have: dag/run." in message
     with pytest.raises(SystemExit, match="2"):
         main([*command, "nobody"])
     assert "DAG_ID/RUN_ID" in capsys.readouterr().err
