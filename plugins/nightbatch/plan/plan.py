@@ -50,17 +50,19 @@ class Plan:
         """Say in one line what an attempt buys and joins."""
         joined_count = sum(shard.joined for shard in self.shards)
         own_count = len(self.shards) - joined_count
+        requests = counted(self.asked, "request")
+        if not self.shards and not self.pending:
+            return f"Attempt {attempt}: {requests} asked, 0 to buy: all have a result."
         own_batches = f"{counted(own_count, 'batch', 'batches')} of this run"
         joined_batches = ""
         if joined_count:
             batches = counted(joined_count, "batch", "batches")
             joined_batches = f", and {batches} of other runs to wait for"
-        name = f"Attempt {attempt}" if attempt else "Canary"
-        requests = f"{counted(self.asked, 'request')} asked, {self.pending:,} to buy"
-        return (
-            f"{name}: {requests}; {own_batches}{joined_batches}; "
-            f"{self.estimate.summary}."
-        )
+        if attempt:
+            buys = f"Attempt {attempt}: {requests} asked, {self.pending:,} to buy"
+        else:
+            buys = f"Canary: {self.pending:,} of {requests}, sent before the others"
+        return f"{buys}; {own_batches}{joined_batches}; {self.estimate.summary}."
 
 
 @dataclass(frozen=True)

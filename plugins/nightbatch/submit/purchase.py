@@ -210,7 +210,9 @@ class Purchase:
         attempt = Awaited(
             self.ref.snapshot, self.ref.buyer, number, own_shards, joined_shards
         )
-        if number or attempt.shards:
+        if (
+            number == 1 or attempt.shards
+        ):  # without any, an attempt has nothing left to do
             self.info(planned.words(number))
         for note in planned.notes:
             self.warning(note)

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 from nightbatch.airflow import assets, ports
 from nightbatch.load.loading import Loading
 from nightbatch.spec.locations import parse
+from nightbatch.wording import counted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -65,8 +66,8 @@ class LoadOperator(BaseOperator):
     def _log_reports(self, load_reports: list[dict[str, Any]]) -> None:
         for load_report in load_reports:
             self.log.info(
-                "%d rows of %s are in %s.",
-                load_report["rows"],
+                "%s of %s: loaded into %s.",
+                counted(load_report["rows"], "row"),
                 load_report["partition"] or "the target",
                 load_report["table"],
             )
