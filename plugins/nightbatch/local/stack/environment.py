@@ -29,6 +29,8 @@ NOT_INHERITED = (
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BUSY_SECONDS = 60
 """How long a part waits while another one writes to the database."""
+NEW_FILES_SECONDS = 5
+"""Between two looks for new DAG files; Airflow's default is five minutes."""
 USERS = {"admin": "admin", "val": "viewer"}
 
 
@@ -118,7 +120,10 @@ def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, 
         "database": {"sql_alchemy_conn": f"sqlite:///{airflow_home / 'airflow.db'}"},
         "api": {"host": LOOPBACK, "port": port, "base_url": api_url, "workers": 1},
         "api_auth": {"jwt_secret": secrets.token_urlsafe(64)},
-        "dag_processor": {"parsing_processes": 1},
+        "dag_processor": {
+            "parsing_processes": 1,
+            "refresh_interval": NEW_FILES_SECONDS,
+        },
         "scheduler": {
             "scheduler_idle_sleep_time": 0.25,
             "mp_start_method": "forkserver",
