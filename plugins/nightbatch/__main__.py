@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import logging
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from pkgutil import iter_modules
 
 from nightbatch import commands
 from nightbatch.errors import NightbatchError, SettingsError
+from nightbatch.io.anthropic_sdk.client import QUIET_LOGGERS
 from nightbatch.messages.safe_words import printable
 
 FAILED = 1
@@ -20,8 +23,14 @@ WRONG_USE = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0: done, 1: it failed, 2: wrong use. An error of ours is printed without a traceback."""
     options = parser().parse_args(arguments)
+    options.output = sys.stdout
+    # An Airflow that a DAG's file imports would print what these libraries do.
+    for logger_name in QUIET_LOGGERS:
+        logging.getLogger(logger_name).setLevel(logging.WARNING)
     try:
-        return int(options.act(options) or 0)
+        # Where a DAG's file imports Airflow, or prints something, standard output is not the result alone.
+        with redirect_stdout(sys.stderr):
+            return int(options.act(options) or 0)
     except NightbatchError as error:
         message = printable(str(error))
         print(f"nightbatch {options.command}: {message}", file=sys.stderr)

@@ -15,6 +15,6 @@ def argument(parser: ArgumentParser) -> None:
 
 
 def show(options: Namespace, result: Any, lines: Iterable[str]) -> None:
-    """Print the result, as JSON if that was asked for."""
+    """Print the result to the output that the command began with, as JSON if that was asked for."""
     text = msgspec.json.encode(result).decode() if options.json else "\n".join(lines)
-    print(text)
+    print(text, file=options.output)

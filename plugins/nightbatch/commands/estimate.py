@@ -64,24 +64,35 @@ def run(options: Namespace) -> int:
     count_tokens = _ports.batches(options).count_tokens if has_key else None
     run_ref = reference(job, staged_run, "estimate")
     offer = quote(run_ref, Ledger(state), _now, count_tokens)
-    version_notes = _version_notes(job, staged_run.question, present_state)
+    version_notes = _version_notes(
+        job, staged_run.question, present_state, options.file
+    )
     offer = replace(offer, notes=(*offer.notes, *target_notes, *version_notes))
     result = estimate_values(job, staged_run.rows, offer)
     _printing.show(options, result, estimate_lines(job, staged_run.rows, offer))
     return 1 if offer.refusal else 0
 
 
-def _version_notes(job: Enrichment, question: str, state: Store | None) -> list[str]:
-    """Say that there are answers which do not count, because another prompt, schema, model or parameter was used."""
+def _version_notes(
+    job: Enrichment, question: str, state: Store | None, file: str | None
+) -> list[str]:
+    """Say that there are answers which do not count, because another prompt, schema, model or parameter was used.
+
+    `file`: where the enrichment comes from; None: from flags, which a DAG's file may say better.
+    """
     if state is None or not job.reuse:
         return []
     answered = {entry.key for entry in Ledger(state).store.list(keys.QUESTIONS)}
     if not answered or keys.question(question) in answered:
         return []
-    return [
+    note = (
         "the target has answers of another version (another prompt, answer schema, model or parameters); they do not "
-        "count here. If the DAG's next run is meant, name its file: it knows the answer schema"
-    ]
+        "count here"
+    )
+    if file:
+        return [note]
+    hint = "If the DAG's next run is meant, name its file: it knows the answer schema"
+    return [f"{note}. {hint}"]
 
 
 def _now() -> datetime:

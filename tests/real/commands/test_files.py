@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,25 @@ def enrichment(name):
         source="s3://lake/tickets/", target=f"s3://lake/{name}/", key=["id"], prompt="Is it happy? {{ body }}",
         answer=Mood, model="claude-haiku-4-5", max_tokens=50, poll_seconds=0.05,
     )
+"""
+DAG_TAIL = """
+from airflow.sdk import DAG
+from nightbatch import enrich
+from pydantic import field_validator
+
+class Shouted(Mood):
+    @field_validator("happy")
+    @classmethod
+    def is_loud(cls, happy):
+        return happy
+
+print("printed by the file")
+shouted = Enrichment(
+    source="s3://lake/tickets/", target="s3://lake/shouted/", key=["id"], prompt="{{ body }}", answer=Shouted,
+    model="claude-haiku-4-5",
+)
+with DAG("shouted", schedule=None):
+    enrich(shouted)
 """
 FLAGS = (
     "--source", "s3://lake/tickets/", "--prompt", "Is it happy? {{ body }}",
@@ -70,6 +91,26 @@ def test_an_estimate_of_a_file_counts_what_a_run_of_it_has_bought(
     assert by_flags["to_buy"] == 50
     assert any("answers of another version" in note for note in by_flags["notes"])
     assert not any("another version" in note for note in after["notes"])
+
+
+def test_standard_output_is_the_result_alone_whatever_a_dag_file_prints_and_logs(
+    tmp_path: Path, lake: S3Client
+) -> None:
+    file = tmp_path / "dag.py"
+    file.write_text(f"{HEAD}\n{DAG_TAIL}")
+    command = ["estimate", str(file), "--max-tokens", "60", "--json"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "nightbatch", *command],
+        env={**os.environ, "AIRFLOW_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(ran.stdout)["to_buy"] == 50
+    assert "printed by the file" in ran.stderr
+    assert ran.stderr.count("Shouted.is_loud will not be run") == 1
+    assert "HTTP Request" not in ran.stderr
+    assert "botocore" not in ran.stderr
 
 
 def test_a_flag_overrides_a_parameter_of_the_file(

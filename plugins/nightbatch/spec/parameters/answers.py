@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from nightbatch.errors import AnswerTypeError, SettingsError
 from nightbatch.messages.local_schema import local
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_REASON = 300
 """Characters of a validator's message that are repeated: it quotes the schema, which may be long."""
+_WARNED_OF = WeakSet[type[Any]]()
+"""Models with validators that were named: a copy of an Enrichment, such as that of a run, does not repeat it."""
 
 
 class AnswerWarning(UserWarning):
@@ -82,8 +85,11 @@ def _check_form(schema: dict[str, Any]) -> None:
 
 def _warn_of_validators(model: Any) -> None:
     """Warn of validators: an answer is checked against the schema alone."""
+    if model in _WARNED_OF:
+        return
     validators = sorted(set(_validators(model, set())))
     if validators:
+        _WARNED_OF.add(model)
         warnings.warn(
             f"answer: {', '.join(validators)} will not be run: an answer is checked against the model's JSON schema"
             " alone. Write the rule as the field's type or a constraint, such as Literal['a', 'b'] or Field(ge=1), or"
