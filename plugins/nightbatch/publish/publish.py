@@ -90,18 +90,20 @@ def require_enough(
     is_enough = answered > 0 and answered >= least_answered
     if is_enough or not total:
         return
+    truncated = rows.get(str(Status.TRUNCATED), 0)
+    advice = " Raise max_tokens for those that are truncated." if truncated else ""
     raise RunFailed(
-        f"{answered} of {total} rows were answered, below min_answered={ref.rules.min_answered}: {_most_first(rows)}. "
-        f"The most common error: {most_common_error(errors)}; the words are in column error of "
+        f"{answered:,} of {total:,} rows were answered, below min_answered={ref.rules.min_answered}: "
+        f"{_most_first(rows)}. The most common error: {most_common_error(errors)}; the words are in column error of "
         f"{ref.state}{keys.LANDED}. Nothing was published; answers that were bought are kept, and a rerun sends "
-        "only what is lost."
+        f"only what is lost.{advice}"
     )
 
 
 def _most_first(status_counts: Mapping[str, int]) -> str:
     """List counts by status, the largest first."""
     ordered_counts = sorted(status_counts.items(), key=lambda item: -item[1])
-    return ", ".join(f"{count} {status}" for status, count in ordered_counts)
+    return ", ".join(f"{count:,} {status}" for status, count in ordered_counts)
 
 
 def require_rows(rows_before: int) -> None:

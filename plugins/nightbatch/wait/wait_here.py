@@ -48,7 +48,7 @@ class Following:
         running = list(state.batches)
         tried_until = self._tried_until(running)
         is_cut_short = False
-        reported = 0
+        reported = -1  # so that the first look is shown
         reported_at = self.now()
         while running:
             pause = self._look(running, tried_until)
@@ -56,7 +56,8 @@ class Following:
                 is_cut_short = True
                 running = self._cut_short(running)
             running = [batch for batch in running if batch.id not in self.ended]
-            if len(self.ended) > reported or self.now() - reported_at > PROGRESS:
+            is_due = self.now() - reported_at > PROGRESS
+            if self._failures == 0 and (is_due or len(self.ended) > reported):
                 reported = len(self.ended)
                 reported_at = self.now()
                 self.show(state, self.ended, reported_at)

@@ -79,4 +79,6 @@ def test_a_wait_goes_on_once_the_api_can_be_read(
     rest = sent(world, lines)
     world.batches.faults.reads = 3
     assert next(rest) == "wait"
+    # The first look that sees anything is shown, so that nobody wonders what is waited for.
+    assert lines[3].startswith("0 of 1 batch ended (4 requests in all)")
     assert len([line for line in lines if "It is tried until" in line]) == 3
