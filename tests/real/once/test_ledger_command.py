@@ -57,7 +57,7 @@ def test_each_standing_is_named_with_a_way_out(
     shard = flow.plan(flow.prepare())[0].shard
     assert f"{shard}  claimed: 2 requests of dag/run" in listed(capsys)
     emulator.faults(
-        {"where": "create", "what": "overloaded", "count": 1, "retry_after": 2}
+        {"where": "create", "what": "overloaded", "count": 1, "retry_after": 5}
     )
     buyer(flow).submit(shard)
     assert "then it is sent again: the API answered 529" in listed(capsys)
