@@ -1,26 +1,25 @@
-"""The DAG files, and `airflow dags test` with nothing but the two connections given."""
+"""`airflow dags test` with nothing but the two connections given."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.support.airflow_commands import AirflowCommands, airflow_commands
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.local.stack.environment import connections, plain_env
 from nightbatch.local.stack.settings import EMULATOR, PROJECT, S3, Settings
 from nightbatch.local.stack.stack import Stack
-from nightbatch.spec import overriding
 
 ROWS = 120
 MARK = "a-review-that-nobody-else-may-read"
@@ -52,27 +51,17 @@ class Bench:
     """An Airflow home of its own beside an S3 server and the local Message Batches API."""
 
     stack: Stack
-    env: dict[str, str]
+    commands: AirflowCommands
     home: Path
-
-    def airflow(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one `airflow` command."""
-        command = [str(Path(sys.executable).with_name("airflow")), *arguments]
-        return subprocess.run(
-            command,
-            env=self.env,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=240,
-        )
 
     def test_dag(
         self, conf: dict[str, Any], dag_id: str = "enrich_parquet", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run `airflow dags test`, with these variables besides the rest of the environment."""
-        changed = replace(self, env=self.env | environment)
-        return changed.airflow("dags", "test", dag_id, "--conf", json.dumps(conf))
+        conf_json = json.dumps(conf)
+        return self.commands.run(
+            "dags", "test", dag_id, "--conf", conf_json, **environment
+        )
 
     def files(self) -> Iterator[Path]:
         """Name every file that Airflow has written."""
@@ -97,9 +86,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         }
-        made = Bench(stack, env, home)
-        assert made.airflow("db", "migrate").returncode == 0
-        yield made
+        with airflow_commands(env) as commands:
+            assert commands.run("db", "migrate").returncode == 0
+            yield Bench(stack, commands, home)
 
 
 @pytest.fixture(scope="module")
@@ -138,27 +127,6 @@ def outcome(bench: Bench, reviews: pa.Table) -> subprocess.CompletedProcess[str]
 def published(bench: Bench) -> pa.Table:
     """Read what was published."""
     return bench.stack.lake.table(f"shop/stars/{CONF['partition']}/")
-
-
-def test_every_dag_file_loads(bench: Bench) -> None:
-    code = (
-        "import json\n"
-        "from airflow.dag_processing.dagbag import DagBag\n"
-        f"bag = DagBag({str(PROJECT / 'dags')!r})\n"
-        "params = sorted(bag.dags['enrich_parquet'].params)\n"
-        "print(json.dumps([sorted(bag.dags), bag.import_errors, params]))\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env=bench.env,
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    names, errors, params = json.loads(run.stdout.splitlines()[-1])
-    assert errors == {}
-    assert set(params) <= overriding.NAMES - overriding.AUTHORS_ONLY
-    assert {"ticket_triage", "enrich_parquet", "load_warehouse"} <= set(names)
 
 
 def test_two_connections_are_all_it_needs(

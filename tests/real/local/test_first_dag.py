@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from tests.support.airflow_commands import SHELL_FUNCTION
 from tests.support.pages import ROOT, Block, blocks
 
 from nightbatch.local.print_shell import shell_lines
@@ -74,7 +75,7 @@ def test_every_command_of_the_page_prints_what_the_page_shows(
         for number, block in enumerate(page_blocks)
         if block.language != "text"
     ]
-    script = "\n".join(["set -e", *connection_lines, *pieces])
+    script = "\n".join(["set -e", SHELL_FUNCTION, *connection_lines, *pieces])
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=project,
