@@ -74,7 +74,7 @@ bench: $(INSTALLED) ## Measure speed and memory
 
 chaos: $(INSTALLED) ## Kill processes at the worst moments and check what was bought
 	@export NIGHTBATCH_CHAOS_SEED=$${SEED:-$$RANDOM} NIGHTBATCH_TABLE=docs/exactly-once.md NIGHTBATCH_BACKFILL_DAYS=10; \
-	echo "seed $$NIGHTBATCH_CHAOS_SEED (SEED=… repeats it)"; exec $(BIN)/python -m pytest tests/flow/once tests/real/once tests/chaos tests/airflow/test_once*.py
+	echo "seed $$NIGHTBATCH_CHAOS_SEED (SEED=… repeats it)"; exec $(BIN)/python -m pytest tests/flow/once tests/real/once tests/chaos tests/airflow/once
 
 clean: ## Remove what runs and tools have left, but not .venv and uv
 	@rm -rf .airflow .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

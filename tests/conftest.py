@@ -26,13 +26,13 @@ LONGEST = (
     AIRFLOW,
     "tests/real/once/test_kill.py",
     "tests/real/once/test_overlap.py",
-    "tests/airflow/test_dags.py",
+    "tests/airflow/dag_files/test_dags.py",
     "tests/real/local/test_first_dag.py",
     "tests/real/once/test_account.py",
     "tests/real/security/test_rendering_limits.py",
     "tests/flow/once/test_any_order.py",
     "tests/real/commands/test_run.py",
-    "tests/emulator/test_size.py",
+    "tests/emulator/batches/test_size.py",
     "tests/real/once/test_zombies.py",
     "tests/real/commands/test_estimate.py",
     "tests/real/once/test_ledger_command.py",
@@ -42,7 +42,7 @@ LONGEST = (
 
 def scope_of(file: str) -> str:
     """Name what is run in one process: the tests of one stack, or of one file."""
-    has_own_stack = file == "tests/airflow/test_dags.py"
+    has_own_stack = file == "tests/airflow/dag_files/test_dags.py"
     return AIRFLOW if file.startswith(AIRFLOW) and not has_own_stack else file
 
 

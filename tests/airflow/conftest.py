@@ -14,7 +14,7 @@ from tests.support.judge import table  # noqa: F401
 from nightbatch.local.stack.settings import TICKETS, Settings
 from nightbatch.local.stack.stack import Stack
 
-LONG = ["test_once_backfill.py", "test_once_chaos.py", "test_once_gone.py"]
+LONG = ["once/test_backfill.py", "once/test_chaos.py", "once/test_gone.py"]
 """Run by `make chaos` alone."""
 collect_ignore = [] if "NIGHTBATCH_CHAOS_SEED" in os.environ else LONG
 LOCAL = "airflow.dag_processing.bundles.local.LocalDagBundle"
@@ -28,6 +28,8 @@ BUNDLES = [
 ]
 ENVIRONMENT = {
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",  # no test changes a DAG file; parsing takes seconds
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",  # each round of the scheduler takes from what is tested
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": str(
         DEAD_SECONDS
     ),  # after which it is taken to be dead

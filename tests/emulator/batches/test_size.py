@@ -11,7 +11,7 @@ import pytest
 
 from nightbatch.emulator.embedded import Emulator
 
-PLUGINS = Path(__file__).parents[2] / "plugins"
+PLUGINS = Path(__file__).parents[3] / "plugins"
 COUNT = 100_000
 PARAMS = b'{"model":"claude-haiku-4-5","max_tokens":300,"system":"%b","messages":[{"role":"user","content":"%b %d"}]}'
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from tests.airflow.job import PATIENCE, judged
-from tests.airflow.night import HERE
+from tests.airflow.once.job import PATIENCE, judged
+from tests.airflow.once.night import HERE
 from tests.support.flow import RealWorld
 from tests.support.judge import Table, Verdict
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PACKAGE = ROOT / "plugins" / "nightbatch"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())[
     "project"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.airflow import acts
-from tests.airflow.job import LAND, PATIENCE
-from tests.airflow.night import DAY, HOUR, Case, Night, disturbed
+from tests.airflow.once import acts
+from tests.airflow.once.job import LAND, PATIENCE
+from tests.airflow.once.night import DAY, HOUR, Case, Night, disturbed
 from tests.support.judge import Table
 
 from nightbatch.local.stack.stack import Stack

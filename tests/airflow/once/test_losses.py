@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.airflow import acts
-from tests.airflow.job import DAG_ID, PATIENCE, SUBMIT
-from tests.airflow.night import HOUR, Case, Night, create, disturbed
+from tests.airflow.once import acts
+from tests.airflow.once.job import DAG_ID, PATIENCE, SUBMIT
+from tests.airflow.once.night import HOUR, Case, Night, create, disturbed
 from tests.support.judge import Table
 
 from nightbatch.local.stack import services

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.airflow import acts
-from tests.airflow.job import PATIENCE, SECRET, until
-from tests.airflow.night import HERE, HOUR, Case, Night, create, disturbed, killed
+from tests.airflow.once import acts
+from tests.airflow.once.job import PATIENCE, SECRET, until
+from tests.airflow.once.night import HERE, HOUR, Case, Night, create, disturbed, killed
 from tests.support.airflow import DEAD_SECONDS
 from tests.support.judge import Table, Verdict
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import anthropic
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SUITES = (
     "tests/api_resources/messages/test_batches.py",
     "tests/api_resources/beta/messages/test_batches.py",

@@ -13,7 +13,7 @@ from nightbatch.io.anthropic_sdk.client import ALLOW_HTTP
 from nightbatch.money.prices import VARIABLE as PRICES
 from nightbatch.spec.policy import CONNECTIONS, MAX_COST, ROOTS
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 DOCS = ROOT / "docs"
 SECURITY = [ROOT / "tests" / "unit" / "security", ROOT / "tests" / "real" / "security"]
 """Where the tests of abuses stand: those that need no server, and those that do."""
@@ -21,7 +21,7 @@ SECURITY = [ROOT / "tests" / "unit" / "security", ROOT / "tests" / "real" / "sec
 
 def files_of_security() -> set[str]:
     """Name the files of tests of abuses, without this one."""
-    files = [file for folder in SECURITY for file in folder.glob("test_*.py")]
+    files = [file for folder in SECURITY for file in folder.rglob("test_*.py")]
     return {file.name for file in files} - {Path(__file__).name}
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.airflow.job import DAG_ID, PATIENCE, Job, over
+from tests.airflow.once.job import DAG_ID, PATIENCE, Job, over
 from tests.support.airflow import failpoints
 from tests.support.judge import Table, Verdict
 

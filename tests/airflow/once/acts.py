@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.airflow.job import SUBMIT, WAIT, Job, until
+from tests.airflow.once.job import SUBMIT, WAIT, Job, until
 from tests.support.servers import account
 
 from nightbatch.emulator.embedded import Emulator

@@ -7,8 +7,8 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from tests.airflow import acts
-from tests.airflow.night import Case, Night, disturbed, killed
+from tests.airflow.once import acts
+from tests.airflow.once.night import Case, Night, disturbed, killed
 from tests.support.crashes.kills import BY_HAND, ENDS_RED, NEEDS
 from tests.support.crashes.points import points
 from tests.support.judge import Table
