@@ -36,6 +36,6 @@ def test_a_run_killed_at_a_point_goes_on_where_it_was(
     judged(
         HERE,
         f"killed at “{point}”",
-        "run again, it goes on from the facts",
+        "Started again, the run continues from the facts.",
         Flow(world, ASKED),
     )

@@ -52,7 +52,7 @@ def test_two_runs_of_which_one_is_killed_at_a_point_buy_once(
     assert two_of_which_some_are_killed(turned, folder) == [0, 0]
     assert both_are_whole(turned, undisturbed)
     flows = [Flow(turned.world, one) for one in SHARING]
-    told = "with lost and refused creates; run again, they go on"
+    told = "With lost and refused creates: started again, both continue."
     judged(
         HERE,
         f"killed at “{point}” and another point while two runs overlap",
@@ -72,5 +72,5 @@ def test_zombies_of_every_point_change_nothing(
     turned.world.make_bucket(rows(TEXTS))
     flows = sleep_and_wake(turned, points, tmp_path)
     assert all(whole(turned.world, flow) for flow in flows)
-    told = "an hour later their successors go on; then they wake"
-    judged(ZOMBIES, f"asleep at each of {len(ORDINARY)} points", told, *flows)
+    told = "An hour later another run continues their work; then they continue."
+    judged(ZOMBIES, f"stopped at each of {len(ORDINARY)} points", told, *flows)

@@ -17,7 +17,7 @@ from nightbatch.emulator.settings import BatchDuration, Settings
 from nightbatch.local.stack.settings import TICKETS
 from nightbatch.local.stack.stack import Stack
 
-HERE = "Through Airflow"
+HERE = "On real Airflow"
 HOUR, DAY = 3_600.0, 86_400.0
 
 
@@ -44,7 +44,7 @@ def create(what: str, turn: int = 1, **more: Any) -> dict[str, Any]:
 
 def killed(points: Sequence[str]) -> str:
     """Tell at which points a run's tasks were killed."""
-    return f"the task killed with -9 at “{'”, “'.join(points)}”"
+    return f"the task is killed with -9 at “{'”, “'.join(points)}”"
 
 
 @dataclass

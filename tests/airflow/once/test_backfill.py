@@ -65,8 +65,8 @@ def test_a_backfill_of_several_days_at_once_buys_once(
     seen = judged(lake, Ledger(lake.store(f"s3://{BUCKET}/{STATE}/")))
     table.add(
         HERE,
-        "a backfill of several days at once",
-        "what they share is bought by one of them",
+        "a backfill of several days at the same time",
+        "Each shared request is bought by one of them.",
         seen,
     )
     assert seen == Verdict(0, 0)

@@ -38,7 +38,7 @@ def _case(number: int, hand: list[str]) -> Case:
     trouble = tuple(NEEDS[point] for point in hand if point in NEEDS)
     return Case(
         f"seed-{number}", number + 2, acts.see_it_end, killed(hand),
-        "tried again by Airflow, it goes on from the facts", faults=trouble, points=tuple(hand),
+        "Airflow tries the task again, and it continues from the facts.", faults=trouble, points=tuple(hand),
     )  # fmt: skip
 
 

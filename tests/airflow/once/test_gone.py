@@ -16,16 +16,16 @@ HIDDEN = Case(
     "hidden",
     4,
     acts.hide,
-    "land fails",
-    "tried again by Airflow, it lands the same batch",
+    "`land` fails",
+    "Airflow tries the task again, and it lands the same batch.",
     lasts=1,
 )
 LATE = Case(
     "late",
     3,
     acts.give_up,
-    "results gone after 29 days",
-    "said so for each row; only those are asked again",
+    "results are deleted after 29 days",
+    "Each row says so; only these requests are sent again.",
     lasts=1,
 )
 pytestmark = pytest.mark.timeout(2 * PATIENCE)

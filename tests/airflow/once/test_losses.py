@@ -14,11 +14,12 @@ from tests.support.judge import Table
 from nightbatch.local.stack import services
 from nightbatch.local.stack.stack import Stack
 
-FORGOTTEN = "the metadata database lost while the batch is in progress"
-EXPIRED = "the metadata database lost while an orphan is looked for, which then expires after 24 hours"
+FORGOTTEN = "the metadata database is lost while the batch is in progress"
+EXPIRED = "the metadata database is lost during the search for an orphan, whose requests then expire after 24 hours"
 CASES = (
-    Case("forgotten", 20, acts.leave, FORGOTTEN, "run again, the batch is joined", lasts=10),
-    Case("expired", 16, acts.lose_the_answer, EXPIRED, "run again, it is adopted; only what expired is asked again",
+    Case("forgotten", 20, acts.leave, FORGOTTEN, "Started again, the run joins the batch.", lasts=10),
+    Case("expired", 16, acts.lose_the_answer, EXPIRED,
+         "Started again, the run takes the batch over and sends only the expired requests again.",
          faults=(create("drop_after"), {"where": "batch", "what": "never_ends", "nth": 1})),
 )  # fmt: skip
 pytestmark = pytest.mark.timeout(2 * PATIENCE)

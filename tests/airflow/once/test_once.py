@@ -18,8 +18,8 @@ from tests.support.judge import Table, Verdict
 
 from nightbatch.local.stack.stack import Stack
 
-JOINED = "the batch is joined, and not canceled"
-ON = "tried again by Airflow, it goes on from the facts"
+JOINED = "The new run joins the batch, which is not canceled."
+ON = "Airflow tries the task again, and it continues from the facts."
 EARLY = ("claim written", "post written", "batch written", "results staged")
 LATE = ("batch created", "owner written", "results landed", "file published")
 CREATES = (
@@ -27,18 +27,19 @@ CREATES = (
     create("drop_after", 4),
 )  # fmt: skip
 CASES = (
-    Case("meddled", 10, acts.meddle, "submit, wait and plan cleared, the wait marked failed and cleared, the DAG run "
-         "deleted and the partition run again, while the batch is in progress", JOINED, lasts=1),
-    Case("orphan", 13, acts.lose_the_answer, "the answer to the create dropped, strangers' batches of the same size",
-         "its batch is awaited without a worker, and adopted", lasts=1, faults=(create("drop_after"),)),
-    Case("console", 14, acts.meddle_in_the_console, "a batch canceled in the Console, the next one deleted there",
-         "its requests land as lost, and are asked again", lasts=24, turns=2),
+    Case("meddled", 10, acts.meddle, "during the batch, `submit` and `wait` are cleared, `wait` is marked failed and "
+         "cleared, and the DAG run is deleted and the partition run again", JOINED, lasts=1),
+    Case("orphan", 13, acts.lose_the_answer, "the response to the create is lost; other programs' batches have the "
+         "same size", "The run waits for its batch without a worker and takes it over.", lasts=1,
+         faults=(create("drop_after"),)),
+    Case("console", 14, acts.meddle_in_the_console, "a batch is canceled in the Console, and the next one is deleted "
+         "there", "Its requests count as lost and are sent again.", lasts=24, turns=2),
     Case("shot", 2, acts.see_it_end, killed(EARLY), ON, points=EARLY),
     Case("shot-again", 3, acts.see_it_end, killed(LATE), ON, points=LATE),
-    Case("creates", 4, acts.see_it_end, "500, 502, 504 and a dropped answer after four creates of the same size",
-         "each claim adopts its own batch", conf={"max_batch_requests": 1}, faults=CREATES),
+    Case("creates", 4, acts.see_it_end, "500, 502, 504 and a lost response after four creates of the same size",
+         "Each claim takes over its own batch.", conf={"max_batch_requests": 1}, faults=CREATES),
     Case("twins", 5, acts.run_thrice_at_once, "two runs of one partition and one of another with the same prompts, at "
-         "once", "one buys, the others join"),
+         "the same time", "One run buys; the others join its claims."),
 )  # fmt: skip
 pytestmark = pytest.mark.timeout(2 * PATIENCE)
 
@@ -108,8 +109,8 @@ def test_clearing_a_run_that_has_succeeded_buys_nothing(
     ended.judge(
         table,
         "meddled",
-        "a run that has succeeded is cleared",
-        "all its answers are reused",
+        "a successful run is cleared",
+        "All its answers are reused.",
     )
     assert job.batches() == batches
     assert {task["state"] for task in job.tasks()} == {"success", "skipped"}
@@ -120,8 +121,10 @@ def test_nothing_was_bought_twice_on_the_account(ended: Night, table: Table) -> 
         job.ends()
     twice = ended.emulator.books()["bought"]["twice"]
     lost = sum(job.verdict().lost for job in ended.jobs.values())
-    case = "the triggerer, the scheduler and its workers killed with -9 in the midst of all this"
-    table.add(HERE, case, "waits and tasks go on in the new ones", Verdict(twice, lost))
+    case = "the triggerer, the scheduler and its workers are killed with -9 during all these cases"
+    table.add(
+        HERE, case, "Waits and tasks continue in the new ones.", Verdict(twice, lost)
+    )
     assert (twice, lost) == (0, 0)
 
 

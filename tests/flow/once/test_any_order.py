@@ -305,9 +305,12 @@ def test_no_sequence_of_events_buys_twice_or_loses_an_answer(table: Table) -> No
     )  # fmt: skip
     machine: Any = seed(int(CHAOS))(Nights) if CHAOS else Nights
     run_state_machine_as_test(machine, settings=given)
-    told = "runs, crashes, zombies, faults, strangers and clocks in any order; at last every partition is whole"
+    told = (
+        "Runs, crashes, late processes, faults, other programs' batches and wrong clocks in any order: "
+        "in the end every partition is complete."
+    )
     table.add(
-        "In memory, by chance",
+        "Random sequences, in memory",
         f"{examples} sequences of {steps} events",
         told,
         Verdict(0, 0),
@@ -322,10 +325,10 @@ def test_a_run_that_stands_still_at_any_point_while_another_goes_on_wakes_harmle
         nights = Nights()
         nights.stand_still_at(nights.new("dt=1"), "dt=1", point, sleep)
         nights.teardown()
-    told = "whoever comes second finds the other's facts, or its own fuse burned down"
+    told = "The later of the two finds the other's facts, or that its own time limit for sending has passed."
     table.add(
-        "In memory, by chance",
-        f"a run sleeps {sleep} s at each point while another goes on",
+        "Random sequences, in memory",
+        f"a run sleeps {sleep} s at each point while another continues",
         told,
         Verdict(0, 0),
     )

@@ -30,7 +30,7 @@ from nightbatch.submit.decide import SubmitTiming
 from nightbatch.submit.release import InDoubt, release
 from nightbatch.submit.submit import Late, Later, Submitted, Submitter
 
-HERE = "In memory, with a clock that is turned"
+HERE = "Single cases, in memory"
 TEXTS = ["one", "two", "three", "two"]
 ANSWERS = [f"about Say: {text}" for text in TEXTS]
 DAY = 86_400.0
@@ -100,7 +100,7 @@ def test_an_undisturbed_run_buys_each_distinct_request_once(
     report = flow.run()
     assert (report["bought"], report["answered"], len(world.batches.made)) == (3, 4, 1)
     assert is_whole(world)
-    judged(HERE, "nothing goes wrong", "each distinct request is bought once", flow)
+    judged(HERE, "nothing goes wrong", "Each different request is bought once.", flow)
 
 
 def test_a_second_run_buys_nothing(
@@ -109,7 +109,7 @@ def test_a_second_run_buys_nothing(
     flow.run()
     second = Flow(world, buyer="dag/again")
     assert second.run()["bought"] == 0
-    judged(HERE, "a run is run again", "all its answers are reused", flow, second)
+    judged(HERE, "a run is started again", "All its answers are reused.", flow, second)
 
 
 def test_a_lost_answer_is_found_again_by_its_custom_ids(
@@ -122,8 +122,8 @@ def test_a_lost_answer_is_found_again_by_its_custom_ids(
     assert is_whole(world)
     judged(
         HERE,
-        "the answer to a create is lost",
-        "its batch is awaited, known by its custom_ids and adopted",
+        "the response to a create is lost",
+        "The run waits for the batch, recognizes it by its custom_ids and takes it over.",
         flow,
     )
 
@@ -139,8 +139,8 @@ def test_a_create_that_never_arrived_is_sent_again_only_after_the_grace(
     assert is_whole(world)
     judged(
         HERE,
-        "a create is lost on its way",
-        "no batch can be it: sent again after the grace",
+        "a create never reaches the API",
+        "No batch can be the claim's: the POST is sent again after the grace period.",
         flow,
     )
 
@@ -172,8 +172,8 @@ def test_a_definite_no_is_sent_again_after_its_time(
     )
     judged(
         HERE,
-        "the API says no for now (429, 529)",
-        "sent again after its retry-after",
+        "the API refuses for now (429, 529)",
+        "The POST is sent again after the time in `retry-after`.",
         flow,
     )
 
@@ -204,8 +204,8 @@ def test_strangers_of_the_same_size_are_awaited_and_left_alone(
     assert is_whole(world)
     judged(
         HERE,
-        "strangers' batches have the same size",
-        "each is awaited, read once and left alone",
+        "other programs' batches have the same size",
+        "The run waits for each of them, reads it once and does not take it over.",
         flow,
     )
 
@@ -220,8 +220,8 @@ def test_an_orphan_is_found_among_strangers(
     assert len(world.batches.made) == 5
     judged(
         HERE,
-        "an orphan among strangers' batches of its size",
-        "only the one with its custom_ids is adopted",
+        "an orphan among other programs' batches of the same size",
+        "The run takes over only the batch that has the claim's custom_ids.",
         flow,
     )
 
@@ -240,8 +240,8 @@ def test_an_orphan_is_found_behind_more_than_a_page_of_batches(
     assert len(world.batches.made) == 41
     judged(
         HERE,
-        "more batches than one page lists",
-        "paged through, as far back as the claim",
+        "more batches than fit on one page of the list",
+        "The run reads page by page, back to the time of the claim.",
         flow,
     )
 
@@ -257,8 +257,8 @@ def test_clocks_may_be_five_minutes_apart(
     assert is_whole(world)
     judged(
         HERE,
-        "clocks five minutes apart, either way",
-        "the search allows for more",
+        "clocks that differ by five minutes, in either direction",
+        "The search allows for a larger difference.",
         flow,
     )
 
@@ -275,8 +275,8 @@ def test_an_orphan_that_expires_is_adopted_and_asked_again(
     assert [len(batch.requests) for batch in world.batches.made] == [3, 2]
     judged(
         HERE,
-        "an orphan ends after 24 hours by expiry",
-        "adopted; only what expired is asked again",
+        "the requests of an orphan expire after 24 hours",
+        "The run takes the batch over and sends only the expired requests again.",
         flow,
     )
 
@@ -292,7 +292,12 @@ def test_two_orphans_of_one_size_are_told_apart(
     flow.run()
     assert len(world.batches.made) == 3
     assert is_whole(world)
-    judged(HERE, "several orphans of the same size", "each claim adopts its own", flow)
+    judged(
+        HERE,
+        "several orphans of the same size",
+        "Each claim takes over its own batch.",
+        flow,
+    )
 
 
 def test_orphans_that_ask_the_same_are_shared_out(
@@ -319,7 +324,12 @@ def test_two_that_look_for_one_orphan_adopt_it_both(
         assert flow.submit(shard) == other.submit(shard)
     assert len(world.batches.made) == 1
     flow.run()
-    judged(HERE, "two runs look for one orphan", "both adopt it; the fact is one", flow)
+    judged(
+        HERE,
+        "two runs search for one orphan",
+        "Both take it over; there is one fact.",
+        flow,
+    )
 
 
 def test_a_zombie_that_sleeps_before_its_post_buys_nothing(
@@ -332,8 +342,8 @@ def test_a_zombie_that_sleeps_before_its_post_buys_nothing(
     flow.run()
     judged(
         HERE,
-        "a zombie wakes before its POST",
-        "its fuse has burned down: its body stays without an end",
+        "a process sleeps before its POST and continues late",
+        "Its time limit for sending has passed: the body is never complete.",
         flow,
     )
 
@@ -348,8 +358,8 @@ def test_a_zombie_that_sleeps_in_its_post_buys_nothing(
     flow.run()
     judged(
         HERE,
-        "a zombie wakes in the midst of its POST",
-        "its fuse has burned down: the end is never sent",
+        "a process sleeps during its POST and continues late",
+        "Its time limit for sending has passed: the end of the body is never sent.",
         flow,
     )
 
@@ -365,8 +375,8 @@ def test_a_zombie_that_wakes_after_its_successor_adopted_changes_nothing(
     flow.run()
     judged(
         HERE,
-        "a zombie wakes after its successor adopted",
-        "it finds its own batch noted",
+        "a process sleeps after its POST; meanwhile another run takes the batch over",
+        "It finds its own batch recorded.",
         flow,
         successor,
     )
@@ -387,10 +397,10 @@ def test_a_second_purchase_that_comes_to_light_is_told_and_kept(
     flow.run()
     flow.wait(flow.submit(second))
     flow.land(second)
-    told = "told in the log; the second becomes a claim of its own, and lands"
+    told = "The log says so; the second batch gets a claim of its own, and its answers land."
     judged(
         HERE,
-        "the API creates a batch half an hour after it was sent",
+        "the API creates a batch half an hour after the POST",
         told,
         flow,
         twice=3,
@@ -406,8 +416,8 @@ def test_what_another_run_has_in_flight_is_joined(
     assert is_whole(world)
     judged(
         HERE,
-        "a run dies after its claim; another has the same rows",
-        "it joins the claim, and posts it",
+        "a run ends after its claim; another run has the same rows",
+        "The other run joins the claim and sends its POST.",
         flow,
         other,
     )
@@ -425,8 +435,8 @@ def test_two_partitions_with_the_same_prompts_are_bought_once(
     assert is_whole(world, "dt=2")
     judged(
         HERE,
-        "two partitions with the same prompts at once",
-        "the second joins the first's claim",
+        "two partitions with the same prompts at the same time",
+        "The second run joins the claim of the first.",
         one,
         two,
     )
@@ -450,8 +460,8 @@ def test_a_backfill_of_ten_buys_each_request_once(
     assert world.batches.bought().total() == 3 + 9
     judged(
         HERE,
-        "a backfill of ten partitions at once",
-        "what they share is bought by one of them",
+        "a backfill of ten partitions at the same time",
+        "Each shared request is bought by one of them.",
         *flows,
     )
 
@@ -465,8 +475,8 @@ def test_a_batch_canceled_in_the_console_is_asked_again(
     assert is_whole(world)
     judged(
         HERE,
-        "a batch is canceled in the Console while we wait",
-        "its requests land as lost, and are asked again",
+        "a batch is canceled in the Console during the wait",
+        "Its requests count as lost and are sent again.",
         flow,
     )
 
@@ -481,8 +491,10 @@ def test_a_batch_deleted_in_the_console_lands_as_missing(
     landed = flow.ledger.landed(flow.ledger.view().landed[0])
     assert landed is not None
     assert (landed.batch, landed.statuses) == (batch, {"missing": 3})
-    told = "its answers are gone: said so for each row, and asked again"
-    judged(HERE, "a batch is deleted in the Console while we wait", told, flow, twice=3)
+    told = "Its answers no longer exist: each row says so, and its requests are sent again."
+    judged(
+        HERE, "a batch is deleted in the Console during the wait", told, flow, twice=3
+    )
 
 
 def test_results_gone_after_29_days_are_said_to_be_gone(
@@ -493,8 +505,8 @@ def test_results_gone_after_29_days_are_said_to_be_gone(
     world.clock.turn(30 * DAY)
     flow.run()
     assert is_whole(world)
-    told = "said so for each row; only those are asked again"
-    judged(HERE, "results gone after 29 days", told, flow, twice=3)
+    told = "Each row says so; only these requests are sent again."
+    judged(HERE, "results are deleted after 29 days", told, flow, twice=3)
 
 
 def test_a_passing_404_condemns_nothing(world: MemoryWorld, flow: Flow) -> None:
@@ -531,8 +543,8 @@ def test_a_candidate_whose_results_are_gone_is_not_ours_in_the_end(
     assert is_whole(world)
     judged(
         HERE,
-        "a possible orphan whose results are gone",
-        "asked after for a while, then passed over",
+        "a batch that may be the orphan's, whose results were deleted",
+        "The run requests its results for a while, then ignores it.",
         flow,
     )
 
@@ -598,8 +610,8 @@ def test_a_batch_that_turns_up_after_its_claim_was_given_up_lands_too(
     flow.run()
     assert [late] == [batch.id for batch in world.batches.made]
     assert is_whole(world)
-    told = "it becomes a claim of its own, and lands"
-    judged(HERE, "a batch turns up after its claim was given up by hand", told, flow)
+    told = "The batch gets a claim of its own, and its answers land."
+    judged(HERE, "a batch appears after its claim was closed by a person", told, flow)
 
 
 def test_a_list_that_fails_is_asked_again(
@@ -613,8 +625,8 @@ def test_a_list_that_fails_is_asked_again(
     flow.run()
     judged(
         HERE,
-        "the API cannot be read while an orphan is looked for",
-        "looked for again",
+        "the API does not answer during the search for an orphan",
+        "The run searches again.",
         flow,
     )
 
@@ -630,8 +642,8 @@ def test_a_final_no_gives_the_claim_up(
     assert is_whole(world)
     judged(
         HERE,
-        "the API refuses a batch for good (413)",
-        "red; its requests are free for a run that is mended",
+        "the API refuses a batch permanently (413)",
+        "The run fails; a corrected run may buy its requests.",
         flow,
     )
 
@@ -664,8 +676,8 @@ def test_a_claim_whose_snapshot_is_gone_is_given_up_and_claimed_anew(
     assert is_whole(world)
     judged(
         HERE,
-        "the staged requests of a claim are gone",
-        "it is given up before anything is sent, and claimed anew",
+        "the staged requests of a claim no longer exist",
+        "The claim is closed before anything is sent, and its requests get a new claim.",
         other,
     )
 

@@ -19,15 +19,18 @@ from nightbatch.emulator.embedded import Emulator
 from nightbatch.ledger import keys
 from nightbatch.submit.decide import SubmitTiming
 
-HERE = "At the account, on real servers"
+HERE = "Events at the account, on real servers"
 DAY = 86_400.0
 SIZE = 4
 """Distinct requests of TEXTS: what one batch of ours holds."""
 AMONG = {
-    "drop_after": ("an orphan among", "only the one with its custom_ids is adopted"),
+    "drop_after": (
+        "an orphan among",
+        "The run takes over only the batch that has the claim's custom_ids.",
+    ),
     "drop_before": (
-        "a create is lost on its way, among",
-        "each is awaited, read once and left alone",
+        "a create never reaches the API, among",
+        "The run waits for each of them, reads it once and does not take it over.",
     ),
 }
 ONCE = settings(attempts=1)
@@ -75,7 +78,9 @@ def test_strangers_of_the_same_size_are_left_alone(
     assert any(Flow(ours.world).ledger.store.list("seen/"))
     assert published(ours.world.store(TARGET)) == undisturbed
     case, told = AMONG[str(fault["what"])]
-    judged(HERE, f"{case} strangers' batches of its size", told, Flow(ours.world))
+    judged(
+        HERE, f"{case} other programs' batches of the same size", told, Flow(ours.world)
+    )
 
 
 def test_an_orphan_behind_more_than_a_thousand_batches_is_found(
@@ -91,10 +96,10 @@ def test_an_orphan_behind_more_than_a_thousand_batches_is_found(
     assert processes.run(ours.world, ONCE, "dag/next") == 0
     assert ours.emulator.books()["batches"]["created"] == 1_002
     assert published(ours.world.store(TARGET)) == undisturbed
-    told = "killed, then run again: it pages through to the claim's time"
+    told = "Killed, then run again: the run reads the list page by page, back to the time of the claim."
     judged(
         HERE,
-        "an orphan behind more than 1,000 batches of the list",
+        "an orphan that more than 1,000 newer batches follow in the list",
         told,
         Flow(ours.world),
     )
@@ -122,10 +127,10 @@ def test_strangers_whose_results_are_gone_are_passed_over(
     assert processes.end(successor) == 0
     assert [one["requests"] for one in batches(ours.emulator)] == [SIZE, SIZE]
     assert published(ours.world.store(TARGET)) == undisturbed
-    told = "asked after for a while, then passed over"
+    told = "The run requests its results for a while, then ignores it."
     judged(
         HERE,
-        "a possible orphan whose results are gone after 29 days",
+        "a batch that may be the orphan's, whose results were deleted after 29 days",
         told,
         Flow(ours.world),
     )
@@ -151,10 +156,10 @@ def test_clocks_may_be_five_minutes_apart(
     assert processes.end(run) == 0
     assert ours.emulator.books()["batches"]["created"] == 1
     assert published(ours.world.store(TARGET)) == undisturbed
-    told = "the search allows for more"
+    told = "The search allows for a larger difference."
     judged(
         HERE,
-        "the workers' clock five minutes off the API's, either way",
+        "the workers' clock is five minutes ahead of the API's, or behind it",
         told,
         Flow(world),
     )
@@ -176,10 +181,10 @@ def test_a_successor_whose_clock_is_five_minutes_off_buys_once(
     assert processes.end(successor) == 0
     assert ours.emulator.books()["batches"]["created"] == 1
     assert published(ours.world.store(TARGET)) == undisturbed
-    told = "it waits for as long as either may be wrong"
+    told = "The worker waits for as long as either clock may be wrong."
     judged(
         HERE,
-        "killed; the clock of the worker that goes on is five minutes off, either way",
+        "killed; the worker that continues has a clock five minutes ahead or behind",
         told,
         Flow(world),
     )
@@ -202,8 +207,10 @@ def test_an_orphan_that_expires_is_adopted_and_only_what_expired_is_asked_again(
     assert processes.end(run) == 0
     assert [one["requests"] for one in batches(ours.emulator)] == [SIZE, SIZE // 2]
     assert published(ours.world.store(TARGET)) == undisturbed
-    told = "adopted; only what expired is asked again"
-    judged(HERE, "an orphan ends after 24 hours by expiry", told, Flow(ours.world))
+    told = "The run takes the batch over and sends only the expired requests again."
+    judged(
+        HERE, "the requests of an orphan expire after 24 hours", told, Flow(ours.world)
+    )
 
 
 @pytest.fixture
@@ -230,10 +237,10 @@ def test_a_batch_that_is_canceled_in_the_console_is_asked_again(
     assert processes.end(under_way) == 0
     assert batches(ours.emulator)[0]["counts"]["canceled"] == SIZE
     assert published(ours.world.store(TARGET)) == undisturbed
-    told = "its requests land as lost, and are asked again"
+    told = "Its requests count as lost and are sent again."
     judged(
         HERE,
-        "a batch is canceled in the Console while we wait",
+        "a batch is canceled in the Console during the wait",
         told,
         Flow(ours.world),
     )
@@ -250,10 +257,10 @@ def test_a_batch_that_is_deleted_in_the_console_is_asked_again(
     assert processes.end(under_way) == 0
     assert batches(ours.emulator)[0]["status"] == "deleted"
     assert published(ours.world.store(TARGET)) == undisturbed
-    told = "its answers are gone: said so for each row, and asked again"
+    told = "Its answers no longer exist: each row says so, and its requests are sent again."
     judged(
         HERE,
-        "a batch is deleted in the Console while we wait",
+        "a batch is deleted in the Console during the wait",
         told,
         Flow(ours.world),
         twice=SIZE,
@@ -288,7 +295,9 @@ def test_results_gone_after_29_days_are_said_to_be_gone_and_are_asked_again(
     assert sorted(one["requests"] for one in batches(ours.emulator)) == [1, 1, 3, 3]
     assert published(ours.world.store(TARGET)) == undisturbed
     told = "said so for each request; the run is red, and the next one asks them again"
-    judged(HERE, "results gone after 29 days", told, Flow(ours.world), twice=SIZE)
+    judged(
+        HERE, "results are deleted after 29 days", told, Flow(ours.world), twice=SIZE
+    )
 
 
 # The staged requests.
@@ -306,9 +315,12 @@ def test_a_run_whose_snapshot_has_expired_buys_nothing_and_can_be_run_again(
     assert not batches(ours.emulator)
     assert processes.run(ours.world, settings(), "dag/run") == 0
     assert published(ours.world.store(TARGET)) == undisturbed
-    told = "red; run again, it stages the rows anew"
+    told = "The run fails; run again, it writes a new snapshot."
     judged(
-        HERE, "a run's snapshot expires before it has claimed", told, Flow(ours.world)
+        HERE,
+        "the snapshot of a run expires before its claims are written",
+        told,
+        Flow(ours.world),
     )
 
 
@@ -327,7 +339,10 @@ def test_a_claim_whose_staged_requests_have_expired_is_given_up_and_bought_by_th
     assert Flow(ours.world).ledger.view().in_flight == []
     assert processes.run(ours.world, settings(), "dag/run") == 0
     assert published(ours.world.store(TARGET)) == undisturbed
-    told = "given up before anything is sent; run again, it stages them anew and claims them"
+    told = "The claim is closed before anything is sent; run again, the run writes a new snapshot and a new claim."
     judged(
-        HERE, "a claim's staged requests expire before its POST", told, Flow(ours.world)
+        HERE,
+        "the staged requests of a claim expire before its POST",
+        told,
+        Flow(ours.world),
     )

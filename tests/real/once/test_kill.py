@@ -44,7 +44,7 @@ def test_a_run_that_is_killed_at_every_point_in_turn_buys_once(
     assert processes.run(world, ASKED, "dag/run") == 0
     assert published(world.store(TARGET)) == undisturbed
     assert Emulator(world.emulator).books()["bought"]["twice"] == 0
-    told = "each time run again, it goes on from the facts"
+    told = "Each time the run is started again and continues from the facts."
     judged(
         HERE,
         f"killed at {len(armed)} points, one after the other",
@@ -67,7 +67,7 @@ def test_a_run_that_is_killed_in_the_midst_of_trouble_buys_once(
     judged(
         HERE,
         f"killed at “{point}”",
-        "run again, it goes on from the facts",
+        "Started again, the run continues from the facts.",
         Flow(world, ASKED),
     )
 
@@ -75,17 +75,23 @@ def test_a_run_that_is_killed_in_the_midst_of_trouble_buys_once(
 @pytest.mark.parametrize(
     ("fault", "case"),
     [
-        (LOST, "the answer is dropped after the create"),
-        (LOST | {"what": "api_error", "after": True}, "500 after the create"),
-        (LOST | {"what": "bad_gateway", "after": True}, "502 after the create"),
-        (LOST | {"what": "timeout", "after": True}, "504 after the create"),
+        (LOST, "the response to a create is lost"),
+        (
+            LOST | {"what": "api_error", "after": True},
+            "500 after the batch was created",
+        ),
+        (
+            LOST | {"what": "bad_gateway", "after": True},
+            "502 after the batch was created",
+        ),
+        (LOST | {"what": "timeout", "after": True}, "504 after the batch was created"),
         (
             LOST | {"what": "delay", "seconds": 2.5},
-            "a create that takes longer than the client waits",
+            "a create takes longer than the client waits",
         ),
-        (NEVER, "the connection is cut before the create"),
-        (LOST | {"what": "api_error"}, "500 instead of a create"),
-        (NO, "529 instead of a create"),
+        (NEVER, "the connection is cut before the batch is created"),
+        (LOST | {"what": "api_error"}, "500, and no batch is created"),
+        (NO, "529, and no batch is created"),
     ],
 )
 def test_a_create_that_goes_wrong_buys_once(
@@ -99,7 +105,7 @@ def test_a_create_that_goes_wrong_buys_once(
     flow.run()
     assert emulator.books()["batches"]["created"] == 1
     assert published(world.store(TARGET)) == undisturbed
-    judged(HERE, case, "one batch, found or sent again", flow)
+    judged(HERE, case, "One batch: it is found, or its POST is sent again.", flow)
 
 
 @pytest.fixture
@@ -121,8 +127,8 @@ def test_a_store_without_conditional_writes_is_refused_before_anything_is_bought
         assert emulator.books()["batches"]["created"] == 0
         judged(
             HERE,
-            "a store whose second conditional put wins",
-            "refused at the first step",
+            "a store that ignores the condition of a PUT",
+            "The run fails at the first step.",
             flow,
         )
 
@@ -143,7 +149,7 @@ def test_conditional_puts_that_answer_with_a_timeout_buy_once(
         assert published(unsigned.store(TARGET)) == undisturbed
         judged(
             HERE,
-            "every conditional put loses its answer",
-            "what stands there is read back",
+            "the response to every conditional PUT is lost",
+            "The run reads back what was written.",
             flow,
         )

@@ -52,8 +52,8 @@ def test_runs_of_one_partition_at_once_buy_once(
     assert Emulator(busy.emulator).books()["batches"]["created"] == 2
     judged(
         HERE,
-        "three runs of one partition at once",
-        "one buys, the others join",
+        "three runs of one partition at the same time",
+        "One run buys; the others join its claims.",
         Flow(busy, asked),
     )
 
@@ -73,8 +73,8 @@ def test_partitions_with_the_same_prompts_at_once_buy_once(
     assert Emulator(busy.emulator).books()["batches"]["created"] == 1
     judged(
         HERE,
-        "two partitions with the same prompts at once",
-        "the second joins the first's claim",
+        "two partitions with the same prompts at the same time",
+        "The second run joins the claim of the first.",
         *flows,
     )
 
@@ -102,8 +102,8 @@ def test_a_backfill_of_ten_at_once_buys_each_request_once(
     assert Emulator(busy.emulator).books()["bought"]["requests"] == 4 + 9
     judged(
         HERE,
-        "a backfill of ten partitions at once",
-        "what they share is bought by one of them",
+        "a backfill of ten partitions at the same time",
+        "Each shared request is bought by one of them.",
         *flows,
     )
 
@@ -128,7 +128,9 @@ def test_runs_that_are_killed_at_every_point_while_they_overlap_buy_once(
     assert two_of_which_some_are_killed(turned, folder) == [0, 0]
     assert both_are_whole(turned, undisturbed)
     flows = [Flow(turned.world, one) for one in SHARING]
-    told = "whoever is left goes on; run again, the others do"
+    told = (
+        "The surviving run continues; the others continue when they are started again."
+    )
     judged(
         HERE, f"killed at {len(ORDINARY)} points while two runs overlap", told, *flows
     )

@@ -25,7 +25,7 @@ def test_a_zombie_that_wakes_after_its_successor_has_gone_on_changes_nothing(
     assert emulator.books()["batches"]["created"] == len(CASES)
     seen = verdict(*flows)
     for point, told in CASES.items():
-        table.add(HERE, f"asleep at “{point}”", told, seen)
+        table.add(HERE, f"stopped at “{point}”", told, seen)
     assert seen == Verdict(0, 0)
 
 
@@ -42,7 +42,7 @@ def test_a_zombie_whose_orphan_stands_among_strangers_finds_it_adopted(
     assert emulator.books()["batches"]["created"] == 5
     judged(
         HERE,
-        "asleep at “batch created”, among strangers' batches of its size",
-        "its successor adopts one",
+        "stopped at “batch created”, among other programs' batches of the same size",
+        "The other run takes over the right one.",
         *flows,
     )

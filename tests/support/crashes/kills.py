@@ -55,4 +55,4 @@ def killed_once(world: RealWorld, point: str, folder: Path, again: str) -> int:
     return processes.run(world, ASKED, again) if code and point in ENDS_RED else code
 
 
-HERE = "kill -9 and lost answers, on real servers"
+HERE = "Killed processes and lost responses, on real servers"

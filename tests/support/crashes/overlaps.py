@@ -60,4 +60,4 @@ def both_are_whole(turned: Turned, undisturbed: list[object]) -> bool:
     return told and published(turned.world.store(TARGET)) == undisturbed
 
 
-HERE = "At the same time, on real servers"
+HERE = "Runs at the same time, on real servers"

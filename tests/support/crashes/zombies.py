@@ -15,15 +15,15 @@ HOUR = 3_600.0
 
 
 CASES = {
-    "lease taken": "it finds that another has claimed, and joins",
-    "claim written": "its claim was joined and bought",
-    "post written": "its fuse has burned down: its body stays without an end",
-    "body sent but for its end": "its fuse has burned down: the end is never sent",
-    "batch created": "its successor has adopted: it finds its own batch noted",
-    "owner written": "its successor has adopted: it finds its own batch noted",
-    "batch written": "it goes on with what its successor has landed",
-    "results staged": "what has landed is left as it is",
-    "results landed": "it goes on with what is published",
+    "lease taken": "It finds the claim of another run and joins it.",
+    "claim written": "Another run has joined its claim and bought the batch.",
+    "post written": "Its time limit for sending has passed: the body is never complete.",
+    "body sent but for its end": "Its time limit for sending has passed: the end of the body is never sent.",
+    "batch created": "Another run has taken its batch over: it finds the batch recorded.",
+    "owner written": "Another run has taken its batch over: it finds the batch recorded.",
+    "batch written": "It continues with what the other run has landed.",
+    "results staged": "What has landed stays unchanged.",
+    "results landed": "It continues with what is published.",
 }
 
 
@@ -74,4 +74,4 @@ def whole(world: RealWorld, flow: Flow) -> bool:
     )
 
 
-HERE = "Zombies, on real servers"
+HERE = "Stopped processes that continue late, on real servers"
