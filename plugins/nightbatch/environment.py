@@ -66,7 +66,7 @@ def read(name: str) -> str:
 
 
 def seconds(record: type[Record], prefix: str) -> Record:
-    """Make a record of seconds from its defaults and the environment: `NIGHTBATCH_FUSE_SECONDS` sets its field `fuse`.
+    """Make a record of seconds from its defaults and the environment: `NIGHTBATCH_SEND_SECONDS` sets its field `send`.
 
     Raises SettingsError for what is no number of seconds.
     """

@@ -36,7 +36,7 @@ from nightbatch.wait.read_progress import progress
 SOURCE, TARGET = "s3://lake/in/", "s3://lake/out/"
 POLLS = PollTiming(soonest=0.02, most=0.1)
 QUICK = SubmitTiming(
-    fuse=2, answer=0.5, settle=0.3, clock_slack=0.5, look=0.05, lease=1.5
+    send=2, answer=0.5, settle=0.3, clock_slack=0.5, look=0.05, lease=1.5
 )
 
 

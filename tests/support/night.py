@@ -90,7 +90,7 @@ class Night:
 
     def buy(self, shard: Shard) -> str:
         """Submit a shard and wait for the end of its batch."""
-        timing = SubmitTiming(fuse=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
+        timing = SubmitTiming(send=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
         for _ in range(200):
             done = Submitter(self.ledger, self.api, now, timing).submit(shard)
             if isinstance(done, Submitted):
@@ -121,7 +121,7 @@ class Night:
     ) -> dict[str, Any]:
         """Run the whole night and return its report."""
         settings = replace(self.settings, **{"attempts": waves, **changes})
-        timing = SubmitTiming(fuse=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
+        timing = SubmitTiming(send=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
         world = World(
             self.store,
             self.api,

@@ -57,9 +57,9 @@ def test_every_variable_of_a_deployment_is_documented() -> None:
 def test_a_time_of_a_deployment_overrides_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("NIGHTBATCH_FUSE_SECONDS", " 12.5 ")
+    monkeypatch.setenv("NIGHTBATCH_SEND_SECONDS", " 12.5 ")
     monkeypatch.setenv("NIGHTBATCH_POLL_GONE_SECONDS", "4")
-    assert submit_timing() == SubmitTiming(fuse=12.5)
+    assert submit_timing() == SubmitTiming(send=12.5)
     assert poll_timing().gone == 4
 
 

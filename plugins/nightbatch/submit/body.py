@@ -1,4 +1,4 @@
-"""The body of a create: the claim's staged requests, as a stream of known size whose end is sent only before a fuse."""
+"""The body of a create: the claim's staged requests, as a stream of known size that ends only within a time limit."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ BATCH_ROWS = 4_096
 CHUNK_BYTES = 256 * 1024
 
 
-class BurntOutError(NightbatchError):
-    """The fuse of a POST expired before its body was sent whole; nothing was bought."""
+class SendTimeOver(NightbatchError):
+    """The time to send a POST was over before its body was sent whole; nothing was bought."""
 
 
 @dataclass(frozen=True)
-class Fuse:
-    """A deadline by the wall clock and by the monotonic clock, since either may have stood still."""
+class SendLimit:
+    """Until when a POST may be sent, by the wall clock and the monotonic clock, since either may have stood still."""
 
     now: Callable[[], datetime]
     until: datetime
     ticks: float
 
     @classmethod
-    def light(cls, now: Callable[[], datetime], seconds: float) -> Fuse:
-        """Start a fuse that expires in `seconds`."""
+    def starting(cls, now: Callable[[], datetime], seconds: float) -> SendLimit:
+        """Return a limit that is reached in `seconds`."""
         until = now() + timedelta(seconds=seconds)
         ticks = time.monotonic() + seconds
         return cls(now, until, ticks)
 
     def check(self) -> None:
-        """Raise BurntOutError once the fuse has expired."""
+        """Raise SendTimeOver once the limit is reached."""
         if self.now() >= self.until or time.monotonic() >= self.ticks:
-            raise BurntOutError
+            raise SendTimeOver
 
 
-def body_of(facts: ShardFacts, fuse: Fuse) -> Body:
+def body_of(facts: ShardFacts, limit: SendLimit) -> Body:
     """Build the body of a claim. Raises Incomplete, also while it is sent, if the snapshot is no longer whole.
 
     Raises StoreError if the snapshot cannot be read now; a later try may succeed.
@@ -67,7 +67,7 @@ def body_of(facts: ShardFacts, fuse: Fuse) -> Body:
             f"the parameters in {keys.run(claim.snapshot)} are not those that were planned: it was changed."
         )
     batches = read_ahead(_staged(facts.requests(), run, ledger))
-    return Body(claim.size, _chunks(batches, run.frame, claim, fuse))
+    return Body(claim.size, _chunks(batches, run.frame, claim, limit))
 
 
 def _staged(claimed: pa.Table, run: Run, ledger: Ledger) -> Iterator[pa.RecordBatch]:
@@ -104,9 +104,9 @@ def _claimed_batches(
 
 
 def _chunks(
-    batches: Iterator[pa.RecordBatch], frame: Frame, claim: Claim, fuse: Fuse
+    batches: Iterator[pa.RecordBatch], frame: Frame, claim: Claim, limit: SendLimit
 ) -> Iterator[bytes]:
-    """Join the items to a body in chunks; its last bytes are sent separately, and only before the fuse expires."""
+    """Join the items to a body in chunks; its last bytes are sent separately, and only before the limit."""
     request_count = 0
     yield BODY_HEAD
     for batch in batches:
@@ -115,7 +115,7 @@ def _chunks(
         # Each item starts with a comma: the first of the body is left out.
         first_byte = 0 if request_count else 1
         for start in range(first_byte, len(items), CHUNK_BYTES):
-            fuse.check()
+            limit.check()
             yield items[start : start + CHUNK_BYTES].tobytes()
         request_count += batch.num_rows
     if request_count != claim.total:
@@ -123,7 +123,7 @@ def _chunks(
             f"{request_count} of {claim.total} staged requests were found: the snapshot is not whole any more."
         )
     reach("body sent but for its end")
-    fuse.check()
+    limit.check()
     yield BODY_TAIL
 
 

@@ -1,6 +1,6 @@
 """Buying exactly once: the next step of a claim, derived from its facts and the clock.
 
-A POST is sent by the process that created its post fact, and only before its fuse expires. The fuse is checked before
+A POST is sent by the process that created its post fact, and only within a time limit. The limit is checked before
 the end of the body, which is sent separately, so a sender that slept too long sends half a body and buys nothing.
 A post with neither a batch nor a refusal is an orphan: it may have bought. We search for it in the batches that the API
 lists; the next POST may be sent only after the grace period, and only if no listed batch can be the orphan's.
@@ -28,7 +28,7 @@ SENDER_AT_WORK = "its sender may still be at work"
 class SubmitTiming:
     """How long each step may take, in seconds."""
 
-    fuse: float = 900
+    send: float = 900
     """From the post fact to the last byte of the body."""
     answer: float = 1000
     """From the last byte to the answer: the SDK's own limit is 600, and TCP sends a lost byte again for 925."""
@@ -45,7 +45,7 @@ class SubmitTiming:
 
 
 def submit_timing() -> SubmitTiming:
-    """Read the times of a deployment: NIGHTBATCH_FUSE_SECONDS and the like override the defaults."""
+    """Read the times of a deployment: NIGHTBATCH_SEND_SECONDS and the like override the defaults."""
     return seconds(SubmitTiming, SUBMIT_PREFIX)
 
 
@@ -119,7 +119,7 @@ def next_step(
 
 def over(sending: Sending, timing: SubmitTiming) -> datetime:
     """Return when a POST can no longer have bought an unlisted batch: earlier if its sender has noted its end."""
-    sender_seconds = timing.fuse + timing.answer
+    sender_seconds = timing.send + timing.answer
     sender_end = sending.post.at + timedelta(seconds=sender_seconds)
     if sending.maybe is not None:
         sender_end = min(sender_end, sending.maybe.at)

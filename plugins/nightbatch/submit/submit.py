@@ -27,7 +27,7 @@ from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batch, Batches
 from nightbatch.submit import orphans
-from nightbatch.submit.body import Fuse, body_of
+from nightbatch.submit.body import SendLimit, body_of
 from nightbatch.submit.decide import (
     Done,
     Released,
@@ -135,7 +135,7 @@ class Submitter:
                 return self._queue_unread(facts, number, error)
             if wait_for_room is not None:
                 return wait_for_room
-            fuse = Fuse.light(self.now, self.timing.fuse)
+            limit = SendLimit.starting(self.now, self.timing.send)
             post = Post(at=self.now(), token=uuid4().hex)
             if not self.ledger.write_post(facts.shard, number, post):
                 return None
@@ -147,7 +147,7 @@ class Submitter:
             give_up(facts, number, refusal)
             return None
         try:
-            body = body_of(facts, fuse)
+            body = body_of(facts, limit)
             batch = self.api.create(body)
         except (NotSent, AccountStopped, Incomplete) as error:
             return self._refused(facts, number, error)
@@ -209,7 +209,7 @@ class Submitter:
 
         Raises ApiUnavailable.
         """
-        place = self._room.wanting(facts)
+        place = self._room.place_to_wait(facts)
         if place is None:
             return None
         until = self._after(self.timing.look if self.rule.admitted else 0)

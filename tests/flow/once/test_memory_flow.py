@@ -155,7 +155,7 @@ def test_a_sender_that_died_is_given_longer_than_one_that_told_its_end(
     flow.submit(shard)
     t = world.timing
     assert world.now() - began >= timedelta(
-        seconds=t.fuse + t.answer + t.settle + t.clock_slack
+        seconds=t.send + t.answer + t.settle + t.clock_slack
     )
 
 

@@ -47,7 +47,7 @@ def theirs(emulator: Emulator) -> Stranger:
 @pytest.fixture
 def ours(turned: Turned) -> Turned:
     """Return a world with one source partition, whose clock can be turned."""
-    made = Turned(replace(turned.world, timing=replace(QUICK, fuse=30)))
+    made = Turned(replace(turned.world, timing=replace(QUICK, send=30)))
     made.world.make_bucket(rows(TEXTS))
     return made
 

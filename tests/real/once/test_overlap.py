@@ -37,7 +37,7 @@ from nightbatch.emulator.embedded import Emulator
 def busy(world: RealWorld, emulator: Emulator) -> RealWorld:
     """Return a world in which planners wait for each other, and batches last a while."""
     emulator.faults(SLOW)
-    made = replace(world, timing=replace(QUICK, fuse=30, lease=60))
+    made = replace(world, timing=replace(QUICK, send=30, lease=60))
     made.make_bucket(rows(TEXTS))
     return made
 

@@ -71,7 +71,7 @@ class QueueRoom:
         cap = UNLIMITED if self.rule.cap is None else self.rule.cap
         return QueuePosition(order, claim.total, cap)
 
-    def wanting(self, facts: ShardFacts) -> QueuePosition | None:
+    def place_to_wait(self, facts: ShardFacts) -> QueuePosition | None:
         """Return the place in which a shard must wait; None if there is room. Raises ApiUnavailable.
 
         A shard that has not waited may use only the first half of the queue: the line cannot be read here, and many
@@ -84,35 +84,35 @@ class QueueRoom:
         if not self.rule.admitted:
             usable = replace(place, cap=place.cap // 2)
         # Counted before the listing, so that no batch is missed between the two.
-        used = self._coming(facts.shard, usable)
+        used = self._about_to_be_sent(facts.shard, usable)
         if fits(usable, used):
             listed_since = self.now() - LIFETIME
             used += queued(listed(self.api, listed_since))
         return None if fits(usable, used) else place
 
-    def _coming(self, shard: Shard, usable: QueuePosition) -> int:
+    def _about_to_be_sent(self, shard: Shard, usable: QueuePosition) -> int:
         """Count requests that are about to be sent: of claims being posted and, unless admitted, of all older claims.
 
         Stops counting once the shard no longer fits.
         """
         bought_shards = set(self.ledger.shards_in(keys.BATCHES))
         posted_shards = set(self.ledger.shards_in(keys.POSTS))
-        coming_requests = 0
+        request_count = 0
         for other in self.ledger.view().in_flight:
             if other == shard or other in bought_shards:
                 continue
             goes_first = not self.rule.admitted and other < shard
             if goes_first or (other in posted_shards and self._posting(other)):
-                coming_requests += self.ledger.claim(other).total
-                if not fits(usable, coming_requests):
+                request_count += self.ledger.claim(other).total
+                if not fits(usable, request_count):
                     break
-        return coming_requests
+        return request_count
 
     def _posting(self, shard: Shard) -> bool:
         """Return whether a claim's POST may be in progress: sent recently, and not refused."""
         last = self.ledger.posts(shard)[-1]
         if last.refusal is not None:
             return False
-        longest_seconds = self.timing.fuse + self.timing.answer
+        longest_seconds = self.timing.send + self.timing.answer
         post_age = self.now() - last.post.at
         return post_age < timedelta(seconds=longest_seconds)
