@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -236,20 +234,6 @@ def test_a_wrong_parameter_is_named(
 ) -> None:
     assert main(flags(**wrong)) == 2
     assert (*wrong.values(),)[0].lstrip("@") in capsys.readouterr().err
-
-
-def test_airflow_is_not_even_imported(lake: S3Client) -> None:
-    code = (
-        "import sys; from nightbatch.__main__ import main; code = main(sys.argv[1:]); "
-        "sys.exit(code or int('airflow' in sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *flags()],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_answered_already_costs_nothing(shop: Shop) -> None:

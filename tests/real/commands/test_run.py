@@ -5,23 +5,28 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
+from tests.support.crashes import processes
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator
+from nightbatch.environment import FAILPOINTS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-COMMON = (
-    "run", "--source", "s3://lake/tickets/", "--key", "id", "--prompt", "Say: {{ body }}",
-    "--model", "claude-haiku-4-5", "--max-tokens", "50", "--poll-seconds", "0.05",
+PURCHASE = (
+    "--source", "s3://lake/tickets/", "--key", "id", "--prompt", "Say: {{ body }}", "--model", "claude-haiku-4-5",
+    "--max-tokens", "50",
 )  # fmt: skip
+COMMON = ("run", *PURCHASE, "--poll-seconds", "0.05")
 
 
 @pytest.fixture
@@ -133,31 +138,29 @@ def test_a_process_that_is_killed_is_run_again_and_buys_once(
     command: list[str],
     lake: S3Client,
     message_batches_api: Emulator,
-    tmp_path: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("NIGHTBATCH_FAILPOINTS", str(tmp_path))
     for point in ("batch created", "owner written", "results staged"):
         (tmp_path / point).touch()
-    killed = [
-        sys.executable,
-        "-m",
-        "nightbatch",
-        *command,
-        "--canary",
-        "never",
-        "--json",
-    ]
+    command += ["--canary", "never"]
+    environment = {**os.environ, FAILPOINTS: str(tmp_path)}
     for _ in range(3):
-        assert subprocess.run(killed, capture_output=True, check=False).returncode == -9
-    last = subprocess.run(killed, capture_output=True, check=True, text=True)
-    assert json.loads(last.stdout)["by_status"] == {"answered": 50}
+        assert processes.run_command(command, environment) == processes.KILLED
+    assert report(command, capsys)["by_status"] == {"answered": 50}
     assert message_batches_api.books()["accepted"]["twice"] == 0
 
 
-def test_airflow_is_not_imported(command: list[str], lake: S3Client) -> None:
-    code = f"import sys; from nightbatch.__main__ import main; main({command!r}); print('airflow' in sys.modules)"
+def test_neither_an_estimate_nor_a_run_imports_airflow(
+    command: list[str], lake: S3Client
+) -> None:
+    target_flags = command[-2:]
+    estimate = ["estimate", *PURCHASE, *target_flags]
+    code = (
+        "import sys; from nightbatch.__main__ import main; "
+        f"print(main({estimate!r}), main({command!r}), 'airflow' in sys.modules)"
+    )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )
-    assert run.stdout.splitlines()[-1] == "False"
+    assert run.stdout.splitlines()[-1] == "0 0 False"

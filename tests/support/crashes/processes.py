@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.support.crashes.turned import until
 from tests.support.flow import Flow, RealWorld
 
 from nightbatch import failpoints
+from nightbatch.__main__ import main
 from nightbatch.spec.enrichment import Enrichment
 
 _context = multiprocessing.get_context("forkserver")
@@ -51,6 +53,15 @@ def run(
 ) -> int:
     """Do a whole run in a process of its own and return its exit code."""
     return end(start(world, enrichment, buyer, armed))
+
+
+def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run `nightbatch` in a process of its own, with these variables; return its exit code."""
+    process = _context.Process(
+        target=_run_command, args=(arguments, environment), daemon=True
+    )
+    process.start()
+    return end(process)
 
 
 def fall_asleep(
@@ -111,3 +122,8 @@ def _run(
         if drowsy is not None:
             watchers.enter_context(failpoints.watching(sleeper(drowsy)))
         Flow(world, enrichment, buyer).run()
+
+
+def _run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    os.environ.update(environment)
+    sys.exit(main(list(arguments)))
