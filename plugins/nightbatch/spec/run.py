@@ -60,8 +60,8 @@ class Run:
 
     @classmethod
     def from_json(cls, raw: bytes) -> Run:
-        """Decode `run.json`."""
-        return cls(**msgspec.json.decode(raw))
+        """Decode `run.json`; fields that a later version added are skipped."""
+        return msgspec.json.decode(raw, type=cls)
 
 
 def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:
