@@ -19,7 +19,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 PACKAGE = ROOT / "plugins" / "nightbatch"
 PLACES = (ROOT, PACKAGE, PACKAGE.parent, ROOT / "tests")
@@ -40,7 +40,9 @@ _COMMAND = re.compile(r"python -m nightbatch (\w+)|`nightbatch (\w+)")
 _FIRST_CELL = re.compile(r"^\| `(.*?)` \| `", re.MULTILINE)
 _TARGET = re.compile(r"^make ([a-z-]+)|`make ([a-z-]+)", re.MULTILINE)
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+each_page = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: str(page.relative_to(ROOT))
+)
 
 
 @each_page
