@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,34 @@ PACKAGE = ROOT / "plugins" / "nightbatch"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())[
     "project"
 ]
-EDGES = {"local", "emulator"}
-"""Folders whose imports need more than `dependencies`: the emulator's extra, and what only a checkout has."""
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+EXTRAS_OF = {
+    "airflow/iceberg.py": "iceberg",
+    "airflow/warehouses.py": "warehouse",
+    "emulator": "emulator",
+    "io/duck.py": "duckdb",
+    "io/iceberg.py": "iceberg",
+    "io/iceberg_files.py": "iceberg",
+    "local": "local",
+    "local/cluster": "cluster",
+}
+"""Which extra a module or a folder may import from, besides `dependencies`; the longest path that fits counts."""
+ELSEWHERE = {
+    "airflow/lineage.py": {"apache-airflow-providers-openlineage"},
+    "emulator/fixtures.py": {"pytest"},
+}
+"""What is there already wherever somebody asks for these modules: Airflow's OpenLineage, and pytest."""
+FOR_TYPES = {"httpx2", "mypy-boto3-s3"}
+"""Imported only while types are checked; the SDK brings its own HTTP library."""
+# Calls below the SDK's documented methods; messages of Airflow's task runner; the code that Jinja makes of a template;
+# how PyIceberg commits files. None of them is documented, so a new minor version may change it.
+INTERNALS = {
+    "anthropic": ("io/anthropic_sdk/batches.py", "cast_to=object"),
+    "apache-airflow": ("airflow/triggers/kill.py", "airflow.sdk.execution_time"),
+    "jinja2": ("template/language/code.py", "jinja2.compiler"),
+    "pyiceberg": ("io/iceberg.py", "pyiceberg.io.pyarrow"),
+}
+"""By library: a module of ours that uses its internals, and what shows it."""
 
 SECRETS = {
     "an Anthropic key": r"sk-ant-(?:api|admin|oat)\d\d-[\w-]{40,}",
@@ -84,14 +112,52 @@ def test_each_kind_of_key_is_recognized(kind: str) -> None:
 
 
 def imports_of(path: Path) -> set[str]:
-    """Return the top-level names of the packages that a module imports."""
-    names = set[str]()
+    """Return the modules that a module imports, but those of Python and its own."""
+    modules = set[str]()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.partition(".")[0])
-    return names - sys.stdlib_module_names - {"nightbatch", "__future__"}
+            modules.add(node.module)
+    own = sys.stdlib_module_names | {"nightbatch", "__future__"}
+    return {module for module in modules if module.partition(".")[0] not in own}
+
+
+@cache
+def installed_projects() -> Mapping[str, list[str]]:
+    """Return the projects that brought each top-level name; reading them takes half a second."""
+    return packages_distributions()
+
+
+def projects_of(module: str) -> set[str]:
+    """Return the projects that may bring a module; of Airflow's providers those of its name."""
+    top, *parts = module.split(".")
+    if parts[:1] == ["providers"]:
+        names = {"-".join(parts[1 : 1 + length]) for length in (1, 2)}
+        return {f"apache-airflow-providers-{name}" for name in names}
+    if top == "airflow":
+        return {"apache-airflow"}
+    return {name_of(name) for name in installed_projects().get(top, [top])}
+
+
+def declared(extra: str = "") -> set[str]:
+    """Return the projects that are installed with an extra, with the extras of ours that it names; or without one."""
+    projects = {name_of(requirement) for requirement in PROJECT["dependencies"]}
+    for requirement in EXTRAS[extra] if extra else []:
+        named = re.match(r"nightbatch\[(.*)\]", requirement)
+        if named is None:
+            projects.add(name_of(requirement))
+            continue
+        for other in named[1].split(","):
+            projects |= declared(other)
+    return projects
+
+
+def extra_of(path: Path) -> str:
+    """Return the extra that a module may import from; empty where it must do without."""
+    place = path.relative_to(PACKAGE)
+    fitting = [prefix for prefix in EXTRAS_OF if place.is_relative_to(prefix)]
+    return EXTRAS_OF[max(fitting, key=len)] if fitting else ""
 
 
 def name_of(requirement: str) -> str:
@@ -101,37 +167,36 @@ def name_of(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name[0]).lower()
 
 
-def test_what_the_package_imports_is_declared() -> None:
-    extras = [
-        requirement
-        for extra in PROJECT["optional-dependencies"].values()
-        for requirement in extra
-    ]
-    declared = {
-        name_of(requirement) for requirement in [*PROJECT["dependencies"], *extras]
-    }
-    declared |= {
-        "mypy-boto3-s3",
-        "psycopg2",
-        "psycopg",
-        "httpx2",
-    }  # for types only; whichever of the two a hook connects with
-    distributions = packages_distributions()
-    missing = dict[str, str]()
+def test_what_a_module_imports_is_declared_by_the_package_or_its_extra() -> None:
+    missing = set[tuple[str, str]]()
     for path in PACKAGE.rglob("*.py"):
-        if path.relative_to(PACKAGE).parts[0] in EDGES:
-            continue
-        for package in imports_of(path):
-            names = {name_of(name) for name in distributions.get(package, [package])}
-            if not names & declared:
-                missing[str(path.relative_to(ROOT))] = package
-    assert missing == {}
+        place = str(path.relative_to(PACKAGE))
+        installed = declared(extra_of(path)) | FOR_TYPES | ELSEWHERE.get(place, set())
+        missing |= {
+            (place, module)
+            for module in imports_of(path)
+            if not projects_of(module) & installed
+        }
+    assert missing == set()
 
 
-@pytest.mark.parametrize("name", ["anthropic", "apache-airflow", "jinja2"])
-def test_a_library_whose_internals_are_used_has_an_upper_bound(name: str) -> None:
-    (requirement,) = [line for line in PROJECT["dependencies"] if name_of(line) == name]
-    assert "<" in requirement
+@pytest.mark.parametrize("place", EXTRAS_OF)
+def test_what_has_an_extra_needs_it(place: str) -> None:
+    path = PACKAGE / place
+    files = [path] if path.suffix else list(path.rglob("*.py"))
+    modules = {module for file in files for module in imports_of(file)}
+    added = declared(EXTRAS_OF[place]) - declared()
+    assert any(projects_of(module) & added for module in modules)
+
+
+@pytest.mark.parametrize("project", INTERNALS)
+def test_a_library_whose_internals_are_used_has_an_upper_bound(project: str) -> None:
+    file, used = INTERNALS[project]
+    assert used in (PACKAGE / file).read_text()
+    requirements = [*PROJECT["dependencies"], *(line for extra in EXTRAS.values() for line in extra)]  # fmt: skip
+    bounds = [line for line in requirements if name_of(line) == project]
+    assert bounds
+    assert all("<" in line for line in bounds)
 
 
 def test_the_installer_is_pinned_and_hashed() -> None:
