@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 import pyarrow.parquet as pq
+
 from data import result_lines, write_narrow, write_tickets
 
 HERE = Path(__file__).parent
