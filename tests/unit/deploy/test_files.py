@@ -102,14 +102,14 @@ def test_a_unit_is_one_that_systemd_takes(unit: Path, tmp_path: Path) -> None:
         pytest.skip("no systemd-analyze on this machine")
     copy = tmp_path / unit.name
     copy.write_text(unit.read_text().replace(INSTALLED, shutil.which("true") or ""))
-    done = subprocess.run(
+    completed = subprocess.run(
         [verify, "verify", "--man=no", str(copy)],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (completed.returncode, completed.stderr) == (0, "")
 
 
 @each_unit
@@ -155,7 +155,7 @@ def test_the_environment_file_has_no_value_that_looks_like_a_secret() -> None:
 
 @pytest.mark.parametrize("name", ["mwaa/startup.sh", "composer/environment.sh"])
 def test_a_script_is_one_that_a_shell_reads(name: str) -> None:
-    done = subprocess.run(
+    completed = subprocess.run(
         ["sh", "-n", str(DEPLOY / name)], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (completed.returncode, completed.stderr) == (0, "")

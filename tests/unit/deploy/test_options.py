@@ -67,17 +67,19 @@ def timing_variables() -> set[str]:
 def test_every_option_is_one_of_airflow_s_own() -> None:
     options = list(named_options())
     assert len(options) > 30
-    known = airflow_options()
-    assert [option for option in options if (option[1], option[2]) not in known] == []
+    existing = airflow_options()
+    assert [
+        option for option in options if (option[1], option[2]) not in existing
+    ] == []
 
 
 def test_every_variable_of_ours_is_one_that_is_read() -> None:
-    known = variables.VARIABLES.keys() | timing_variables()
+    read_names = variables.VARIABLES.keys() | timing_variables()
     unknown = {
         (file, name)
         for file, text in texts().items()
         for name in _OURS.findall(text)
-        if name not in known
+        if name not in read_names
     }
     assert unknown == set()
 
@@ -87,8 +89,11 @@ def test_every_way_to_deploy_shows_the_same_policy(name: str) -> None:
     helm = {entry["name"]: entry["value"] for entry in values("values.yaml")["env"]}
     example = environment()[name]
     assert helm[name] == example
-    script = (DEPLOY / "mwaa" / "startup.sh").read_text()
-    assert re.search(rf"^export {name}=(['\"]){re.escape(example)}\1$", script, re.M)
+    mwaa = (DEPLOY / "mwaa" / "startup.sh").read_text()
+    assert re.search(rf"^export {name}=(['\"]){re.escape(example)}\1$", mwaa, re.M)
+    composer = (DEPLOY / "composer" / "environment.sh").read_text()
+    (policy,) = re.findall("^policy='(.+)'$", composer, re.M)
+    assert f"{name}={example}" in policy.split(";")
 
 
 def secrets_backends() -> dict[str, tuple[str, str]]:
@@ -109,9 +114,9 @@ def secrets_backends() -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize("way", ["helm", "mwaa", "systemd"])
 def test_a_secrets_backend_exists_and_takes_its_arguments(way: str) -> None:
     backend, kwargs = secrets_backends()[way]
-    given = json.loads(kwargs)
-    assert given
-    assert given.keys() <= arguments_of(backend)
+    arguments = json.loads(kwargs)
+    assert arguments
+    assert arguments.keys() <= arguments_of(backend)
 
 
 @pytest.mark.parametrize("way", ["helm", "mwaa"])

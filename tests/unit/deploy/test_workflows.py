@@ -21,8 +21,8 @@ each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file
 def jobs(file: Path) -> dict[str, dict[str, Any]]:
     """Read the jobs of a workflow."""
     content: dict[str, Any] = yaml.safe_load(file.read_text())
-    found: dict[str, dict[str, Any]] = content["jobs"]
-    return found
+    all_jobs: dict[str, dict[str, Any]] = content["jobs"]
+    return all_jobs
 
 
 def commands(file: Path) -> list[str]:
