@@ -140,7 +140,7 @@ def test_every_part_of_airflow_has_a_unit() -> None:
 def test_a_worker_has_time_to_send_a_batch_before_systemd_kills_it() -> None:
     text = (DEPLOY / "systemd" / "airflow-worker@.service").read_text()
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.M)
-    assert int(seconds) > SubmitTiming().fuse
+    assert int(seconds) > SubmitTiming().send
 
 
 def test_the_environment_file_has_no_value_that_looks_like_a_secret() -> None:

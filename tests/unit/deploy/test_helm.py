@@ -154,7 +154,7 @@ def test_what_may_stop_a_night_runs_twice() -> None:
 def test_a_worker_has_time_to_send_a_batch_before_it_is_killed() -> None:
     celery = values("values.yaml")["workers"]["celery"]
     pods = values("values-kubernetes.yaml")["workers"]["kubernetes"]
-    assert celery["terminationGracePeriodSeconds"] > SubmitTiming().fuse
-    assert pods["terminationGracePeriodSeconds"] > SubmitTiming().fuse
+    assert celery["terminationGracePeriodSeconds"] > SubmitTiming().send
+    assert pods["terminationGracePeriodSeconds"] > SubmitTiming().send
     keda = celery["keda"]
     assert keda["cooldownPeriod"] > celery["terminationGracePeriodSeconds"]
