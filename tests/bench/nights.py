@@ -97,6 +97,23 @@ def few(running: Stack, number: int) -> dict[str, Any]:
     return many(running, number, BATCHES // 10)
 
 
+def pair(running: Stack, number: int) -> dict[str, Any]:
+    """Run two such nights at the same time, of two targets: with two workers they should take the time of one."""
+    emulator = Emulator(running.emulator_url)
+    emulator.faults({"where": "batch", "what": "slow", "seconds": LASTS})
+    both = [
+        night(running, f"pair-{number}-{name}", BATCHES // 10, max_batch_requests=1, poll_seconds=1)
+        for name in ("a", "b")
+    ]  # fmt: skip
+    results = [figures(running, run.dag_id, run.run_id) for run in both]
+    emulator.clear_faults()
+    ends = [running.airflow.run(run.dag_id, run.run_id) for run in both]
+    began = min(end["start_date"] for end in ends)
+    ended = max(end["end_date"] for end in ends)
+    cpu_seconds = sum(result["cpu"] for result in results)
+    return {**results[0], "seconds": seconds(began, ended), "cpu": cpu_seconds}
+
+
 def changed(running: Stack, number: int) -> dict[str, Any]:
     """Run the second night of a dataset of which a part has changed; its batch takes a second."""
     name = f"changed-{number}"
@@ -159,15 +176,23 @@ def database_size(running: Stack) -> int:
     return database_bytes(running.home / "airflow" / "airflow.db")
 
 
-CASES = {"chain": chain, "many": many, "few": few, "changed": changed, "reused": reused}
+CASES = {
+    "chain": chain,
+    "many": many,
+    "few": few,
+    "pair": pair,
+    "changed": changed,
+    "reused": reused,
+}
 NAMES = {
     "chain": "five empty tasks",
     "many": f"{BATCHES} batches of {LASTS:.0f} s each",
     "few": f"{BATCHES // 10} batches of {LASTS:.0f} s each",
+    "pair": f"two such nights at once, {BATCHES // 10} batches each",
     "changed": f"{CHANGED} of {ROWS:,} rows changed, a batch of 1 s",
     "reused": f"{ROWS:,} rows, all reused",
 }
-WAITS = {"many": LASTS, "few": LASTS, "changed": 1.0}
+WAITS = {"many": LASTS, "few": LASTS, "pair": LASTS, "changed": 1.0}
 
 
 def measure(kind: str) -> list[dict[str, Any]]:

@@ -58,45 +58,48 @@ def standing(
     decision = decide(facts, now)
     if isinstance(decision, Done):
         bought = decision.bought
-        words = _of_batch(bought, _reported(api, bought))
+        words = _of_batch(facts.shard, bought, _reported(api, bought))
     else:
-        words = _unbought(decision, now, timing)
+        words = _unbought(facts.shard, decision, now, timing)
     claim = facts.claim
     return Standing(facts.shard, claim.total, claim.buyer, *words)
 
 
 def _unbought(
-    decision: Send | Search | Wait | Released, now: datetime, timing: SubmitTiming
+    shard: Shard,
+    decision: Send | Search | Wait | Released,
+    now: datetime,
+    timing: SubmitTiming,
 ) -> _Words:
     match decision:
         case Released(why):
             return _Words(
                 state="given up",
                 waits_for=f"landing as lost: {why}",
-                way_out="run the DAG again, or --release",
+                way_out=f"run the DAG again, or --release {shard}",
             )
         case Wait(until, why):
             return _Words(
                 state="refused",
                 waits_for=f"{_time(until)}, then it is sent again: {why}",
-                way_out="--release",
+                way_out=f"--release {shard}",
             )
         case Search(sending):
-            return _of_orphan(sending, now, timing)
+            return _of_orphan(shard, sending, now, timing)
         case Send():
             return _Words(
                 state="claimed",
                 waits_for="a run that submits it",
-                way_out="run the DAG again, or --release",
+                way_out=f"run the DAG again, or --release {shard}",
             )
 
 
-def _of_batch(bought: Bought, reported: ReportedBatch) -> _Words:
+def _of_batch(shard: Shard, bought: Bought, reported: ReportedBatch) -> _Words:
     if reported.trouble:
         return _Words(
             state=f"batch {bought.batch}, not seen",
             waits_for=f"an API that can be read: {reported.trouble}",
-            way_out="--cancel",
+            way_out=f"--cancel {shard}",
         )
     batch = reported.batch
     if batch is None:
@@ -116,11 +119,13 @@ def _of_batch(bought: Bought, reported: ReportedBatch) -> _Words:
     return _Words(
         state=f"batch {batch.id}, {status}",
         waits_for=f"its end{latest_end}",
-        way_out="--cancel",
+        way_out=f"--cancel {shard}",
     )
 
 
-def _of_orphan(sending: Sending, now: datetime, timing: SubmitTiming) -> _Words:
+def _of_orphan(
+    shard: Shard, sending: Sending, now: datetime, timing: SubmitTiming
+) -> _Words:
     sender_state = SENDER_AT_WORK
     if sending.maybe is not None:
         sender_state = sending.maybe.why.rstrip(".")
@@ -136,7 +141,7 @@ def _of_orphan(sending: Sending, now: datetime, timing: SubmitTiming) -> _Words:
         state="orphan",
         waits_for=f"a run that looks for what {post} bought: {sender_state}",
         way_out="run the DAG again (looks for its batch; sends it again if there is none), "
-        "or --release (if there is none)",
+        f"or --release {shard} (if there is none)",
     )
 
 

@@ -110,7 +110,7 @@ def test_an_orphan_can_be_released_once_no_batch_can_be_it(
     emulator.faults({"where": "create", "what": "drop_before", "count": 1})
     shard = flow.plan(flow.prepare())[0].shard
     buyer(flow).submit(shard)
-    until(lambda: "or --release" in listed(capsys), "the grace to be over")
+    until(lambda: f"or --release {shard}" in listed(capsys), "the grace to be over")
     assert main(["ledger", STATE, "--release", shard]) == 0
     assert "0 in flight" in listed(capsys)
     assert emulator.books()["batches"]["created"] == 0
