@@ -61,10 +61,11 @@ def main() -> None:
             try:
                 curve, report = run_command(s3_url, f"http://127.0.0.1:{port}")
                 emulator_cpu = cpu_of(psutil.Process(emulator.pid))
+                stored = bytes_below(folder / "s3")
             finally:
                 emulator.kill()
                 emulator.wait()
-    rows = table(curve, report, emulator_cpu)
+    rows = table(curve, report, emulator_cpu, stored)
     show("large", TITLE, rows)
     above = f"{TITLE}.\nMeasured on {machine()}; {busy(before)}."
     renew("large", above, rows, ROOT / "docs" / "production.md")
@@ -156,8 +157,13 @@ def cpu_of(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
+def bytes_below(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
 def table(
-    curve: Curve, report: dict[str, Any], emulator_cpu: float
+    curve: Curve, report: dict[str, Any], emulator_cpu: float, stored: int
 ) -> list[dict[str, Any]]:
     """Return the one row of the table."""
     return [
@@ -168,6 +174,7 @@ def table(
             "seconds": round(curve.seconds[-1]),
             "CPU seconds": round(curve.cpu),
             "CPU seconds of the local API": round(emulator_cpu),
+            "MB in S3, source included": round(stored / 1e6),
             "peak MB": round(max(curve.megabytes)),
         }
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,13 @@ from typing import Any
 import boto3
 import pytest
 from airflow.sdk.configuration import clear_secrets_backends_cache
-from tests.support.flow import put, rows
+from tests.support.flow import rows
+from tests.support.parquet import parquet
 from tests.support.servers.stores import moto_url  # noqa: F401 - a fixture
 
 from nightbatch.airflow import ports
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.errors import SettingsError
-from nightbatch.flow import World, run
-from nightbatch.spec.enrichment import Enrichment
 
 API_KEY = "sk-ant-from-a-backend"
 S3_SECRET = "secret-from-a-backend"
@@ -90,59 +91,67 @@ def keep_in_secrets_manager(
     use(monkeypatch, MANAGER_BACKEND, arguments)
 
 
-def enrichment(bucket: str) -> Enrichment:
-    """Return what is asked about each row."""
-    return Enrichment(
-        source=f"s3://{bucket}/in/", target=f"s3://{bucket}/out/", key=["id"], prompt="Say: {{ text }}",
-        model="claude-haiku-4-5", max_tokens=20, canary="never", poll_seconds=1,
-    )  # fmt: skip
-
-
-def night(bucket: str) -> dict[str, Any]:
-    """Run a night in a new bucket, with the stores and the API that tasks open; return its report."""
-    client: Any = ports.Stores("aws_default")._client
-    client.create_bucket(
-        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+def night(bucket: str, s3_url: str) -> tuple[dict[str, Any], str]:
+    """Run a night in a new bucket, as a command with both connections; return its report and all that it printed."""
+    client: Any = boto3.client(
+        "s3",
+        endpoint_url=s3_url,
+        region_name=REGION,
+        aws_access_key_id="local",
+        aws_secret_access_key=S3_SECRET,
     )
-    asked = enrichment(bucket)
-    texts = [f"text {number}" for number in range(ROWS)]
-    put(ports.store(asked.source, "aws_default"), "part-0.parquet", rows(texts))
-    world = World(
-        open_store=lambda url: ports.store(url, "aws_default"),
-        api=ports.batches("anthropic_default"),
+    location = {"LocationConstraint": REGION}
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+    texts = rows([f"text {number}" for number in range(ROWS)])
+    client.put_object(Bucket=bucket, Key="in/part-0.parquet", Body=parquet(texts))
+    conf = {
+        "source": f"s3://{bucket}/in/", "target": f"s3://{bucket}/out/", "key": ["id"], "prompt": "Say: {{ text }}",
+        "model": "claude-haiku-4-5", "max_tokens": 20, "canary": "never", "poll_seconds": 1,
+    }  # fmt: skip
+    command = [
+        sys.executable, "-m", "nightbatch", "run", "--conf", json.dumps(conf), "--json",
+        "--aws-conn", "aws_default", "--anthropic-conn", "anthropic_default",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command,
+        env={**os.environ, "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    return dict(run(asked, world, "dag/run"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report, done.stdout + done.stderr
 
 
-def assert_hidden(caplog: pytest.LogCaptureFixture) -> None:
-    """Assert that no log line has one of the keys."""
-    assert caplog.records
-    assert API_KEY not in caplog.text
-    assert S3_SECRET not in caplog.text
+def assert_hidden(printed: str) -> None:
+    """Assert that no line has one of the keys, among them the lines of what looked the connections up."""
+    assert "credentials retrieved" in printed
+    assert API_KEY not in printed
+    assert S3_SECRET not in printed
 
 
 def test_a_night_runs_with_connections_from_a_file(
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
     connections: dict[str, Any],
+    moto_url: str,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     keep_in_file(monkeypatch, tmp_path, connections)
-    assert night("night-of-a-file")["answered"] == ROWS
-    assert_hidden(caplog)
+    report, printed = night("night-of-a-file", moto_url)
+    assert report["answered"] == ROWS
+    assert_hidden(printed)
 
 
 def test_a_night_runs_with_connections_from_aws_secrets_manager(
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
     connections: dict[str, Any],
     moto_url: str,  # noqa: F811
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     keep_in_secrets_manager(monkeypatch, moto_url, connections)
-    assert night("night-of-a-manager")["answered"] == ROWS
-    assert_hidden(caplog)
+    report, printed = night("night-of-a-manager", moto_url)
+    assert report["answered"] == ROWS
+    assert_hidden(printed)
 
 
 def test_a_connection_that_no_backend_has_is_named(
