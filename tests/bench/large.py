@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,10 @@ HERE = Path(__file__).parent
 ROWS = int(os.environ.get("BENCH_LARGE_ROWS", "10000000"))
 FILE_ROWS = 1_000_000
 LOOK_SECONDS = 0.5
+LABEL_SECONDS = 5.0
+"""Steps that follow sooner share a label."""
 FIGURE = ROOT / "docs" / "memory.png"
+KEPT = ROOT / ".local" / "bench" / "large-curve.json"
 TITLE = f"One night of {ROWS:,} narrow rows through `nightbatch run`"
 
 
@@ -67,6 +70,7 @@ def main() -> None:
                 emulator.wait()
     rows = table(curve, report, emulator_cpu, stored)
     show("large", TITLE, rows)
+    KEPT.write_text(json.dumps({"curve": asdict(curve), "report": report}))
     above = f"{TITLE}.\nMeasured on {machine()}; {busy(before)}."
     renew("large", above, rows, ROOT / "docs" / "production.md")
     draw(curve)
@@ -180,6 +184,17 @@ def table(
     ]
 
 
+def steps_of(curve: Curve) -> list[tuple[float, str]]:
+    """Return when each kind of line was printed first, by its first word; none that would be drawn over another."""
+    steps: list[tuple[float, str]] = []
+    for seconds, line in curve.lines:
+        word = line.split(" ")[0].strip(":,")
+        is_new = word.isalpha() and word not in {step for _, step in steps}
+        if is_new and (not steps or seconds - steps[-1][0] > LABEL_SECONDS):
+            steps.append((seconds, word))
+    return steps
+
+
 def draw(curve: Curve) -> None:
     """Draw memory against time, with the steps at which the command printed something new."""
     import matplotlib as mpl
@@ -193,13 +208,9 @@ def draw(curve: Curve) -> None:
     axes.set_ylabel("resident memory (MB)")
     axes.set_ylim(bottom=0)
     axes.set_title(TITLE.replace("`", ""))
-    seen = set[str]()
-    for seconds, line in curve.lines:
-        word = line.split(":")[0].split(" ")[0]
-        if word and word not in seen:
-            seen.add(word)
-            axes.axvline(seconds, color="gray", linewidth=0.6)
-            axes.text(seconds, 0, f" {word}", rotation=90, va="bottom", fontsize=7)
+    for seconds, word in steps_of(curve):
+        axes.axvline(seconds, color="gray", linewidth=0.6)
+        axes.text(seconds, 0, f" {word}", rotation=90, va="bottom", fontsize=8)
     figure.tight_layout()
     figure.savefig(FIGURE, dpi=130)
 
