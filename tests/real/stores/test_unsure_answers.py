@@ -6,7 +6,7 @@ import pytest
 from tests.support.servers.proxy import Proxy
 
 from nightbatch.errors import StoreError, StoreUnfit
-from nightbatch.io.s3 import PART_BYTES
+from nightbatch.io.s3 import PART_BYTES, S3Store
 from nightbatch.ports import Store
 from nightbatch.prepare.prepare import probe
 
@@ -44,6 +44,20 @@ def test_a_put_that_was_not_done_is_an_error_and_not_a_no(
     proxy.plan = ["cut"] * 8
     with pytest.raises(StoreError):
         behind.create("a", b"mine")
+    assert list(behind.list("a")) == []
+
+
+def test_an_object_that_its_writer_removes_after_it_was_found_to_be_taken_was_another_s(
+    proxy: Proxy, behind: S3Store
+) -> None:
+    class RemovedSince(S3Store):
+        def get(self, key: str) -> bytes:
+            self.remove([key])
+            return super().get(key)
+
+    behind.create("a", b"another's")
+    store = RemovedSince(behind.url, behind.client, lambda: None, {})
+    assert not store.create("a", b"mine")
     assert list(behind.list("a")) == []
 
 

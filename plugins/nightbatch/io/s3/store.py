@@ -198,7 +198,17 @@ class S3Store:
         is_undecided = code in TAKEN | COMPLETED or status_of(error) >= 500
         if not is_undecided:
             raise store_error(error, self.url + key) from None
-        return self._holds(key, body, error)
+        try:
+            return self._holds(key, body, error)
+        except StoreError:
+            # Taken when it was put, and removed since, as a lease is by its holder: it was another's.
+            if code in TAKEN and not self._is_there(key):
+                return False
+            raise
+
+    def _is_there(self, key: str) -> bool:
+        """Tell whether a key holds an object."""
+        return any(entry.key == key for entry in self.list(key))
 
     def _holds(self, key: str, body: bytes | None, error: Exception) -> bool:
         """Tell whether a key holds what was to be put there; raise the error if it holds nothing."""
