@@ -37,7 +37,7 @@ LONGEST = (
     "tests/real/commands/test_estimate.py",
     "tests/real/once/test_ledger_command.py",
 )
-"""What takes longest, the longest first: begun last, it would keep one of two processes waiting for the other."""
+"""What takes longest, the longest first: begun last, it would keep the other processes waiting for one."""
 
 
 def scope_of(file: str) -> str:
