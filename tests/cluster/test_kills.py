@@ -112,4 +112,9 @@ def test_the_log_of_a_task_can_be_read_whichever_worker_ran_it(
     for run in killed.runs:
         tasks = cluster.airflow.tasks(DAG_ID, run["dag_run_id"])
         (publish,) = [task for task in tasks if task["task_id"] == "publish"]
-        assert f"{ROWS} rows" in cluster.airflow.log(publish)
+        # A worker sends a task's log to S3 after the task has ended.
+        until(
+            lambda task=publish: f"{ROWS} rows" in cluster.airflow.log(task),
+            "the log of publish",
+            patience=60,
+        )

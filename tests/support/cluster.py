@@ -70,11 +70,13 @@ def backfill(cluster: Cluster, first: int, last: int, *, at_once: int) -> list[J
     return [run for run in runs if run["partition_key"] in days]
 
 
-def until(is_true: Callable[[], object], what: str) -> None:
+def until(
+    is_true: Callable[[], object], what: str, *, patience: float = PATIENCE_SECONDS
+) -> None:
     """Block until something is true."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while not is_true():
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_SECONDS} s"
+        assert time.monotonic() < deadline, f"{what}: not within {patience:.0f} s"
         time.sleep(0.5)
 
 
