@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.command_output import result
 
 from nightbatch.__main__ import main
 
@@ -68,13 +69,6 @@ def folder(tmp_path: Path) -> Path:
     for stem, body in bodies.items():
         (tmp_path / f"{stem}.py").write_text(f"{HEAD}\n{body}\n")
     return tmp_path
-
-
-def result(command: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Run a command with --json, and return what it prints."""
-    assert main([*command, "--json"]) == 0
-    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return printed
 
 
 def test_an_estimate_of_a_file_counts_what_a_run_of_it_has_bought(

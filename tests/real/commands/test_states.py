@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.command_output import result
 
 from nightbatch.__main__ import main
 from nightbatch.ledger import keys
@@ -58,26 +58,19 @@ def folder(tmp_path: Path, target: str) -> Path:
     return tmp_path
 
 
-def printed(command: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Run a command with --json, and return what it prints."""
-    assert main([*command, "--json"]) == 0
-    value: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return value
-
-
 @pytest.mark.parametrize("file", ["one.py", "two.py:mood", "named.py"])
 def test_a_file_stands_for_the_state_of_its_enrichment(
     folder: Path, lake: S3Client, capsys: pytest.CaptureFixture[str], file: str
 ) -> None:
     place = str(folder / file)
-    printed(["run", place, "--run-id", RUN], capsys)
-    standing = printed(command_of("ledger", place), capsys)
+    result(["run", place, "--run-id", RUN], capsys)
+    standing = result(command_of("ledger", place), capsys)
     assert standing == {"claims": 1, "landed": 1, "in_flight": []}
-    compacted = printed(command_of("compact", place), capsys)
+    compacted = result(command_of("compact", place), capsys)
     assert (compacted["landed"], len(compacted["indexes"])) == (1, 1)
-    expired = printed(command_of("expire", place), capsys)
+    expired = result(command_of("expire", place), capsys)
     assert expired == {"dry_run": True, "snapshots": [], "shards": [], "kept": []}
-    canceled = printed(command_of("cancel", place), capsys)
+    canceled = result(command_of("cancel", place), capsys)
     assert (canceled["run"], canceled["shards"]) == (RUN, [])
 
 
@@ -85,11 +78,11 @@ def test_a_file_and_the_url_of_its_state_are_one_ledger(
     folder: Path, target: str, lake: S3Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = str(folder / "one.py")
-    printed(["run", place], capsys)
+    result(["run", place], capsys)
     escaped_target = target.replace("/", "%2F")
     url = f"s3://lake/_nightbatch/{escaped_target}/"
-    by_file = printed(command_of("ledger", place), capsys)
-    assert by_file == printed(command_of("ledger", url), capsys)
+    by_file = result(command_of("ledger", place), capsys)
+    assert by_file == result(command_of("ledger", url), capsys)
 
 
 def test_a_state_that_version_0_1_has_created_is_found_by_the_file(
@@ -97,7 +90,7 @@ def test_a_state_that_version_0_1_has_created_is_found_by_the_file(
 ) -> None:
     nested_key = f"_nightbatch/{target}/{keys.MARK}"
     lake.put_object(Bucket="lake", Key=nested_key, Body=MARK)
-    standing = printed(command_of("ledger", str(folder / "one.py")), capsys)
+    standing = result(command_of("ledger", str(folder / "one.py")), capsys)
     assert standing["claims"] == 0
 
 

@@ -132,14 +132,21 @@ def night(monkeypatch: pytest.MonkeyPatch) -> Night:
     return Night(monkeypatch, bucket, ref)
 
 
+@contextmanager
+def replaced(night: Night, folder: Path) -> Iterator[Emulator]:
+    """Buy with the old key; then run the same workspace with the new one alone, at a time when the batch has ended."""
+    with workspace(folder, OLD) as emulator:
+        night.buy(emulator, OLD)
+        port = urlsplit(emulator.url).port or 0
+    with workspace(folder, NEW, port) as emulator:
+        emulator.advance(2 * BATCH_SECONDS)
+        yield emulator
+
+
 def test_a_new_key_of_the_same_workspace_lands_what_the_old_one_has_bought(
     night: Night, tmp_path: Path
 ) -> None:
-    with workspace(tmp_path, OLD) as emulator:
-        night.buy(emulator, OLD)
-        port = urlsplit(emulator.url).port or 0
-    with workspace(tmp_path, NEW, port) as emulator:
-        emulator.advance(2 * BATCH_SECONDS)
+    with replaced(night, tmp_path) as emulator:
         with pytest.raises(AccountStopped):
             ports.batches(CONN).batch(night.batch)
         night.connect(emulator, NEW)
@@ -152,11 +159,7 @@ def test_a_new_key_of_the_same_workspace_lands_what_the_old_one_has_bought(
 def test_a_revoked_key_loses_nothing_and_buys_nothing(
     night: Night, tmp_path: Path
 ) -> None:
-    with workspace(tmp_path, OLD) as emulator:
-        night.buy(emulator, OLD)
-        port = urlsplit(emulator.url).port or 0
-    with workspace(tmp_path, NEW, port) as emulator:
-        emulator.advance(2 * BATCH_SECONDS)
+    with replaced(night, tmp_path) as emulator:
         facts = dict(night.bucket.objects)
         with pytest.raises(ShardsFailed, match="Check the API key"):
             night.finish()

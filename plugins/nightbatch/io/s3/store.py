@@ -198,20 +198,13 @@ class S3Store:
         is_undecided = code in TAKEN | COMPLETED or status_of(error) >= 500
         if not is_undecided:
             raise store_error(error, self.url + key) from None
-        try:
-            return self._holds(key, body, error)
-        except StoreError:
-            # Taken when it was put, and removed since, as a lease is by its holder: it was another's.
-            if code in TAKEN and not self._is_there(key):
-                return False
-            raise
-
-    def _is_there(self, key: str) -> bool:
-        """Tell whether a key holds an object."""
-        return any(entry.key == key for entry in self.list(key))
+        return self._holds(key, body, error)
 
     def _holds(self, key: str, body: bytes | None, error: Exception) -> bool:
-        """Tell whether a key holds what was to be put there; raise the error if it holds nothing."""
+        """Tell whether a key holds what was to be put there; raise the error if it holds nothing.
+
+        One that was taken, and has been removed since, as a lease is by its holder, was another's.
+        """
         try:
             if body is None:
                 with self.translated_errors(key):
@@ -219,6 +212,8 @@ class S3Store:
                 return False
             return self.get(key) == body
         except Absent:
+            if isinstance(error, ClientError) and code_of(error) in TAKEN:
+                return False
             raise store_error(error, self.url + key) from None
 
     @contextmanager

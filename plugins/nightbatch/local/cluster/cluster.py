@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nightbatch.local.cluster import servers
 from nightbatch.local.cluster.options import (
@@ -23,9 +23,6 @@ from nightbatch.local.stack.ports import LOOPBACK, free_port
 from nightbatch.local.stack.processes import Service
 from nightbatch.local.stack.settings import ALL_PARTS, Settings
 from nightbatch.local.stack.stack import Stack
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 SECOND_TRIGGERER = "triggerer-2"
 WORKERS = ("worker-1", "worker-2")
@@ -132,12 +129,7 @@ class Cluster(Stack):
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        """Stop everything, and remove the database."""
-        super().__exit__(kind, error, at)
+    def stop(self) -> None:
+        """Stop everything, and remove the database, also where the start has failed."""
+        super().stop()
         servers.remove_postgres_data(self.home)
