@@ -29,7 +29,7 @@ LONGEST = (
     "tests/airflow/dag_files/test_dags.py",
     "tests/real/local/test_first_dag.py",
     "tests/real/once/test_account.py",
-    "tests/real/security/test_rendering_limits.py",
+    "tests/real/security/templates/test_rendering_limits.py",
     "tests/flow/once/test_any_order.py",
     "tests/real/commands/test_run.py",
     "tests/emulator/batches/test_size.py",

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.support.crashes.chaos import SEED
+from tests.support.crashes.judge import Judged
 from tests.support.crashes.kills import ASKED, BY_HAND, HERE, killed_once
 from tests.support.crashes.points import points
-from tests.support.flow import TARGET, Flow, RealWorld, published
-from tests.support.judge import Judged
+from tests.support.nights.flow import TARGET, Flow, RealWorld, published
 
 from nightbatch.emulator.embedded import Emulator
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.crashes.chaos import SEED
+from tests.support.crashes.judge import TEXTS, Judged
 from tests.support.crashes.kills import LOST, NEVER, NO
 from tests.support.crashes.overlaps import (
     HERE,
@@ -21,8 +22,7 @@ from tests.support.crashes.overlaps import (
 from tests.support.crashes.turned import Turned
 from tests.support.crashes.zombies import HERE as ZOMBIES
 from tests.support.crashes.zombies import sleep_and_wake, whole
-from tests.support.flow import Flow, rows
-from tests.support.judge import TEXTS, Judged
+from tests.support.nights.flow import Flow, rows
 
 from nightbatch.submit.decide import SubmitTiming
 

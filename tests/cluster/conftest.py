@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.cluster import CLUSTER, patient_environment
+from tests.support.airflow.cluster import CLUSTER, patient_environment
 
 from nightbatch.local.cluster.cluster import Cluster
 from nightbatch.local.stack.settings import Settings

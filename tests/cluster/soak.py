@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import psutil
 import pyarrow as pa
-from tests.support.cluster import patient_environment
+from tests.support.airflow.cluster import patient_environment
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.local.cluster.cluster import Cluster

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
-from tests.support.cluster import (
+from tests.support.airflow.cluster import (
     DAG_ID,
     TARGET,
     backfill,

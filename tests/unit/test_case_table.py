@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.judge import BEGIN, END, TABLE, Table, Verdict
+from tests.support.crashes.judge import BEGIN, END, TABLE, Table, Verdict
 
 
 def written(file: Path, *places: str) -> str:

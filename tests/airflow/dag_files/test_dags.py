@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.support.airflow_commands import AirflowCommands, airflow_commands
+from tests.support.airflow.commands import AirflowCommands, airflow_commands
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.local.stack.environment import connections, plain_env

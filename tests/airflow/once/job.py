@@ -11,8 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from tests.support.flow import SOURCE, Flow, RealWorld, published, put, rows, settings
-from tests.support.judge import Verdict, landed
+from tests.support.crashes.judge import Verdict, landed
+from tests.support.nights.flow import (
+    SOURCE,
+    Flow,
+    RealWorld,
+    published,
+    put,
+    rows,
+    settings,
+)
 from tests.support.servers import account
 
 from nightbatch.emulator.embedded import Emulator

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.airflow.once.job import DAG_ID, PATIENCE, Job, over
-from tests.support.airflow import failpoints
-from tests.support.judge import Table, Verdict
+from tests.support.airflow.stack import failpoints
+from tests.support.crashes.judge import Table, Verdict
 
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.settings import BatchDuration, Settings

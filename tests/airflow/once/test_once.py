@@ -13,8 +13,8 @@ import pytest
 from tests.airflow.once import acts
 from tests.airflow.once.job import PATIENCE, SECRET, until
 from tests.airflow.once.night import HERE, HOUR, Case, Night, create, disturbed, killed
-from tests.support.airflow import DEAD_SECONDS
-from tests.support.judge import Table, Verdict
+from tests.support.airflow.stack import DEAD_SECONDS
+from tests.support.crashes.judge import Table, Verdict
 
 from nightbatch.local.stack.stack import Stack
 

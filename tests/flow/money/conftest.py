@@ -1,6 +1,6 @@
 """What the money tests share: an emulator, and a fresh shop for every test."""
 
-from tests.support.shop import shop  # noqa: F401 - a fixture
+from tests.support.nights.shop import shop  # noqa: F401 - a fixture
 
 from nightbatch.emulator.fixtures import (  # noqa: F401 - fixtures
     message_batches_api,

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.support.shop import Shop, books_usd, enrichment, texts
+from tests.support.nights.shop import Shop, books_usd, enrichment, texts
 
 from nightbatch import Prompt
 

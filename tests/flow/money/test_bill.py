@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.support.shop import (
+from tests.support.nights.shop import (
     MODEL,
     SOURCE,
     TARGET,

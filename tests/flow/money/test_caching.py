@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.support.shop import Shop, books_usd, column_sum, enrichment, texts
+from tests.support.nights.shop import Shop, books_usd, column_sum, enrichment, texts
 
 from nightbatch import Prompt
 from nightbatch.money import cache

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anthropic
 import pytest
-from tests.support.shop import TARGET, Shop, books_usd, enrichment, texts
+from tests.support.nights.shop import TARGET, Shop, books_usd, enrichment, texts
 
 from nightbatch.errors import CapExceeded, SettingsError
 from nightbatch.failpoints import watching

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.flow import SOURCE, Flow, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, Flow, put, rows, settings
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.ledger import keys

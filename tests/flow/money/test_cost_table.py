@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.support.shop import TARGET, Shop, books_usd, enrichment, texts
+from tests.support.nights.shop import TARGET, Shop, books_usd, enrichment, texts
 
 from nightbatch.ledger import keys
 from nightbatch.spec import locations

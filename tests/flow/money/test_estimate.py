@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from tests.support.shop import Shop, books_usd, enrichment, texts
+from tests.support.nights.shop import Shop, books_usd, enrichment, texts
 
 from nightbatch import Prompt
 from nightbatch.money import estimate

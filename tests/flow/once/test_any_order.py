@@ -24,10 +24,18 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from tests.support.crashes.judge import Table, Verdict, verdict
 from tests.support.crashes.points import points
-from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, settings
-from tests.support.judge import Table, Verdict, verdict
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import (
+    SOURCE,
+    TARGET,
+    Flow,
+    published,
+    put,
+    rows,
+    settings,
+)
+from tests.support.nights.memory import MemoryWorld
 from typing_extensions import TypeIs
 
 from nightbatch.errors import NightbatchError, RunFailed, ShardsFailed

@@ -10,8 +10,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import (
+    SOURCE,
+    TARGET,
+    Flow,
+    published,
+    put,
+    rows,
+    settings,
+)
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.errors import (
     AccountStopped,

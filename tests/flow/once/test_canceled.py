@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.support.flow import Flow, published, settings
-from tests.support.memory import MemoryWorld, world_of_rows
+from tests.support.nights.flow import Flow, published, settings
+from tests.support.nights.memory import MemoryWorld, world_of_rows
 
 from nightbatch import flow as whole_flow
 from nightbatch.errors import RunCanceled, SettingsError

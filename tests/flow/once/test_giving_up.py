@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.support.flow import Flow, settings
-from tests.support.memory import MemoryWorld, world_of_rows
+from tests.support.nights.flow import Flow, settings
+from tests.support.nights.memory import MemoryWorld, world_of_rows
 
 from nightbatch.errors import NotSent
 from nightbatch.flow import World, run

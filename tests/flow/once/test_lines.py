@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.flow import settings
-from tests.support.memory import MemoryWorld, world_of_rows
+from tests.support.nights.flow import settings
+from tests.support.nights.memory import MemoryWorld, world_of_rows
 
 from nightbatch.flow import World, run
 

@@ -8,9 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
-from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, settings
-from tests.support.judge import Judged
-from tests.support.memory import MemoryWorld
+from tests.support.crashes.judge import Judged
+from tests.support.nights.flow import (
+    SOURCE,
+    TARGET,
+    Flow,
+    published,
+    put,
+    rows,
+    settings,
+)
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.errors import (
     ApiUnavailable,

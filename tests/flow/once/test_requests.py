@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from tests.support.counted import CountedWorld
-from tests.support.flow import SOURCE, Flow, put, rows, settings
+from tests.support.nights.counted import CountedWorld
+from tests.support.nights.flow import SOURCE, Flow, put, rows, settings
 
 from nightbatch.ids import Shard
 from nightbatch.ledger import keys

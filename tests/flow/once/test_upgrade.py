@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.support.memory import world_of_rows
-from tests.support.upgrade import BEGUN, ROWS, Begun, begun_by_0_1
+from tests.support.nights.memory import world_of_rows
+from tests.support.nights.upgrade import BEGUN, ROWS, Begun, begun_by_0_1
 
 from nightbatch.errors import SettingsError
 from nightbatch.flow import World, run

@@ -1,6 +1,6 @@
-"""What the tests of outcomes share: a night over a lake in memory and an emulator, see `tests/support/night.py`."""
+"""What the tests of outcomes share: a night over a lake in memory, see `tests/support/nights/night.py`."""
 
-from tests.support.night import (  # noqa: F401 - fixtures
+from tests.support.nights.night import (  # noqa: F401 - fixtures
     make_tickets,
     message_batches_settings,
     night,

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.flow import put
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import put
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.columnar import parquet
 from nightbatch.errors import SourceError

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.support.flow import SOURCE, TARGET, Flow, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, TARGET, Flow, put, rows, settings
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.errors import RunFailed, SettingsError
 from nightbatch.publish.quality import QualityProbe, drift, findings

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from tests.support.flow import SOURCE, Flow, put, rows
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, Flow, put, rows
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.__main__ import main
 from nightbatch.commands.expire import age

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from tests.support.flow import SOURCE, TARGET, Flow, RealWorld, put, settings
+from tests.support.nights.flow import SOURCE, TARGET, Flow, RealWorld, put, settings
 
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.responders.builtin import tickets

@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 from tests.support.crashes.points import points
-from tests.support.flow import SOURCE, TARGET, Flow, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, TARGET, Flow, put, rows, settings
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch import failpoints
 from nightbatch.errors import LoadError

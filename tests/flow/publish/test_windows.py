@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from tests.support.flow import SOURCE, TARGET, Flow, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, TARGET, Flow, put, rows, settings
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.ledger import keys
 from nightbatch.ports import Store

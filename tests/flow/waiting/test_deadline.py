@@ -9,8 +9,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import (
+    SOURCE,
+    TARGET,
+    Flow,
+    published,
+    put,
+    rows,
+    settings,
+)
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.errors import RunFailed
 from nightbatch.ids import BatchId

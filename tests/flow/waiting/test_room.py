@@ -12,8 +12,8 @@ from typing import Any
 
 import anthropic
 import pytest
-from tests.support.flow import SOURCE, Flow, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, Flow, put, rows, settings
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.settings import BatchDuration as Speed

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.flow import settings
-from tests.support.memory import MemoryWorld, world_of_rows
+from tests.support.nights.flow import settings
+from tests.support.nights.memory import MemoryWorld, world_of_rows
 
 from nightbatch.errors import ApiUnavailable
 from nightbatch.flow import World, steps

@@ -10,8 +10,8 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.support.nights.shop import shop, texts  # noqa: F401 - a fixture
 from tests.support.servers.s3 import serving, shell_variables
-from tests.support.shop import shop, texts  # noqa: F401 - a fixture
 
 from nightbatch.emulator.embedded import Emulator
 

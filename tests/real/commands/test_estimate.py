@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.nights.shop import SOURCE, TARGET, Shop, enrichment, texts
 from tests.support.servers.proxy import Gate, proxying
-from tests.support.shop import SOURCE, TARGET, Shop, enrichment, texts
 
 from nightbatch.__main__ import main
 from nightbatch.emulator.embedded import Emulator

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.support.flow import put, rows
+from tests.support.nights.flow import put, rows
 
 from nightbatch.airflow import ports
 from nightbatch.airflow.client import Connection

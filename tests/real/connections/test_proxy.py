@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.support.memory import world_of_rows
+from tests.support.nights.memory import world_of_rows
 
 from nightbatch.airflow import ports
 from nightbatch.emulator.embedded import Emulator, running

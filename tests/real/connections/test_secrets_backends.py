@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from airflow.sdk.configuration import clear_secrets_backends_cache
-from tests.support.flow import rows
+from tests.support.nights.flow import rows
 from tests.support.parquet import parquet
 from tests.support.servers.stores import moto_url  # noqa: F401 - a fixture
 

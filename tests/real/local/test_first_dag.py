@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.support.airflow_commands import SHELL_FUNCTION
+from tests.support.airflow.commands import SHELL_FUNCTION
 from tests.support.pages import ROOT, Block, blocks
 
 from nightbatch.local.print_shell import shell_lines

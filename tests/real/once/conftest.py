@@ -1,7 +1,7 @@
-"""What the tests of buying once share: see `tests/support/runs.py`."""
+"""What the tests of buying once share: see `tests/support/crashes/runs.py`."""
 
-from tests.support.judge import judged, table  # noqa: F401 - fixtures
-from tests.support.runs import (  # noqa: F401 - fixtures
+from tests.support.crashes.judge import judged, table  # noqa: F401 - fixtures
+from tests.support.crashes.runs import (  # noqa: F401 - fixtures
     emulator,
     s3_url,
     turned,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.support.crashes import processes
+from tests.support.crashes.judge import TEXTS, Judged
 from tests.support.crashes.kills import LOST, NEVER
 from tests.support.crashes.turned import Turned, until
-from tests.support.flow import QUICK, TARGET, Flow, published, rows, settings
-from tests.support.judge import TEXTS, Judged
+from tests.support.nights.flow import QUICK, TARGET, Flow, published, rows, settings
 from tests.support.servers.account import Stranger, batches
 
 from nightbatch.columnar import parquet

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.crashes import processes
+from tests.support.crashes.judge import TEXTS, Judged
 from tests.support.crashes.kills import (
     ASKED,
     BY_HAND,
@@ -18,8 +19,7 @@ from tests.support.crashes.kills import (
     killed_once,
 )
 from tests.support.crashes.points import points
-from tests.support.flow import TARGET, Flow, RealWorld, published, rows
-from tests.support.judge import TEXTS, Judged
+from tests.support.nights.flow import TARGET, Flow, RealWorld, published, rows
 from tests.support.servers.proxy import proxying
 
 from nightbatch.emulator.embedded import Emulator

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.crashes import processes
+from tests.support.crashes.judge import TEXTS, Judged
 from tests.support.crashes.overlaps import (
     HERE,
     ORDINARY,
@@ -17,7 +18,7 @@ from tests.support.crashes.overlaps import (
     two_of_which_some_are_killed,
 )
 from tests.support.crashes.turned import Turned
-from tests.support.flow import (
+from tests.support.nights.flow import (
     QUICK,
     SOURCE,
     TARGET,
@@ -28,7 +29,6 @@ from tests.support.flow import (
     rows,
     settings,
 )
-from tests.support.judge import TEXTS, Judged
 
 from nightbatch.emulator.embedded import Emulator
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from tests.support.night import (  # noqa: F401 - fixtures
+from tests.support.nights.night import (  # noqa: F401 - fixtures
     message_batches_settings,
     night,
     to_parquet,

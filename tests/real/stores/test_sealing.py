@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.support.flow import SOURCE, TARGET, Flow, RealWorld, put, rows
+from tests.support.nights.flow import SOURCE, TARGET, Flow, RealWorld, put, rows
 from tests.support.servers.s3 import serving
 
 from nightbatch.__main__ import main

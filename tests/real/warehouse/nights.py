@@ -12,8 +12,8 @@ import boto3
 import pytest
 from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Table
-from tests.support.flow import SOURCE, Flow, put, rows
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, Flow, put, rows
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.airflow import iceberg
 from nightbatch.publish.publish import publish

@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 from tests.real.warehouse.nights import KEYS, NAME, SEAL, STATE, Night, table_in
-from tests.support.flow import SOURCE
+from tests.support.nights.flow import SOURCE
 from tests.support.servers.s3 import serving
 
 from nightbatch.airflow import iceberg

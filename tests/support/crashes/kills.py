@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.crashes import processes
-from tests.support.flow import RealWorld, rows, settings
-from tests.support.judge import TEXTS
+from tests.support.crashes.judge import TEXTS
+from tests.support.nights.flow import RealWorld, rows, settings
 
 from nightbatch.emulator.embedded import Emulator
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.support.crashes import processes
+from tests.support.crashes.judge import TEXTS
 from tests.support.crashes.kills import BY_HAND, NEEDS
 from tests.support.crashes.points import points
 from tests.support.crashes.turned import Turned
-from tests.support.flow import (
+from tests.support.nights.flow import (
     SOURCE,
     TARGET,
     published,
@@ -17,7 +18,6 @@ from tests.support.flow import (
     rows,
     settings,
 )
-from tests.support.judge import TEXTS
 
 from nightbatch.submit.decide import SubmitTiming
 

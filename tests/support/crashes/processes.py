@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 from tests.support.crashes.turned import until
-from tests.support.flow import Flow, RealWorld
+from tests.support.nights.flow import Flow, RealWorld
 
 from nightbatch import failpoints
 from nightbatch.__main__ import main

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.crashes import processes
+from tests.support.crashes.judge import TEXTS
 from tests.support.crashes.turned import Turned
-from tests.support.flow import Flow, RealWorld, published, settings
-from tests.support.judge import TEXTS
+from tests.support.nights.flow import Flow, RealWorld, published, settings
 
 from nightbatch.spec.enrichment import Enrichment
 

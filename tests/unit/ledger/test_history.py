@@ -6,8 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import (
+    SOURCE,
+    TARGET,
+    Flow,
+    published,
+    put,
+    rows,
+    settings,
+)
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.ledger import keys
 from nightbatch.ledger.history import compact, history

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.flow import Flow, put, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import Flow, put, settings
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.columnar.unreadable import unreadable_rows
 from nightbatch.messages.request import frame

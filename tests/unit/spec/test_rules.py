@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from tests.support.flow import SOURCE, Flow, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, Flow, put, rows, settings
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.ids import Snapshot
 from nightbatch.spec.enrichment import Enrichment

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.support.flow import SOURCE, Flow, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, Flow, put, rows, settings
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.airflow.operators.load import LoadOperator
 from nightbatch.airflow.sensors.input import InputSensor

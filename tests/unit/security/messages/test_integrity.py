@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.flow import SOURCE, Flow, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, Flow, put, rows, settings
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.columnar import json_blocks, parquet
 from nightbatch.errors import Unreadable

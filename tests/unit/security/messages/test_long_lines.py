@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from tests.support.flow import SOURCE, Flow, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, Flow, put, rows, settings
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.errors import ApiUnavailable
 from nightbatch.ids import BatchId

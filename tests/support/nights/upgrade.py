@@ -1,7 +1,7 @@
 """A run that version 0.1 has begun, as it left the lake, its references in XCom, and the account's books.
 
-`python -m tests.support.upgrade` wrote tests/data/begun_by_0_1: a run that has bought two batches and awaits them. It
-is not written again: what it shows is that every later version can finish what 0.1 has begun.
+`python -m tests.support.nights.upgrade` wrote tests/data/begun_by_0_1: a run that has bought two batches and awaits
+them. It is not written again: what it shows is that every later version can finish what 0.1 has begun.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
-from tests.support.flow import rows
+from tests.support.nights.flow import rows
 from tests.support.parquet import parquet
 
 from nightbatch.emulator.embedded import Emulator, running
@@ -29,7 +29,7 @@ from nightbatch.spec.enrichment import Enrichment
 from nightbatch.submit.decide import SubmitTiming
 from nightbatch.submit.purchase import Purchase, Sent
 
-FOLDER = Path(__file__).parents[1] / "data" / "begun_by_0_1"
+FOLDER = Path(__file__).parents[2] / "data" / "begun_by_0_1"
 ROWS = 12
 BEGUN = Enrichment(
     source="s3://lake/in/", target="s3://lake/out/", key=["id"], prompt="Say: {{ text }}", canary="never",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from tests.support.memory import MemoryWorld
+from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.io.memory import MemoryStore, MemoryUpload
 from nightbatch.ports import Entry, Store

@@ -9,7 +9,7 @@ from typing import Any
 import anthropic
 import httpx2
 import pytest
-from tests.real.security.hosts import BATCH, KEY, Host, Reply, batch
+from tests.real.security.api.hosts import BATCH, KEY, Host, Reply, batch
 
 from nightbatch.errors import (
     ApiUnavailable,

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.real.security.hosts import BATCH, Host, batch
+from tests.real.security.api.hosts import BATCH, Host, batch
 
 from nightbatch.errors import (
     AccountStopped,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import anthropic
 import pytest
-from tests.real.security import hosts
+from tests.real.security.api import hosts
 
 from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 

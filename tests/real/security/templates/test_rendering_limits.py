@@ -17,7 +17,7 @@ from nightbatch.template.limited import Child, LimitedTemplate, limited
 from nightbatch.template.media import MOST_PIECES, Piece
 from nightbatch.template.template import Template
 
-PROMPTS = Path(__file__).parents[3] / "include" / "prompts"
+PROMPTS = Path(__file__).parents[4] / "include" / "prompts"
 DEMOS = [
     Prompt.parse(path.read_text(encoding="utf-8")).user
     for path in sorted(PROMPTS.iterdir())

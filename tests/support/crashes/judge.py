@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.crashes.turned import until
-from tests.support.flow import Flow, RealWorld
+from tests.support.nights.flow import Flow, RealWorld
 from tests.support.servers import account
 
 from nightbatch.columnar import parquet

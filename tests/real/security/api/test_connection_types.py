@@ -12,7 +12,7 @@ import anthropic
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import TriggerEvent
-from tests.real.security.hosts import KEY, Host, Reply
+from tests.real.security.api.hosts import KEY, Host, Reply
 
 from nightbatch.airflow import iceberg, warehouses
 from nightbatch.airflow.client import Connection

@@ -103,8 +103,8 @@ def test_rows_of_our_own_files_are_not_joined_across_row_groups() -> None:
 
 
 PREPARE = """
-from tests.support.flow import SOURCE, Flow, settings
-from tests.support.memory import MemoryWorld
+from tests.support.nights.flow import SOURCE, Flow, settings
+from tests.support.nights.memory import MemoryWorld
 from tests.support.expanding import expanding
 
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
-from tests.real.security.policies import LIST, Policy, read
-from tests.support.flow import Flow, published, put, rows, settings
-from tests.support.memory import MemoryWorld
+from tests.real.security.stores.policies import LIST, Policy, read
+from tests.support.nights.flow import Flow, published, put, rows, settings
+from tests.support.nights.memory import MemoryWorld
 from tests.support.servers.proxy import proxying
 from tests.support.servers.s3 import serving
 

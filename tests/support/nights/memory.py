@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tests.support.flow import SOURCE, put, rows
+from tests.support.nights.flow import SOURCE, put, rows
 
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.io.memory_api import Clock, MemoryBatches

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.support.servers.proxy import Gate
 
-FOLDER = Path(__file__).parents[3] / "docs" / "iam"
+FOLDER = Path(__file__).parents[4] / "docs" / "iam"
 LIST = "s3:ListBucket"
 
 
