@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.airflow.stack import DEAD_SECONDS, failpoints
-from tests.support.crashes.judge import table  # noqa: F401
+from tests.support.crashes.case_table import table  # noqa: F401
 
 from nightbatch.local.stack.settings import TICKETS, Settings
 from nightbatch.local.stack.stack import Stack

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from tests.support.crashes.case_table import judged, table  # noqa: F401 - fixtures
 from tests.support.crashes.chaos import SEED
-from tests.support.crashes.judge import judged, table  # noqa: F401 - fixtures
 from tests.support.crashes.runs import (  # noqa: F401 - fixtures
     emulator,
     s3_url,

@@ -7,11 +7,12 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.support.crashes.case_table import Judged
 from tests.support.crashes.chaos import SEED
-from tests.support.crashes.judge import Judged
 from tests.support.crashes.kills import ASKED, BY_HAND, HERE, killed_once
 from tests.support.crashes.points import points
-from tests.support.nights.flow import TARGET, Flow, RealWorld, published
+from tests.support.nights.flow import TARGET, Flow, published
+from tests.support.nights.real import RealWorld
 
 from nightbatch.emulator.embedded import Emulator
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.support.crashes.case_table import Judged
 from tests.support.crashes.chaos import SEED
-from tests.support.crashes.judge import TEXTS, Judged
 from tests.support.crashes.kills import LOST, NEVER, NO
 from tests.support.crashes.overlaps import (
     HERE,
@@ -23,6 +23,7 @@ from tests.support.crashes.turned import Turned
 from tests.support.crashes.zombies import HERE as ZOMBIES
 from tests.support.crashes.zombies import sleep_and_wake, whole
 from tests.support.nights.flow import Flow, rows
+from tests.support.nights.real import TEXTS
 
 from nightbatch.submit.decide import SubmitTiming
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.crashes.judge import BEGIN, END, TABLE, Table, Verdict
+from tests.support.crashes.case_table import BEGIN, END, TABLE, Table
+from tests.support.crashes.judge import Verdict
 
 
 def written(file: Path, *places: str) -> str:

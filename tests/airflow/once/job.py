@@ -12,15 +12,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tests.support.crashes.judge import Verdict, landed
-from tests.support.nights.flow import (
-    SOURCE,
-    Flow,
-    RealWorld,
-    published,
-    put,
-    rows,
-    settings,
-)
+from tests.support.nights.flow import SOURCE, Flow, published, put, rows, settings
+from tests.support.nights.real import RealWorld
 from tests.support.servers import account
 
 from nightbatch.emulator.embedded import Emulator

@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.airflow.once.job import DAG_ID, PATIENCE, Job, over
 from tests.support.airflow.stack import failpoints
-from tests.support.crashes.judge import Table, Verdict
+from tests.support.crashes.case_table import Table
+from tests.support.crashes.judge import Verdict
 
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.settings import BatchDuration, Settings

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 from tests.airflow.once.job import PATIENCE, judged
 from tests.airflow.once.night import HERE
-from tests.support.crashes.judge import Table, Verdict
-from tests.support.nights.flow import RealWorld
+from tests.support.crashes.case_table import Table
+from tests.support.crashes.judge import Verdict
+from tests.support.nights.real import RealWorld
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.ledger.ledger import Ledger

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from tests.airflow.once import acts
 from tests.airflow.once.night import Case, Night, disturbed, killed
-from tests.support.crashes.judge import Table
+from tests.support.crashes.case_table import Table
 from tests.support.crashes.kills import BY_HAND, ENDS_RED, NEEDS
 from tests.support.crashes.points import points
 

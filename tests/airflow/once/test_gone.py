@@ -8,7 +8,7 @@ import pytest
 from tests.airflow.once import acts
 from tests.airflow.once.job import LAND, PATIENCE
 from tests.airflow.once.night import DAY, HOUR, Case, Night, disturbed
-from tests.support.crashes.judge import Table
+from tests.support.crashes.case_table import Table
 
 from nightbatch.local.stack.stack import Stack
 

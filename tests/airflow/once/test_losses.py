@@ -9,7 +9,7 @@ import pytest
 from tests.airflow.once import acts
 from tests.airflow.once.job import DAG_ID, PATIENCE, SUBMIT
 from tests.airflow.once.night import HOUR, Case, Night, create, disturbed
-from tests.support.crashes.judge import Table
+from tests.support.crashes.case_table import Table
 
 from nightbatch.local.stack import services
 from nightbatch.local.stack.stack import Stack

@@ -14,7 +14,8 @@ from tests.airflow.once import acts
 from tests.airflow.once.job import PATIENCE, SECRET, until
 from tests.airflow.once.night import HERE, HOUR, Case, Night, create, disturbed, killed
 from tests.support.airflow.stack import DEAD_SECONDS
-from tests.support.crashes.judge import Table, Verdict
+from tests.support.crashes.case_table import Table
+from tests.support.crashes.judge import Verdict
 
 from nightbatch.local.stack.stack import Stack
 

@@ -24,7 +24,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests.support.crashes.judge import Table, Verdict, verdict
+from tests.support.crashes.case_table import Table
+from tests.support.crashes.judge import Verdict, verdict
 from tests.support.crashes.points import points
 from tests.support.nights.flow import (
     SOURCE,

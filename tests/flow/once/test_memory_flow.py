@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
-from tests.support.crashes.judge import Judged
+from tests.support.crashes.case_table import Judged
 from tests.support.nights.flow import (
     SOURCE,
     TARGET,

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from tests.support.nights.flow import SOURCE, TARGET, Flow, RealWorld, put, settings
+from tests.support.nights.flow import SOURCE, TARGET, Flow, put, settings
+from tests.support.nights.real import RealWorld
 
 from nightbatch.emulator.embedded import Emulator, running
 from nightbatch.emulator.responders.builtin import tickets

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.support.crashes import processes
-from tests.support.crashes.judge import TEXTS, Judged
+from tests.support.crashes.case_table import Judged
 from tests.support.crashes.kills import LOST, NEVER
 from tests.support.crashes.turned import Turned, until
-from tests.support.nights.flow import QUICK, TARGET, Flow, published, rows, settings
+from tests.support.nights.flow import TARGET, Flow, published, rows, settings
+from tests.support.nights.real import QUICK, TEXTS
 from tests.support.servers.account import Stranger, batches
 
 from nightbatch.columnar import parquet

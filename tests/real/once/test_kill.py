@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.crashes import processes
-from tests.support.crashes.judge import TEXTS, Judged
+from tests.support.crashes.case_table import Judged
 from tests.support.crashes.kills import (
     ASKED,
     BY_HAND,
@@ -19,7 +19,8 @@ from tests.support.crashes.kills import (
     killed_once,
 )
 from tests.support.crashes.points import points
-from tests.support.nights.flow import TARGET, Flow, RealWorld, published, rows
+from tests.support.nights.flow import TARGET, Flow, published, rows
+from tests.support.nights.real import TEXTS, RealWorld
 from tests.support.servers.proxy import proxying
 
 from nightbatch.emulator.embedded import Emulator

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from tests.support.crashes.turned import until
-from tests.support.nights.flow import TARGET, Flow, RealWorld, published, rows
+from tests.support.nights.flow import TARGET, Flow, published, rows
+from tests.support.nights.real import RealWorld
 from tests.support.servers.seaweed import ACCESS, SECRET
 
 from nightbatch.__main__ import main

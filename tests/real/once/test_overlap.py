@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.crashes import processes
-from tests.support.crashes.judge import TEXTS, Judged
+from tests.support.crashes.case_table import Judged
 from tests.support.crashes.overlaps import (
     HERE,
     ORDINARY,
@@ -19,16 +19,15 @@ from tests.support.crashes.overlaps import (
 )
 from tests.support.crashes.turned import Turned
 from tests.support.nights.flow import (
-    QUICK,
     SOURCE,
     TARGET,
     Flow,
-    RealWorld,
     published,
     put,
     rows,
     settings,
 )
+from tests.support.nights.real import QUICK, TEXTS, RealWorld
 
 from nightbatch.emulator.embedded import Emulator
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tests.support.crashes.judge import TEXTS, Judged, Table, Verdict, verdict
+from tests.support.crashes.case_table import Judged, Table
+from tests.support.crashes.judge import Verdict, verdict
 from tests.support.crashes.turned import Turned
 from tests.support.crashes.zombies import CASES, HERE, sleep_and_wake, whole
 from tests.support.nights.flow import rows
+from tests.support.nights.real import TEXTS
 from tests.support.servers.account import Stranger
 
 from nightbatch.emulator.embedded import Emulator

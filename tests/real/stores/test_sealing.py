@@ -9,7 +9,8 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.support.nights.flow import SOURCE, TARGET, Flow, RealWorld, put, rows
+from tests.support.nights.flow import SOURCE, TARGET, Flow, put, rows
+from tests.support.nights.real import RealWorld
 from tests.support.servers.s3 import serving
 
 from nightbatch.__main__ import main

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.support.nights.flow import SOURCE, Flow, RealWorld, put, rows, settings
+from tests.support.nights.flow import SOURCE, Flow, put, rows, settings
 from tests.support.nights.memory import MemoryWorld
+from tests.support.nights.real import RealWorld
 from tests.support.servers.s3 import serving, shell_variables
 
 from nightbatch.__main__ import main

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.crashes import processes
-from tests.support.crashes.judge import TEXTS
-from tests.support.nights.flow import RealWorld, rows, settings
+from tests.support.nights.flow import rows, settings
+from tests.support.nights.real import TEXTS, RealWorld
 
 from nightbatch.emulator.embedded import Emulator
 

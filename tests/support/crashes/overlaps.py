@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.support.crashes import processes
-from tests.support.crashes.judge import TEXTS
 from tests.support.crashes.kills import BY_HAND, NEEDS
 from tests.support.crashes.points import points
 from tests.support.crashes.turned import Turned
@@ -18,6 +17,7 @@ from tests.support.nights.flow import (
     rows,
     settings,
 )
+from tests.support.nights.real import TEXTS
 
 from nightbatch.submit.decide import SubmitTiming
 

@@ -1,6 +1,6 @@
 """What the process that runs are forked from has imported and read beforehand, so that a fork is quick."""
 
-from tests.support.nights.flow import RealWorld
+from tests.support.nights.real import RealWorld
 
 NOWHERE = "http://127.0.0.1:1"
 

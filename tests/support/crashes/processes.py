@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psutil
 from tests.support.crashes.turned import until
-from tests.support.nights.flow import Flow, RealWorld
+from tests.support.nights.flow import Flow
+from tests.support.nights.real import RealWorld
 
 from nightbatch import failpoints
 from nightbatch.__main__ import main

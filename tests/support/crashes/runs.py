@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.crashes.judge import TEXTS
 from tests.support.crashes.turned import Turned
-from tests.support.nights.flow import TARGET, Flow, RealWorld, published, rows
+from tests.support.nights.flow import TARGET, Flow, published, rows
+from tests.support.nights.real import TEXTS, RealWorld
 from tests.support.servers import account
 from tests.support.servers.seaweed import seaweed
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tests.support.nights.flow import RealWorld
+from tests.support.nights.real import RealWorld
 
 from nightbatch.emulator.embedded import Emulator
 

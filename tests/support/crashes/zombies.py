@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.crashes import processes
-from tests.support.crashes.judge import TEXTS
 from tests.support.crashes.turned import Turned
-from tests.support.nights.flow import Flow, RealWorld, published, settings
+from tests.support.nights.flow import Flow, published, settings
+from tests.support.nights.real import TEXTS, RealWorld
 
 from nightbatch.spec.enrichment import Enrichment
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
+from datetime import datetime
 from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tests.support.servers.seaweed import ACCESS, SECRET
 
 from nightbatch import flow
 from nightbatch.errors import BatchGone
@@ -35,9 +31,6 @@ from nightbatch.wait.read_progress import progress
 
 SOURCE, TARGET = "s3://lake/in/", "s3://lake/out/"
 POLLS = PollTiming(soonest=0.02, most=0.1)
-QUICK = SubmitTiming(
-    send=2, answer=0.5, settle=0.3, clock_slack=0.5, look=0.05, lease=1.5
-)
 
 
 class World(Protocol):
@@ -188,84 +181,3 @@ class Flow:
 
     def run(self) -> Report:
         return flow.run(self.enrichment, self.surroundings, self.buyer)
-
-
-@dataclass(frozen=True)
-class RealWorld:
-    """A bucket on an S3 server and an emulator, by their addresses: it can be handed to another process."""
-
-    s3: str
-    emulator: str
-    timing: SubmitTiming = QUICK
-    answer_seconds: float = 30.0
-    uploads: int = 3
-    clock_offset: float = 0.0
-    clock: str = ""
-    """A file that tells how many seconds more the clock is ahead: a test can turn it while processes run."""
-
-    def store(self, url: str) -> MeasuredStore:
-        from nightbatch.io.s3 import S3Store
-
-        client, filesystem = _s3(self.s3)
-        return S3Store(url, client, lambda: filesystem)
-
-    def now(self) -> datetime:
-        turned = (
-            float(Path(self.clock).read_text())
-            if self.clock and Path(self.clock).exists()
-            else 0.0
-        )
-        return datetime.fromtimestamp(time.time() + self.clock_offset + turned, UTC)
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(
-            min(max(seconds, 0.05), 0.1)
-        )  # not less: ten that ask all the time would keep the machine busy
-
-    def api(self) -> CancelingBatches:
-        return _api(self.emulator, self.answer_seconds)
-
-    def make_bucket(self, table: pa.Table, partition: str = "dt=1") -> None:
-        """Create the bucket anew with one source partition."""
-        client, _ = _s3(self.s3)
-        if any(bucket["Name"] == "lake" for bucket in client.list_buckets()["Buckets"]):
-            for page in client.get_paginator("list_objects_v2").paginate(Bucket="lake"):
-                if there := [
-                    {"Key": entry["Key"]} for entry in page.get("Contents", [])
-                ]:
-                    client.delete_objects(Bucket="lake", Delete={"Objects": there})
-        else:
-            client.create_bucket(Bucket="lake")
-        put(self.store(SOURCE), f"{partition}/part-0.parquet", table)
-
-
-@cache
-def _session() -> Any:
-    import boto3
-
-    return boto3.Session(ACCESS, SECRET, region_name="us-east-1")
-
-
-@cache
-def _s3(endpoint: str) -> tuple[Any, Any]:
-    """Make a client and a filesystem, once a process: they are dear."""
-    from botocore.config import Config
-
-    from nightbatch.io.s3 import filesystem
-
-    session = _session()
-    client: Any = session.client(
-        "s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"})
-    )
-    return client, filesystem(client, session.get_credentials())
-
-
-@cache
-def _api(url: str, answer_seconds: float) -> CancelingBatches:
-    import anthropic
-
-    from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
-
-    return AnthropicBatches(
-        anthropic.Anthropic(base_url=url, api_key="sk-test", timeout=answer_seconds)
-    )
