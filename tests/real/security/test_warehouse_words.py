@@ -15,22 +15,23 @@ from nightbatch.io.duck import DuckWarehouse
 from nightbatch.io.iceberg import IcebergTable
 from nightbatch.io.postgres import PostgresWarehouse
 from nightbatch.load.warehouse import Statement
+from nightbatch.local.cluster.servers import Server, connect_postgres
 
 SECRET = "SECRETVALUE"
 TABLE = "CREATE TABLE guarded (id integer, name text, CONSTRAINT short CHECK (length(name) < 100))"
 
 
 @pytest.fixture(scope="module")
-def postgres_server() -> Iterator[postgres.Server]:
+def postgres_server() -> Iterator[Server]:
     """Run a PostgreSQL."""
     with postgres.running() as server:
         yield server
 
 
 @pytest.fixture
-def house(postgres_server: postgres.Server) -> Iterator[PostgresWarehouse]:
+def house(postgres_server: Server) -> Iterator[PostgresWarehouse]:
     """Open a warehouse with a guarded table."""
-    connection = postgres_server.connect()
+    connection = connect_postgres(postgres_server)
     warehouse = PostgresWarehouse(connection)
     with warehouse.transaction():
         warehouse.run(Statement("DROP TABLE IF EXISTS guarded"))

@@ -14,6 +14,7 @@ from tests.support.servers import postgres
 from nightbatch.io.duck import DuckWarehouse
 from nightbatch.io.postgres import PostgresWarehouse
 from nightbatch.load.warehouse import Warehouse
+from nightbatch.local.cluster.servers import Server, connect_postgres
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class House:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[postgres.Server]:
+def postgres_server() -> Iterator[Server]:
     """Run one PostgreSQL for all tests."""
     with postgres.running() as server:
         yield server
@@ -45,9 +46,10 @@ def duck(tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture
-def postgres_house(postgres_server: postgres.Server) -> Iterator[House]:
+def postgres_house(postgres_server: Server) -> Iterator[House]:
     """Open an empty schema of the server."""
-    connection, other = postgres_server.connect(), postgres_server.connect()
+    connection = connect_postgres(postgres_server)
+    other = connect_postgres(postgres_server)
     other.autocommit = True
     cursor = other.cursor()
     cursor.execute(

@@ -16,7 +16,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.servers import postgres
 
 from nightbatch.airflow import assets
 from nightbatch.airflow.warehouses import LOCKED, warehouse
@@ -24,6 +23,7 @@ from nightbatch.errors import SettingsError
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.load.load import load
 from nightbatch.load.loading import Loading
+from nightbatch.local.cluster.servers import USER, Server, connect_postgres
 
 NIGHT = "dt=2026-11-20"
 
@@ -55,25 +55,26 @@ def test_a_duckdb_connection_names_its_file(
 
 
 @pytest.fixture
-def server(postgres_server: postgres.Server) -> Iterator[postgres.Server]:
+def server(postgres_server: Server) -> Iterator[Server]:
     yield postgres_server
-    connection = postgres_server.connect()
+    connection = connect_postgres(postgres_server)
     connection.cursor().execute("DROP SCHEMA IF EXISTS connected CASCADE")
     connection.commit()
     connection.close()
 
 
 def test_a_postgres_connection_is_opened_by_its_provider(
-    target: MemoryStore, server: postgres.Server, monkeypatch: pytest.MonkeyPatch
+    target: MemoryStore, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {
-        "conn_type": "postgres", "host": "127.0.0.1", "port": server.port, "login": "nightbatch", "schema": "postgres",
+        "conn_type": "postgres", "host": "127.0.0.1", "port": server.port, "login": USER,
+        "password": server.password, "schema": "postgres",
     }  # fmt: skip
     monkeypatch.setenv("AIRFLOW_CONN_MART", json.dumps(given))
     for _ in range(2):
         with warehouse("mart") as house:
             assert load(target, NIGHT, Loading("connected.triage"), house)["rows"] == 2
-    connection = server.connect()
+    connection = connect_postgres(server)
     cursor = connection.cursor()
     cursor.execute("SELECT ticket_id, urgency FROM connected.triage ORDER BY 1")
     assert cursor.fetchall() == [("a", 1), ("b", None)]

@@ -17,9 +17,9 @@ from nightbatch.local.cluster.options import (
     home_of,
     warehouse,
 )
-from nightbatch.local.cluster.servers import POSTGRES, USER, VALKEY, Server
+from nightbatch.local.cluster.servers import POSTGRES, VALKEY, Server
 from nightbatch.local.stack import services
-from nightbatch.local.stack.ports import LOOPBACK, free_port
+from nightbatch.local.stack.ports import free_port
 from nightbatch.local.stack.processes import Service
 from nightbatch.local.stack.settings import ALL_PARTS, Settings
 from nightbatch.local.stack.stack import Stack
@@ -112,15 +112,7 @@ class Cluster(Stack):
 
     def connect(self, database: str = DATABASE) -> Any:
         """Open a connection to the metadata database; to be closed by the caller."""
-        import psycopg2
-
-        return psycopg2.connect(
-            host=LOOPBACK,
-            port=self._postgres_server.port,
-            user=USER,
-            password=self._postgres_server.password,
-            dbname=database,
-        )
+        return servers.connect_postgres(self._postgres_server, database)
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Return what a query finds in Airflow's database."""

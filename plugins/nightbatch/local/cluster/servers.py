@@ -59,6 +59,19 @@ def postgres_service(server: Server, home: Path, env: Mapping[str, str]) -> Serv
     )
 
 
+def connect_postgres(server: Server, database: str = "postgres") -> Any:
+    """Open a connection to a database of the server; to be closed by the caller."""
+    import psycopg2
+
+    return psycopg2.connect(
+        host=LOOPBACK,
+        port=server.port,
+        user=USER,
+        password=server.password,
+        dbname=database,
+    )
+
+
 def create_postgres_data(server: Server, home: Path) -> None:
     """Make an empty database cluster, anew."""
     data = postgres_folder(home)
