@@ -23,6 +23,8 @@ USER = "nightbatch"
 UNPRIVILEGED = "nobody"
 """Whom PostgreSQL runs as where the cluster's owner is root, which it refuses."""
 QUICK = ("fsync=off", f"listen_addresses={LOOPBACK}", "max_connections=200")
+CONNECT_SECONDS = 5
+"""How long a connection to PostgreSQL may take."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def postgres_service(server: Server, home: Path, env: Mapping[str, str]) -> Serv
         argv,
         env,
         home,
-        server.is_listening,
+        lambda _: _accepts_logins(server),
         user=_unprivileged_user(),
         folder=data.parent,
     )
@@ -69,7 +71,19 @@ def connect_postgres(server: Server, database: str = "postgres") -> Any:
         user=USER,
         password=server.password,
         dbname=database,
+        connect_timeout=CONNECT_SECONDS,
     )
+
+
+def _accepts_logins(server: Server) -> bool:
+    """Tell whether PostgreSQL has started: for a moment it listens, and refuses every login."""
+    import psycopg2
+
+    try:
+        connect_postgres(server).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
 
 
 def create_postgres_data(server: Server, home: Path) -> None:
