@@ -6,11 +6,11 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from nightbatch.emulator.batches.engine import Engine
 from nightbatch.emulator.server import listening
 from nightbatch.emulator.settings import Settings
+from nightbatch.emulator.wire import Json
 
 
 class Emulator:
@@ -19,13 +19,11 @@ class Emulator:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def books(self) -> dict[str, Any]:
+    def books(self) -> Json:
         """Return the books, once all pending answers are worked out."""
         return self._call("GET", "books")
 
-    def faults(
-        self, *specs: dict[str, Any], replace: bool = False
-    ) -> list[dict[str, Any]]:
+    def faults(self, *specs: Json, replace: bool = False) -> list[Json]:
         """Add faults to those already set, or replace them; return all that are set."""
         body = {"faults": list(specs), "replace": replace}
         answer = self._call("POST", "faults", body)
@@ -43,7 +41,7 @@ class Emulator:
         """Forget batches, books and faults."""
         self._call("POST", "reset")
 
-    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def _call(self, method: str, path: str, body: object = None) -> Json:
         endpoint_url = f"{self.url}/_emulator/{path}"
         request = urllib.request.Request(endpoint_url, method=method)  # noqa: S310
         if body is not None:
@@ -51,7 +49,7 @@ class Emulator:
             request.data = body_text.encode()
             request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
-            answer: dict[str, Any] = json.load(response)
+            answer: Json = json.load(response)
         return answer
 
 

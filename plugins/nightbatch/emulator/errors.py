@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from nightbatch.emulator.wire import Headers, Json
+
+Details = Mapping[str, Any]
+"""What an error says besides its type and message."""
+
 STATUS = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -26,8 +31,8 @@ class ApiError(Exception):
         kind: str,
         message: str,
         *,
-        details: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        details: Details | None = None,
+        headers: Headers | None = None,
         status: int | None = None,
     ) -> None:
         super().__init__(message)
@@ -37,18 +42,16 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
         self.status = status or STATUS[kind]
 
-    def body(self, request_id: str) -> dict[str, Any]:
+    def body(self, request_id: str) -> Json:
         """Return the error envelope: `{"type":"error","error":{…},"request_id":…}`."""
         error_body = envelope(self.kind, self.message, self.details)
         error_body["request_id"] = request_id
         return error_body
 
 
-def envelope(
-    kind: str, message: str, details: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def envelope(kind: str, message: str, details: Details | None = None) -> Json:
     """Return the object that both an error response and an `errored` row carry."""
-    error: dict[str, Any] = {"type": kind, "message": message}
+    error: Json = {"type": kind, "message": message}
     if details is not None:
         error["details"] = dict(details)
     return {"type": "error", "error": error}

@@ -8,6 +8,7 @@ from typing import Any
 
 from nightbatch.emulator.faults.rules import specs_of
 from nightbatch.emulator.settings import BatchDuration, Limits, Settings
+from nightbatch.emulator.wire import Json
 
 
 def parse_flags(arguments: Sequence[str] | None = None) -> Settings:
@@ -57,7 +58,7 @@ def _faults(specs: Sequence[str], files: Sequence[Path]) -> Iterator[Any]:
             yield _short_spec(spec)
 
 
-def _short_spec(text: str) -> dict[str, Any]:
+def _short_spec(text: str) -> Json:
     """Return the spec written as `where:what:key=value,…`; a missing part is empty."""
     where, _, rest = text.partition(":")
     what, _, options = rest.partition(":")

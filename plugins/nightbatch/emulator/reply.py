@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from nightbatch.emulator.settings import Settings
+from nightbatch.emulator.wire import Json
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Reply:
     """An answer in full: text or content blocks, and why it stopped. `output_tokens` None: estimated from the text."""
 
     text: str = ""
-    content: list[dict[str, Any]] | None = None
+    content: list[Json] | None = None
     stop_reason: str = "end_turn"
     output_tokens: int | None = None
 
@@ -27,7 +28,7 @@ class Failure:
 
 
 Answer = str | Mapping[str, Any] | list[Any] | Reply | Failure
-Responder = Callable[[dict[str, Any]], Answer]
+Responder = Callable[[Json], Answer]
 
 
 def load_responder(settings: Settings) -> Responder:

@@ -4,7 +4,7 @@ import pydantic
 import pytest
 from anthropic import transform_schema
 
-from nightbatch.emulator.answers.schema_rules import check_schema
+from nightbatch.emulator.answers.checks.schema_rules import check_schema
 from nightbatch.emulator.errors import ApiError
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from nightbatch.emulator.answers.cache import PromptCache, breakpoints_of
+from nightbatch.emulator.answers.checks.messages import (
+    check_messages,
+    check_with_format,
+)
+from nightbatch.emulator.answers.checks.prompt import check_prompt
 from nightbatch.emulator.answers.frame import Frames, RequestFrame
 from nightbatch.emulator.answers.models import Model, dated_id
 from nightbatch.emulator.answers.outcome import Outcome, errored
-from nightbatch.emulator.answers.params import (
-    check_messages,
-    check_prompt,
-    check_with_format,
-)
 from nightbatch.emulator.answers.prompt import Prompt, messages_prompt
 from nightbatch.emulator.answers.row_faults import replacement_outcome, spoil_answer
 from nightbatch.emulator.answers.usage import AnswerUsage, tokens
@@ -23,6 +23,7 @@ from nightbatch.emulator.batches.batch import SUCCEEDED
 from nightbatch.emulator.errors import ApiError
 from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.reply import Answer, Failure, Reply, Responder
+from nightbatch.emulator.wire import Json, Params
 
 _REFUSAL_DETAILS = {"type": "refusal", "category": None, "explanation": None}
 _message_numbers = random.Random()  # noqa: S311
@@ -33,7 +34,7 @@ _message_numbers = random.Random()  # noqa: S311
 class AskedRequest:
     """One request of a batch: params, their frame, the emulated seconds when it starts and when its answer begins."""
 
-    params: dict[str, Any]
+    params: Json
     frame: RequestFrame
     starts: float
     begins: float
@@ -71,7 +72,7 @@ class Answerer:
         )
         return succeeded(asked.frame.params, model, usage, reply)
 
-    def call(self, params: dict[str, Any]) -> Answer:
+    def call(self, params: Json) -> Answer:
         """Return what the responder returns; a failure where it raises."""
         try:
             return self.responder(params)
@@ -79,7 +80,7 @@ class Answerer:
             message = f"the responder failed: {error!r}"
             return Failure("api_error", message)
 
-    def _reply(self, params: dict[str, Any]) -> Reply | Failure:
+    def _reply(self, params: Json) -> Reply | Failure:
         answer = self.call(params)
         if isinstance(answer, (Reply, Failure)):
             return answer
@@ -111,7 +112,7 @@ def _with_last_breakpoint(prompt: Prompt, control: object) -> Prompt:
 
 
 def succeeded(
-    params: Mapping[str, Any], model: Model, usage: AnswerUsage, reply: Reply
+    params: Params, model: Model, usage: AnswerUsage, reply: Reply
 ) -> Outcome:
     """Return a `succeeded` row. An answer longer than `max_tokens` is cut there and stops with `max_tokens`."""
     reply = _cut(reply, params)
@@ -139,19 +140,19 @@ def message_number() -> int:
     return _message_numbers.getrandbits(88)
 
 
-def geo_of(params: Mapping[str, Any]) -> str:
+def geo_of(params: Params) -> str:
     """Return where a request is answered."""
     geo: str = params.get("inference_geo") or "global"
     return geo
 
 
-def _content_blocks(reply: Reply) -> list[dict[str, Any]]:
+def _content_blocks(reply: Reply) -> list[Json]:
     if reply.content is not None:
         return reply.content
     return [{"type": "text", "text": reply.text}]
 
 
-def _output_tokens(reply: Reply, content_blocks: list[dict[str, Any]]) -> int:
+def _output_tokens(reply: Reply, content_blocks: list[Json]) -> int:
     if reply.output_tokens is not None:
         return reply.output_tokens
     text = reply.text or "".join(map(_block_text, content_blocks))
@@ -169,7 +170,7 @@ def answer_text(answer: str | Mapping[str, Any] | list[Any]) -> str:
     return msgspec.json.encode(answer).decode()
 
 
-def _cut(reply: Reply, params: Mapping[str, Any]) -> Reply:
+def _cut(reply: Reply, params: Params) -> Reply:
     """Cut the text at the first stop sequence and at `max_tokens`."""
     if reply.content is not None:
         return reply

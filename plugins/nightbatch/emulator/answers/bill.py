@@ -8,6 +8,7 @@ import msgspec
 
 from nightbatch.emulator.answers.models import find_model
 from nightbatch.emulator.answers.usage import AnswerUsage
+from nightbatch.emulator.wire import Json
 
 _decoder = msgspec.json.Decoder(dict)
 
@@ -36,7 +37,7 @@ class Bill:
         """Return the dollars of all models together."""
         return round(sum(self.cost.values()), 9)
 
-    def wire(self) -> dict[str, dict[str, Any]]:
+    def wire(self) -> dict[str, Json]:
         """Return the bill as JSON, model by model."""
         return {
             model: _bill_line(usage, self.cost[model])
@@ -44,7 +45,7 @@ class Bill:
         }
 
 
-def _bill_line(usage: AnswerUsage, cost: float) -> dict[str, Any]:
+def _bill_line(usage: AnswerUsage, cost: float) -> Json:
     return {
         "input_tokens": usage.input,
         "cache_write_5m_tokens": usage.written_5m,

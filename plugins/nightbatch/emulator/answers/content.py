@@ -1,15 +1,16 @@
 """The hash that names a request: of its params without cache_control, whatever their key order and white space."""
 
-from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
+from nightbatch.emulator.wire import Params
+
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def frame_digest(frame: Mapping[str, Any]) -> bytes:
+def frame_digest(frame: Params) -> bytes:
     """Return the hash of everything about a request but its messages."""
     plain_frame = dict(frame)
     plain_frame.pop("cache_control", None)

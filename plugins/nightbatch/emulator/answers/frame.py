@@ -1,31 +1,29 @@
 """Everything about a request but its messages. Requests of a batch mostly share one, so it is checked once."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
+from nightbatch.emulator.answers.checks.params import check_frame
 from nightbatch.emulator.answers.content import frame_digest
 from nightbatch.emulator.answers.models import Model
-from nightbatch.emulator.answers.params import check_frame
 from nightbatch.emulator.answers.prompt import Prompt, frame_prompt
 from nightbatch.emulator.errors import ApiError
-
-Betas = frozenset[str]
+from nightbatch.emulator.wire import Betas, Json
 
 
 @dataclass(frozen=True)
 class RequestFrame:
     """A frame: its model, or what is wrong with it; the beginning of the prompt; hashes for the cache and the books."""
 
-    params: dict[str, Any]
+    params: Json
     betas: Betas
     model: Model | ApiError
     prompt: Prompt
     variant: bytes
     digest: bytes
 
-    def is_of(self, params: dict[str, Any], betas: Betas) -> bool:
+    def is_of(self, params: Json, betas: Betas) -> bool:
         """Tell whether these params, with these beta features, have this frame."""
         return self.params == params and self.betas == betas
 
@@ -36,7 +34,7 @@ class Frames:
     def __init__(self) -> None:
         self._last: RequestFrame | None = None
 
-    def read(self, params: dict[str, Any], betas: Betas) -> RequestFrame:
+    def read(self, params: Json, betas: Betas) -> RequestFrame:
         """Return the frame of a request: most often the last one again."""
         frame_params = {
             key: value for key, value in params.items() if key != "messages"
@@ -49,7 +47,7 @@ class Frames:
         return new_frame
 
 
-def _read(params: dict[str, Any], betas: Betas) -> RequestFrame:
+def _read(params: Json, betas: Betas) -> RequestFrame:
     model: Model | ApiError
     try:
         model = check_frame(params, betas)

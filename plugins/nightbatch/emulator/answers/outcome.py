@@ -1,13 +1,12 @@
 """What became of one request: the `result` of its line as JSON, and what it cost."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from nightbatch.emulator.answers.usage import AnswerUsage
 from nightbatch.emulator.batches.batch import ERRORED, BatchAnswers
-from nightbatch.emulator.errors import envelope
+from nightbatch.emulator.errors import Details, envelope
 
 
 class Outcome(NamedTuple):
@@ -20,9 +19,7 @@ class Outcome(NamedTuple):
     cost: float = 0.0
 
 
-def errored(
-    kind: str, message: str, details: Mapping[str, Any] | None = None
-) -> Outcome:
+def errored(kind: str, message: str, details: Details | None = None) -> Outcome:
     """Return an `errored` row: its error is nested twice."""
     error = envelope(kind, message, details)
     return Outcome(ERRORED, msgspec.json.encode({"type": "errored", "error": error}))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from nightbatch.emulator.answers.usage import tokens
+from nightbatch.emulator.wire import Json, Params
 
 MESSAGE_TOKENS = 4
 """What each message takes besides its content."""
@@ -39,12 +40,12 @@ class Prompt(NamedTuple):
         return Prompt(self.parts + other.parts, self.tokens + other.tokens)
 
 
-def read_prompt(params: Mapping[str, Any]) -> Prompt:
+def read_prompt(params: Params) -> Prompt:
     """Return the prompt of a request; malformed parts count as empty."""
     return frame_prompt(params) + messages_prompt(params.get("messages"))
 
 
-def frame_prompt(params: Mapping[str, Any]) -> Prompt:
+def frame_prompt(params: Params) -> Prompt:
     """Return what comes before the messages: tools, system, and the schema that the answer must follow."""
     tools = _list(params.get("tools"))
     system = params.get("system")
@@ -69,7 +70,7 @@ def messages_prompt(messages: object) -> Prompt:
     return Prompt(parts, overhead + _token_sum(parts))
 
 
-def last_text(params: Mapping[str, Any]) -> str:
+def last_text(params: Params) -> str:
     """Return the text of the last message by the user: what an answer should follow."""
     for message in reversed(_list(params.get("messages"))):
         if isinstance(message, dict) and message.get("role") == "user":
@@ -77,7 +78,7 @@ def last_text(params: Mapping[str, Any]) -> str:
     return ""
 
 
-def output_schema(params: Mapping[str, Any]) -> dict[str, Any] | None:
+def output_schema(params: Params) -> Json | None:
     """Return the schema that the answer must follow, if one is asked for."""
     config = params.get("output_config")
     output_format = config.get("format") if isinstance(config, dict) else None
@@ -89,7 +90,7 @@ def _token_sum(parts: list[Part]) -> int:
     return sum(part.tokens for part in parts)
 
 
-def _schema_tokens(params: Mapping[str, Any]) -> int:
+def _schema_tokens(params: Params) -> int:
     schema = output_schema(params)
     if schema is None:
         return 0

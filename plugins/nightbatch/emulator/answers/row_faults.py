@@ -1,12 +1,11 @@
 """What a fault does to a single request: it replaces the outcome, or it spoils the answer."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from nightbatch.emulator.answers.outcome import Outcome, errored
 from nightbatch.emulator.answers.usage import tokens
 from nightbatch.emulator.batches.batch import CANCELED, EXPIRED
+from nightbatch.emulator.faults.kinds import Options
 from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.reply import Reply
 
@@ -35,14 +34,19 @@ def replacement_outcome(fault: Fault) -> Outcome | None:
         case "canceled":
             return Outcome(CANCELED, b'{"type":"canceled"}')
         case "errored":
-            error_type = fault.options.get("type", "api_error")
-            default_message = _MESSAGES.get(error_type, error_type)
-            message = fault.options.get("message", default_message)
-            return errored(error_type, message, fault.options.get("details"))
+            return _errored(fault.options)
     return None
 
 
-def spoil_answer(reply: Reply, what: str, options: Mapping[str, Any]) -> Reply:
+def _errored(options: Options) -> Outcome:
+    error_type: str = options.get("type", "api_error")
+    default_message = _MESSAGES.get(error_type, error_type)
+    message: str = options.get("message", default_message)
+    details = options.get("details")
+    return errored(error_type, message, details)
+
+
+def spoil_answer(reply: Reply, what: str, options: Options) -> Reply:
     """Return an unusable answer that is billed like a good one."""
     if what in _STOPS:
         return _stopped_halfway(reply, _STOPS[what])

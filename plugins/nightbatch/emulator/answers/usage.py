@@ -2,7 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+
+from nightbatch.emulator.wire import Json
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class AnswerUsage:
         self.read += other.read
         self.output += other.output
 
-    def wire(self, geo: str) -> dict[str, Any]:
+    def wire(self, geo: str) -> Json:
         """Return the `usage` object of a message answered in a batch."""
         return {
             "input_tokens": self.input,

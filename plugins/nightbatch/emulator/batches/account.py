@@ -12,6 +12,7 @@ from nightbatch.emulator.batches.timeline import BatchId, Timeline
 from nightbatch.emulator.errors import ApiError, invalid
 from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.settings import Settings
+from nightbatch.emulator.wire import Betas
 
 # The batch that the SDK's own tests ask for: it always exists and never changes.
 EXAMPLE = "message_batch_id"
@@ -34,7 +35,7 @@ class Order:
     count: int
     size: int
     duration: float
-    betas: frozenset[str] = frozenset()
+    betas: Betas = frozenset()
     answers_until: float = 1.0
     cancel_after: float | None = None
     faults: tuple[Fault, ...] = ()

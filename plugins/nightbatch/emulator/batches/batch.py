@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
-from typing import Any
 
 from nightbatch.emulator.answers.bill import Bill
 from nightbatch.emulator.batches.timeline import BatchId, Status, Timeline
 from nightbatch.emulator.clock import timestamp
 from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.settings import TimestampStyle
+from nightbatch.emulator.wire import Betas, Json
 
 SUCCEEDED, ERRORED, CANCELED, EXPIRED = b"secx"
 KINDS = {
@@ -47,7 +47,7 @@ class Batch:
     count: int
     size: int
     timeline: Timeline
-    betas: frozenset[str] = frozenset()
+    betas: Betas = frozenset()
     faults: tuple[Fault, ...] = ()
     credit_until: float = 1.0
     answers: BatchAnswers | None = None
@@ -89,7 +89,7 @@ class BatchView:
     style: TimestampStyle
     results_for: float
 
-    def wire(self, batch: Batch, now: float) -> dict[str, Any]:
+    def wire(self, batch: Batch, now: float) -> Json:
         """Return the batch as the API sends it, nulls and all."""
         times = batch.timeline
         ended = batch.status(now) == "ended"

@@ -1,14 +1,11 @@
 """Faults that a whole batch is created with: it never ends, is canceled from outside, is slow, or has no credit."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from nightbatch.emulator.batches.account import Order
+from nightbatch.emulator.faults.kinds import Options
 from nightbatch.emulator.faults.rules import Faults
 from nightbatch.emulator.settings import BatchDuration
-
-Options = Mapping[str, Any]
 
 
 def order_of(order: Order, faults: Faults, pace: BatchDuration) -> Order:

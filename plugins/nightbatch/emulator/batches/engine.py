@@ -6,7 +6,6 @@ from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from nightbatch.emulator.answers.answering import Answerer
 from nightbatch.emulator.answers.cache import PromptCache
@@ -24,6 +23,7 @@ from nightbatch.emulator.clock import Clock
 from nightbatch.emulator.faults.rules import Faults
 from nightbatch.emulator.reply import load_responder
 from nightbatch.emulator.settings import Settings
+from nightbatch.emulator.wire import Betas, Json
 
 
 class Engine:
@@ -57,7 +57,7 @@ class Engine:
         check_items(items, self.settings.limits)
         return len(items)
 
-    def accept(self, count: int, body: Path, betas: frozenset[str]) -> Batch:
+    def accept(self, count: int, body: Path, betas: Betas) -> Batch:
         """Create a batch of a body on disk, which becomes the batch's own."""
         pace = self.settings.pace
         body_bytes = body.stat().st_size
@@ -132,7 +132,7 @@ class Engine:
                 due_futures.append(future)
         return due_futures
 
-    def _apply(self, event: dict[str, Any]) -> None:
+    def _apply(self, event: Json) -> None:
         """Apply a fact that an earlier process wrote."""
         match event:
             case {"batch": fact, "peak": peak}:

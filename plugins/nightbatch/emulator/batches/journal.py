@@ -15,6 +15,7 @@ from nightbatch.emulator.answers.usage import AnswerUsage
 from nightbatch.emulator.batches.batch import Batch, BatchAnswers
 from nightbatch.emulator.batches.timeline import BatchId, Timeline
 from nightbatch.emulator.faults.rules import read_fault
+from nightbatch.emulator.wire import Json
 
 
 class _Index(msgspec.Struct, array_like=True):
@@ -27,7 +28,7 @@ class _Index(msgspec.Struct, array_like=True):
     cost: dict[str, float]
 
 
-def batch_fact(batch: Batch) -> dict[str, Any]:
+def batch_fact(batch: Batch) -> Json:
     """Return a batch as a fact."""
     return {
         "id": batch.id,

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from nightbatch.emulator.batches.timeline import BatchId
+from nightbatch.emulator.wire import Json
 
 JOURNAL = "journal.jsonl"
 _OURS = {".body", ".lines", ".index", ".incoming", ".half"}
@@ -55,7 +56,7 @@ class Store:
             self._journal.write(json.dumps(event).encode() + b"\n")
             self._journal.flush()
 
-    def events(self) -> Iterator[dict[str, Any]]:
+    def events(self) -> Iterator[Json]:
         """Yield the facts that earlier processes wrote; a last line cut short by a kill is removed."""
         if self._journal is None:
             return

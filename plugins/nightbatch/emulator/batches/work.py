@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -20,6 +19,7 @@ from nightbatch.emulator.faults.kinds import CREDIT
 from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.plain.answering import PlainRequests
 from nightbatch.emulator.settings import BatchDuration
+from nightbatch.emulator.wire import Json
 
 SLICE = 200
 WRITE_BYTES = 1_048_576
@@ -96,7 +96,7 @@ class _AnyRequests:
         return self.answerer.answer(asked_request, fault), content
 
 
-def _fault(batch: Batch, item: Item, params: dict[str, Any]) -> Fault | None:
+def _fault(batch: Batch, item: Item, params: Json) -> Fault | None:
     """Return the first fault that strikes a request; those after it do not count the request."""
     facts = {
         "chance": f"{batch.number}:{item.custom_id}",

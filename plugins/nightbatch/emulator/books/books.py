@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any
 
 from nightbatch.emulator.answers.bill import Bill, bill_of_lines
 from nightbatch.emulator.batches.batch import Batch
@@ -11,6 +10,7 @@ from nightbatch.emulator.batches.engine import Engine
 from nightbatch.emulator.batches.store import Store
 from nightbatch.emulator.books.duplicates import accepted, bought, count_contents
 from nightbatch.emulator.clock import timestamp
+from nightbatch.emulator.wire import Json
 
 _REQUEST_STATES = (
     "accepted",
@@ -22,7 +22,7 @@ _REQUEST_STATES = (
 )
 
 
-def read_books(engine: Engine, *, waiting: int) -> dict[str, Any]:
+def read_books(engine: Engine, *, waiting: int) -> Json:
     """Return the books as JSON. `accepted` counts what was sent, `bought` what was answered and therefore billed.
 
     Slow: call it outside the event loop. `waiting` is the queue's length, read on the loop.
@@ -85,7 +85,7 @@ def _bill(store: Store, batch: Batch, now: float) -> Bill:
         return bill_of_lines(answered_lines)
 
 
-def _line(batch: Batch, bill: Bill, now: float) -> dict[str, Any]:
+def _line(batch: Batch, bill: Bill, now: float) -> Json:
     return {
         "id": batch.id,
         "requests": batch.count,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nightbatch.emulator.batches.batch import SUCCEEDED, Batch
 from nightbatch.emulator.batches.lines import custom_id
 from nightbatch.emulator.batches.store import Store
+from nightbatch.emulator.wire import Json
 
 MOST_CONTENTS = 100
 MOST_PLACES = 10
@@ -36,9 +37,7 @@ def bought(batch: Batch) -> Iterable[bool]:
     return [kind == SUCCEEDED for kind in kinds[:answered_count]]
 
 
-def count_contents(
-    store: Store, batches: Iterable[Batch], chosen: Chosen
-) -> dict[str, Any]:
+def count_contents(store: Store, batches: Iterable[Batch], chosen: Chosen) -> Json:
     """Return how many requests were chosen, how many contents they have, and which came twice, with their places.
 
     A million requests take about half a second.
@@ -85,7 +84,7 @@ def _twice(contents: Iterable[int]) -> set[int]:
 
 def _duplicates(
     store: Store, batches: Iterable[Batch], chosen: Chosen, contents: list[int]
-) -> list[dict[str, Any]]:
+) -> list[Json]:
     """Return every content with how often it came, and up to `MOST_PLACES` of its requests."""
     if not contents:
         return []
@@ -101,7 +100,7 @@ def _duplicates(
     ]
 
 
-def _duplicate(store: Store, content: int, places: list[_Place]) -> dict[str, Any]:
+def _duplicate(store: Store, content: int, places: list[_Place]) -> Json:
     shown_places = []
     for batch, rank in places[:MOST_PLACES]:
         request_id = _custom_id(store, batch, rank)

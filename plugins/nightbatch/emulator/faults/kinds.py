@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nightbatch.emulator.errors import ApiError
+from nightbatch.emulator.errors import ApiError, Details
+from nightbatch.emulator.wire import Headers
+
+Options = Mapping[str, Any]
+"""How a fault differs from others of its kind."""
 
 CREDIT = (
     "Your credit balance is too low to access the Anthropic API."
@@ -20,10 +24,10 @@ class ErrorKind:
     kind: str
     message: str
     status: int
-    details: Mapping[str, Any] | None = None
+    details: Details | None = None
     retry_after: int | None = None
     html: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Headers = field(default_factory=dict)
 
 
 ERROR_KINDS = {
@@ -156,7 +160,7 @@ OPTIONS = frozenset(
 )
 
 
-def error_of_kind(what: str, options: Mapping[str, Any]) -> ApiError:
+def error_of_kind(what: str, options: Options) -> ApiError:
     """Return the error of a kind, as its options change it."""
     error_kind = ERROR_KINDS[what]
     headers = dict(error_kind.headers)

@@ -8,6 +8,7 @@ from typing import Any
 
 from nightbatch.emulator.errors import invalid
 from nightbatch.emulator.faults.kinds import KINDS, OPTIONS, WHERE
+from nightbatch.emulator.wire import Json
 
 MATCHES = frozenset(
     {"batch", "custom_id", "model", "text", "min_requests", "max_requests"}
@@ -26,12 +27,12 @@ class Fault:
     id: int
     where: str
     what: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Json = field(default_factory=dict)
     probability: float = 1.0
     count: int | None = None
     nth: frozenset[int] = frozenset()
     seed: int = 0
-    match: dict[str, Any] = field(default_factory=dict)
+    match: Json = field(default_factory=dict)
     seen: int = 0
     hits: int = 0
 
@@ -54,7 +55,7 @@ class Fault:
         chance_seed = f"{self.seed}:{self.id}:{chance_key}"
         return random.Random(chance_seed).random()  # noqa: S311
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> Json:
         """Return the spec that the fault was read from, without default values."""
         all_conditions = {
             "probability": self.probability,
@@ -105,7 +106,7 @@ class Faults:
         else:
             self.all = [fault for fault in self.all if fault.id != fault_id]
 
-    def report(self) -> list[dict[str, Any]]:
+    def report(self) -> list[Json]:
         """Return every fault with its id, how many calls or requests it has seen and how many it has struck."""
         return [
             {"id": fault.id, **fault.spec(), "seen": fault.seen, "hits": fault.hits}
@@ -143,7 +144,7 @@ def _check_choice(name: str, value: Any, choices: Collection[str]) -> None:
         raise invalid(f"{name}: {value!r} is none of {sorted_choices}")
 
 
-def _when(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _when(spec: Mapping[str, Any]) -> Json:
     nth = spec.get("nth", [])
     numbers = [nth] if isinstance(nth, int) else nth
     match = dict(spec.get("match", {}))

@@ -1,15 +1,15 @@
 """Access checks: a key in one of two headers, a version of the API, this server's own host name and origin."""
 
 import re
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from nightbatch.emulator.errors import ApiError, invalid
+from nightbatch.emulator.wire import Betas, Headers
 
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d")
 
 
-def check_access(headers: Mapping[str, str], keys: frozenset[str]) -> None:
+def check_access(headers: Headers, keys: frozenset[str]) -> None:
     """Raise the 401 of a missing or unknown key, the 400 of a missing or bad version. No `keys`: any key will do."""
     bearer = headers.get("authorization")
     key = headers.get("x-api-key")
@@ -30,7 +30,7 @@ def check_access(headers: Mapping[str, str], keys: frozenset[str]) -> None:
 
 
 def check_origin(
-    headers: Mapping[str, str],
+    headers: Headers,
     port: int,
     names: frozenset[str],
     allowed: frozenset[str],
@@ -53,7 +53,7 @@ def check_origin(
         )
 
 
-def check_json(headers: Mapping[str, str], *, has_body: bool) -> None:
+def check_json(headers: Headers, *, has_body: bool) -> None:
     """Raise the 403 of a body that is not declared as JSON: a page may send other types without asking first."""
     content_type = headers.get("content-type")
     if content_type is None:
@@ -90,7 +90,7 @@ def _place_of(url: str) -> tuple[str, int] | None:
     return address.hostname, port
 
 
-def betas_of(headers: Mapping[str, str], query: Mapping[str, str]) -> frozenset[str]:
+def betas_of(headers: Headers, query: Headers) -> Betas:
     """Return the beta features asked for; `?beta=true` alone counts as one without a name."""
     beta_header = headers.get("anthropic-beta", "")
     beta_names = set[str]()

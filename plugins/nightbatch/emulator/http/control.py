@@ -12,6 +12,7 @@ from nightbatch.emulator.clock import timestamp
 from nightbatch.emulator.errors import invalid
 from nightbatch.emulator.faults.rules import specs_of
 from nightbatch.emulator.http.endpoints import ENGINE, answer
+from nightbatch.emulator.wire import Json
 
 controls = web.RouteTableDef()
 
@@ -107,5 +108,5 @@ async def _json(request: web.Request) -> Any:
         raise invalid(str(error)) from error
 
 
-def _time(engine: Engine) -> dict[str, Any]:
+def _time(engine: Engine) -> Json:
     return {"now": timestamp(engine.clock.now()), "offset": engine.clock.offset}

@@ -1,8 +1,5 @@
 """The seven endpoints: HTTP in, one call into the engine, HTTP out. Errors are raised; `middleware` writes them."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 from aiohttp import web
 
@@ -16,6 +13,7 @@ from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.http.access import betas_of
 from nightbatch.emulator.http.streaming import send_results
 from nightbatch.emulator.http.uploads import Upload
+from nightbatch.emulator.wire import Headers, Json
 
 ENGINE = web.AppKey("engine", Engine)
 UPLOAD = web.RequestKey("upload", Upload)
@@ -99,7 +97,7 @@ async def count_tokens(request: web.Request) -> web.StreamResponse:
     """Estimate the input tokens of one request."""
     try:
         body = await request.read()
-        params = msgspec.json.decode(body, type=dict[str, Any])
+        params = msgspec.json.decode(body, type=Json)
     except msgspec.DecodeError as error:
         raise invalid(f"The request body is not valid JSON: {error}") from error
     model_name = params.get("model")
@@ -111,7 +109,7 @@ async def count_tokens(request: web.Request) -> web.StreamResponse:
 
 
 def answer(
-    body: object, headers: Mapping[str, str] | None = None, status: int = 200
+    body: object, headers: Headers | None = None, status: int = 200
 ) -> web.Response:
     """Return a JSON response."""
     return web.Response(
@@ -122,7 +120,7 @@ def answer(
     )
 
 
-def _wire(request: web.Request, batch: Batch) -> dict[str, Any]:
+def _wire(request: web.Request, batch: Batch) -> Json:
     engine = request.app[ENGINE]
     settings = engine.settings
     view = BatchView(
@@ -133,7 +131,7 @@ def _wire(request: web.Request, batch: Batch) -> dict[str, Any]:
     return view.wire(batch, engine.clock.now())
 
 
-def _limit(query: Mapping[str, str]) -> int:
+def _limit(query: Headers) -> int:
     limit_text = query.get("limit", "20")
     if not limit_text.lstrip("-").isdigit():
         raise invalid(

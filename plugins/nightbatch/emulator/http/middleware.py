@@ -5,7 +5,6 @@ import secrets
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from nightbatch.emulator.http.call_faults import DroppedError, after, before
 from nightbatch.emulator.http.endpoints import ENGINE, STRUCK, UPLOAD, answer
 from nightbatch.emulator.http.uploads import discard, receive
 from nightbatch.emulator.settings import Settings
+from nightbatch.emulator.wire import Json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HEADERS = web.RequestKey("headers", dict[str, str])
@@ -78,7 +78,7 @@ async def _call_with_faults(
 
 
 async def _handle(
-    request: web.Request, handler: Handler, endpoint: str, facts: dict[str, Any]
+    request: web.Request, handler: Handler, endpoint: str, facts: Json
 ) -> web.StreamResponse:
     batch_id = request.match_info.get("id", "")
     faults = request.app[ENGINE].faults.strike(endpoint, {"batch": batch_id, **facts})

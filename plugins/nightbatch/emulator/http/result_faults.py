@@ -3,9 +3,9 @@
 import json
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from nightbatch.emulator.faults.rules import Fault
+from nightbatch.emulator.wire import Json
 
 Damage = Callable[[bytes], list[bytes]]
 
@@ -75,7 +75,7 @@ def _unknown_fields(line: bytes) -> list[bytes]:
     return [_row_line(row)]
 
 
-def _row_line(row: dict[str, Any]) -> bytes:
+def _row_line(row: Json) -> bytes:
     row_json = json.dumps(row, separators=(",", ":"), ensure_ascii=False)
     return row_json.encode() + b"\n"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -26,6 +25,7 @@ from nightbatch.emulator.batches.batch import SUCCEEDED, BatchAnswers
 from nightbatch.emulator.batches.intake import Item
 from nightbatch.emulator.plain.form import PlainForm, read_form
 from nightbatch.emulator.reply import Failure, Reply
+from nightbatch.emulator.wire import Json
 
 Moments = Callable[[int], tuple[float, float]]
 """Return when the request of a rank starts and when its answer begins, in emulated seconds."""
@@ -67,7 +67,7 @@ class PlainRequests:
         self._general_frame: RequestFrame | None = None
         self._plain: _PlainFrame | None = None
 
-    def learn(self, item: Item, params: dict[str, Any], frame: RequestFrame) -> None:
+    def learn(self, item: Item, params: Json, frame: RequestFrame) -> None:
         """Learn from a request that went the general way; only if the one before had the same frame, as many do."""
         is_repeated = frame is self._general_frame
         self._general_frame = frame

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
 
 import msgspec
 
+from nightbatch.emulator.answers.checks.messages import check_messages
+from nightbatch.emulator.answers.checks.prompt import check_prompt
 from nightbatch.emulator.answers.frame import RequestFrame
 from nightbatch.emulator.answers.models import Model
-from nightbatch.emulator.answers.params import check_messages, check_prompt
 from nightbatch.emulator.errors import ApiError
+from nightbatch.emulator.wire import Json
 
 _text_decoder = msgspec.json.Decoder(str)
 
@@ -34,7 +35,7 @@ class PlainForm:
     """
 
     def __init__(
-        self, head: bytes, tail: bytes, params: dict[str, Any], frame: RequestFrame
+        self, head: bytes, tail: bytes, params: Json, frame: RequestFrame
     ) -> None:
         self.frame = frame
         self._head = head
@@ -56,7 +57,7 @@ class PlainForm:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
-    def params_of(self, text: str) -> dict[str, Any]:
+    def params_of(self, text: str) -> Json:
         """Return the params of a request, as if decoded from its JSON; what a responder changed before is restored."""
         if self._params != self._original_params:
             self._params = deepcopy(self._original_params)
@@ -68,7 +69,7 @@ class PlainForm:
 
 
 def read_form(
-    params_json: bytes, params: dict[str, Any], frame: RequestFrame
+    params_json: bytes, params: Json, frame: RequestFrame
 ) -> PlainForm | None:
     """Return the form of a request whose params and frame were read; None unless it is plain."""
     if not _is_plain(params, frame):
@@ -85,7 +86,7 @@ def read_form(
     return PlainForm(params_json[:text_start], params_json[text_end:], params, frame)
 
 
-def _is_plain(params: dict[str, Any], frame: RequestFrame) -> bool:
+def _is_plain(params: Json, frame: RequestFrame) -> bool:
     """Tell whether nothing is wrong with a request, and only its length and its answer depend on its one text."""
     if not isinstance(frame.model, Model):
         return False

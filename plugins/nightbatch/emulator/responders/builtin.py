@@ -8,6 +8,7 @@ from nightbatch.emulator.reply import Answer, Reply
 from nightbatch.emulator.responders.instance import instance
 from nightbatch.emulator.responders.tickets import FIELDS, is_ticket_schema, triage
 from nightbatch.emulator.responders.words import Chance, sentence
+from nightbatch.emulator.wire import Json, Params
 
 
 class schema:  # noqa: N801 - the name that `--responder` takes
@@ -16,7 +17,7 @@ class schema:  # noqa: N801 - the name that `--responder` takes
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
-    def __call__(self, params: dict[str, Any]) -> Answer:
+    def __call__(self, params: Json) -> Answer:
         text = last_text(params)
         answer_schema = output_schema(params)
         if answer_schema is not None:
@@ -53,7 +54,7 @@ class tickets(schema):  # noqa: N801
         return other_fields | triage(text)
 
 
-def _forced_tool(params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _forced_tool(params: Params) -> Mapping[str, Any] | None:
     choice = params.get("tool_choice")
     if not isinstance(choice, Mapping):
         return None

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from nightbatch.emulator.responders.words import Chance, pick_words, sentence
+from nightbatch.emulator.wire import Json
 
 Schema = Mapping[str, Any]
 
@@ -76,10 +77,10 @@ class _Maker:
         value_types = [name for name in schema_type if name != "null"]
         return self.chance.pick(value_types or ["null"])
 
-    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
+    def _object(self, schema: Schema, depth: int) -> Json:
         required_names = schema.get("required", [])
         properties = schema.get("properties", {})
-        fields: dict[str, Any] = {}
+        fields: Json = {}
         for name, field_schema in properties.items():
             is_required = name in required_names
             if is_required or self._takes_optional(depth):
@@ -217,15 +218,15 @@ def _bound(schema: Schema, inclusive_key: str, exclusive_key: str, step: float) 
     return None
 
 
-def _merged(schemas: list[Any], resolve: Any) -> dict[str, Any]:
-    merged_schema: dict[str, Any] = {}
+def _merged(schemas: list[Any], resolve: Any) -> Json:
+    merged_schema: Json = {}
     for schema in schemas:
         part_schema = resolve(schema["$ref"]) if "$ref" in schema else schema
         merged_schema = _merged_pair(merged_schema, part_schema)
     return merged_schema
 
 
-def _merged_pair(first: Schema, second: Schema) -> dict[str, Any]:
+def _merged_pair(first: Schema, second: Schema) -> Json:
     """Return both schemas as one: properties and required names are united, other keys are the second's."""
     merged_schema = {**first, **second}
     first_properties = first.get("properties", {})

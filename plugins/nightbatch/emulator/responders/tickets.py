@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from nightbatch.emulator.wire import Json
+
 FIELDS = frozenset({"category", "urgency", "sentiment", "summary", "needs_human"})
 
 _STEMS = {
@@ -34,7 +36,7 @@ def is_ticket_schema(schema: Mapping[str, Any]) -> bool:
     return FIELDS.issubset(schema.get("properties", {}))
 
 
-def triage(text: str) -> dict[str, Any]:
+def triage(text: str) -> Json:
     """Return the five fields that follow from the ticket's words."""
     word_counts = _count_words(text)
     category = _category(word_counts)

@@ -6,9 +6,12 @@ from typing import Any
 from nightbatch.emulator.errors import ApiError, invalid
 
 Schema = Mapping[str, Any]
+RefsByDefinition = dict[str, set[str]]
+"""The refs in each definition of a schema, by the ref of the definition itself."""
 
 PLACE = "output_config.format.schema"
 _EVERYWHERE = {
+    "type",
     "title",
     "description",
     "default",
@@ -91,15 +94,16 @@ def _check_node(node: Schema, root: Schema) -> None:
 
 
 def _check_keys(node: Schema, kinds: list[str]) -> None:
-    allowed_keys = _EVERYWHERE | {"type"} | _UNTYPED
+    allowed_keys = _EVERYWHERE | _UNTYPED
     for kind in kinds:
         if kind not in _TAKEN:
             raise _rejection(f"Unknown schema type '{kind}'")
         allowed_keys |= _TAKEN[kind]
-    extra_keys = set(node) - allowed_keys
+    extra_keys = node.keys() - allowed_keys
     if extra_keys:
-        named_properties = _properties(sorted(extra_keys))
-        raise _rejection(f"For '{kinds[0]}' type, {named_properties} not supported")
+        first_kind = kinds[0]
+        properties_are = _properties(sorted(extra_keys))
+        raise _rejection(f"For '{first_kind}' type, {properties_are} not supported")
 
 
 def _check_values(node: Schema, kinds: list[str]) -> None:
@@ -126,15 +130,22 @@ def _check_values(node: Schema, kinds: list[str]) -> None:
 
 
 def _check_ref(ref: object, root: Schema) -> None:
-    if not isinstance(ref, str) or not ref.startswith("#"):
+    is_internal = isinstance(ref, str) and ref.startswith("#")
+    if not is_internal:
         raise _rejection(f"External $ref '{ref}' is not supported")
+    definition = _definition(str(ref), root)
+    if not isinstance(definition, Mapping):
+        raise _rejection(f"$ref '{ref}' cannot be resolved")
+
+
+def _definition(ref: str, root: Schema) -> Any:
+    """Return what a ref of the schema itself leads to."""
     definition: Any = root
     path = ref.removeprefix("#").strip("/")
     for key in path.split("/"):
         if key and isinstance(definition, Mapping):
             definition = definition.get(key)
-    if not isinstance(definition, Mapping):
-        raise _rejection(f"$ref '{ref}' cannot be resolved")
+    return definition
 
 
 def _check_recursion(root: Schema) -> None:
@@ -147,15 +158,14 @@ def _check_recursion(root: Schema) -> None:
             )
 
 
-def _refs_by_definition(root: Schema) -> dict[str, set[str]]:
+def _refs_by_definition(root: Schema) -> RefsByDefinition:
     """Return which refs each definition contains; the root counts only if it refers to itself."""
-    refs_by_definition: dict[str, set[str]] = {}
+    refs_by_definition: RefsByDefinition = {}
     for section in ("$defs", "definitions"):
         definitions = root.get(section, {})
         for name, body in definitions.items():
             refs_by_definition[f"#/{section}/{name}"] = _refs(body)
-    refers_to_itself = "#" in _refs(root)
-    refs_by_definition["#"] = {"#"} if refers_to_itself else set()
+    refs_by_definition["#"] = _refs(root) & {"#"}
     return refs_by_definition
 
 
@@ -163,7 +173,7 @@ def _refs(schema: Any) -> set[str]:
     return {str(node["$ref"]) for node in _nodes(schema) if "$ref" in node}
 
 
-def _reachable(start: str, refs_by_definition: Mapping[str, set[str]]) -> set[str]:
+def _reachable(start: str, refs_by_definition: RefsByDefinition) -> set[str]:
     """Return every definition that `start` refers to, directly or through others."""
     reached_refs: set[str] = set()
     new_refs = list(refs_by_definition[start])
