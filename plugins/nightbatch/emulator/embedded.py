@@ -43,14 +43,20 @@ class Emulator:
 
     def _call(self, method: str, path: str, body: object = None) -> Json:
         endpoint_url = f"{self.url}/_emulator/{path}"
-        request = urllib.request.Request(endpoint_url, method=method)  # noqa: S310
-        if body is not None:
-            body_text = json.dumps(body)
-            request.data = body_text.encode()
-            request.add_header("Content-Type", "application/json")
+        request = _request(method, endpoint_url, body)
         with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
             answer: Json = json.load(response)
         return answer
+
+
+def _request(method: str, url: str, body: object) -> urllib.request.Request:
+    """Return a request with a JSON body; with none for None."""
+    request = urllib.request.Request(url, method=method)  # noqa: S310
+    if body is not None:
+        body_text = json.dumps(body)
+        request.data = body_text.encode()
+        request.add_header("Content-Type", "application/json")
+    return request
 
 
 @contextmanager

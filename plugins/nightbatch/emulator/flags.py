@@ -51,11 +51,14 @@ def _faults(specs: Sequence[str], files: Sequence[Path]) -> Iterator[Any]:
     """Yield the specs of `--faults FILE` and of `--fault`, which is JSON or `where:what:key=value,…`."""
     for path in files:
         yield from specs_of(json.loads(path.read_text()))
-    for spec in specs:
-        if spec.lstrip().startswith("{"):
-            yield json.loads(spec)
-        else:
-            yield _short_spec(spec)
+    for text in specs:
+        yield _spec(text)
+
+
+def _spec(text: str) -> Any:
+    if text.lstrip().startswith("{"):
+        return json.loads(text)
+    return _short_spec(text)
 
 
 def _short_spec(text: str) -> Json:

@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,7 +84,9 @@ class Account:
 
     def find(self, batch_id: str) -> Batch:
         """Return a batch, or raise the 404."""
-        batch = self._example if batch_id == EXAMPLE else self._by_id.get(batch_id)
+        batch = self._by_id.get(batch_id)
+        if batch_id == EXAMPLE:
+            batch = self._example
         if batch is None or batch.deleted:
             raise ApiError(
                 "not_found_error", f"Message batch with id {batch_id} not found."
@@ -100,22 +102,26 @@ class Account:
         for batch_id in (page.after_id, page.before_id):
             if batch_id and batch_id not in self._by_id:
                 return [], False
-        visible_batches = [batch for batch in self.batches if not batch.deleted]
-        start = 0
-        end = len(visible_batches)
-        if page.after_id:
-            after_number = self._by_id[page.after_id].number
-            end = bisect_left(visible_batches, after_number, key=_number)
-        if page.before_id:
-            next_number = self._by_id[page.before_id].number + 1
-            start = bisect_left(visible_batches, next_number, key=_number)
-        matching_batches = visible_batches[start:end]
+        matching_batches = self._between(page)
         has_more = len(matching_batches) > page.limit
         reads_newer = page.before_id is not None and page.after_id is None
         oldest_first = matching_batches[-page.limit :]
         if reads_newer:
             oldest_first = matching_batches[: page.limit]
         return oldest_first[::-1], has_more
+
+    def _between(self, page: Page) -> Sequence[Batch]:
+        """Return all batches that are older than `after_id` and newer than `before_id`, oldest first."""
+        visible_batches = [batch for batch in self.batches if not batch.deleted]
+        start = 0
+        end = len(visible_batches)
+        if page.after_id:
+            after_batch = self._by_id[page.after_id]
+            end = bisect_left(visible_batches, after_batch.number, key=_number)
+        if page.before_id:
+            before_batch = self._by_id[page.before_id]
+            start = bisect_right(visible_batches, before_batch.number, key=_number)
+        return visible_batches[start:end]
 
     def cancel(self, batch_id: str, now: float) -> Batch:
         """Begin to cancel a batch; a second call changes nothing. An ended one is refused as the settings say."""
@@ -125,12 +131,16 @@ class Account:
         if batch.status(now) == "ended":
             self._refuse_cancel(batch_id)
             return batch
-        times = batch.timeline
-        if not times.canceled(now):
-            seconds_to_end = max(times.ends_at() - now, 0.0)
-            times.cancel_takes = min(self._settings.pace.seconds, seconds_to_end) / 2
-            times.cancel_at = now
+        if not batch.timeline.canceled(now):
+            self._begin_cancel(batch.timeline, now)
         return batch
+
+    def _begin_cancel(self, times: Timeline, now: float) -> None:
+        """Let a cancellation take half of what is left, at most half of the usual seconds."""
+        seconds_to_end = max(times.ends_at() - now, 0.0)
+        most_seconds = min(self._settings.pace.seconds, seconds_to_end)
+        times.cancel_takes = most_seconds / 2
+        times.cancel_at = now
 
     def _refuse_cancel(self, batch_id: str) -> None:
         """Raise the error of canceling an ended batch, unless the settings allow it."""

@@ -13,14 +13,18 @@ def order_of(order: Order, faults: Faults, pace: BatchDuration) -> Order:
     batch_faults = faults.strike("batch", {"requests": order.count})
     options_by_kind = {fault.what: fault.options for fault in batch_faults}
     duration = pace.duration(order.count)
-    if "slow" in options_by_kind:
-        duration = float(options_by_kind["slow"].get("seconds", 3_600))
+    slow = options_by_kind.get("slow")
+    if slow is not None:
+        duration = float(slow.get("seconds", 3_600))
+    never_ends = options_by_kind.get("never_ends")
+    canceled = options_by_kind.get("canceled")
+    credit_out = options_by_kind.get("credit_out")
     return replace(
         order,
         duration=duration,
-        answers_until=_share(options_by_kind.get("never_ends")),
-        cancel_after=_cancel_after(options_by_kind.get("canceled"), duration),
-        credit_until=_share(options_by_kind.get("credit_out")),
+        answers_until=_share(never_ends),
+        cancel_after=_cancel_after(canceled, duration),
+        credit_until=_share(credit_out),
         faults=faults.of_rows(),
     )
 

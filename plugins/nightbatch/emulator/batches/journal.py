@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -42,7 +40,7 @@ def batch_fact(batch: Batch) -> Json:
     }
 
 
-def batch_of(fact: Mapping[str, Any]) -> Batch:
+def batch_of(fact: Json) -> Batch:
     """Return the batch of a fact."""
     row_faults = [read_fault(fault["spec"], fault["id"]) for fault in fact["faults"]]
     return Batch(

@@ -20,13 +20,18 @@ class Bucket:
         self.level = self._refilled_level(now)
         self.at = now
         if self.level < 1:
-            headers = self._headers(now)
-            missing_share = 1 - self.level
-            wait_seconds = missing_share * 60 / self.capacity
-            headers["retry-after"] = str(math.ceil(wait_seconds))
-            raise rate_limited(self.capacity, headers)
+            raise self._rate_limited(now)
         self.level -= 1
         return self._headers(now)
+
+    def _rate_limited(self, now: float) -> ApiError:
+        """Return the 429 of a used-up rate, which says when there is a call left again."""
+        missing_share = 1 - self.level
+        wait_seconds = missing_share * 60 / self.capacity
+        headers = self._headers(now)
+        headers["retry-after"] = str(math.ceil(wait_seconds))
+        message = f"This request would exceed your organization's rate limit of {self.capacity:,} requests per minute."
+        return ApiError("rate_limit_error", message, headers=headers)
 
     def _refilled_level(self, now: float) -> float:
         if self.level < 0:
@@ -43,12 +48,6 @@ class Bucket:
             "anthropic-ratelimit-requests-remaining": str(int(self.level)),
             "anthropic-ratelimit-requests-reset": timestamp(full_at, "seconds"),
         }
-
-
-def rate_limited(capacity: int, headers: dict[str, str]) -> ApiError:
-    """Return the 429 of a used-up rate."""
-    message = f"This request would exceed your organization's rate limit of {capacity:,} requests per minute."
-    return ApiError("rate_limit_error", message, headers=headers)
 
 
 def queue_full(limit: int) -> ApiError:

@@ -26,9 +26,11 @@ class Timeline:
         """Return when the last request is done: by itself, by cancellation, or by expiry."""
         ends_at = self.expires_at
         if self.answers_until >= 1.0:
-            ends_at = min(ends_at, self.created_at + self.duration)
+            done_at = self.created_at + self.duration
+            ends_at = min(ends_at, done_at)
         if self.cancel_at is not None:
-            ends_at = min(ends_at, self.cancel_at + self.cancel_takes)
+            canceled_at = self.cancel_at + self.cancel_takes
+            ends_at = min(ends_at, canceled_at)
         return ends_at
 
     def canceled(self, now: float) -> bool:

@@ -98,15 +98,19 @@ class _AnyRequests:
 
 def _fault(batch: Batch, item: Item, params: Json) -> Fault | None:
     """Return the first fault that strikes a request; those after it do not count the request."""
+    params_text = bytes(item.params).decode(errors="replace")
     facts = {
         "chance": f"{batch.number}:{item.custom_id}",
         "custom_id": item.custom_id,
         "requests": batch.count,
         "batch": batch.id,
         "model": params.get("model"),
-        "text": bytes(item.params).decode(errors="replace"),
+        "text": params_text,
     }
-    return next((fault for fault in batch.faults if fault.strikes(facts)), None)
+    for fault in batch.faults:
+        if fault.strikes(facts):
+            return fault
+    return None
 
 
 def _moments(job: Job, rank: int) -> tuple[float, float]:

@@ -6,13 +6,23 @@ import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from typing import NamedTuple
+
+
+class _Task(NamedTuple):
+    """What is to be done, a step at a time. Tasks are sorted by when they are due, then by their numbers."""
+
+    due: float
+    number: int
+    steps: Iterator[None]
+    future: Future[None]
 
 
 class Worker:
     """Runs iterators to their ends, a step at a time; of several always the one that is due first."""
 
     def __init__(self) -> None:
-        self._tasks: list[tuple[float, int, Iterator[None], Future[None]]] = []
+        self._tasks: list[_Task] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
@@ -21,14 +31,15 @@ class Worker:
         )
         self._thread.start()
 
-    def add(self, task: Iterator[None], *, due: float) -> Future[None]:
+    def add(self, steps: Iterator[None], *, due: float) -> Future[None]:
         """Add a task; the future resolves when it ends, or with its error."""
-        task_future: Future[None] = Future()
+        future: Future[None] = Future()
         with self._changed:
-            task_number = next(self._numbers)
-            heapq.heappush(self._tasks, (due, task_number, task, task_future))
+            number = next(self._numbers)
+            task = _Task(due, number, steps, future)
+            heapq.heappush(self._tasks, task)
             self._changed.notify()
-        return task_future
+        return future
 
     def stop(self) -> None:
         """Stop after the current step; unfinished tasks stay unfinished."""
@@ -43,23 +54,21 @@ class Worker:
                 self._changed.wait_for(lambda: self._tasks or self._stopped)
                 if self._stopped:
                     return
-                _, task_number, task, task_future = self._tasks[0]
-            self._step(task_number, task, task_future)
+                task = self._tasks[0]
+            self._step(task)
 
-    def _step(
-        self, number: int, task: Iterator[None], task_future: Future[None]
-    ) -> None:
+    def _step(self, task: _Task) -> None:
         try:
-            next(task)
+            next(task.steps)
         except StopIteration:
-            self._drop(number)
-            task_future.set_result(None)
+            self._drop(task)
+            task.future.set_result(None)
         except BaseException as error:
-            self._drop(number)
+            self._drop(task)
             logging.getLogger(__name__).exception("a batch could not be worked out")
-            task_future.set_exception(error)
+            task.future.set_exception(error)
 
-    def _drop(self, number: int) -> None:
+    def _drop(self, ended_task: _Task) -> None:
         with self._changed:
-            self._tasks = [task for task in self._tasks if task[1] != number]
+            self._tasks = [task for task in self._tasks if task is not ended_task]
             heapq.heapify(self._tasks)

@@ -53,11 +53,12 @@ def read_books(engine: Engine, *, waiting: int) -> Json:
 
 
 def _requests(batches: Iterable[Batch], now: float) -> dict[str, int]:
-    request_counts = Counter(dict.fromkeys(_REQUEST_STATES, 0))
+    request_counts = dict.fromkeys(_REQUEST_STATES, 0)
     for batch in batches:
-        request_counts.update(batch.counts(now))
         request_counts["accepted"] += batch.count
-    return dict(request_counts)
+        for state, count in batch.counts(now).items():
+            request_counts[state] += count
+    return request_counts
 
 
 def _batch_counts(batches: Sequence[Batch], now: float) -> dict[str, int]:
@@ -80,7 +81,8 @@ def _bill(store: Store, batch: Batch, now: float) -> Bill:
     answered_count = batch.timeline.answered(batch.count)
     if answered_count == batch.count:
         return batch.answers.bill
-    with store.lines(batch.id).open("rb") as lines:
+    line_file = store.lines(batch.id)
+    with line_file.open("rb") as lines:
         answered_lines = islice(lines, answered_count)
         return bill_of_lines(answered_lines)
 

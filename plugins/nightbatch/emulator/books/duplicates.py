@@ -93,7 +93,8 @@ def _duplicates(
         chosen_contents = zip(_contents(batch), chosen(batch), strict=False)
         for rank, (content, is_chosen) in enumerate(chosen_contents):
             if is_chosen and content in places_by_content:
-                places_by_content[content].append(_Place(batch, rank))
+                place = _Place(batch, rank)
+                places_by_content[content].append(place)
     return [
         _duplicate(store, content, places)
         for content, places in places_by_content.items()
@@ -115,7 +116,9 @@ def _duplicate(store: Store, content: int, places: list[_Place]) -> Json:
 def _custom_id(store: Store, batch: Batch, rank: int) -> str:
     if batch.answers is None:
         return ""
-    with store.lines(batch.id).open("rb") as lines:
-        line_start = batch.answers.ends[rank - 1] if rank else 0
+    line_start = batch.answers.ends[rank - 1] if rank else 0
+    line_file = store.lines(batch.id)
+    with line_file.open("rb") as lines:
         lines.seek(line_start)
-        return custom_id(lines.readline()).decode()
+        line = lines.readline()
+    return custom_id(line).decode()

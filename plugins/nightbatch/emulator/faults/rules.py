@@ -72,6 +72,10 @@ class Fault:
         return {"where": self.where, "what": self.what, **self.options, **conditions}
 
 
+Struck = tuple[Fault, ...]
+"""The faults that strike one call."""
+
+
 class Faults:
     """The faults that are set, oldest first."""
 
@@ -81,10 +85,11 @@ class Faults:
 
     def add(self, specs: Iterable[Any]) -> list[Fault]:
         """Set faults; raise a 400 that says what is wrong with a spec, and set none."""
-        first_id = self._last_id + 1
-        new_faults = [
-            read_fault(spec, fault_id) for fault_id, spec in enumerate(specs, first_id)
-        ]
+        next_id = self._last_id + 1
+        new_faults = []
+        for fault_id, spec in enumerate(specs, next_id):
+            new_fault = read_fault(spec, fault_id)
+            new_faults.append(new_fault)
         self._last_id += len(new_faults)
         self.all += new_faults
         return new_faults
@@ -131,11 +136,18 @@ def read_fault(spec: Any, fault_id: int) -> Fault:
     _check_choice("faults.where", where, WHERE)
     allowed_kinds = KINDS[WHERE[where]]
     _check_choice("faults.what", what, allowed_kinds)
+    options = _options(spec)
+    conditions = _when(spec)
+    return Fault(fault_id, where, what, options, **conditions)
+
+
+def _options(spec: Mapping[str, Any]) -> Json:
+    """Return how a spec's fault differs from others of its kind; raise the 400 of an unknown key."""
     options = {name: value for name, value in spec.items() if name not in _COMMON_KEYS}
     unknown_options = set(options) - OPTIONS
     if unknown_options:
         raise invalid(f"faults.{min(unknown_options)}: Extra inputs are not permitted")
-    return Fault(fault_id, where, what, options, **_when(spec))
+    return options
 
 
 def _check_choice(name: str, value: Any, choices: Collection[str]) -> None:
@@ -169,13 +181,17 @@ def _matches(match: Mapping[str, Any], facts: Facts) -> bool:
 def _holds(name: str, expected: Any, facts: Facts) -> bool:
     """Tell whether one condition of a match holds; a regular expression must match the whole fact."""
     if name in {"min_requests", "max_requests"}:
-        request_count = facts.get("requests")
-        if request_count is None:
-            return False
-        if name == "min_requests":
-            return bool(request_count >= expected)
-        return bool(request_count <= expected)
+        return _holds_for_count(name, expected, facts.get("requests"))
     fact = str(facts.get(name, ""))
     if name == "text":
         return str(expected) in fact
     return re.fullmatch(str(expected), fact) is not None
+
+
+def _holds_for_count(name: str, expected: Any, request_count: Any) -> bool:
+    """Tell whether a condition of the number of requests holds; for a call that has none, it does not."""
+    if request_count is None:
+        return False
+    if name == "min_requests":
+        return bool(request_count >= expected)
+    return bool(request_count <= expected)

@@ -6,11 +6,19 @@ from urllib.parse import urlsplit
 from nightbatch.emulator.errors import ApiError, invalid
 from nightbatch.emulator.wire import Betas, Headers
 
+Place = tuple[str, int]
+"""The name and port of a server."""
+
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d")
 
 
 def check_access(headers: Headers, keys: frozenset[str]) -> None:
     """Raise the 401 of a missing or unknown key, the 400 of a missing or bad version. No `keys`: any key will do."""
+    _check_key(headers, keys)
+    _check_version(headers.get("anthropic-version"))
+
+
+def _check_key(headers: Headers, keys: frozenset[str]) -> None:
     bearer = headers.get("authorization")
     key = headers.get("x-api-key")
     if bearer is not None and not bearer.lower().startswith("bearer "):
@@ -22,7 +30,9 @@ def check_access(headers: Headers, keys: frozenset[str]) -> None:
     if keys and credential not in keys:
         message = "invalid x-api-key" if key else "Invalid bearer token"
         raise ApiError("authentication_error", message)
-    api_version = headers.get("anthropic-version")
+
+
+def _check_version(api_version: str | None) -> None:
     if api_version is None:
         raise invalid("anthropic-version: header is required")
     if not _VERSION.fullmatch(api_version):
@@ -66,7 +76,7 @@ def check_json(headers: Headers, *, has_body: bool) -> None:
 
 
 def _is_own(
-    host: tuple[str, int], port: int, names: frozenset[str], allowed: frozenset[str]
+    host: Place, port: int, names: frozenset[str], allowed: frozenset[str]
 ) -> bool:
     host_name, host_port = host
     if host_name in names and host_port == port:
@@ -74,7 +84,7 @@ def _is_own(
     return host_name in allowed or f"{host_name}:{host_port}" in allowed
 
 
-def _place_of(url: str) -> tuple[str, int] | None:
+def _place_of(url: str) -> Place | None:
     """Return the name and port of an address, None where it has none."""
     try:
         address = urlsplit(url)

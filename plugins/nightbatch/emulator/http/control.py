@@ -45,13 +45,19 @@ async def turn_clock(request: web.Request) -> web.StreamResponse:
     """Turn the clock by `{"advance": seconds}`; what falls due by then is done when this returns."""
     engine = request.app[ENGINE]
     body = await _json(request)
-    seconds = body.get("advance") if isinstance(body, dict) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise invalid("advance: Input should be a number of seconds")
+    seconds = _seconds(body)
     engine.advance(seconds)
     now = engine.clock.now()
     await _worked_out(engine, due_by=now)
     return answer(_time(engine))
+
+
+def _seconds(body: object) -> float:
+    """Return by how much a body turns the clock, or raise the 400 of one that does not say it."""
+    seconds = body.get("advance") if isinstance(body, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise invalid("advance: Input should be a number of seconds")
+    return seconds
 
 
 @controls.post("/_emulator/reset", name="_reset")

@@ -9,7 +9,7 @@ from nightbatch.emulator.batches.account import Page
 from nightbatch.emulator.batches.batch import Batch, BatchView
 from nightbatch.emulator.batches.engine import Engine
 from nightbatch.emulator.errors import ApiError, invalid
-from nightbatch.emulator.faults.rules import Fault
+from nightbatch.emulator.faults.rules import Struck
 from nightbatch.emulator.http.access import betas_of
 from nightbatch.emulator.http.streaming import send_results
 from nightbatch.emulator.http.uploads import Upload
@@ -17,7 +17,7 @@ from nightbatch.emulator.wire import Headers, Json
 
 ENGINE = web.AppKey("engine", Engine)
 UPLOAD = web.RequestKey("upload", Upload)
-STRUCK = web.RequestKey("struck", tuple[Fault, ...])
+STRUCK = web.RequestKey("struck", Struck)
 _encoder = msgspec.json.Encoder()
 
 routes = web.RouteTableDef()
@@ -95,17 +95,22 @@ async def results(request: web.Request) -> web.StreamResponse:
 @routes.post("/v1/messages/count_tokens", name="count_tokens")
 async def count_tokens(request: web.Request) -> web.StreamResponse:
     """Estimate the input tokens of one request."""
-    try:
-        body = await request.read()
-        params = msgspec.json.decode(body, type=Json)
-    except msgspec.DecodeError as error:
-        raise invalid(f"The request body is not valid JSON: {error}") from error
+    params = await _read_params(request)
     model_name = params.get("model")
     if find_model(model_name) is None:
         raise ApiError("not_found_error", f"model: {model_name}")
     if not params.get("messages"):
         raise invalid("messages: Field required")
-    return answer({"input_tokens": read_prompt(params).tokens})
+    prompt = read_prompt(params)
+    return answer({"input_tokens": prompt.tokens})
+
+
+async def _read_params(request: web.Request) -> Json:
+    body = await request.read()
+    try:
+        return msgspec.json.decode(body, type=Json)
+    except msgspec.DecodeError as error:
+        raise invalid(f"The request body is not valid JSON: {error}") from error
 
 
 def answer(

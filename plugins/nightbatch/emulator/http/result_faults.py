@@ -2,15 +2,16 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from nightbatch.emulator.faults.rules import Fault
 from nightbatch.emulator.wire import Json
 
+Lines = Iterator[bytes]
 Damage = Callable[[bytes], list[bytes]]
 
 
-def damaged(lines: Iterator[bytes], count: int, fault: Fault) -> Iterator[bytes]:
+def damaged(lines: Lines, count: int, fault: Fault) -> Lines:
     """Yield the lines, some of them damaged: a `share`, or N `lines` (default one; all for `unknown_fields`)."""
     damage = _DAMAGES[fault.what]
     damaged_numbers = _damaged_numbers(count, fault)
@@ -21,7 +22,7 @@ def damaged(lines: Iterator[bytes], count: int, fault: Fault) -> Iterator[bytes]
             yield line
 
 
-def _damaged_numbers(count: int, fault: Fault) -> frozenset[int] | range:
+def _damaged_numbers(count: int, fault: Fault) -> Container[int]:
     all_numbers = range(count)
     damaged_count = _damaged_count(count, fault)
     if damaged_count >= count:
@@ -36,7 +37,8 @@ def _damaged_count(count: int, fault: Fault) -> int:
     options = fault.options
     if "share" in options:
         share = float(options["share"])
-        return max(1, round(share * count))
+        share_count = round(share * count)
+        return max(1, share_count)
     default_count = count if fault.what == "unknown_fields" else 1
     line_count = options.get("lines", default_count)
     return int(line_count)

@@ -9,9 +9,9 @@ from nightbatch.emulator.batches.batch import Batch
 from nightbatch.emulator.batches.engine import Engine
 from nightbatch.emulator.batches.lines import result_blocks
 from nightbatch.emulator.faults.kinds import ENDINGS, LINES
-from nightbatch.emulator.faults.rules import Fault
+from nightbatch.emulator.faults.rules import Fault, Struck
 from nightbatch.emulator.http.call_faults import FOREVER, after, dropped
-from nightbatch.emulator.http.result_faults import damaged
+from nightbatch.emulator.http.result_faults import Lines, damaged
 
 
 class _CloseDelimited(web.StreamResponse):
@@ -21,17 +21,17 @@ class _CloseDelimited(web.StreamResponse):
 
 
 async def send_results(
-    request: web.Request, engine: Engine, batch: Batch, faults: tuple[Fault, ...]
+    request: web.Request, engine: Engine, batch: Batch, faults: Struck
 ) -> web.StreamResponse:
     """Stream a batch's result lines, changed by the faults that strike this call."""
     await after(fault for fault in faults if fault.what != "stall")
-    stored_blocks = result_blocks(engine.store.lines(batch.id), batch)
+    line_file = engine.store.lines(batch.id)
+    stored_blocks = result_blocks(line_file, batch)
     blocks = _damaged_blocks(stored_blocks, batch.count, faults)
-    ending_faults = [fault for fault in faults if fault.what in ENDINGS]
-    if ending_faults:
-        first_fault = ending_faults[0]
-        response = _broken_response(request, engine, first_fault)
-        return await _send_broken(request, response, list(blocks), first_fault)
+    for fault in faults:
+        if fault.what in ENDINGS:
+            response = _broken_response(request, engine, fault)
+            return await _send_broken(request, response, list(blocks), fault)
     response = _plain_response(request, engine)
     await response.prepare(request)
     for block in blocks:
@@ -43,10 +43,14 @@ async def send_results(
 def _plain_response(request: web.Request, engine: Engine) -> web.StreamResponse:
     headers = {"content-type": engine.settings.results_type}
     response = web.StreamResponse(headers=headers)
-    accepted_encodings = request.headers.get("accept-encoding", "")
-    if engine.settings.gzip and "gzip" in accepted_encodings:
+    if engine.settings.gzip and _accepts_gzip(request):
         response.enable_compression(web.ContentCoding.gzip)
     return response
+
+
+def _accepts_gzip(request: web.Request) -> bool:
+    accepted_encodings = request.headers.get("accept-encoding", "")
+    return "gzip" in accepted_encodings
 
 
 def _broken_response(
@@ -98,17 +102,20 @@ def _break_position(body: bytes, fault: Fault) -> int:
 
 
 def _damaged_blocks(
-    blocks: Iterator[bytes], count: int, faults: tuple[Fault, ...]
+    blocks: Iterator[bytes], count: int, faults: Struck
 ) -> Iterator[bytes]:
     line_faults = [fault for fault in faults if fault.what in LINES]
     if not line_faults:
         return blocks
-    lines: Iterator[bytes] = (
-        line for block in blocks for line in block.splitlines(keepends=True)
-    )
+    lines = _lines(blocks)
     for fault in line_faults:
         lines = damaged(lines, count, fault)
     return lines
+
+
+def _lines(blocks: Iterator[bytes]) -> Lines:
+    for block in blocks:
+        yield from block.splitlines(keepends=True)
 
 
 async def _flushed(request: web.Request) -> None:
