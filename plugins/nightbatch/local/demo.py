@@ -10,11 +10,11 @@ from pathlib import Path
 import pyarrow as pa
 from rich.console import Console
 
-from nightbatch.local.print_bill import print_bill, print_rows, print_statuses
+from nightbatch.local.print_bill import Reports, print_bill, print_rows, print_statuses
 from nightbatch.local.progress import TaskProgress
 from nightbatch.local.sample_tickets import parts, sample
 from nightbatch.local.stack.errors import NightFailed
-from nightbatch.local.stack.rest import Json
+from nightbatch.local.stack.rest import Airflow, Json
 from nightbatch.local.stack.settings import BUCKET
 from nightbatch.local.stack.stack import Stack
 
@@ -48,8 +48,9 @@ def _put_partition(stack: Stack, partition: str, night_table: pa.Table) -> None:
 
 def run_night(stack: Stack, partition: str, console: Console) -> Json:
     """Run the DAG for one partition and return its report; raise NightFailed with the failed tasks' logs."""
-    stack.airflow.wait_parsed(DAG_ID)
-    run_id = stack.airflow.trigger(DAG_ID, conf={"partition": partition})
+    airflow = stack.airflow
+    airflow.wait_parsed(DAG_ID)
+    run_id = airflow.trigger(DAG_ID, conf={"partition": partition})
     progress = TaskProgress(console, f"{DAG_ID} {partition}")
 
     def watch(tasks: list[Json]) -> None:
@@ -57,28 +58,25 @@ def run_night(stack: Stack, partition: str, console: Console) -> Json:
         progress(tasks)
 
     with progress.showing():
-        state = stack.airflow.wait(
-            DAG_ID, run_id, patience=PATIENCE_SECONDS, watch=watch
-        )
+        state = airflow.wait(DAG_ID, run_id, patience=PATIENCE_SECONDS, watch=watch)
     if state != "success":
-        failure_text = "\n".join(_failure_lines(stack, run_id))
+        failure_text = "\n".join(_failure_lines(airflow, run_id))
         raise NightFailed(f"{DAG_ID} for {partition} ended as {state}.\n{failure_text}")
-    report: Json = stack.airflow.xcom(DAG_ID, run_id, REPORT_TASK)
+    report: Json = airflow.xcom(DAG_ID, run_id, REPORT_TASK)
     return report
 
 
-def _failure_lines(stack: Stack, run_id: str) -> Iterable[str]:
+def _failure_lines(airflow: Airflow, run_id: str) -> Iterable[str]:
     """Yield the failed tasks, each with the end of its log."""
-    for task in stack.airflow.tasks(DAG_ID, run_id):
-        if task["state"] != "failed":
-            continue
-        yield f"── {task['task_id']}"
-        task_log = stack.airflow.log(task)
-        log_lines = task_log.splitlines()
-        yield from log_lines[-LOG_LINES:]
+    for task in airflow.tasks(DAG_ID, run_id):
+        if task["state"] == "failed":
+            task_id = task["task_id"]
+            yield f"── {task_id}"
+            log_lines = airflow.log(task).splitlines()
+            yield from log_lines[-LOG_LINES:]
 
 
-def run_nights(stack: Stack, console: Console) -> dict[str, Json]:
+def run_nights(stack: Stack, console: Console) -> Reports:
     """Run both nights, one after the other, and return their reports."""
     ticket_counts = put_sample(stack)
     reports = {}
@@ -89,18 +87,22 @@ def run_nights(stack: Stack, console: Console) -> dict[str, Json]:
     return reports
 
 
-def print_outcome(stack: Stack, reports: dict[str, Json], console: Console) -> None:
+def print_outcome(stack: Stack, reports: Reports, console: Console) -> None:
     """Print rows, statuses, bill and places; leave a copy of the lake in the stack's home."""
     copy_folder = stack.home / BUCKET
     stack.lake.save(copy_folder)
     first_partition = next(iter(reports))
-    partition_prefix = f"{TARGET}/{first_partition}/"
-    published_rows = stack.lake.table(partition_prefix)
-    partition_url = f"s3://{BUCKET}/{partition_prefix}"
-    print_rows(console, published_rows, title=partition_url)
+    _print_partition(stack, first_partition, console)
     print_statuses(console, reports)
     print_bill(console, reports)
     print_places(stack, copy_folder, console)
+
+
+def _print_partition(stack: Stack, partition: str, console: Console) -> None:
+    """Print the first rows that were published of a partition."""
+    prefix = f"{TARGET}/{partition}/"
+    published_rows = stack.lake.table(prefix)
+    print_rows(console, published_rows, title=f"s3://{BUCKET}/{prefix}")
 
 
 def read_command(copy_folder: Path) -> str:

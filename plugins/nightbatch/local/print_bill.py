@@ -12,6 +12,11 @@ from rich.text import Text
 from nightbatch.amounts import usd
 from nightbatch.local.stack.rest import Json
 
+Reports = Mapping[str, Json]
+"""What `publish` reported of each night, by partition."""
+BillLines = dict[str, str]
+"""The amounts of one night's bill, by title."""
+
 SHOWN_ROWS = 8
 SHOWN_META = ("_status", "_cost_usd")
 SAVED = {
@@ -27,11 +32,16 @@ def print_rows(console: Console, published: pa.Table, *, title: str) -> None:
     shown_columns = _shown_columns(published)
     first_rows = published.slice(0, SHOWN_ROWS)
     shown_rows = first_rows.select(shown_columns)
-    row_table = Table(*shown_columns, title=title, title_justify="left")
+    row_table = _table(title, *shown_columns)
     for row in shown_rows.to_pylist():
-        cells = [_cell(value) for value in row.values()]
+        cells = map(_cell, row.values())
         row_table.add_row(*cells)
     console.print(row_table)
+
+
+def _table(title: str, *columns: str) -> Table:
+    """Return an empty table with its title at the left."""
+    return Table(*columns, title=title, title_justify="left")
 
 
 def _shown_columns(published: pa.Table) -> list[str]:
@@ -46,22 +56,20 @@ def _cell(value: object) -> Text:
     return Text(str(value), overflow="ellipsis")
 
 
-def print_statuses(console: Console, reports: Mapping[str, Json]) -> None:
+def print_statuses(console: Console, reports: Reports) -> None:
     """Print how many rows have which status, night by night."""
     counts_by_night = [report["by_status"] for report in reports.values()]
     all_statuses = set().union(*counts_by_night)
-    status_table = Table(
-        "rows by status", *reports, title="What came back", title_justify="left"
-    )
+    status_table = _table("What came back", "rows by status", *reports)
     for status in sorted(all_statuses):
         row_counts = [f"{counts.get(status, 0):,}" for counts in counts_by_night]
         status_table.add_row(status, *row_counts)
     console.print(status_table)
 
 
-def print_bill(console: Console, reports: Mapping[str, Json]) -> None:
+def print_bill(console: Console, reports: Reports) -> None:
     """Print the requests, the purchases and the savings, night by night."""
-    bill_table = Table("the bill", title="What it cost", title_justify="left")
+    bill_table = _table("What it cost", "the bill")
     for partition in reports:
         bill_table.add_column(partition, justify="right")
     bills = [_bill_lines(report) for report in reports.values()]
@@ -71,7 +79,7 @@ def print_bill(console: Console, reports: Mapping[str, Json]) -> None:
     console.print(bill_table)
 
 
-def _line_titles(bills: list[dict[str, str]]) -> list[str]:
+def _line_titles(bills: list[BillLines]) -> list[str]:
     """Return the titles of all bills' lines, each once, in their order."""
     line_titles: dict[str, None] = {}
     for bill in bills:
@@ -79,7 +87,7 @@ def _line_titles(bills: list[dict[str, str]]) -> list[str]:
     return list(line_titles)
 
 
-def _bill_lines(report: Json) -> dict[str, str]:
+def _bill_lines(report: Json) -> BillLines:
     """Return the amounts of one night's bill by title."""
     bill_lines = {
         "rows": _count_text(report["rows"]),
@@ -88,17 +96,30 @@ def _bill_lines(report: Json) -> dict[str, str]:
         "bought": _count_text(report["bought"]),
         "batches": _count_text(report["batches"]),
     }
-    for token_kind, token_count in report["tokens"].items():
-        if token_count:
-            line_title = f"{token_kind} tokens".replace("_", " ")
-            bill_lines[line_title] = _count_text(token_count)
+    bill_lines |= _token_lines(report["tokens"])
     bill_lines["estimated"] = usd(report["estimated_usd"])
     bill_lines["actual"] = usd(report["cost_usd"])
-    for saving_kind, line_title in SAVED.items():
-        saved_usd = report["saved_usd"].get(saving_kind)
-        bill_lines[line_title] = usd(saved_usd)
+    bill_lines |= _saving_lines(report["saved_usd"])
     bill_lines["seconds"] = f"{report['seconds']:.0f}"
     return bill_lines
+
+
+def _token_lines(token_counts: Mapping[str, int]) -> BillLines:
+    """Return the tokens of the kinds that there were."""
+    token_lines = {}
+    for token_kind, token_count in token_counts.items():
+        if token_count:
+            line_title = f"{token_kind} tokens".replace("_", " ")
+            token_lines[line_title] = _count_text(token_count)
+    return token_lines
+
+
+def _saving_lines(saved_usd: Json) -> BillLines:
+    saving_lines = {}
+    for saving_kind, line_title in SAVED.items():
+        kind_usd = saved_usd.get(saving_kind)
+        saving_lines[line_title] = usd(kind_usd)
+    return saving_lines
 
 
 def _count_text(count: int | None) -> str:

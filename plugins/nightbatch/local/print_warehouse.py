@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from rich.console import Console
@@ -14,9 +16,20 @@ from nightbatch.local.stack.errors import NightFailed, NotReady
 from nightbatch.local.stack.rest import FINISHED, TICK_SECONDS, Json
 from nightbatch.local.stack.stack import Stack
 
+StatesByKey = dict[str, str]
+"""The states of loads, by partition key."""
+
 DAG_ID = "load_warehouse"
 PATIENCE_SECONDS = 120.0
 QUERY_FILE = Path("include") / "sql" / "triage_by_day.sql"
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """What a query has returned: the names of its columns, and its rows."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
 
 
 def unpause_loads(stack: Stack) -> None:
@@ -27,7 +40,7 @@ def unpause_loads(stack: Stack) -> None:
 
 def await_loads(stack: Stack, partitions: Iterable[str]) -> None:
     """Block until each partition's load has ended; raise NightFailed if one has failed."""
-    expected_keys = {partition.partition("=")[2] for partition in partitions}
+    expected_keys = {_partition_key(partition) for partition in partitions}
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         ended_states = _ended_loads(stack)
@@ -41,19 +54,24 @@ def await_loads(stack: Stack, partitions: Iterable[str]) -> None:
         time.sleep(TICK_SECONDS)
 
 
-def _require_no_failure(stack: Stack, ended_states: Mapping[str, str]) -> None:
+def _partition_key(partition: str) -> str:
+    """Return the key by which Airflow knows a partition such as `dt=2026-11-20`: its value."""
+    _, _, key = partition.partition("=")
+    return key
+
+
+def _require_no_failure(stack: Stack, ended_states: StatesByKey) -> None:
     """Raise NightFailed, with the place of the logs, if a load has failed."""
     failed_keys = [key for key, state in ended_states.items() if state == "failed"]
     if failed_keys:
-        failed_keys.sort()
-        key_list = ", ".join(failed_keys)
+        key_list = ", ".join(sorted(failed_keys))
         log_folder = stack.task_logs
         raise NightFailed(
             f"{DAG_ID} for {key_list} failed: see its log in {log_folder}."
         )
 
 
-def _ended_loads(stack: Stack) -> dict[str, str]:
+def _ended_loads(stack: Stack) -> StatesByKey:
     """Return the states of the ended loads by partition key."""
     response = stack.airflow.get(f"/dags/{DAG_ID}/dagRuns", limit=100)
     ended_states = {}
@@ -73,12 +91,18 @@ def print_warehouse(
     database_file = stack.home / "airflow" / "warehouse.duckdb"
     query_file = stack.settings.project / QUERY_FILE
     query_text = query_file.read_text(encoding="utf-8")
-    with duckdb.connect(str(database_file), read_only=True) as warehouse:
-        query_result = warehouse.execute(query_text)
-        column_names = [column[0] for column in query_result.description or []]
-        result_rows = query_result.fetchall()
+    result = _queried(database_file, query_text)
     table_title = f"{database_file}: {QUERY_FILE}"
-    result_table = Table(*column_names, title=table_title, title_justify="left")
-    for row_values in result_rows:
-        result_table.add_row(*map(str, row_values))
+    result_table = Table(*result.columns, title=table_title, title_justify="left")
+    for row in result.rows:
+        cells = map(str, row)
+        result_table.add_row(*cells)
     console.print(result_table)
+
+
+def _queried(database_file: Path, query: str) -> QueryResult:
+    with duckdb.connect(str(database_file), read_only=True) as warehouse:
+        cursor = warehouse.execute(query)
+        descriptions = cursor.description or []
+        columns = [description[0] for description in descriptions]
+        return QueryResult(columns, cursor.fetchall())

@@ -13,6 +13,9 @@ from rich.table import Table
 
 from nightbatch.local.stack.rest import Json
 
+StateCounts = defaultdict[str, Counter[str]]
+"""How many instances of each task are in which state."""
+
 QUIET = frozenset({"None", "scheduled", "queued", "removed", "skipped"})
 COLORS = {
     "success": "green",
@@ -84,9 +87,9 @@ def summarize(tasks: list[Json]) -> dict[str, str]:
     return {task_id: _summary(counts) for task_id, counts in counts_by_task.items()}
 
 
-def _state_counts(tasks: list[Json]) -> dict[str, Counter[str]]:
+def _state_counts(tasks: list[Json]) -> StateCounts:
     """Count the task instances by task and state, in the order in which the tasks began."""
-    state_counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    state_counts: StateCounts = defaultdict(Counter)
     for task in _begun_tasks(tasks):
         task_id = task["task_id"]
         task_state = task["state"]

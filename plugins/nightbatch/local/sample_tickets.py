@@ -23,6 +23,7 @@ NIGHTS = ("dt=2026-11-20", "dt=2026-11-21")
 ROWS = 3_000
 SEED = 20_261_120
 FIRST_DAY = datetime(2026, 11, 8, tzinfo=UTC)
+BETWEEN_TICKETS = timedelta(milliseconds=371_293)
 MOODS = ("negative", "neutral", "positive")
 MOOD_WEIGHTS = (3, 6, 1)
 CHANNELS = ("email", "web", "chat", "phone")
@@ -43,6 +44,10 @@ SCHEMA = pa.schema(
         ("tags", pa.list_(pa.string())),
     ]
 )
+
+
+Phrases = dict[str, Any]
+"""Texts by what they are for; those of a topic, or all."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Desk:
     The order of the draws from `_random` decides the sample: a draw that moves changes every ticket after it.
     """
 
-    def __init__(self, phrases: dict[str, Any], *, rows: int) -> None:
+    def __init__(self, phrases: Phrases, *, rows: int) -> None:
         self._phrases = phrases
         self._rows = rows
         self._random = random.Random(SEED)  # noqa: S311  reproducible, not secret
@@ -92,20 +97,24 @@ class Desk:
         changed_rows = self._random.sample(row_numbers, k=changed_count)
         closed_rows = set(changed_rows[:tenth_count])
         follow_up_rows = set(changed_rows[tenth_count:])
-        kept_tickets = []
+        tickets = []
         for row_number, ticket in enumerate(before):
+            open_ticket = ticket
             if row_number in follow_up_rows:
-                kept_tickets.append(self._with_follow_up(ticket))
-            elif row_number not in closed_rows:
-                kept_tickets.append(ticket)
-        new_tickets = [self._new_ticket() for _ in range(tenth_count)]
-        return kept_tickets + new_tickets
+                open_ticket = self._with_follow_up(ticket)
+            if row_number not in closed_rows:
+                tickets.append(open_ticket)
+        for _ in range(tenth_count):
+            new_ticket = self._new_ticket()
+            tickets.append(new_ticket)
+        return tickets
 
     def _next_ticket(self, earlier: list[Ticket]) -> Ticket:
         """Return a copy of a recent ticket, one with an odd text, or (mostly) a usual one."""
         random_share = self._random.random()
         if random_share < 0.08 and earlier:
-            copied_ticket = self._random.choice(earlier[-400:])
+            recent_tickets = earlier[-400:]
+            copied_ticket = self._random.choice(recent_tickets)
             return self._numbered(copied_ticket)
         if random_share < 0.11:
             return self._odd_ticket()
@@ -119,14 +128,14 @@ class Desk:
         body = self._filled(body_template)
         return self._ticket(topic["products"], subject, body)
 
-    def _body_template(self, topic: dict[str, Any]) -> str:
+    def _body_template(self, topic: Phrases) -> str:
         """Return sentences between a greeting and a signature, with their slots; either may be missing."""
         sentences = self._sentences(topic)
         greeting = self._pick("greetings")
         signature = self._pick("signatures")
         return _joined("\n\n", [greeting, sentences, signature])
 
-    def _sentences(self, topic: dict[str, Any]) -> str:
+    def _sentences(self, topic: Phrases) -> str:
         """Return an opening, up to two details and a closing, as one paragraph."""
         mood = self._weighted_choice(MOODS, MOOD_WEIGHTS)
         detail_count = self._random.randrange(3)
@@ -171,10 +180,8 @@ class Desk:
         """Give a ticket the next id and the next time of creation."""
         self._opened_count += 1
         ticket_id = f"T-{500_000 + self._opened_count}"
-        created_after = timedelta(milliseconds=self._opened_count * 371_293)
-        return replace(
-            ticket, ticket_id=ticket_id, created_at=FIRST_DAY + created_after
-        )
+        created_at = FIRST_DAY + self._opened_count * BETWEEN_TICKETS
+        return replace(ticket, ticket_id=ticket_id, created_at=created_at)
 
     def _with_follow_up(self, ticket: Ticket) -> Ticket:
         follow_up = self._filled(self._pick("follow_ups"))
@@ -187,7 +194,7 @@ class Desk:
     def _weighted_choice(self, options: Sequence[Any], weights: Sequence[int]) -> Any:
         return self._random.choices(options, weights)[0]
 
-    def _pick(self, kind: str, source: dict[str, Any] | None = None) -> Any:
+    def _pick(self, kind: str, source: Phrases | None = None) -> Any:
         phrase_source = source or self._phrases
         return self._random.choice(phrase_source[kind])
 
@@ -235,9 +242,9 @@ def sample(project: Path, *, rows: int = ROWS) -> dict[str, pa.Table]:
     }
 
 
-def _read_phrases(project: Path) -> dict[str, Any]:
+def _read_phrases(project: Path) -> Phrases:
     phrase_file = project / "include/sample/tickets.json"
-    phrases: dict[str, Any] = json.loads(phrase_file.read_text(encoding="utf-8"))
+    phrases: Phrases = json.loads(phrase_file.read_text(encoding="utf-8"))
     return phrases
 
 

@@ -104,8 +104,8 @@ class Cluster(Stack):
 
     def _prepare(self) -> None:
         """Wait for both servers, and make Airflow's database."""
-        for part in (self.postgres, self.valkey):
-            part.wait_ready()
+        self.postgres.wait_ready()
+        self.valkey.wait_ready()
         with closing(self.connect("postgres")) as connection:
             connection.autocommit = True
             connection.cursor().execute(f"create database {DATABASE}")

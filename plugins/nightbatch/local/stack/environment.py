@@ -17,6 +17,9 @@ from nightbatch.local.stack.settings import (
     Settings,
 )
 
+Sections = Mapping[str, Mapping[str, object]]
+"""Airflow's options by section."""
+
 # A developer's own credentials, endpoints and Airflow settings must not reach a stack that runs with fake ones;
 # PYTHONDONTWRITEBYTECODE would make every process compile Airflow again (standalone start 23 s instead of 15).
 NOT_INHERITED = (
@@ -105,7 +108,7 @@ def airflow_env(settings: Settings, *, port: int, passwords: Path) -> dict[str, 
     api_url = f"http://{LOOPBACK}:{port}"
     airflow_home = settings.home / "airflow"
     user_roles = [f"{user}:{role}" for user, role in USERS.items()]
-    sections: Mapping[str, Mapping[str, object]] = {
+    sections: Sections = {
         "core": {
             "dags_folder": settings.dags,
             "plugins_folder": _plugins_folder(settings),
@@ -140,7 +143,7 @@ def _plugins_folder(settings: Settings) -> Path:
     return source_folder if source_folder.is_dir() else settings.home / "plugins"
 
 
-def _option_variables(sections: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+def _option_variables(sections: Sections) -> dict[str, str]:
     """Return Airflow's options, which come by section, as environment variables."""
     variables = {}
     for section_name, options in sections.items():

@@ -68,8 +68,9 @@ class Lake:
         paginator = self.client.get_paginator("list_objects_v2")
         object_keys: list[str] = []
         for page in paginator.paginate(Bucket=BUCKET, Prefix=prefix):
-            page_objects = page.get("Contents", [])
-            object_keys += [listed_object["Key"] for listed_object in page_objects]
+            for listed_object in page.get("Contents", []):
+                key = listed_object["Key"]
+                object_keys.append(key)
         return object_keys
 
     def table(self, prefix: str) -> pa.Table:
@@ -85,11 +86,16 @@ class Lake:
     def save(self, folder: Path) -> None:
         """Copy every object into a folder of the local disk; only its owner can read the copies."""
         for object_key in self.keys():
+            _make_parents(folder, object_key)
             file_path = folder / object_key
-            # Not `parents=True`: that would not apply the mode to the parents.
-            relative_parents = file_path.relative_to(folder).parents
-            for relative_parent in reversed(relative_parents):
-                parent_folder = folder / relative_parent
-                parent_folder.mkdir(mode=0o700, exist_ok=True)
             file_path.touch(mode=0o600)
-            file_path.write_bytes(self.get(object_key))
+            object_body = self.get(object_key)
+            file_path.write_bytes(object_body)
+
+
+def _make_parents(folder: Path, key: str) -> None:
+    """Make the folders of a key's file. Not by `parents=True`: that would not apply the mode to the parents."""
+    relative_parents = Path(key).parents
+    for relative_parent in reversed(relative_parents):
+        parent_folder = folder / relative_parent
+        parent_folder.mkdir(mode=0o700, exist_ok=True)

@@ -44,12 +44,13 @@ def _has_mark(process: psutil.Process, home: Path, part: str | None) -> bool:
 def sweep(home: Path, part: str | None = None) -> None:
     """Kill -9 every process of a stack, or of one part; repeat for those that were forked at the same time."""
     deadline = time.monotonic() + SWEEP_SECONDS
-    running_processes = marked(home, part)
-    while running_processes and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        running_processes = marked(home, part)
+        if not running_processes:
+            return
         for process in running_processes:
             _kill(process)
         time.sleep(0.02)
-        running_processes = marked(home, part)
 
 
 def _kill(process: psutil.Process) -> None:

@@ -133,10 +133,12 @@ class Airflow:
 
     def tasks(self, dag_id: str, run_id: str) -> list[Json]:
         """Return all task instances of the run, mapped ones included."""
-        tasks_path = f"{_run_path(dag_id, run_id)}/taskInstances"
+        run_path = _run_path(dag_id, run_id)
+        tasks_path = f"{run_path}/taskInstances"
         task_instances: list[Json] = []
         while True:
-            page = self.get(tasks_path, limit=PAGE, offset=len(task_instances))
+            offset = len(task_instances)
+            page = self.get(tasks_path, limit=PAGE, offset=offset)
             page_tasks = page["task_instances"]
             task_instances += page_tasks
             is_complete = len(task_instances) >= page["total_entries"]
@@ -185,9 +187,8 @@ class Airflow:
         """Return the log of a task instance's last try, one event a line."""
         task_path = _task_path(task["dag_id"], task["dag_run_id"], task["task_id"])
         try_number = max(task["try_number"], 1)
-        response = self.get(
-            f"{task_path}/logs/{try_number}", map_index=task["map_index"]
-        )
+        log_path = f"{task_path}/logs/{try_number}"
+        response = self.get(log_path, map_index=task["map_index"])
         content = response["content"]
         if isinstance(content, str):
             return content
@@ -209,15 +210,16 @@ def _log_line(entry: Json | str) -> str:
         return entry
     timestamp = entry.get("timestamp") or ""
     level = entry.get("level") or ""
-    log_line = f"{timestamp:.19} {level:<7} {entry.get('event')}"
-    error_details = entry.get("error_detail") or []
-    for error in error_details:
-        log_line += _error_line(error)
-    return log_line
+    event = entry.get("event")
+    log_lines = [f"{timestamp:.19} {level:<7} {event}"]
+    for error in entry.get("error_detail") or []:
+        error_line = _error_line(error)
+        log_lines.append(error_line)
+    return "\n".join(log_lines)
 
 
 def _error_line(error: Json) -> str:
-    return f"\n  {error.get('exc_type')}: {error.get('exc_value')}"
+    return f"  {error.get('exc_type')}: {error.get('exc_value')}"
 
 
 def call(
