@@ -66,10 +66,9 @@ def _short_spec(text: str) -> Json:
     where, _, rest = text.partition(":")
     what, _, options = rest.partition(":")
     spec = {"where": where, "what": what}
-    for option in options.split(","):
-        if option:
-            option_name, _, value_text = option.partition("=")
-            spec[option_name] = _value(value_text)
+    for option in filter(None, options.split(",")):
+        option_name, _, value_text = option.partition("=")
+        spec[option_name] = _value(value_text)
     return spec
 
 

@@ -19,6 +19,7 @@ from nightbatch.local.stack.settings import BUCKET
 from nightbatch.local.stack.stack import Stack
 
 DAG_ID = "ticket_triage"
+LAKE_URL = f"s3://{BUCKET}"
 SOURCE = "tickets"
 TARGET = "ticket_triage"
 REPORT_TASK = "publish"
@@ -102,7 +103,7 @@ def _print_partition(stack: Stack, partition: str, console: Console) -> None:
     """Print the first rows that were published of a partition."""
     prefix = f"{TARGET}/{partition}/"
     published_rows = stack.lake.table(prefix)
-    print_rows(console, published_rows, title=f"s3://{BUCKET}/{prefix}")
+    print_rows(console, published_rows, title=f"{LAKE_URL}/{prefix}")
 
 
 def read_command(copy_folder: Path) -> str:
@@ -120,9 +121,9 @@ def print_places(stack: Stack, copy_folder: Path, console: Console) -> None:
     process_logs = stack.home / "logs"
     task_logs = stack.task_logs
     places = {
-        "source": f"s3://{BUCKET}/{SOURCE}/",
-        "published": f"s3://{BUCKET}/{TARGET}/",
-        "ledger": f"s3://{BUCKET}/_nightbatch/{TARGET}/",
+        "source": f"{LAKE_URL}/{SOURCE}/",
+        "published": f"{LAKE_URL}/{TARGET}/",
+        "ledger": f"{LAKE_URL}/_nightbatch/{TARGET}/",
         "copy of all": copy_folder,
         "logs": f"{process_logs} (processes), {task_logs} (tasks)",
     }

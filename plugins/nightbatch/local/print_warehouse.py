@@ -49,7 +49,7 @@ def await_loads(stack: Stack, partitions: Iterable[str]) -> None:
         if not missing_keys:
             return
         if time.monotonic() > deadline:
-            key_list = ", ".join(sorted(missing_keys))
+            key_list = _listed(missing_keys)
             raise NotReady(f"{DAG_ID} has not loaded {key_list} yet.")
         time.sleep(TICK_SECONDS)
 
@@ -64,11 +64,15 @@ def _require_no_failure(stack: Stack, ended_states: StatesByKey) -> None:
     """Raise NightFailed, with the place of the logs, if a load has failed."""
     failed_keys = [key for key, state in ended_states.items() if state == "failed"]
     if failed_keys:
-        key_list = ", ".join(sorted(failed_keys))
+        key_list = _listed(failed_keys)
         log_folder = stack.task_logs
         raise NightFailed(
             f"{DAG_ID} for {key_list} failed: see its log in {log_folder}."
         )
+
+
+def _listed(keys: Iterable[str]) -> str:
+    return ", ".join(sorted(keys))
 
 
 def _ended_loads(stack: Stack) -> StatesByKey:

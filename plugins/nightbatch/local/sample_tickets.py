@@ -30,6 +30,7 @@ CHANNELS = ("email", "web", "chat", "phone")
 CHANNEL_WEIGHTS = (5, 4, 3, 1)
 PLANS = ("free", "plus", "business")
 PLAN_WEIGHTS = (6, 3, 1)
+ODD_PRODUCTS = ["Hub", "Larkwood app"]
 SCHEMA = pa.schema(
     [
         pa.field("ticket_id", pa.string(), nullable=False),
@@ -66,6 +67,10 @@ class Ticket:
     tags: list[str] | None
 
 
+Night = list[Ticket]
+"""The open tickets of one night, oldest first."""
+
+
 class Desk:
     """The help desk whose tickets these are.
 
@@ -81,15 +86,15 @@ class Desk:
         self._odd_texts = itertools.cycle(phrases["odd"])
         self._opened_count = 0
 
-    def first_night(self) -> list[Ticket]:
-        """Return the open tickets of the first night, oldest first."""
-        tickets: list[Ticket] = []
+    def first_night(self) -> Night:
+        """Return the open tickets of the first night."""
+        tickets: Night = []
         for _ in range(self._rows):
             next_ticket = self._next_ticket(tickets)
             tickets.append(next_ticket)
         return tickets
 
-    def next_night(self, before: list[Ticket]) -> list[Ticket]:
+    def next_night(self, before: Night) -> Night:
         """Return the open tickets a day later: a tenth closed, a tenth written to again, a tenth new."""
         row_numbers = range(len(before))
         tenth_count = len(before) // 10
@@ -109,7 +114,7 @@ class Desk:
             tickets.append(new_ticket)
         return tickets
 
-    def _next_ticket(self, earlier: list[Ticket]) -> Ticket:
+    def _next_ticket(self, earlier: Night) -> Ticket:
         """Return a copy of a recent ticket, one with an odd text, or (mostly) a usual one."""
         random_share = self._random.random()
         if random_share < 0.08 and earlier:
@@ -148,10 +153,11 @@ class Desk:
 
     def _odd_ticket(self) -> Ticket:
         odd_text = next(self._odd_texts)
+        subject = odd_text["subject"]
         body = odd_text["body"]
         if body:
             body *= odd_text.get("repeat", 1)
-        return self._ticket(["Hub", "Larkwood app"], odd_text["subject"], body)
+        return self._ticket(ODD_PRODUCTS, subject, body)
 
     def _ticket(
         self, products: list[str], subject: str | None, body: str | None
@@ -232,13 +238,14 @@ def _joined(separator: str, phrases: list[str | None]) -> str:
 
 def sample(project: Path, *, rows: int = ROWS) -> dict[str, pa.Table]:
     """Return the tables of both nights by partition."""
-    desk = Desk(_read_phrases(project), rows=rows)
-    first_tickets = desk.first_night()
-    next_tickets = desk.next_night(first_tickets)
+    phrases = _read_phrases(project)
+    desk = Desk(phrases, rows=rows)
+    first_night = desk.first_night()
+    next_night = desk.next_night(first_night)
     first_partition, next_partition = NIGHTS
     return {
-        first_partition: table(first_tickets),
-        next_partition: table(next_tickets),
+        first_partition: table(first_night),
+        next_partition: table(next_night),
     }
 
 
@@ -248,7 +255,7 @@ def _read_phrases(project: Path) -> Phrases:
     return phrases
 
 
-def table(tickets: list[Ticket]) -> pa.Table:
+def table(tickets: Night) -> pa.Table:
     """Turn tickets into a table."""
     rows = [vars(ticket) for ticket in tickets]
     return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -10,6 +10,7 @@ from nightbatch.emulator.wire import Json, Params
 
 MESSAGE_TOKENS = 4
 """What each message takes besides its content."""
+_FRAME_TOKENS = 3
 _OVERHEAD = {"image": 1_600, "document": 3_000}
 
 
@@ -52,7 +53,7 @@ def frame_prompt(params: Params) -> Prompt:
     parts = [_part(tool) for tool in tools]
     parts += _blocks(system)
     schema_tokens = _schema_tokens(params)
-    frame_tokens = 3 + schema_tokens + _token_sum(parts)
+    frame_tokens = _FRAME_TOKENS + schema_tokens + _token_sum(parts)
     return Prompt(parts, frame_tokens)
 
 

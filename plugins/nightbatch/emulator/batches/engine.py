@@ -35,6 +35,10 @@ class Engine:
         self.worker = Worker()
         self._responder = load_responder(settings)
         self._start_empty()
+        self._restore()
+
+    def _restore(self) -> None:
+        """Apply what earlier processes wrote, and go on with their batches."""
         for event in self.store.events():
             self._apply(event)
         for batch in self.account.batches:
@@ -47,8 +51,9 @@ class Engine:
         self.faults = Faults()
         self.faults.add(self.settings.faults)
         self.answerer = Answerer(self._responder, PromptCache())
-        self.batches_rate = Bucket(self.settings.limits.requests_per_minute)
-        self.tokens_rate = Bucket(self.settings.limits.count_tokens_per_minute)
+        limits = self.settings.limits
+        self.batches_rate = Bucket(limits.requests_per_minute)
+        self.tokens_rate = Bucket(limits.count_tokens_per_minute)
         self.pending: dict[BatchId, Future[None]] = {}
 
     def count(self, body: Path) -> int:
@@ -75,17 +80,19 @@ class Engine:
 
     def begin(self, batch: Batch) -> None:
         """Queue the work on a batch's answers."""
+        store = self.store
+        settings = self.settings
         job = Job(
             batch=batch,
-            body=self.store.body(batch.id),
-            lines=self.store.lines(batch.id),
-            index=self.store.index(batch.id),
-            pace=self.settings.pace,
-            seed=self.settings.seed,
+            body=store.body(batch.id),
+            lines=store.lines(batch.id),
+            index=store.index(batch.id),
+            pace=settings.pace,
+            seed=settings.seed,
         )
-        task = work(job, self.answerer)
+        steps = work(job, self.answerer)
         due = batch.timeline.ends_at()
-        self.pending[batch.id] = self.worker.add(task, due=due)
+        self.pending[batch.id] = self.worker.add(steps, due=due)
 
     def cancel(self, batch_id: str) -> Batch:
         """Begin to cancel a batch."""
@@ -123,7 +130,7 @@ class Engine:
         self.pending = {
             batch_id: future
             for batch_id, future in self.pending.items()
-            if not future.done() or future.exception()
+            if _is_unfinished(future)
         }
         due_futures = []
         for batch_id, future in self.pending.items():
@@ -164,6 +171,11 @@ class Engine:
     def close(self) -> None:
         self.worker.stop()
         self.store.close()
+
+
+def _is_unfinished(work: Future[None]) -> bool:
+    """Tell whether work runs, or has failed."""
+    return not work.done() or work.exception() is not None
 
 
 @dataclass

@@ -41,12 +41,14 @@ class Bucket:
         return min(self.capacity, self.level + refill)
 
     def _headers(self, now: float) -> dict[str, str]:
+        whole_calls = int(self.level)
         missing_calls = self.capacity - self.level
-        full_at = now + missing_calls * 60 / self.capacity
+        missing_seconds = missing_calls * 60 / self.capacity
+        full_at = timestamp(now + missing_seconds, "seconds")
         return {
             "anthropic-ratelimit-requests-limit": str(self.capacity),
-            "anthropic-ratelimit-requests-remaining": str(int(self.level)),
-            "anthropic-ratelimit-requests-reset": timestamp(full_at, "seconds"),
+            "anthropic-ratelimit-requests-remaining": str(whole_calls),
+            "anthropic-ratelimit-requests-reset": full_at,
         }
 
 

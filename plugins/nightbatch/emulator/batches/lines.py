@@ -8,11 +8,14 @@ from pathlib import Path
 
 from nightbatch.emulator.batches.batch import Batch
 
+Blocks = Iterator[bytes]
+"""Whole lines, about a megabyte at a time."""
+
 BLOCK = 1 << 20
 _UNANSWERED_LINE = b'{"custom_id":"%b","result":{"type":"%b"}}\n'
 
 
-def result_blocks(path: Path, batch: Batch) -> Iterator[bytes]:
+def result_blocks(path: Path, batch: Batch) -> Blocks:
     """Yield the result file in blocks of whole lines, about a megabyte each."""
     answers = batch.answers
     if answers is None:
@@ -42,9 +45,10 @@ def _block_ends(line_ends: array[int], answered_count: int) -> Iterator[int]:
             yield line_end
 
 
-def _left_over(lines: Iterator[bytes], batch: Batch) -> Iterator[bytes]:
+def _left_over(lines: Iterator[bytes], batch: Batch) -> Blocks:
     """Yield a line without an answer for every line that is left, in blocks."""
-    result_type = batch.timeline.left_over().encode()
+    left_over = batch.timeline.left_over()
+    result_type = left_over.encode()
     block = bytearray()
     for line in lines:
         line_id = custom_id(line)

@@ -60,7 +60,8 @@ class Store:
         """Yield the facts that earlier processes wrote; a last line cut short by a kill is removed."""
         if self._journal is None:
             return
-        journal_bytes = (self.root / JOURNAL).read_bytes()
+        journal_file = self.root / JOURNAL
+        journal_bytes = journal_file.read_bytes()
         whole_bytes = journal_bytes.rfind(b"\n") + 1
         whole_lines = journal_bytes[:whole_bytes]
         self._journal.truncate(whole_bytes)

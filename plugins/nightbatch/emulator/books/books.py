@@ -36,7 +36,8 @@ def read_books(engine: Engine, *, waiting: int) -> Json:
     for batch in batches:
         batch_bill = _bill(store, batch, now)
         total_bill.merge(batch_bill)
-        batch_lines.append(_line(batch, batch_bill, now))
+        batch_line = _line(batch, batch_bill, now)
+        batch_lines.append(batch_line)
     return {
         "now": timestamp(now),
         "requests": _requests(batches, now),

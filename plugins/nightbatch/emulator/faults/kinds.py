@@ -172,10 +172,8 @@ def error_of_kind(what: str, options: Options) -> ApiError:
     if options.get("html", error_kind.html):
         headers["content-type"] = "text/html"
         message = HTML.format(status=status, reason=message)
+    error_type = options.get("type", error_kind.kind)
+    details = options.get("details", error_kind.details)
     return ApiError(
-        options.get("type", error_kind.kind),
-        message,
-        details=options.get("details", error_kind.details),
-        headers=headers,
-        status=status,
+        error_type, message, details=details, headers=headers, status=status
     )

@@ -8,6 +8,8 @@ from nightbatch.emulator.wire import Betas, Headers
 
 Place = tuple[str, int]
 """The name and port of a server."""
+Names = frozenset[str]
+"""Names of servers, some with a port."""
 
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d")
 
@@ -42,8 +44,8 @@ def _check_version(api_version: str | None) -> None:
 def check_origin(
     headers: Headers,
     port: int,
-    names: frozenset[str],
-    allowed: frozenset[str],
+    names: Names,
+    allowed: Names,
 ) -> None:
     """Raise the 403 of a call by another name, or from a page of another origin, which a browser may be made to send.
 
@@ -75,13 +77,12 @@ def check_json(headers: Headers, *, has_body: bool) -> None:
         raise ApiError("permission_error", "Content-Type: expected application/json.")
 
 
-def _is_own(
-    host: Place, port: int, names: frozenset[str], allowed: frozenset[str]
-) -> bool:
+def _is_own(host: Place, port: int, names: Names, allowed: Names) -> bool:
     host_name, host_port = host
     if host_name in names and host_port == port:
         return True
-    return host_name in allowed or f"{host_name}:{host_port}" in allowed
+    allowed_forms = {host_name, f"{host_name}:{host_port}"}
+    return not allowed.isdisjoint(allowed_forms)
 
 
 def _place_of(url: str) -> Place | None:

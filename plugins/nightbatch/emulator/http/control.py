@@ -29,8 +29,8 @@ async def books(request: web.Request) -> web.StreamResponse:
     engine = request.app[ENGINE]
     await _worked_out(engine, due_by=float("inf"))
     now = engine.clock.now()
-    queue_length = engine.account.waiting(now)
-    books_json = await asyncio.to_thread(read_books, engine, waiting=queue_length)
+    waiting = engine.account.waiting(now)
+    books_json = await asyncio.to_thread(read_books, engine, waiting=waiting)
     return answer(books_json)
 
 
@@ -93,11 +93,9 @@ async def set_faults(request: web.Request) -> web.StreamResponse:
 async def clear_faults(request: web.Request) -> web.StreamResponse:
     """Remove a fault, or all."""
     faults = request.app[ENGINE].faults
-    fault_id = request.match_info.get("id")
-    if fault_id is None:
-        faults.remove()
-    else:
-        faults.remove(int(fault_id))
+    id_text = request.match_info.get("id")
+    fault_id = int(id_text) if id_text is not None else None
+    faults.remove(fault_id)
     return answer({"faults": faults.report()})
 
 

@@ -45,11 +45,13 @@ async def list_batches(request: web.Request) -> web.StreamResponse:
         before_id=query.get("before_id") or None,
     )
     batches, has_more = engine.account.list(page)
+    first_id = batches[0].id if batches else None
+    last_id = batches[-1].id if batches else None
     body = {
         "data": [_wire(request, batch) for batch in batches],
         "has_more": has_more,
-        "first_id": batches[0].id if batches else None,
-        "last_id": batches[-1].id if batches else None,
+        "first_id": first_id,
+        "last_id": last_id,
     }
     return answer(body)
 

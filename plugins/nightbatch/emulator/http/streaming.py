@@ -1,13 +1,12 @@
 """Sending results: blocks of whole lines read from disk, sent in chunks; and the faults that break the stream."""
 
 import asyncio
-from collections.abc import Iterator
 
 from aiohttp import web
 
 from nightbatch.emulator.batches.batch import Batch
 from nightbatch.emulator.batches.engine import Engine
-from nightbatch.emulator.batches.lines import result_blocks
+from nightbatch.emulator.batches.lines import Blocks, result_blocks
 from nightbatch.emulator.faults.kinds import ENDINGS, LINES
 from nightbatch.emulator.faults.rules import Fault, Struck
 from nightbatch.emulator.http.call_faults import FOREVER, after, dropped
@@ -101,9 +100,7 @@ def _break_position(body: bytes, fault: Fault) -> int:
     return max(position, line_end + 1)
 
 
-def _damaged_blocks(
-    blocks: Iterator[bytes], count: int, faults: Struck
-) -> Iterator[bytes]:
+def _damaged_blocks(blocks: Blocks, count: int, faults: Struck) -> Blocks:
     line_faults = [fault for fault in faults if fault.what in LINES]
     if not line_faults:
         return blocks
@@ -113,7 +110,7 @@ def _damaged_blocks(
     return lines
 
 
-def _lines(blocks: Iterator[bytes]) -> Lines:
+def _lines(blocks: Blocks) -> Lines:
     for block in blocks:
         yield from block.splitlines(keepends=True)
 

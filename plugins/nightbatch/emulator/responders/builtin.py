@@ -26,7 +26,8 @@ class schema:  # noqa: N801 - the name that `--responder` takes
         forced_tool = _forced_tool(params)
         if forced_tool is not None:
             return self._tool_use(forced_tool, text)
-        return sentence(text, Chance(text, self.seed))
+        chance = Chance(text, self.seed)
+        return sentence(text, chance)
 
     def instance(self, wanted: Mapping[str, Any], text: str) -> Any:
         return instance(wanted, text, seed=self.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ from nightbatch.local.stack import services
 from nightbatch.local.stack.ports import free_port
 from nightbatch.local.stack.processes import Service
 from nightbatch.local.stack.settings import ALL_PARTS, Settings
-from nightbatch.local.stack.stack import Stack
+from nightbatch.local.stack.stack import ReportStep, Stack
 
 SECOND_TRIGGERER = "triggerer-2"
 WORKERS = ("worker-1", "worker-2")
@@ -35,7 +35,7 @@ class Cluster(Stack):
     """A context manager, as Stack is; its workers and its second triggerer are parts like the others."""
 
     def __init__(
-        self, settings: Settings, *, report_step: Callable[[str], None] = lambda _: None
+        self, settings: Settings, *, report_step: ReportStep = lambda _: None
     ) -> None:
         self._postgres_server = Server(free_port(), secrets.token_urlsafe(16))
         self._valkey_server = Server(free_port(), secrets.token_urlsafe(16))
@@ -106,9 +106,7 @@ class Cluster(Stack):
         """Wait for both servers, and make Airflow's database."""
         self.postgres.wait_ready()
         self.valkey.wait_ready()
-        with closing(self.connect("postgres")) as connection:
-            connection.autocommit = True
-            connection.cursor().execute(f"create database {DATABASE}")
+        servers.create_postgres_database(self._postgres_server, DATABASE)
 
     def connect(self, database: str = DATABASE) -> Any:
         """Open a connection to the metadata database; to be closed by the caller."""

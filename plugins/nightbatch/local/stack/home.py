@@ -60,12 +60,13 @@ class Home:
         if self._is_link:
             raise HomeForeign(f"{self._given_path} is a link to {self.path}. {ADVICE}")
         self._require_outside(PROJECT, "the project")
-        self._require_outside(Path.home().resolve(), "your home directory")
+        user_home = Path.home().resolve()
+        self._require_outside(user_home, "your home directory")
         if not self.path.exists():
             return
         if not self.path.is_dir():
             raise HomeForeign(f"{self.path} is a file. {ADVICE}")
-        if any(self.path.iterdir()) and not self._has_mark:
+        if self._holds_files and not self._has_mark:
             raise HomeForeign(
                 f"{self.path} holds files that no stack has written (there is no {MARK}), "
                 f"so it is not emptied. {ADVICE}"
@@ -81,6 +82,10 @@ class Home:
     @property
     def _is_link(self) -> bool:
         return self._given_path.is_symlink()
+
+    @property
+    def _holds_files(self) -> bool:
+        return any(self.path.iterdir())
 
     @property
     def _has_mark(self) -> bool:

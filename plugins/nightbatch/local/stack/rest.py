@@ -15,6 +15,8 @@ from nightbatch.local.stack.errors import AirflowRefused, NotReady
 from nightbatch.local.stack.ports import LOOPBACK
 
 Json = dict[str, Any]
+Body = Mapping[str, object]
+"""A JSON object to be sent."""
 FINISHED = frozenset({"success", "failed"})
 PAGE = 100
 TICK_SECONDS = 0.5
@@ -42,11 +44,11 @@ class Airflow:
         query_string = f"?{urlencode(query)}" if query else ""
         return self._authorized("GET", f"/api/v2{path}{query_string}")
 
-    def post(self, path: str, body: Mapping[str, object]) -> Json:
+    def post(self, path: str, body: Body) -> Json:
         """POST a JSON body to a path below /api/v2."""
         return self._authorized("POST", f"/api/v2{path}", body)
 
-    def patch(self, path: str, body: Mapping[str, object]) -> Json:
+    def patch(self, path: str, body: Body) -> Json:
         """PATCH a path below /api/v2."""
         return self._authorized("PATCH", f"/api/v2{path}", body)
 
@@ -54,9 +56,7 @@ class Airflow:
         """DELETE a path below /api/v2."""
         self._authorized("DELETE", f"/api/v2{path}")
 
-    def _authorized(
-        self, method: str, path: str, body: Mapping[str, object] | None = None
-    ) -> Json:
+    def _authorized(self, method: str, path: str, body: Body | None = None) -> Json:
         if not self._token:
             self.log_in()
         for _ in range(BUSY_TRIES - 1):
@@ -226,7 +226,7 @@ def call(
     port: int,
     method: str,
     path: str,
-    body: Mapping[str, object] | None = None,
+    body: Body | None = None,
     *,
     token: str = "",
 ) -> Json:

@@ -32,6 +32,7 @@ from nightbatch.local.stack.settings import (
 )
 from nightbatch.local.stack.signals import signals_ignored
 
+ReportStep = Callable[[str], None]
 STOP_GRACE_SECONDS = 2.0
 
 
@@ -44,7 +45,7 @@ class Stack:
     """
 
     def __init__(
-        self, settings: Settings, *, report_step: Callable[[str], None] = lambda _: None
+        self, settings: Settings, *, report_step: ReportStep = lambda _: None
     ) -> None:
         self._home = Home(settings.home)  # not resolved yet: a link is refused
         self.settings = replace(settings, home=self._home.path)
@@ -54,8 +55,7 @@ class Stack:
 
         self.lake = Lake(free_port())
         self.emulator_port = free_port()
-        ui_port = require_free(settings.ui_port) if settings.ui_port else free_port()
-        self.airflow = Airflow(ui_port)
+        self.airflow = Airflow(_ui_port(settings))
 
         self._common_env = plain_env()
         self.airflow_env = self._airflow_env()
@@ -205,3 +205,10 @@ class Stack:
             if self._reaper is not None:
                 self._reaper.dismiss()
             self._home.release()
+
+
+def _ui_port(settings: Settings) -> int:
+    """Return the port that was asked for, if it is free; any free one if none was."""
+    if settings.ui_port:
+        return require_free(settings.ui_port)
+    return free_port()

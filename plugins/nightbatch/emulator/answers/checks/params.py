@@ -78,8 +78,10 @@ def _check_modes(params: Params) -> None:
         raise invalid("speed: fast mode is not supported in batch requests")
     if params.get("service_tier", "auto") not in {"auto", "standard_only"}:
         raise invalid("service_tier: Input should be 'auto' or 'standard_only'")
-    _check_stop_sequences(params.get("stop_sequences", []))
-    _check_system(params.get("system", ""))
+    stop_sequences = params.get("stop_sequences", [])
+    _check_stop_sequences(stop_sequences)
+    system = params.get("system", "")
+    _check_system(system)
 
 
 def _check_stop_sequences(stop_sequences: object) -> None:
@@ -106,12 +108,16 @@ def _check_system(system: object) -> None:
 def _check_sampling(params: Params, model: Model) -> None:
     for name in _RANGES:
         value = params.get(name)
-        if value is None:
-            continue
-        _check_range(name, value)
-        is_default = name == "temperature" and value == 1
-        if not is_default and not model.samples:
-            raise invalid(f"`{name}` is not supported for this model.")
+        if value is not None:
+            _check_range(name, value)
+            _check_samples(name, value, model)
+
+
+def _check_samples(name: str, value: Any, model: Model) -> None:
+    """Raise the error of a model that does not sample, which takes nothing but the default temperature."""
+    is_default = name == "temperature" and value == 1
+    if not is_default and not model.samples:
+        raise invalid(f"`{name}` is not supported for this model.")
 
 
 def _check_range(name: str, value: Any) -> None:

@@ -43,6 +43,7 @@ _FORMATS = {
     "ipv6",
     "uuid",
 }
+_NAMED = ("properties", "$defs", "definitions")
 _COMBINED = ("anyOf", "oneOf", "allOf")
 _UNTYPED = frozenset({"enum", "const", *_COMBINED})
 _LOOKAROUNDS = ("(?=", "(?!", "(?<=", "(?<!")
@@ -192,7 +193,7 @@ def _nodes(schema: Any) -> Iterator[Schema]:
     if not isinstance(schema, Mapping):
         raise _rejection("Schema must be a JSON object")
     yield schema
-    for group in ("properties", "$defs", "definitions"):
+    for group in _NAMED:
         for inner_schema in schema.get(group, {}).values():
             yield from _nodes(inner_schema)
     for group in _COMBINED:
