@@ -14,6 +14,7 @@ from nightbatch.local.print_bill import Reports, print_bill, print_rows, print_s
 from nightbatch.local.progress import TaskProgress
 from nightbatch.local.sample_tickets import parts, sample
 from nightbatch.local.stack.errors import NightFailed
+from nightbatch.local.stack.lake import Lake
 from nightbatch.local.stack.rest import Airflow, Json
 from nightbatch.local.stack.settings import BUCKET
 from nightbatch.local.stack.stack import Stack
@@ -33,18 +34,16 @@ LOG_LINES = 25
 def put_sample(stack: Stack) -> dict[str, int]:
     """Put both nights of tickets into the lake; return their row counts by partition."""
     nights = sample(stack.settings.project)
-    row_counts = {}
     for partition, night_table in nights.items():
-        _put_partition(stack, partition, night_table)
-        row_counts[partition] = night_table.num_rows
-    return row_counts
+        _put_partition(stack.lake, partition, night_table)
+    return {partition: table.num_rows for partition, table in nights.items()}
 
 
-def _put_partition(stack: Stack, partition: str, night_table: pa.Table) -> None:
+def _put_partition(lake: Lake, partition: str, night_table: pa.Table) -> None:
     """Put one night into the lake, as several files."""
     for file_name, file_table in parts(night_table).items():
         file_key = f"{SOURCE}/{partition}/{file_name}"
-        stack.lake.put_table(file_key, file_table)
+        lake.put_table(file_key, file_table)
 
 
 def run_night(stack: Stack, partition: str, console: Console) -> Json:

@@ -62,8 +62,9 @@ def print_statuses(console: Console, reports: Reports) -> None:
     all_statuses = set().union(*counts_by_night)
     status_table = _table("What came back", "rows by status", *reports)
     for status in sorted(all_statuses):
-        row_counts = [f"{counts.get(status, 0):,}" for counts in counts_by_night]
-        status_table.add_row(status, *row_counts)
+        row_counts = [counts.get(status, 0) for counts in counts_by_night]
+        cells = map(_count_text, row_counts)
+        status_table.add_row(status, *cells)
     console.print(status_table)
 
 
@@ -109,7 +110,8 @@ def _token_lines(token_counts: Mapping[str, int]) -> BillLines:
     token_lines = {}
     for token_kind, token_count in token_counts.items():
         if token_count:
-            line_title = f"{token_kind} tokens".replace("_", " ")
+            kind_words = token_kind.replace("_", " ")
+            line_title = f"{kind_words} tokens"
             token_lines[line_title] = _count_text(token_count)
     return token_lines
 

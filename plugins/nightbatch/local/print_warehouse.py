@@ -42,16 +42,20 @@ def await_loads(stack: Stack, partitions: Iterable[str]) -> None:
     """Block until each partition's load has ended; raise NightFailed if one has failed."""
     expected_keys = {_partition_key(partition) for partition in partitions}
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        ended_states = _ended_loads(stack)
-        _require_no_failure(stack, ended_states)
-        missing_keys = expected_keys - ended_states.keys()
-        if not missing_keys:
-            return
+    missing_keys = _missing_loads(stack, expected_keys)
+    while missing_keys:
         if time.monotonic() > deadline:
             key_list = _listed(missing_keys)
             raise NotReady(f"{DAG_ID} has not loaded {key_list} yet.")
         time.sleep(TICK_SECONDS)
+        missing_keys = _missing_loads(stack, expected_keys)
+
+
+def _missing_loads(stack: Stack, expected_keys: set[str]) -> set[str]:
+    """Return the keys whose loads have not ended; raise NightFailed if one has failed."""
+    ended_states = _ended_loads(stack)
+    _require_no_failure(stack, ended_states)
+    return expected_keys - ended_states.keys()
 
 
 def _partition_key(partition: str) -> str:
@@ -65,9 +69,8 @@ def _require_no_failure(stack: Stack, ended_states: StatesByKey) -> None:
     failed_keys = [key for key, state in ended_states.items() if state == "failed"]
     if failed_keys:
         key_list = _listed(failed_keys)
-        log_folder = stack.task_logs
         raise NightFailed(
-            f"{DAG_ID} for {key_list} failed: see its log in {log_folder}."
+            f"{DAG_ID} for {key_list} failed: see its log in {stack.task_logs}."
         )
 
 

@@ -128,10 +128,12 @@ class Desk:
     def _new_ticket(self) -> Ticket:
         topic = self._weighted_choice(self._topics, self._topic_weights)
         body_template = self._body_template(topic)
-        subject_template = self._pick("subjects", topic)
-        subject = subject_template and self._filled(subject_template)
+        subject = self._pick("subjects", topic)
+        if subject:
+            subject = self._filled(subject)
         body = self._filled(body_template)
-        return self._ticket(topic["products"], subject, body)
+        products = topic["products"]
+        return self._ticket(products, subject, body)
 
     def _body_template(self, topic: Phrases) -> str:
         """Return sentences between a greeting and a signature, with their slots; either may be missing."""
@@ -143,13 +145,16 @@ class Desk:
     def _sentences(self, topic: Phrases) -> str:
         """Return an opening, up to two details and a closing, as one paragraph."""
         mood = self._weighted_choice(MOODS, MOOD_WEIGHTS)
-        detail_count = self._random.randrange(3)
-        all_details = topic["details"]
-        details = self._random.sample(all_details, k=detail_count)
+        details = self._details(topic)
         opening = self._pick("openings", topic)
         all_closings = self._phrases["closings"]
         closing = self._pick(mood, all_closings)
         return _joined(" ", [opening, *details, closing])
+
+    def _details(self, topic: Phrases) -> list[str]:
+        detail_count = self._random.randrange(3)
+        all_details = topic["details"]
+        return self._random.sample(all_details, k=detail_count)
 
     def _odd_ticket(self) -> Ticket:
         odd_text = next(self._odd_texts)

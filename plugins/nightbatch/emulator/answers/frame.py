@@ -36,9 +36,8 @@ class Frames:
 
     def read(self, params: Json, betas: Betas) -> RequestFrame:
         """Return the frame of a request: most often the last one again."""
-        frame_params = {
-            key: value for key, value in params.items() if key != "messages"
-        }
+        frame_params = params.copy()
+        frame_params.pop("messages", None)
         last_frame = self._last
         if last_frame is not None and last_frame.is_of(frame_params, betas):
             return last_frame

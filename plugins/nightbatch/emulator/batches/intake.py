@@ -43,10 +43,12 @@ _decoder = msgspec.json.Decoder(_Envelope)
 
 def open_items(path: Path) -> list[Item]:
     """Split a create body on disk; its pages are mapped, not copied, for as long as the items live."""
-    if not path.stat().st_size:
+    body_bytes = path.stat().st_size
+    if body_bytes == 0:
         return read_items(b"")
     with path.open("rb") as body_file:
-        body = mmap.mmap(body_file.fileno(), 0, access=mmap.ACCESS_READ)
+        file_number = body_file.fileno()
+        body = mmap.mmap(file_number, 0, access=mmap.ACCESS_READ)
     return read_items(body)
 
 

@@ -44,11 +44,11 @@ class Bucket:
         whole_calls = int(self.level)
         missing_calls = self.capacity - self.level
         missing_seconds = missing_calls * 60 / self.capacity
-        full_at = timestamp(now + missing_seconds, "seconds")
+        full_at = now + missing_seconds
         return {
             "anthropic-ratelimit-requests-limit": str(self.capacity),
             "anthropic-ratelimit-requests-remaining": str(whole_calls),
-            "anthropic-ratelimit-requests-reset": full_at,
+            "anthropic-ratelimit-requests-reset": timestamp(full_at, "seconds"),
         }
 
 

@@ -85,12 +85,13 @@ class Faults:
 
     def add(self, specs: Iterable[Any]) -> list[Fault]:
         """Set faults; raise a 400 that says what is wrong with a spec, and set none."""
-        next_id = self._last_id + 1
         new_faults = []
-        for fault_id, spec in enumerate(specs, next_id):
+        fault_id = self._last_id
+        for spec in specs:
+            fault_id += 1
             new_fault = read_fault(spec, fault_id)
             new_faults.append(new_fault)
-        self._last_id += len(new_faults)
+        self._last_id = fault_id
         self.all += new_faults
         return new_faults
 

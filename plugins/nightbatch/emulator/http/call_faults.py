@@ -32,7 +32,7 @@ async def before(faults: Iterable[Fault]) -> None:
         if fault.what in ERROR_KINDS and not after_option:
             raise error_of_kind(fault.what, fault.options)
         if fault.what in _WAITS and after_option is False:
-            await asyncio.sleep(_seconds(fault))
+            await _wait(fault)
 
 
 async def after(faults: Iterable[Fault]) -> None:
@@ -40,13 +40,14 @@ async def after(faults: Iterable[Fault]) -> None:
     for fault in faults:
         after_option = fault.options.get("after")
         if fault.what in _WAITS and after_option is not False:
-            await asyncio.sleep(_seconds(fault))
+            await _wait(fault)
         if fault.what == "drop_after":
             raise dropped(fault)
         if fault.what in ERROR_KINDS and after_option:
             raise error_of_kind(fault.what, fault.options)
 
 
-def _seconds(fault: Fault) -> float:
+async def _wait(fault: Fault) -> None:
     default_seconds = 1.0 if fault.what == "delay" else FOREVER
-    return float(fault.options.get("seconds", default_seconds))
+    seconds = fault.options.get("seconds", default_seconds)
+    await asyncio.sleep(float(seconds))

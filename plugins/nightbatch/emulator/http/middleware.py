@@ -80,8 +80,9 @@ async def _call_with_faults(
 async def _handle(
     request: web.Request, handler: Handler, endpoint: str, facts: Json
 ) -> web.StreamResponse:
+    engine = request.app[ENGINE]
     batch_id = request.match_info.get("id", "")
-    faults = request.app[ENGINE].faults.strike(endpoint, {"batch": batch_id, **facts})
+    faults = engine.faults.strike(endpoint, {"batch": batch_id, **facts})
     request[STRUCK] = tuple(faults)
     await before(faults)
     if request.transport is None or request.transport.is_closing():

@@ -88,10 +88,9 @@ def with_busy_timeout(env: Mapping[str, str]) -> dict[str, str]:
 def new_passwords(path: Path) -> dict[str, str]:
     """Write fresh passwords for the stack's users where SimpleAuthManager reads them."""
     passwords = {user: secrets.token_urlsafe(9) for user in USERS}
-    passwords_json = json.dumps(passwords)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    _write_private(path, passwords_json)
+    _write_private(path, json.dumps(passwords))
     return passwords
 
 

@@ -27,18 +27,19 @@ SWEEP_SECONDS = 10.0
 
 def marked(home: Path, part: str | None = None) -> list[psutil.Process]:
     """Return the running processes of a stack, or of one part of it."""
+    marks = {STACK_MARK: str(home)}
+    if part is not None:
+        marks[PART_MARK] = part
     all_processes = psutil.process_iter()
-    return [process for process in all_processes if _has_mark(process, home, part)]
+    return [process for process in all_processes if _has_marks(process, marks)]
 
 
-def _has_mark(process: psutil.Process, home: Path, part: str | None) -> bool:
+def _has_marks(process: psutil.Process, marks: Mapping[str, str]) -> bool:
     try:
-        environment = process.environ()
+        environment: dict[str, str] = process.environ()
     except (psutil.Error, OSError):
         return False
-    if environment.get(STACK_MARK) != str(home):
-        return False
-    return part is None or environment.get(PART_MARK) == part
+    return marks.items() <= environment.items()
 
 
 def sweep(home: Path, part: str | None = None) -> None:
@@ -199,5 +200,5 @@ class Service:
         if not self.log.exists():
             return ""
         log_text = self.log.read_text(errors="replace")
-        last_lines = log_text.splitlines()[-TAIL_LINES:]
-        return os.linesep.join(last_lines)
+        log_lines = log_text.splitlines()
+        return os.linesep.join(log_lines[-TAIL_LINES:])

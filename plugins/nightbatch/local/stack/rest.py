@@ -81,7 +81,8 @@ class Airflow:
         heartbeat_text = component_health.get(f"latest_{component}_heartbeat")
         if not heartbeat_text:
             return 0.0
-        return datetime.fromisoformat(heartbeat_text).timestamp()
+        moment = datetime.fromisoformat(heartbeat_text)
+        return moment.timestamp()
 
     def wait_parsed(self, dag_id: str, *, patience: float = 60.0) -> None:
         """Block until the DAG is parsed; raise AirflowRefused with the trace of an import error."""
@@ -142,7 +143,7 @@ class Airflow:
             page_tasks = page["task_instances"]
             task_instances += page_tasks
             is_complete = len(task_instances) >= page["total_entries"]
-            if not page_tasks or is_complete:
+            if is_complete or not page_tasks:
                 return task_instances
 
     def wait(

@@ -160,8 +160,7 @@ class Stack:
         self.stop()
 
     def _start(self) -> None:
-        part_names = self.settings.parts
-        started_parts = [part for part in self._parts if part.name in part_names]
+        started_parts = self._started_parts()
         airflow_parts = [part for part in started_parts if part in self._airflow_parts]
         outside_parts = [part for part in started_parts if part not in airflow_parts]
         self._launch(outside_parts)
@@ -173,6 +172,11 @@ class Stack:
             part.wait_ready()
         if self.s3.alive:
             self.lake.create()
+
+    def _started_parts(self) -> list[Service]:
+        """Return the parts that the settings name."""
+        part_names = self.settings.parts
+        return [part for part in self._parts if part.name in part_names]
 
     def _before_start(self) -> None:
         """Do what must be done in the empty home before anything is started; here nothing."""
@@ -187,8 +191,9 @@ class Stack:
 
     def _create_database(self) -> None:
         self._report_step("creating Airflow's database")
+        airflow = self.airflow
         passwords = new_passwords(self._passwords)
-        self.airflow.password = passwords[self.airflow.user]
+        airflow.password = passwords[airflow.user]
         migration = services.migration(self.settings, self.api_server.env)
         migration.start()
         migration.wait_done()
