@@ -47,12 +47,11 @@ def airflow_options() -> set[tuple[str, str]]:
         file = folder / "providers" / provider / "get_provider_info.py"
         provider_info = runpy.run_path(str(file))["get_provider_info"]
         sections.append(provider_info()["config"])
-    return {
-        (section, option)
-        for group in sections
-        for section, content in group.items()
-        for option in content["options"]
-    }
+    options = set()
+    for group in sections:
+        for section, content in group.items():
+            options |= {(section, option) for option in content["options"]}
+    return options
 
 
 def values(name: str) -> dict[str, Any]:
@@ -75,7 +74,8 @@ def arguments_of(dotted_class: str) -> set[str]:
     """Return the names of the arguments that a class of Airflow takes, from its source."""
     module, _, class_name = dotted_class.rpartition(".")
     below = Path(*module.split(".")[1:]).with_suffix(".py")
-    tree = ast.parse((airflow_folder() / below).read_text())
+    source_file = airflow_folder() / below
+    tree = ast.parse(source_file.read_text())
     (definition,) = [
         node
         for node in tree.body

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+from tests.support.parquet import parquet
 
 LONG = "x" * 20_000
 
@@ -15,11 +14,5 @@ def expanding(short: int, long: int, text: str = LONG, **layout: Any) -> bytes:
     """Write a file with short rows first, and then rows of one long text that a dictionary holds once."""
     codes = pa.array([0] * short + [1] * long, pa.int32())
     texts = pa.DictionaryArray.from_arrays(codes, pa.array(["a", text]))
-    out = io.BytesIO()
-    pq.write_table(
-        pa.table({"id": range(len(codes)), "text": texts}),
-        out,
-        store_schema=False,
-        **layout,
-    )
-    return out.getvalue()
+    table = pa.table({"id": range(len(codes)), "text": texts})
+    return parquet(table, store_schema=False, **layout)

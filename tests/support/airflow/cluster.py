@@ -63,11 +63,9 @@ def backfill(cluster: Cluster, first: int, last: int, *, at_once: int) -> list[J
         "to_date": f"2026-05-{last:02d}T00:00:00Z",
     }
     airflow.post("/backfills", body)
-    runs: list[Json] = airflow.get(
-        f"/dags/{DAG_ID}/dagRuns", run_type="backfill", limit=100
-    )["dag_runs"]
+    response = airflow.get(f"/dags/{DAG_ID}/dagRuns", run_type="backfill", limit=100)
     days = {f"2026-05-{day:02d}" for day in range(first, last + 1)}
-    return [run for run in runs if run["partition_key"] in days]
+    return [run for run in response["dag_runs"] if run["partition_key"] in days]
 
 
 def until(
@@ -82,11 +80,11 @@ def until(
 
 def states(cluster: Cluster, runs: list[Json]) -> list[tuple[str, str | None]]:
     """Return the task and the state of every task instance of the runs."""
-    return [
-        (task["task_id"], task["state"])
-        for run in runs
-        for task in cluster.airflow.tasks(DAG_ID, run["dag_run_id"])
-    ]
+    all_states = []
+    for run in runs:
+        tasks = cluster.airflow.tasks(DAG_ID, run["dag_run_id"])
+        all_states += [(task["task_id"], task["state"]) for task in tasks]
+    return all_states
 
 
 def ended(cluster: Cluster, runs: list[Json]) -> list[str]:

@@ -31,7 +31,7 @@ class Table:
 
     def sections(self) -> dict[str, str]:
         """Return the tables as Markdown, one for each place."""
-        found: dict[str, str] = {}
+        sections: dict[str, str] = {}
         for place in dict.fromkeys(where for where, _, _ in self.rows):
             parts = [
                 f"### {place}",
@@ -39,31 +39,34 @@ class Table:
                 "| case | what happens | bought twice | lost |",
                 "|---|---|---:|---:|",
             ]
-            cases = [
-                (case, told, seen)
-                for (where, case, told), seen in self.rows.items()
+            parts += [
+                f"| {case} | {happens} | {seen.twice} | {seen.lost} |"
+                for (where, case, happens), seen in self.rows.items()
                 if where == place
             ]
-            parts += [
-                f"| {case} | {told} | {seen.twice} | {seen.lost} |"
-                for case, told, seen in cases
-            ]
-            found[place] = "\n".join([*parts, ""])
-        return found
+            sections[place] = "\n".join([*parts, ""])
+        return sections
 
     def write(self) -> None:
         """Write the tables into the file that the environment names, if it does; leave other places' as they are."""
-        if not (name := os.environ.get(TABLE)) or not self.rows:
+        name = os.environ.get(TABLE)
+        if not name or not self.rows:
             return
         file = Path(name)
         before, _, rest = file.read_text().partition(BEGIN)
         inside, _, after = rest.partition(END)
-        stand = {
-            part.partition("\n")[0]: f"### {part.rstrip()}\n"
-            for part in inside.split("### ")[1:]
-        }
-        tables = "\n".join((stand | self.sections()).values())
+        sections = _sections_of(inside) | self.sections()
+        tables = "\n".join(sections.values())
         file.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}")
+
+
+def _sections_of(text: str) -> dict[str, str]:
+    """Return the sections of a page's part by their titles."""
+    sections = {}
+    for part in text.split("### ")[1:]:
+        title, _, _ = part.partition("\n")
+        sections[title] = f"### {part.rstrip()}\n"
+    return sections
 
 
 CASES = Table()

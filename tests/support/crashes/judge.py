@@ -36,19 +36,20 @@ def _sold(api: MemoryBatches) -> Counter[bytes]:
 
 def _answered(lines: Iterable[bytes]) -> set[bytes]:
     """Name our requests that were answered, by lines of results."""
-    told = (json.loads(line) for line in lines)
-    names = (row["custom_id"] for row in told if row["result"]["type"] == "succeeded")
+    rows = (json.loads(line) for line in lines)
+    names = (row["custom_id"] for row in rows if row["result"]["type"] == "succeeded")
     return {bytes.fromhex(name) for name in names if len(name) == 40}
 
 
 def landed(store: Store) -> set[bytes]:
     """Name the requests that are settled in a ledger."""
-    found: set[bytes] = set()
+    settled_ids: set[bytes] = set()
     for entry in store.list(keys.LANDED):
-        for row in parquet.table(store, entry.key, ["id", "status"]).to_pylist():
+        table = parquet.table(store, entry.key, ["id", "status"])
+        for row in table.to_pylist():
             if row["status"] in SETTLED:
-                found.add(row["id"])
-    return found
+                settled_ids.add(row["id"])
+    return settled_ids
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,14 @@ def verdict(*flows: Flow) -> Verdict:
     world = flows[0].world
     if isinstance(world, RealWorld):
         emulator = Emulator(world.emulator)
-        twice, bought = (
-            _twice_by_the_books(emulator),
-            _answered(account.results(emulator)),
-        )
+        twice = _twice_by_the_books(emulator)
+        bought = _answered(account.results(emulator))
     else:
         api = world.api()
         assert isinstance(api, MemoryBatches)
         sold = _sold(api)
-        twice, bought = sold.total() - len(sold), set(sold)
+        twice = sold.total() - len(sold)
+        bought = set(sold)
     kept: set[bytes] = set()
     for flow in flows:
         kept |= landed(flow.ledger.store)

@@ -31,10 +31,10 @@ ORDINARY = [point for point in points() if point not in BY_HAND | set(NEEDS)]
 
 def two_of_which_some_are_killed(turned: Turned, folder: Path) -> list[int | None]:
     """Run two partitions that share requests at once, with points at which whoever comes first is killed."""
-    runs = [
-        processes.start(turned.world, one, f"dag/{one.partition}", folder)
-        for one in SHARING
-    ]
+    runs = []
+    for job in SHARING:
+        run = processes.start(turned.world, job, f"dag/{job.partition}", folder)
+        runs.append(run)
     turned.pass_until_ended(runs)
     return [run.exitcode for run in runs]
 
@@ -47,17 +47,20 @@ MORE = ["beta", "gamma", "epsilon", "zeta"]
 
 def overlapping(turned: Turned) -> Turned:
     """Prepare two partitions that share requests, in a world whose times are the real ones."""
-    made = Turned(replace(turned.world, timing=SubmitTiming()))
-    made.world.make_bucket(rows(TEXTS))
-    put(made.world.store(SOURCE), "dt=2/part-0.parquet", rows(MORE))
-    return made
+    world = replace(turned.world, timing=SubmitTiming())
+    world.make_bucket(rows(TEXTS))
+    put(world.store(SOURCE), "dt=2/part-0.parquet", rows(MORE))
+    return Turned(world)
 
 
 def both_are_whole(turned: Turned, undisturbed: list[object]) -> bool:
     """Tell whether both partitions are as if nothing had happened."""
-    other = published(turned.world.store(TARGET), "dt=2")
-    told = {row["_status"] for row in other} == {"answered"} and len(other) == len(MORE)
-    return told and published(turned.world.store(TARGET)) == undisturbed
+    target = turned.world.store(TARGET)
+    other = published(target, "dt=2")
+    other_statuses = [row["_status"] for row in other]
+    if other_statuses != ["answered"] * len(MORE):
+        return False
+    return published(target) == undisturbed
 
 
 HERE = "Runs at the same time, on real servers"

@@ -13,24 +13,24 @@ import nightbatch
 @cache
 def points() -> tuple[str, ...]:
     """Name every failpoint of the package, in the order of modules and lines."""
-    files = sorted(
-        file for folder in nightbatch.__path__ for file in Path(folder).rglob("*.py")
-    )
-    texts = {file: file.read_text() for file in files}
-    named = [
-        point
-        for file, text in texts.items()
-        if "reach" in text
-        for point in _points(file, text)
-    ]
-    return tuple(dict.fromkeys(named))
+    files: list[Path] = []
+    for folder in nightbatch.__path__:
+        files += Path(folder).rglob("*.py")
+    names: list[str] = []
+    for file in sorted(files):
+        text = file.read_text()
+        if "reach" in text:
+            names += _points(file, text)
+    return tuple(dict.fromkeys(names))
 
 
 def _points(file: Path, text: str) -> Iterator[str]:
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    for call in sorted(calls, key=lambda call: call.lineno):
+    calls.sort(key=lambda call: call.lineno)
+    for call in calls:
         if isinstance(call.func, ast.Name) and call.func.id == "reach":
-            assert isinstance(call.args[0], ast.Constant), (
+            name = call.args[0]
+            assert isinstance(name, ast.Constant), (
                 f"{file}: a failpoint's name is written out"
             )
-            yield str(call.args[0].value)
+            yield str(name.value)

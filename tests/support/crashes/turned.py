@@ -15,11 +15,11 @@ from nightbatch.emulator.embedded import Emulator
 PATIENCE = 180.0
 
 
-def until(condition: Callable[[], object], told: str) -> None:
+def until(condition: Callable[[], object], what: str) -> None:
     """Wait for something to become true."""
     last = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < last, f"in vain: {told}"
+        assert time.monotonic() < last, f"in vain: {what}"
         time.sleep(0.02)
 
 
@@ -37,22 +37,25 @@ class Turned:
     def turn(self, seconds: float) -> None:
         """Let so many seconds pass, for the API and for every process."""
         file = Path(self.world.clock)
-        ahead = float(file.read_text()) if file.exists() else 0.0
-        fresh = file.with_suffix(".new")
-        fresh.write_text(str(ahead + seconds))
-        fresh.rename(file)
+        ahead = seconds
+        if file.exists():
+            ahead += float(file.read_text())
+        new_file = file.with_suffix(".new")
+        new_file.write_text(str(ahead))
+        new_file.rename(file)
         self.emulator.advance(seconds)
 
     def pass_until_ended(
         self, processes: Sequence[ForkServerProcess], leap: float = 4_000
     ) -> None:
         """Let time fly a hundred times as fast as it does, and leap whenever a process has ended."""
-        last, running = time.monotonic() + PATIENCE, len(processes)
+        last = time.monotonic() + PATIENCE
+        running = len(processes)
         while running:
             assert time.monotonic() < last, (
                 f"in vain: {running} of {len(processes)} still run"
             )
             time.sleep(0.1)
-            left = sum(process.is_alive() for process in processes)
-            self.turn(leap if left < running else 10)
-            running = left
+            still_running = sum(process.is_alive() for process in processes)
+            self.turn(leap if still_running < running else 10)
+            running = still_running

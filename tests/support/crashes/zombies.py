@@ -43,35 +43,37 @@ def sleep_and_wake(turned: Turned, cases: list[str], folder: Path) -> list[Flow]
         drowsy = folder / str(number)
         drowsy.mkdir()
         (drowsy / point).touch()
-        sleepers.append(
-            processes.start(turned.world, asked(number), "dag/zombie", drowsy=drowsy)
-        )
+        job = asked(number)
+        sleeper = processes.start(turned.world, job, "dag/zombie", drowsy=drowsy)
+        sleepers.append(sleeper)
     for process in sleepers:
         processes.await_sleep(process)
     turned.turn(HOUR)
-    successors = [
-        processes.start(turned.world, asked(number), "dag/next")
-        for number in range(len(cases))
-    ]
-    assert [processes.end(process) for process in successors] == [0] * len(cases)
+    jobs = [asked(number) for number in range(len(cases))]
+    successors = [processes.start(turned.world, job, "dag/next") for job in jobs]
+    for process in successors:
+        assert processes.end(process) == 0
     turned.turn(HOUR)
     for process in sleepers:
         processes.wake(process)
     turned.pass_until_ended(sleepers)
     assert [process.exitcode for process in sleepers] == [0] * len(cases)
-    return [Flow(turned.world, asked(number)) for number in range(len(cases))]
+    return [Flow(turned.world, job) for job in jobs]
 
 
 def whole(world: RealWorld, flow: Flow) -> bool:
     """Tell whether what a flow has published is that of an undisturbed run: its own prompts, all answered."""
-    found = published(world.store(flow.enrichment.target))
-    return [row["id"] for row in found] == [
-        f"row-{place}" for place in range(len(TEXTS))
-    ] and all(
-        row["_status"] == "answered"
-        and row["answer"] == found[TEXTS.index(text)]["answer"]
-        for row, text in zip(found, TEXTS, strict=True)
-    )
+    target = world.store(flow.enrichment.target)
+    published_rows = published(target)
+    ids = [row["id"] for row in published_rows]
+    if ids != [f"row-{number}" for number in range(len(TEXTS))]:
+        return False
+    answers: dict[str, str] = {}
+    for row, text in zip(published_rows, TEXTS, strict=True):
+        answer = answers.setdefault(text, row["answer"])
+        if row["_status"] != "answered" or row["answer"] != answer:
+            return False
+    return True
 
 
 HERE = "Stopped processes that continue late, on real servers"

@@ -47,11 +47,11 @@ class World(Protocol):
 
 def settings(partition: str = "dt=1", **more: Any) -> Enrichment:
     """Return what every test asks: a short text about each row."""
-    given: dict[str, Any] = {
+    common: dict[str, Any] = {
         "source": SOURCE, "target": TARGET, "key": ["id"], "prompt": "Say: {{ text }}", "model": "claude-haiku-4-5",
         "max_tokens": 50, "partition": partition, "min_answered": 0.0, "canary": "never",
     }  # fmt: skip
-    return Enrichment(**(given | more))
+    return Enrichment(**(common | more))
 
 
 def rows(texts: Sequence[str]) -> pa.Table:
@@ -71,12 +71,15 @@ def put(store: Store, key: str, table: pa.Table) -> None:
 def published(store: Store, partition: str = "dt=1") -> list[dict[str, Any]]:
     """Read a published partition: what a warehouse would see of it."""
     folder = f"{partition}/" if partition else ""
-    names = [
-        entry.key for entry in store.list(folder) if entry.key.endswith(".parquet")
-    ]
-    assert f"{folder}_SUCCESS" in [entry.key for entry in store.list(folder)]
-    tables = [pq.read_table(pa.BufferReader(store.get(name))) for name in names]
-    return pa.concat_tables(tables).select(["id", "answer", "_status"]).to_pylist()
+    keys = [entry.key for entry in store.list(folder)]
+    assert f"{folder}_SUCCESS" in keys
+    tables = []
+    for key in keys:
+        if key.endswith(".parquet"):
+            body = pa.BufferReader(store.get(key))
+            tables.append(pq.read_table(body))
+    whole = pa.concat_tables(tables)
+    return whole.select(["id", "answer", "_status"]).to_pylist()
 
 
 @dataclass
@@ -118,20 +121,18 @@ class Flow:
 
     def submit(self, shard: Shard) -> BatchId:
         """Submit, waiting as the triggerer would."""
-        buyer = Submitter(
-            self.ledger, self.world.api(), self.world.now, self.world.timing
-        )
-        while isinstance(outcome := buyer.submit(shard), Later):
+        world = self.world
+        submitter = Submitter(self.ledger, world.api(), world.now, world.timing)
+        while isinstance(outcome := submitter.submit(shard), Later):
             self.pause(outcome)
         return outcome.batch
 
     def pause(self, later: Later) -> None:
-        while self.world.now() < later.until and not any(
-            self.ended(batch) for batch in later.batches
-        ):
-            self.world.sleep(
-                min(0.05, (later.until - self.world.now()).total_seconds())
-            )
+        while self.world.now() < later.until:
+            if any(map(self.ended, later.batches)):
+                return
+            rest = later.until - self.world.now()
+            self.world.sleep(min(0.05, rest.total_seconds()))
 
     def wait(self, batch: BatchId) -> None:
         while batch and not self.ended(batch):

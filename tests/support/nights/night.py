@@ -36,6 +36,7 @@ from nightbatch.submit.submit import Submitted, Submitter
 from nightbatch.wait.pace import PollTiming
 
 SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"
+TIMING = SubmitTiming(send=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
 
 
 def now() -> datetime:
@@ -60,8 +61,9 @@ class Night:
         self, name: str, table: pa.Table | list[dict[str, Any]], **how: Any
     ) -> None:
         """Write a source file."""
-        made = table if isinstance(table, pa.Table) else pa.Table.from_pylist(table)
-        self.put_bytes(SOURCE + name, parquet(made, **how))
+        if not isinstance(table, pa.Table):
+            table = pa.Table.from_pylist(table)
+        self.put_bytes(SOURCE + name, parquet(table, **how))
 
     def put_bytes(self, url: str, body: bytes) -> None:
         """Write an object, in place of what is there."""
@@ -76,9 +78,9 @@ class Night:
         """Prepare, as the night is set or with changes to it."""
         settings = replace(self.settings, **changes)
         settings.check()
-        run = prepare(
-            settings, self.store(settings.source_root), self.store(settings.state_url)
-        )
+        source = self.store(settings.source_root)
+        state = self.store(settings.state_url)
+        run = prepare(settings, source, state)
         return RunRef(
             state=settings.state_url, target=settings.output_name, partition=run.partition, snapshot=run.snapshot,
             buyer=buyer, rows=run.rows, requests=run.requests, rules=settings.rules,
@@ -90,15 +92,16 @@ class Night:
 
     def buy(self, shard: Shard) -> str:
         """Submit a shard and wait for the end of its batch."""
-        timing = SubmitTiming(send=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
+        submitter = Submitter(self.ledger, self.api, now, TIMING)
         for _ in range(200):
-            done = Submitter(self.ledger, self.api, now, timing).submit(shard)
-            if isinstance(done, Submitted):
+            outcome = submitter.submit(shard)
+            if isinstance(outcome, Submitted):
                 break
-            time.sleep(max(0.0, (done.until - now()).total_seconds()))
-        while not self.api.batch(done.batch).ended:  # type: ignore[union-attr]
+            pause = outcome.until - now()
+            time.sleep(max(0.0, pause.total_seconds()))
+        while not self.api.batch(outcome.batch).ended:  # type: ignore[union-attr]
             time.sleep(0.01)
-        return str(done.batch)  # type: ignore[union-attr]
+        return str(outcome.batch)  # type: ignore[union-attr]
 
     def land(self, shard: Shard) -> LandedFact:
         """Land a shard without pausing between two looks."""
@@ -106,11 +109,12 @@ class Night:
 
     def shards(self, ref: RunRef, attempt: int) -> list[LandedFact]:
         """Run one attempt to its end."""
-        made = []
+        facts = []
         for planned in self.plan(ref, attempt).shards:
             self.buy(planned.shard)
-            made.append(self.land(planned.shard))
-        return made
+            fact = self.land(planned.shard)
+            facts.append(fact)
+        return facts
 
     def publish(self, ref: RunRef) -> dict[str, Any]:
         """Publish."""
@@ -121,13 +125,12 @@ class Night:
     ) -> dict[str, Any]:
         """Run the whole night and return its report."""
         settings = replace(self.settings, **{"attempts": waves, **changes})
-        timing = SubmitTiming(send=5, answer=0.1, settle=0.1, clock_slack=60, look=0.05)
         world = World(
             self.store,
             self.api,
             now,
             lambda seconds: time.sleep(min(seconds, 0.01)),
-            timing,
+            TIMING,
             PollTiming(soonest=0.01),
         )
         return run(settings, world, buyer)
@@ -135,14 +138,12 @@ class Night:
     def table(self, partition: str = "") -> pa.Table:
         """Read what is published in a partition."""
         folder = TARGET + (f"{partition}/" if partition else "")
-        parts = [
-            name
-            for name in sorted(self.bucket.objects)
-            if name.startswith(f"{folder}part-")
-        ]
-        return pa.concat_tables(
-            pq.read_table(io.BytesIO(self.bucket.objects[name])) for name in parts
-        )
+        tables = []
+        for url, body in sorted(self.bucket.objects.items()):
+            if url.startswith(f"{folder}part-"):
+                table = pq.read_table(io.BytesIO(body))
+                tables.append(table)
+        return pa.concat_tables(tables)
 
     def facts(self, prefix: str) -> list[str]:
         """List the ledger's keys below a prefix."""
@@ -170,11 +171,10 @@ def night(message_batches_api: Emulator) -> Iterator[Night]:
         source=SOURCE, target=TARGET, key=["id"], prompt="Say something of: {{ body }}", model="claude-haiku-4-5",
         max_tokens=200, canary="never",
     )  # fmt: skip
-    made = Night(
-        message_batches_api, AnthropicBatches(client), MemoryBucket(), settings
-    )
-    made.put("a.parquet", tickets(10))
-    yield made
+    api = AnthropicBatches(client)
+    night = Night(message_batches_api, api, MemoryBucket(), settings)
+    night.put("a.parquet", tickets(10))
+    yield night
     client.close()
 
 

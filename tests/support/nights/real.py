@@ -43,17 +43,16 @@ class RealWorld:
         return S3Store(url, client, lambda: filesystem)
 
     def now(self) -> datetime:
-        turned = (
-            float(Path(self.clock).read_text())
-            if self.clock and Path(self.clock).exists()
-            else 0.0
-        )
-        return datetime.fromtimestamp(time.time() + self.clock_offset + turned, UTC)
+        moment = time.time() + self.clock_offset
+        clock_file = Path(self.clock)
+        if self.clock and clock_file.exists():
+            moment += float(clock_file.read_text())
+        return datetime.fromtimestamp(moment, UTC)
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(
-            min(max(seconds, 0.05), 0.1)
-        )  # not less: ten that ask all the time would keep the machine busy
+        # Not less: ten that ask all the time would keep the machine busy.
+        least_seconds = max(seconds, 0.05)
+        time.sleep(min(least_seconds, 0.1))
 
     def api(self) -> CancelingBatches:
         return _api(self.emulator, self.answer_seconds)
@@ -61,15 +60,21 @@ class RealWorld:
     def make_bucket(self, table: pa.Table, partition: str = "dt=1") -> None:
         """Create the bucket anew with one source partition."""
         client, _ = _s3(self.s3)
-        if any(bucket["Name"] == "lake" for bucket in client.list_buckets()["Buckets"]):
-            for page in client.get_paginator("list_objects_v2").paginate(Bucket="lake"):
-                if there := [
-                    {"Key": entry["Key"]} for entry in page.get("Contents", [])
-                ]:
-                    client.delete_objects(Bucket="lake", Delete={"Objects": there})
+        buckets = client.list_buckets()["Buckets"]
+        if any(bucket["Name"] == "lake" for bucket in buckets):
+            _empty(client, "lake")
         else:
             client.create_bucket(Bucket="lake")
         put(self.store(SOURCE), f"{partition}/part-0.parquet", table)
+
+
+def _empty(client: Any, bucket: str) -> None:
+    """Remove every object of a bucket."""
+    paginator = client.get_paginator("list_objects_v2")
+    for page in paginator.paginate(Bucket=bucket):
+        objects = [{"Key": entry["Key"]} for entry in page.get("Contents", [])]
+        if objects:
+            client.delete_objects(Bucket=bucket, Delete={"Objects": objects})
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import anthropic
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.support.parquet import parquet
 
 from nightbatch import Enrichment, Prompt
 from nightbatch.emulator.embedded import Emulator
@@ -32,6 +32,7 @@ from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
 from nightbatch.submit.submit import Later, Submitter
 
+Json = dict[str, Any]
 MODEL = "claude-haiku-4-5"
 SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"
 
@@ -61,13 +62,13 @@ BATCH_PRICES = {
 }
 
 
-def enrichment(**given: Any) -> Enrichment:
+def enrichment(**changes: Any) -> Enrichment:
     """Describe the job that the tests do, but for what a test says otherwise."""
-    common: dict[str, Any] = {
+    common: Json = {
         "source": SOURCE, "target": TARGET, "key": ["id"], "prompt": Prompt(user="Summarise: {{ body }}"),
         "model": MODEL, "max_tokens": 200, "canary": "never",
     }  # fmt: skip
-    return Enrichment(**{**common, **given})
+    return Enrichment(**{**common, **changes})
 
 
 @dataclass
@@ -99,17 +100,14 @@ class Shop:
         self, bodies: Mapping[str, str] | Sequence[str], partition: str = ""
     ) -> None:
         """Replace the source partition by one row for each text."""
-        rows = (
-            dict(bodies)
-            if isinstance(bodies, Mapping)
-            else {f"T-{n}": body for n, body in enumerate(bodies)}
-        )
-        out = io.BytesIO()
-        pq.write_table(pa.table({"id": list(rows), "body": list(rows.values())}), out)
+        if not isinstance(bodies, Mapping):
+            bodies = {f"T-{number}": body for number, body in enumerate(bodies)}
+        table = pa.table({"id": list(bodies), "body": list(bodies.values())})
         folder = f"{partition}/" if partition else ""
         source = self.store(SOURCE)
-        source.remove([entry.key for entry in source.list(folder)])
-        source.create(f"{folder}part-0.parquet", out.getvalue())
+        old_keys = [entry.key for entry in source.list(folder)]
+        source.remove(old_keys)
+        source.create(f"{folder}part-0.parquet", parquet(table))
 
     def prepare(self, job: Enrichment, buyer: str = "dag/night-1") -> RunRef:
         """Stage a run."""
@@ -127,13 +125,10 @@ class Shop:
     def buy(self, ref: RunRef, planned: PlannedShard) -> None:
         """Take one planned from claim to landed."""
         ledger = self.ledger(ref)
-        while isinstance(
-            outcome := Submitter(ledger, self.api, self.now, SubmitTiming()).submit(
-                planned.shard
-            ),
-            Later,
-        ):
-            self.wait(max(1.0, (outcome.until - self.now()).total_seconds()))
+        submitter = Submitter(ledger, self.api, self.now, SubmitTiming())
+        while isinstance(outcome := submitter.submit(planned.shard), Later):
+            pause = outcome.until - self.now()
+            self.wait(max(1.0, pause.total_seconds()))
         while not self.api.batch(outcome.batch).ended:
             time.sleep(0.02)
         land(planned.shard, ledger, self.api)
@@ -142,20 +137,20 @@ class Shop:
         """Buy all attempts of a run; return their plans."""
         plans = []
         for attempt in range(first, ref.rules.attempts + 1):
-            plans.append(self.plan(ref, attempt))
-            for planned in plans[-1].shards:
+            attempt_plan = self.plan(ref, attempt)
+            plans.append(attempt_plan)
+            for planned in attempt_plan.shards:
                 self.buy(ref, planned)
-            if attempt and not plans[-1].shards:
+            if attempt and not attempt_plan.shards:
                 break
         return plans
 
-    def publish(self, ref: RunRef) -> dict[str, Any]:
+    def publish(self, ref: RunRef) -> Json:
         """Publish a run and return its report."""
-        return publish(
-            ref, self.ledger(ref), self.store(ref.target), self.now, self.now()
-        )
+        target = self.store(ref.target)
+        return publish(ref, self.ledger(ref), target, self.now, self.now())
 
-    def night(self, job: Enrichment, buyer: str = "dag/night-1") -> dict[str, Any]:
+    def night(self, job: Enrichment, buyer: str = "dag/night-1") -> Json:
         """Run a job from end to end and return its report."""
         ref = self.prepare(job, buyer)
         self.waves(ref)
@@ -164,52 +159,53 @@ class Shop:
     def published(self, target: str = TARGET) -> pa.Table:
         """Read the whole target."""
         store = self.store(target)
-        files = [
-            entry.key for entry in store.list("") if entry.key.endswith(".parquet")
-        ]
-        return pa.concat_tables(pq.read_table(store.open(key)) for key in files)
+        all_keys = [entry.key for entry in store.list("")]
+        file_keys = [key for key in all_keys if key.endswith(".parquet")]
+        return pa.concat_tables(pq.read_table(store.open(key)) for key in file_keys)
 
     def other_costs(self, target: str = TARGET) -> Decimal:
         """Add up `other_cost_usd` of all partitions of the target, to 10^-9 USD."""
         store = self.store(target)
-        markers = [
-            json.loads(store.get(entry.key))
-            for entry in store.list("")
-            if entry.key.endswith("_SUCCESS")
-        ]
-        costs = (Decimal(repr(marker["other_cost_usd"])) for marker in markers)
-        return sum(costs, Decimal(0)).quantize(Decimal("1e-9"))
+        costs = []
+        for entry in store.list(""):
+            if entry.key.endswith("_SUCCESS"):
+                marker = json.loads(store.get(entry.key))
+                costs.append(marker["other_cost_usd"])
+        return _sum_usd(costs)
 
     def target_cost(self, target: str = TARGET) -> Decimal:
         """Add up what rows and reports of the target say was paid, to 10^-9 USD."""
         return column_sum(self.published(target)) + self.other_costs(target)
 
-    def costs(self, state: str = locations.state_url(TARGET)) -> list[dict[str, Any]]:
+    def costs(self, state: str = locations.state_url(TARGET)) -> list[Json]:
         """Read the whole cost table."""
         store = self.store(state)
-        return [
-            row
-            for entry in store.list("costs/")
-            for row in pq.read_table(store.open(entry.key)).to_pylist()
-        ]
+        rows: list[Json] = []
+        for entry in store.list("costs/"):
+            file_table = pq.read_table(store.open(entry.key))
+            rows += file_table.to_pylist()
+        return rows
 
 
 def books_usd(emulator: Emulator, *, us: bool = False) -> Decimal:
     """Compute what the emulator's books say was bought, from tokens by model and this file's own prices."""
     total = Decimal(0)
-    for model, used in emulator.books()["usage"].items():
-        total += sum(
-            Decimal(price) * used[f"{name}_tokens"]
-            for name, price in BATCH_PRICES[model].items()
-        )
-    return total * (Decimal("1.1") if us else 1) / 1_000_000
+    for model, usage in emulator.books()["usage"].items():
+        for name, price in BATCH_PRICES[model].items():
+            token_count = usage[f"{name}_tokens"]
+            total += Decimal(price) * token_count
+    geo_factor = Decimal("1.1") if us else Decimal(1)
+    return total * geo_factor / 1_000_000
 
 
 def column_sum(table: pa.Table) -> Decimal:
     """Add up `_cost_usd`, to 10^-9 USD: a float holds no more of sums."""
-    return sum(
-        (Decimal(repr(cost)) for cost in table["_cost_usd"].to_pylist()), Decimal(0)
-    ).quantize(Decimal("1e-9"))
+    return _sum_usd(table["_cost_usd"].to_pylist())
+
+
+def _sum_usd(costs: list[float]) -> Decimal:
+    total = sum((Decimal(repr(cost)) for cost in costs), Decimal(0))
+    return total.quantize(Decimal("1e-9"))
 
 
 def texts(count: int, *, start: int = 0, night: str = "") -> list[str]:

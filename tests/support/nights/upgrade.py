@@ -57,18 +57,30 @@ class Begun:
 @contextmanager
 def begun_by_0_1(folder: Path) -> Iterator[Begun]:
     """Set up the run as 0.1 has left it, some minutes later; `folder` gets a copy of the account's files."""
-    told = json.loads((FOLDER / "xcom.json").read_text())
-    lake = json.loads((FOLDER / "lake.json").read_text())
-    began = datetime.fromisoformat(told["now"])
+    xcom = _read("xcom.json")
+    began = datetime.fromisoformat(xcom["now"])
     now = began + timedelta(seconds=10 * BATCH_SECONDS)
-    bucket = MemoryBucket()
-    for url, body in lake.items():
-        bucket.objects[url] = base64.b64decode(body)
-        bucket.written[url] = began
+    bucket = _lake(began)
     shutil.copytree(FOLDER / "account", folder)
     offset = (now - datetime.now(UTC)).total_seconds()
     with account(folder, offset) as (emulator, api):
-        yield Begun(bucket, emulator, api, now, told["reference"], told["awaited"])
+        yield Begun(bucket, emulator, api, now, xcom["reference"], xcom["awaited"])
+
+
+def _read(name: str) -> dict[str, Any]:
+    """Read one of the files that were kept."""
+    file = FOLDER / name
+    content: dict[str, Any] = json.loads(file.read_text())
+    return content
+
+
+def _lake(began: datetime) -> MemoryBucket:
+    """Return the lake, all of whose objects were written when the run began."""
+    bucket = MemoryBucket()
+    for url, body in _read("lake.json").items():
+        bucket.objects[url] = base64.b64decode(body)
+        bucket.written[url] = began
+    return bucket
 
 
 @contextmanager
@@ -104,12 +116,12 @@ def main() -> None:
         url: base64.b64encode(body).decode() for url, body in bucket.objects.items()
     }
     (FOLDER / "lake.json").write_text(json.dumps(objects, indent=1))
-    told = {
+    xcom = {
         "now": now.isoformat(),
         "reference": ref.to_dict(),
         "awaited": sent.awaited,
     }
-    (FOLDER / "xcom.json").write_text(json.dumps(told, indent=1))
+    (FOLDER / "xcom.json").write_text(json.dumps(xcom, indent=1))
 
 
 if __name__ == "__main__":

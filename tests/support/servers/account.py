@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from nightbatch.emulator.embedded import Emulator
@@ -54,31 +54,29 @@ def results(emulator: Emulator) -> Iterator[bytes]:
     """Read the result lines of every batch that can be read; raw, since there may be a thousand."""
     with closing(HTTPConnection(urlsplit(emulator.url).netloc)) as line:
         for batch in batches(emulator):
-            line.request(
-                "GET", f"/v1/messages/batches/{batch['id']}/results", headers=HEADERS
-            )
+            path = f"/v1/messages/batches/{batch['id']}/results"
+            line.request("GET", path, headers=HEADERS)
             answer = line.getresponse()
-            lines = answer.read().splitlines()
-            yield from lines if answer.status == 200 else ()
+            content = answer.read()
+            if answer.status == 200:
+                yield from content.splitlines()
 
 
 class Stranger:
     """Somebody else who uses the account, or a person at the Console; no two of his prompts are the same."""
 
     def __init__(self, url: str, name: str = "stranger") -> None:
-        self._place, self.name, self.bought = urlsplit(url).netloc, name, 0
+        self._place = urlsplit(url).netloc
+        self.name = name
+        self.bought = 0
 
     def buy(self, count: int = 1, size: int = 3) -> None:
         """Buy so many batches of a size."""
         with closing(HTTPConnection(self._place)) as line:
             for _ in range(count):
                 self.bought += 1
-                self._call(
-                    line,
-                    "POST",
-                    "",
-                    {"requests": [self._request(row) for row in range(size)]},
-                )
+                requests = [self._request(row) for row in range(size)]
+                self._call(line, "POST", "", {"requests": requests})
 
     def _request(self, row: int) -> dict[str, Any]:
         name = f"{self.name}-{self.bought}-{row}"
@@ -105,27 +103,24 @@ class Stranger:
     def _call(
         self, line: HTTPConnection, method: str, path: str, body: object = None
     ) -> None:
-        line.request(
-            method,
-            f"/v1/messages/batches{path}",
-            json.dumps(body) if body else None,
-            HEADERS,
-        )
+        body_json = json.dumps(body) if body else None
+        line.request(method, f"/v1/messages/batches{path}", body_json, HEADERS)
         answer = line.getresponse()
-        told = answer.read()
-        assert answer.status == 200, told
+        content = answer.read()
+        assert answer.status == 200, content
 
     @contextmanager
     def buying(self, size: int = 3) -> Iterator[Stranger]:
         """Buy one batch after the other for as long as the block lasts."""
-        enough, failed = threading.Event(), cast("list[Exception]", [])
+        enough = threading.Event()
+        failures: list[Exception] = []
 
         def buy() -> None:
             try:
                 while not enough.wait(0.1):
                     self.buy(1, size)
             except Exception as error:
-                failed.append(error)
+                failures.append(error)
 
         thread = threading.Thread(target=buy)
         thread.start()
@@ -134,4 +129,4 @@ class Stranger:
         finally:
             enough.set()
             thread.join()
-        assert not failed
+        assert not failures

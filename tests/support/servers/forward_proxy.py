@@ -20,12 +20,18 @@ class ForwardProxy:
 
     def clients(self, method: str) -> set[str]:
         """Return which clients have sent a method: `boto3`, `arrow`."""
-        agents = {agent.lower() for seen, agent in self.seen if seen == method}
-        return {
-            "boto3" if "boto3" in agent else "arrow"
-            for agent in agents
-            if "boto3" in agent or "aws-sdk-cpp" in agent
-        }
+        clients = set()
+        for seen_method, agent in self.seen:
+            if seen_method == method:
+                clients.add(_client(agent.lower()))
+        return clients - {""}
+
+
+def _client(agent: str) -> str:
+    """Return which client a User-Agent is of; nothing for another one."""
+    if "boto3" in agent:
+        return "boto3"
+    return "arrow" if "aws-sdk-cpp" in agent else ""
 
 
 @contextmanager

@@ -39,6 +39,12 @@ class Proxy(ThreadingHTTPServer):
         """Where it listens."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    def next_action(self) -> str:
+        """Return what to do with the next put, and remember it."""
+        action = self.plan.pop(0) if self.plan else self.always
+        self.seen.append(action)
+        return action
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay silent about connections that were cut on purpose."""
 
@@ -57,24 +63,19 @@ class Gate:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = (
-        True  # or each answer, sent as two packets, would take 40 ms
-    )
+    # Or each answer, sent as two packets, would take 40 ms.
+    disable_nagle_algorithm = True
     server: Proxy
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
     def _pass(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        writes = self.command in {"PUT", "POST"} and "if-none-match" in self.headers
-        action = (
-            (self.server.plan.pop(0) if self.server.plan else self.server.always)
-            if writes
-            else "pass"
-        )
-        if writes:
-            self.server.seen.append(action)
+        body_bytes = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(body_bytes)
+        action = "pass"
+        if self.command in {"PUT", "POST"} and "if-none-match" in self.headers:
+            action = self.server.next_action()
         if not self.server.gate.permits(self.command, self.path):
             self._refuse(403, "AccessDenied")
         elif action in FAILURES:
@@ -89,12 +90,13 @@ class _Handler(BaseHTTPRequestHandler):
         connection = http.client.HTTPConnection(
             upstream.hostname or "", upstream.port, timeout=30
         )
-        left_out = {"if-none-match"} if action == "strip" else set()
-        headers = {
-            name: value
-            for name, value in self.headers.items()
-            if name.lower() not in left_out
-        }
+        headers = dict(self.headers.items())
+        if action == "strip":
+            headers = {
+                name: value
+                for name, value in headers.items()
+                if name.lower() != "if-none-match"
+            }
         connection.request(self.command, self.path, body or None, headers)
         answer = connection.getresponse()
         content = answer.read()
@@ -107,18 +109,20 @@ class _Handler(BaseHTTPRequestHandler):
         elif action == "fail":
             self._refuse(500, "InternalError")
         else:
-            self.send_response_only(answer.status, answer.reason)
-            for name, value in answer.getheaders():
-                if name.lower() not in HOP | {"content-length"}:
-                    self.send_header(name, value)
-            length = (
-                answer.getheader("content-length")
-                if self.command == "HEAD"
-                else str(len(content))
-            )
-            self.send_header("content-length", length or "0")
-            self.end_headers()
-            self.wfile.write(content)
+            self._answer(answer, content)
+
+    def _answer(self, answer: http.client.HTTPResponse, content: bytes) -> None:
+        """Hand on what the server has answered."""
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in HOP | {"content-length"}:
+                self.send_header(name, value)
+        length: str | None = str(len(content))
+        if self.command == "HEAD":
+            length = answer.getheader("content-length")
+        self.send_header("content-length", length or "0")
+        self.end_headers()
+        self.wfile.write(content)
 
     def _refuse(self, status: int, code: str) -> None:
         content = (

@@ -17,19 +17,18 @@ from pathlib import Path
 from nightbatch.local.stack.ports import free_port
 
 ACCESS, SECRET = "suite", "suite-secret"
+IDENTITY = {
+    "name": "admin",
+    "credentials": [{"accessKey": ACCESS, "secretKey": SECRET}],
+    "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+}
 
 
 @contextmanager
 def seaweed(folder: Path) -> Iterator[str]:
     """Run a server for as long as the block lasts; return its S3 URL."""
     config = folder / "s3.json"
-    actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    keys = [{"accessKey": ACCESS, "secretKey": SECRET}]
-    config.write_text(
-        json.dumps(
-            {"identities": [{"name": "admin", "credentials": keys, "actions": actions}]}
-        )
-    )
+    config.write_text(json.dumps({"identities": [IDENTITY]}))
     data = folder / "data"
     data.mkdir()
     names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
@@ -42,14 +41,16 @@ def seaweed(folder: Path) -> Iterator[str]:
         "-master.volumeSizeLimitMB=256", "-master.telemetry=false", "-master.electionTimeout=1s",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]  # fmt: skip
-    log = (folder / "weed.log").open("wb")
+    log_file = folder / "weed.log"
+    log = log_file.open("wb")
     env = {**os.environ, "GOMEMLIMIT": "300MiB"}
     server = subprocess.Popen(
         command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=env
     )
+    url = f"http://127.0.0.1:{ports['s3.port']}"
     try:
-        _wait(f"http://127.0.0.1:{ports['s3.port']}", server, folder / "weed.log")
-        yield f"http://127.0.0.1:{ports['s3.port']}"
+        _wait(url, server, log_file)
+        yield url
     finally:
         server.kill()
         server.wait()

@@ -49,6 +49,11 @@ class Host:
             {"content-type": "application/json", **headers},
         )
 
+    def reply(self, line: str) -> Reply:
+        """Return the answer to a method and path, whatever its query."""
+        without_query, _, _ = line.partition("?")
+        return self.replies.get(without_query, self.otherwise)
+
     @property
     def lines(self) -> list[str]:
         """The method and path of each call."""
@@ -71,10 +76,11 @@ def running() -> Iterator[Host]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            body_bytes = int(self.headers.get("content-length") or 0)
+            body = self.rfile.read(body_bytes)
             line = f"{self.command} {self.path}"
             host.calls.append(Call(line, dict(self.headers), body))
-            reply = host.replies.get(line.partition("?")[0], host.otherwise)
+            reply = host.reply(line)
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)

@@ -64,9 +64,10 @@ def test_an_exception_holds_none_of_the_api_s_words(
     with pytest.raises(ApiError) as raised:
         api.batch(BatchId(BATCH))
     for error in (created(api), raised.value):
-        assert PATIENT not in str(error)
-        assert str(error).isprintable()
-        assert f"the API answered {status} error" in str(error)
+        message = str(error)
+        assert PATIENT not in message
+        assert message.isprintable()
+        assert f"the API answered {status} error" in message
 
 
 def test_an_exception_names_type_status_code_field_and_request_id(
@@ -113,11 +114,12 @@ def landed(*results: dict[str, Any]) -> Landing:
         [number.to_bytes(20, "big") for number in range(len(results))], pa.binary(20)
     )
     landing = Landing(AnswerType(None), BatchId(BATCH), prices(), Received(raw))
-    lines = [
-        {"custom_id": name, "result": result}
-        for name, result in zip(custom_ids(raw).to_pylist(), results, strict=True)
-    ]
-    landing.add(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    names = custom_ids(raw).to_pylist()
+    text = ""
+    for name, result in zip(names, results, strict=True):
+        line = json.dumps({"custom_id": name, "result": result})
+        text += f"{line}\n"
+    landing.add(text.encode())
     return landing
 
 
@@ -209,8 +211,9 @@ def test_a_call_and_a_row_agree_on_what_is_the_account_s_fault(
         "message": message,
         "details": {"error_code": code} if code else None,
     }
-    failing(host, CREATE, STATUS.get(kind, 400), inner)
-    failing(host, RETRIEVE, STATUS.get(kind, 400), inner)
+    status = STATUS.get(kind, 400)
+    failing(host, CREATE, status, inner)
+    failing(host, RETRIEVE, status, inner)
     assert isinstance(created(api), AccountStopped)
     with pytest.raises(AccountStopped):
         api.batch(BatchId(BATCH))

@@ -61,13 +61,13 @@ def test_a_wait_fails_at_once_for_a_connection_that_cannot_be_right(
 def test_a_wait_for_an_input_fails_for_good_for_a_connection_that_cannot_be_right() -> (
     None
 ):
-    given = {
+    arguments = {
         "partition": "dt={partition_key}", "key": "2026-01-01", "source": "s3://lake/tickets/", "wait_for": "any",
         "conn": "pg", "hours": "1", "poll": "0.05", "still": "0", "run_name": "scheduled__2026-11-22T00:00:00+00:00",
     }  # fmt: skip
 
     async def first() -> TriggerEvent:
-        return await anext(InputTrigger(**given).run())  # type: ignore[call-overload, no-any-return]
+        return await anext(InputTrigger(**arguments).run())  # type: ignore[call-overload, no-any-return]
 
     payload = asyncio.run(first()).payload
     assert payload["failed"].startswith("aws_conn_id: connection 'pg'")
@@ -79,11 +79,11 @@ def test_a_wait_for_an_input_fails_for_good_for_a_connection_that_cannot_be_righ
 def test_a_command_never_falls_back_to_its_own_credentials(
     host: Host, conn_id: str
 ) -> None:
-    given = argparse.Namespace(aws_conn=conn_id, anthropic_conn=conn_id)
+    options = argparse.Namespace(aws_conn=conn_id, anthropic_conn=conn_id)
     with pytest.raises(SettingsError, match="aws_conn_id"):
-        _ports.store("s3://lake/x/", given)
+        _ports.store("s3://lake/x/", options)
     with pytest.raises(SettingsError, match="anthropic_conn_id"):
-        _ports.batches(given)
+        _ports.batches(options)
     assert host.calls == []
 
 
@@ -100,14 +100,14 @@ def test_a_warehouse_or_a_catalog_of_another_type_is_refused(conn_id: str) -> No
 def test_a_command_encrypts_what_it_writes_and_refuses_arguments_that_it_cannot_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    given = argparse.Namespace(aws_conn=None)
+    options = argparse.Namespace(aws_conn=None)
     monkeypatch.setenv("NIGHTBATCH_S3_EXTRA_ARGS", json.dumps(DEPLOYMENT))
-    assert _ports.store("s3://lake/x/", given).extra == DEPLOYMENT
+    assert _ports.store("s3://lake/x/", options).extra == DEPLOYMENT
     monkeypatch.setenv("NIGHTBATCH_S3_EXTRA_ARGS", "{kms")
     with pytest.raises(
         SettingsError, match="NIGHTBATCH_S3_EXTRA_ARGS: must be a JSON object"
     ):
-        _ports.store("s3://lake/x/", given)
+        _ports.store("s3://lake/x/", options)
 
 
 # Logs and traces.
@@ -123,14 +123,12 @@ def test_at_debug_a_store_logs_no_body_and_no_secret(
     store = _ports.store("s3://lake/x/", argparse.Namespace(aws_conn=None))
     store.replace("a", PROMPT.encode())
     assert PROMPT in host.sent
-    records = "\n".join([caplog.text, *(str(record.args) for record in caplog.records)])
-    assert PROMPT not in records
-    assert "AWS-SECRET" not in records
-    assert not [
-        record
-        for record in caplog.records
-        if record.levelno < logging.INFO and "boto" in record.name
-    ]
+    arguments = [str(record.args) for record in caplog.records]
+    logged = "\n".join([caplog.text, *arguments])
+    assert PROMPT not in logged
+    assert "AWS-SECRET" not in logged
+    for record in caplog.records:
+        assert record.levelno >= logging.INFO or "boto" not in record.name
 
 
 def test_a_logger_that_says_less_than_info_is_not_made_to_say_more() -> None:
@@ -152,5 +150,7 @@ def test_the_environment_cannot_turn_content_on_in_traces(
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_OPEN_TELEMETRY_TRACES_CONTENT_MODE", "content")
     client = kind(api_key=KEY)
-    assert client.open_telemetry["traces"]["content_mode"] == "content"
-    assert hardened(client).open_telemetry["traces"]["content_mode"] == "metadata_only"
+    traces = client.open_telemetry["traces"]
+    assert traces["content_mode"] == "content"
+    hardened_traces = hardened(client).open_telemetry["traces"]
+    assert hardened_traces["content_mode"] == "metadata_only"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tests.support.servers.proxy import Gate
 
 FOLDER = Path(__file__).parents[4] / "docs" / "iam"
 LIST = "s3:ListBucket"
+Statement = dict[str, Any]
 
 
 def read(name: str) -> dict[str, Any]:
@@ -20,11 +22,27 @@ def read(name: str) -> dict[str, Any]:
     return document
 
 
+@dataclass(frozen=True)
+class Need:
+    """The action that a call needs, the resource, and the prefix of a listing."""
+
+    action: str
+    resource: str
+    prefix: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The resource, with the prefix of a listing."""
+        if self.prefix is None:
+            return self.resource
+        return f"{self.resource}?prefix={self.prefix}"
+
+
 class Policy(Gate):
     """One policy, and every call that was made under it."""
 
     def __init__(self, name: str) -> None:
-        self.statements: list[dict[str, Any]] = read(name)["Statement"]
+        self.statements: list[Statement] = read(name)["Statement"]
         self.allowed: set[str] = set()
         self.refused: set[tuple[str, str]] = set()
 
@@ -37,14 +55,12 @@ class Policy(Gate):
 
     def permits(self, method: str, path: str) -> bool:
         """Tell whether a call to the S3 server is allowed, and remember it."""
-        action, resource, prefix = action_of(method, path)
-        allowed = self._allows(action, resource, prefix)
+        need = need_of(method, path)
+        allowed = any(_allows(statement, need) for statement in self.statements)
         if allowed:
-            self.allowed.add(action)
+            self.allowed.add(need.action)
         else:
-            self.refused.add(
-                (action, resource if prefix is None else f"{resource}?prefix={prefix}")
-            )
+            self.refused.add((need.action, need.place))
         return allowed
 
     def shows_absence(self) -> bool:
@@ -54,38 +70,38 @@ class Policy(Gate):
             for statement in self.statements
         )
 
-    def _allows(self, action: str, resource: str, prefix: str | None) -> bool:
-        return any(
-            action in statement["Action"]
-            and any(fnmatchcase(resource, pattern) for pattern in statement["Resource"])
-            and _holds(statement.get("Condition"), prefix)
-            for statement in self.statements
-        )
 
-
-def _holds(condition: dict[str, Any] | None, prefix: str | None) -> bool:
+def _allows(statement: Statement, need: Need) -> bool:
+    if need.action not in statement["Action"]:
+        return False
+    if not _matches(need.resource, statement["Resource"]):
+        return False
+    condition = statement.get("Condition")
     if condition is None:
         return True
-    patterns: list[str] = condition["StringLike"]["s3:prefix"]
-    return prefix is not None and any(
-        fnmatchcase(prefix, pattern) for pattern in patterns
-    )
+    prefixes = condition["StringLike"]["s3:prefix"]
+    return need.prefix is not None and _matches(need.prefix, prefixes)
 
 
-def action_of(method: str, path: str) -> tuple[str, str, str | None]:
-    """Return the action that a call needs, the resource, and the prefix of a listing."""
+def _matches(text: str, patterns: list[str]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)
+
+
+def need_of(method: str, path: str) -> Need:
+    """Return what a call to the S3 server needs."""
     url = urlsplit(path)
     query = parse_qs(url.query, keep_blank_values=True)
     bucket, _, key = unquote(url.path).lstrip("/").partition("/")
-    if not key:
-        known = method == "GET" and "list-type" in query
-        return (
-            LIST if known else f"{method} of a bucket",
-            f"arn:aws:s3:::{bucket}",
-            query.get("prefix", [""])[0],
-        )
+    if key:
+        action = _object_action(method, is_part="uploadId" in query)
+        return Need(action, f"arn:aws:s3:::{bucket}/{key}")
+    is_listing = method == "GET" and "list-type" in query
+    action = LIST if is_listing else f"{method} of a bucket"
+    prefix = query.get("prefix", [""])[0]
+    return Need(action, f"arn:aws:s3:::{bucket}", prefix)
+
+
+def _object_action(method: str, *, is_part: bool) -> str:
     if method == "DELETE":
-        action = "s3:AbortMultipartUpload" if "uploadId" in query else "s3:DeleteObject"
-    else:
-        action = "s3:GetObject" if method in {"GET", "HEAD"} else "s3:PutObject"
-    return action, f"arn:aws:s3:::{bucket}/{key}", None
+        return "s3:AbortMultipartUpload" if is_part else "s3:DeleteObject"
+    return "s3:GetObject" if method in {"GET", "HEAD"} else "s3:PutObject"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from tests.support.expanding import LONG, expanding
+from tests.support.parquet import parquet as parquet_bytes
 
 from nightbatch.columnar import parquet
 from nightbatch.io.memory import MemoryBucket, MemoryStore
@@ -24,11 +23,9 @@ def batches(body: bytes, schema: pa.Schema = SCHEMA) -> list[tuple[int, int]]:
     """Read a source of one file; return how many rows and bytes each batch has."""
     store = MemoryStore("s3://lake/in/", MemoryBucket())
     store.create("a.parquet", body)
-    (entry,) = store.list("")
-    return [
-        (batch.num_rows, batch.nbytes)
-        for batch in read(Source(store, [entry], schema), None)
-    ]
+    entries = list(store.list(""))
+    source = Source(store, entries, schema)
+    return [(batch.num_rows, batch.nbytes) for batch in read(source, None)]
 
 
 @pytest.mark.parametrize(
@@ -46,22 +43,17 @@ def test_rows_are_read_by_what_they_take_in_memory(
 ) -> None:
     body = expanding(short, long, compression="zstd", **layout)
     assert len(body) < MEGABYTE
-    read_batches = batches(body)
-    assert sum(rows for rows, _ in read_batches) == short + long
-    assert max(size for _, size in read_batches) <= BATCH_BYTES
+    row_counts, sizes = zip(*batches(body), strict=True)
+    assert sum(row_counts) == short + long
+    assert max(sizes) <= BATCH_BYTES
 
 
 def test_texts_inside_lists_are_bounded_too() -> None:
     rows = pa.array([["a"]] * 200 + [[LONG] * 10] * 1_000)
-    out = io.BytesIO()
-    pq.write_table(pa.table({"id": range(len(rows)), "text": rows}), out)
-    sizes = [
-        size
-        for _, size in batches(
-            out.getvalue(), pa.schema([("id", pa.int64()), ("text", rows.type)])
-        )
-    ]
-    assert max(sizes) <= max(BATCH_BYTES, parquet.STEP_ROWS * 10 * len(LONG) + MEGABYTE)
+    table = pa.table({"id": range(len(rows)), "text": rows})
+    sizes = [size for _, size in batches(parquet_bytes(table), table.schema)]
+    step_bytes = parquet.STEP_ROWS * 10 * len(LONG)
+    assert max(sizes) <= max(BATCH_BYTES, step_bytes + MEGABYTE)
 
 
 def test_one_huge_row_is_read_by_itself() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,13 +51,13 @@ def bucket(server: str) -> Iterator[Any]:
     )
     put(store(server, PLACES["source"]), PART, rows(["one", "two"]))
     yield owner
-    for upload in owner.list_multipart_uploads(Bucket="lake").get("Uploads", []):
+    uploads = owner.list_multipart_uploads(Bucket="lake")
+    for upload in uploads.get("Uploads", []):
         owner.abort_multipart_upload(
             Bucket="lake", Key=upload["Key"], UploadId=upload["UploadId"]
         )
-    boto3.resource("s3", endpoint_url=server, **ACCESS).Bucket(
-        "lake"
-    ).object_versions.delete()
+    resource = boto3.resource("s3", endpoint_url=server, **ACCESS)
+    resource.Bucket("lake").object_versions.delete()
     owner.delete_bucket(Bucket="lake")
 
 
@@ -113,11 +114,13 @@ def forget(flow: Flow, state: S3Store) -> Expired:
 
 def old_versions(owner: Any) -> dict[str, list[str]]:
     """List the versions that are no longer current, by key."""
-    versions = dict[str, list[str]]()
-    for page in owner.get_paginator("list_object_versions").paginate(Bucket="lake"):
+    versions = defaultdict[str, list[str]](list)
+    paginator = owner.get_paginator("list_object_versions")
+    for page in paginator.paginate(Bucket="lake"):
         for version in page.get("Versions", []):
             if not version["IsLatest"]:
-                versions.setdefault(version["Key"], []).append(version["VersionId"])
+                key = version["Key"]
+                versions[key].append(version["VersionId"])
     return versions
 
 
@@ -135,8 +138,10 @@ def test_a_worker_runs_twice_and_expires_within_its_policy(server: str) -> None:
     with enforcing(server, "worker") as (policy, world):
         run(world, "dag/first")
         flow = run(world, "dag/again")
-        assert len(published(world.store(PLACES["target"]))) == 2
-        assert forget(flow, store(world.server, flow.enrichment.state_url)).snapshots
+        target = world.store(PLACES["target"])
+        state = store(world.server, flow.enrichment.state_url)
+        assert len(published(target)) == 2
+        assert forget(flow, state).snapshots
     assert policy.allowed == {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", LIST}
     assert policy.refused <= {
         ("s3:GetObject", "arn:aws:s3:::lake/_nightbatch/state.json")
@@ -148,7 +153,8 @@ def test_a_worker_writes_and_gives_up_large_objects_within_its_policy(
     server: str, ending: str
 ) -> None:
     with enforcing(server, "worker") as (policy, world):
-        upload = world.store(PLACES["target"]).upload("dt=1/large.parquet")
+        target = world.store(PLACES["target"])
+        upload = target.upload("dt=1/large.parquet")
         upload.write(bytes(PART_BYTES))
         getattr(upload, ending)()
     assert policy.refused == set()
@@ -179,16 +185,15 @@ def test_a_reader_loads_within_its_policy_and_sees_no_state(server: str) -> None
     with enforcing(server, "reader") as (policy, world):
         target = world.store(PLACES["target"])
         marker = read_marker(target, "dt=1")
-        assert (
-            sum(pq.read_table(target.open(file)).num_rows for file in marker.files) == 2
-        )
+        tables = [pq.read_table(target.open(file)) for file in marker.files]
+        assert pa.concat_tables(tables).num_rows == 2
         with pytest.raises(Republished, match="not published"):
             read_marker(target, "dt=2")
         assert policy.refused == set()
         for url in (PLACES["source"], flow.enrichment.state_url):
-            key = next(entry.key for entry in store(server, url).list(""))
+            first_entry = next(store(server, url).list(""))
             with pytest.raises(StoreDenied):
-                world.store(url).get(key)
+                world.store(url).get(first_entry.key)
         with pytest.raises(StoreDenied):
             target.create("dt=1/part-9.parquet", b"")
     assert policy.allowed == {"s3:GetObject"}
@@ -203,13 +208,10 @@ def test_an_author_estimates_and_looks_at_the_ledger_within_the_policy(
     with enforcing(server, "author") as (policy, world):
         job = with_state(settings(**PLACES), world.store)
         check_target(job, world.store)
+        source = world.store(job.source)
         below = world.store(job.state_url)
-        assert (
-            prepare(
-                job, world.store(job.source), Overlay(job.state_url, below)
-            ).requests
-            == 2
-        )
+        run_of_author = prepare(job, source, Overlay(job.state_url, below))
+        assert run_of_author.requests == 2
         assert len(Ledger(below).view().landed) == int(ran_before)
         with pytest.raises(StoreDenied):
             below.create("claims/00000009.parquet", b"")
@@ -233,10 +235,11 @@ def test_expire_leaves_old_versions_and_unfinished_uploads_which_the_lifecycle_r
     versions = old_versions(bucket)
     assert {state.root + key for key in gone} <= versions.keys()
     rows_key = next(key for key in versions if "/rows-" in key)
-    body = bucket.get_object(
+    old_version = bucket.get_object(
         Bucket="lake", Key=rows_key, VersionId=versions[rows_key][0]
-    )["Body"].read()
-    assert "one" in str(pq.read_table(pa.BufferReader(body)).to_pylist())
+    )
+    old_rows = pq.read_table(pa.BufferReader(old_version["Body"].read()))
+    assert "one" in str(old_rows.to_pylist())
     assert all(rules_for(key, "NoncurrentVersionExpiration") for key in versions)
     uploads = [
         upload["Key"]
@@ -251,11 +254,8 @@ def test_publishing_anew_leaves_old_versions_which_the_lifecycle_rules_remove(
 ) -> None:
     world = S3World(server=server)
     run(world, "dag/first")
-    put(
-        world.store(PLACES["source"]),
-        "dt=1/part-1.parquet",
-        rows(["one", "two", "three"]),
-    )
+    source = world.store(PLACES["source"])
+    put(source, "dt=1/part-1.parquet", rows(["one", "two", "three"]))
     store(server, PLACES["source"]).remove([PART])
     run(world, "dag/again")
     versions = [key for key in old_versions(bucket) if not key.startswith("tickets/")]

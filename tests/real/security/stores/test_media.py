@@ -85,21 +85,20 @@ def problems(
     lake: Lake, photos: Sequence[Any], kind: pa.DataType | None = None, **changes: Any
 ) -> list[str | None]:
     """Prepare rows of one photo each, and say why each of them cannot be asked."""
-    lake.objects["s3://lake/tickets/a.parquet"] = parquet(
-        pa.table({"photo": pa.array(photos, kind)})
-    )
+    source_table = pa.table({"photo": pa.array(photos, kind)})
+    lake.objects["s3://lake/tickets/a.parquet"] = parquet(source_table)
     settings = replace(SETTINGS, **changes)
     roots = MediaRoots.read(settings.media_roots, settings.source)
     lake.opened.clear()
+    source = MemoryStore(settings.source, lake)
     state = MemoryStore(settings.state_url, lake)
-    run = prepare(
-        settings, MemoryStore(settings.source, lake), state, fetcher(lake.open, roots)
-    )
-    parts = [
-        table(state, f"snapshots/{run.snapshot}/rows-{part:05d}.parquet")
-        for part in range(run.parts)
-    ]
-    return [problem for part in parts for problem in part["_problem"].to_pylist()]
+    run = prepare(settings, source, state, fetcher(lake.open, roots))
+    row_problems: list[str | None] = []
+    for number in range(run.parts):
+        key = f"snapshots/{run.snapshot}/rows-{number:05d}.parquet"
+        part = table(state, key)
+        row_problems += part["_problem"].to_pylist()
+    return row_problems
 
 
 BAD = {
@@ -145,7 +144,8 @@ def test_what_the_store_refuses_is_one_row_and_the_others_are_asked(
 ) -> None:
     lake.errors[f"scans/{CANARY}.png"] = error
     photos = ["s3://lake/scans/good.png", f"s3://lake/scans/{CANARY}.png"]
-    assert problems(lake, photos) == [None, f"the image's address {words}"]
+    row_problems = problems(lake, photos)
+    assert row_problems == [None, f"the image's address {words}"]
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable, BadCredentials])
@@ -198,14 +198,10 @@ def test_pages_are_left_to_the_api_unless_media_roots_says_which(lake: Lake) -> 
         "https://example.com/scans/%2e%2e/other.png",
         "https://example.com\\@evil.com/scans/a.png",
     ]
-    found = problems(lake, allowed, media_roots=["https://example.com/scans/"])
-    assert found == [
-        None,
-        *[
-            f"the image's address {words}"
-            for words in (OUTSIDE, OUTSIDE, *[MALFORMED] * 4)
-        ],
-    ]
+    outside = f"the image's address {OUTSIDE}"
+    malformed = f"the image's address {MALFORMED}"
+    row_problems = problems(lake, allowed, media_roots=["https://example.com/scans/"])
+    assert row_problems == [None, outside, outside, *[malformed] * 4]
 
 
 @pytest.mark.parametrize(
@@ -245,22 +241,21 @@ def test_the_objects_of_one_row_are_not_read_where_they_take_too_much_together(
     names = [f"s3://lake/{number}.png" for number in range(7)]
     lake.objects |= dict.fromkeys(names, PNG + bytes(limits.OBJECT_BYTES - len(PNG)))
     prompt = "{% for each in photo %}{{ image(each) }}{% endfor %}"
-    found = problems(lake, [names], prompt=prompt)
-    assert found == [f"the image's address {limits.TOO_MANY_BYTES}"]
+    row_problems = problems(lake, [names], prompt=prompt)
+    assert row_problems == [f"the image's address {limits.TOO_MANY_BYTES}"]
     assert lake.read == []
 
 
 def test_large_objects_are_held_a_few_at_a_time(lake: Lake) -> None:
-    size = 20 * 1024 * 1024
-    rows = [[f"s3://lake/{number}.png"] for number in range(9)]
-    lake.objects |= {row[0]: bytes(size) for row in rows}
-    fetch = fetcher(lake.open, MediaRoots.read(None, SETTINGS.source))
-    held = [
-        sum(len(body) for body in read.values() if isinstance(body, bytes))
-        for read in fetch(rows)
-    ]
-    assert max(held) <= limits.BYTES_AT_ONCE
-    assert len(lake.read) == len(rows)
+    image = bytes(20 * 1024 * 1024)
+    urls = [f"s3://lake/{number}.png" for number in range(9)]
+    lake.objects |= dict.fromkeys(urls, image)
+    roots = MediaRoots.read(None, SETTINGS.source)
+    fetch = fetcher(lake.open, roots)
+    for read in fetch([[url] for url in urls]):
+        bodies = [body for body in read.values() if isinstance(body, bytes)]
+        assert sum(map(len, bodies)) <= limits.BYTES_AT_ONCE
+    assert len(lake.read) == len(urls)
 
 
 def test_an_image_repeated_by_the_template_is_measured_before_it_is_encoded(
@@ -271,9 +266,8 @@ def test_an_image_repeated_by_the_template_is_measured_before_it_is_encoded(
     assert problems(lake, [large], prompt=repeated) == [TOO_LARGE]
     kept = "{% set m = image(photo) %}{% for i in range(900) %}{{ m }}{% endfor %}"
     assert problems(lake, [large], prompt=kept) == [TOO_LARGE]
-    assert problems(
-        lake, [PNG], prompt="{% for i in range(1001) %}{{ image(photo) }}{% endfor %}"
-    ) == [TOO_MANY]
+    many = "{% for i in range(1001) %}{{ image(photo) }}{% endfor %}"
+    assert problems(lake, [PNG], prompt=many) == [TOO_MANY]
     assert problems(lake, [PNG], prompt=kept.replace("900", "100000")) == [TOO_MANY]
 
 
@@ -310,12 +304,14 @@ def test_s3_itself_an_absent_bucket_or_name_is_a_row_and_a_closed_port_stops_the
         s3 = client(url)
         s3.create_bucket(Bucket="lake")
         s3.put_object(Bucket="lake", Key="a.png", Body=PNG)
-        read = list(fetcher(lambda folder: S3Store(folder, s3, None), roots)(rows))
-    found = [each[row[0]] for each, row in zip(read, rows, strict=True)]
-    assert found == [limits.ABSENT, limits.ABSENT, PNG]
+        fetch = fetcher(lambda folder: S3Store(folder, s3, None), roots)
+        read = list(fetch(rows))
+    contents = [images[row[0]] for images, row in zip(read, rows, strict=True)]
+    assert contents == [limits.ABSENT, limits.ABSENT, PNG]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         s3 = client(f"http://127.0.0.1:{free.getsockname()[1]}")
+        fetch = fetcher(lambda folder: S3Store(folder, s3, None), roots)
         with pytest.raises(StoreUnavailable) as caught:
-            list(fetcher(lambda folder: S3Store(folder, s3, None), roots)(rows))
+            list(fetch(rows))
     assert CANARY not in "".join(traceback.format_exception(caught.value))
