@@ -102,17 +102,14 @@ class Desk:
         changed_rows = self._random.sample(row_numbers, k=changed_count)
         closed_rows = set(changed_rows[:tenth_count])
         follow_up_rows = set(changed_rows[tenth_count:])
-        tickets = []
+        kept_tickets = []
         for row_number, ticket in enumerate(before):
-            open_ticket = ticket
             if row_number in follow_up_rows:
-                open_ticket = self._with_follow_up(ticket)
-            if row_number not in closed_rows:
-                tickets.append(open_ticket)
-        for _ in range(tenth_count):
-            new_ticket = self._new_ticket()
-            tickets.append(new_ticket)
-        return tickets
+                kept_tickets.append(self._with_follow_up(ticket))
+            elif row_number not in closed_rows:
+                kept_tickets.append(ticket)
+        new_tickets = [self._new_ticket() for _ in range(tenth_count)]
+        return kept_tickets + new_tickets
 
     def _next_ticket(self, earlier: Night) -> Ticket:
         """Return a copy of a recent ticket, one with an odd text, or (mostly) a usual one."""

@@ -1,1 +1,1 @@
-"""What one request gets: checks of its parameters, tokens, cache, price and outcome."""
+"""What one request gets: tokens, cache, price and outcome; and first, in `checks`, whether it is asked at all."""
