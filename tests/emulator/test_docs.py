@@ -5,6 +5,8 @@ from pathlib import Path
 
 from nightbatch.emulator.faults.kinds import KINDS, OPTIONS, WHERE
 from nightbatch.emulator.faults.rules import MATCHES, WHEN
+from nightbatch.emulator.reply import load_responder
+from nightbatch.emulator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "emulator.md").read_text()
@@ -23,3 +25,10 @@ def test_every_fault_and_every_option_is_on_the_page():
     kinds = set[str]().union(*KINDS.values())
     for name in kinds | set(WHERE) | OPTIONS | MATCHES | WHEN:
         assert f"`{name}`" in PAGE or f"`{name}:" in PAGE, name
+
+
+def test_every_responder_that_the_page_names_can_be_loaded():
+    names = re.findall(r"`(nightbatch\.[\w.]+:\w+)`", PAGE)
+    assert Settings.responder in names
+    for name in names:
+        load_responder(Settings(responder=name))
