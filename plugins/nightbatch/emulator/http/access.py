@@ -1,6 +1,7 @@
 """Access checks: a key in one of two headers, a version of the API, this server's own host name and origin."""
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from nightbatch.emulator.errors import ApiError, invalid
@@ -101,7 +102,7 @@ def _place_of(url: str) -> Place | None:
     return address.hostname, port
 
 
-def betas_of(headers: Headers, query: Headers) -> Betas:
+def betas_of(headers: Headers, query: Mapping[str, str]) -> Betas:
     """Return the beta features asked for; `?beta=true` alone counts as one without a name."""
     beta_header = headers.get("anthropic-beta", "")
     beta_names = set[str]()

@@ -1,5 +1,7 @@
 """The seven endpoints: HTTP in, one call into the engine, HTTP out. Errors are raised; `middleware` writes them."""
 
+from collections.abc import Mapping
+
 import msgspec
 from aiohttp import web
 
@@ -138,7 +140,7 @@ def _wire(request: web.Request, batch: Batch) -> Json:
     return view.wire(batch, engine.clock.now())
 
 
-def _limit(query: Headers) -> int:
+def _limit(query: Mapping[str, str]) -> int:
     limit_text = query.get("limit", "20")
     if not limit_text.lstrip("-").isdigit():
         raise invalid(
