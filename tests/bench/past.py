@@ -18,9 +18,10 @@ from nightbatch.columnar import parquet
 from nightbatch.columnar.id_lookup import ID
 from nightbatch.ids import BatchId
 from nightbatch.land.land import land
-from nightbatch.ledger import index, keys
+from nightbatch.ledger import keys
 from nightbatch.ledger.facts import Bought, Claim
-from nightbatch.ledger.history import BATCH_ROWS, compact
+from nightbatch.ledger.history import index
+from nightbatch.ledger.history.history import BATCH_ROWS, compact
 from nightbatch.ledger.ledger import CLAIM
 from nightbatch.plan.plan import take_difference
 from nightbatch.ports import Batch

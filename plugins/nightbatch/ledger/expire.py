@@ -19,7 +19,8 @@ from nightbatch.errors import SettingsError
 from nightbatch.ids import Shard, Snapshot
 from nightbatch.ledger import keys, lease
 from nightbatch.ledger.facts import METADATA, Claim
-from nightbatch.ledger.ledger import Ledger, LedgerView
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.view import LedgerView
 from nightbatch.ports import Retains, Store
 
 TEXT = "text"

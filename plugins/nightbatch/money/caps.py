@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from nightbatch.amounts import usd
 from nightbatch.ledger.facts import Claim
-from nightbatch.ledger.ledger import Ledger, LedgerView
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.view import LedgerView
 from nightbatch.money import cost_table
 from nightbatch.money.billing import price_sums, price_tools
 from nightbatch.money.cost_table import Row, newest_first

@@ -16,8 +16,9 @@ from nightbatch.failpoints import reach
 from nightbatch.ids import Shard
 from nightbatch.ledger import keys, lease
 from nightbatch.ledger.facts import Claim, PlannedShard
-from nightbatch.ledger.history import History, history
-from nightbatch.ledger.ledger import Ledger, LedgerView
+from nightbatch.ledger.history.history import History, history
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.view import LedgerView
 from nightbatch.messages.request import BODY_HEAD, BODY_TAIL
 from nightbatch.money import caps, cost_table
 from nightbatch.money.cost_table import Row

@@ -20,7 +20,8 @@ from nightbatch.failpoints import reach
 from nightbatch.ids import Snapshot
 from nightbatch.ledger import keys
 from nightbatch.ledger.marker import refuse_foreign
-from nightbatch.ledger.state import OpenStore, mark
+from nightbatch.ledger.state.mark import mark
+from nightbatch.ledger.state.state import OpenStore
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.request import Frame, frame, shared_params
 from nightbatch.money import cache

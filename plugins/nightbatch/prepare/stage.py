@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from nightbatch.ledger.state import with_state
+from nightbatch.ledger.state.state import with_state
 from nightbatch.ports import MeasuredStore
 from nightbatch.prepare.media_fetch import fetcher
 from nightbatch.prepare.prepare import check_target, prepare

@@ -21,7 +21,7 @@ from nightbatch.ids import Shard
 from nightbatch.land.landed_schema import REPEATING, published_schema
 from nightbatch.ledger import keys
 from nightbatch.ledger.facts import LandedFact
-from nightbatch.ledger.history import History, history
+from nightbatch.ledger.history.history import History, history
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.prepare.staged import StagedRequests
 from nightbatch.publish.published_part import PublishedPart, PublishedSums

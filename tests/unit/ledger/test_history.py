@@ -10,7 +10,7 @@ from tests.support.flow import SOURCE, TARGET, Flow, published, put, rows, setti
 from tests.support.memory import MemoryWorld
 
 from nightbatch.ledger import keys
-from nightbatch.ledger.history import compact, history
+from nightbatch.ledger.history.history import compact, history
 from nightbatch.ledger.ledger import Ledger
 
 NIGHTS = [

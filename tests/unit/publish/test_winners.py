@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nightbatch.columnar.id_lookup import ID
 from nightbatch.columnar.id_rounds import IdRound
-from nightbatch.ledger.index import INDEX
+from nightbatch.ledger.history.index import INDEX
 from nightbatch.publish.winners import Winners
 
 REQUESTS = 6

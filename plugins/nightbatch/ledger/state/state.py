@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from nightbatch.errors import Absent, SettingsError, StoreDenied
 from nightbatch.ledger import keys
-from nightbatch.ledger.ledger import MARK, Ledger, is_mark
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.state.mark import is_mark
 from nightbatch.ports import Reads, Store
 from nightbatch.spec import locations
 from nightbatch.spec.enrichment import Enrichment
@@ -49,14 +50,6 @@ def _is_other_state(nested_url: str, url: str, open_store: OpenStore) -> bool:
     if not nested_url or nested_url == url:
         return False
     return Ledger(open_store(nested_url)).is_there
-
-
-def mark(state: Store) -> None:
-    """Mark a folder as a state. Raises SettingsError where another program has a file of that name there."""
-    if not state.create(keys.MARK, MARK) and not is_mark(state.get(keys.MARK)):
-        raise SettingsError(
-            f"state: {state.url}{keys.MARK} was not written by nightbatch. Choose another folder for the state."
-        )
 
 
 def _refuse_inside(state: Location, open_store: OpenStore) -> None:

@@ -13,9 +13,10 @@ from nightbatch.columnar import parquet
 from nightbatch.columnar.id_lookup import ALL, IdRange, Ids
 from nightbatch.errors import Absent
 from nightbatch.ids import Shard
-from nightbatch.ledger import index, keys
+from nightbatch.ledger import keys
 from nightbatch.ledger.facts import METADATA, LandedFact
-from nightbatch.ledger.index import BoughtFor
+from nightbatch.ledger.history import index
+from nightbatch.ledger.history.index import BoughtFor
 from nightbatch.ports import Store
 
 BATCH_ROWS = 262_144
