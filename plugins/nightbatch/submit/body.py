@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.messages.request import BODY_HEAD, BODY_TAIL, Frame
 from nightbatch.ports import Body
 from nightbatch.spec.run import Run
+from nightbatch.submit.decide import Clock
 
 BATCH_ROWS = 4_096
 CHUNK_BYTES = 256 * 1024
@@ -34,12 +35,12 @@ class SendTimeOver(NightbatchError):
 class SendLimit:
     """Until when a POST may be sent, by the wall clock and the monotonic clock, since either may have stood still."""
 
-    now: Callable[[], datetime]
+    now: Clock
     until: datetime
     ticks: float
 
     @classmethod
-    def starting(cls, now: Callable[[], datetime], seconds: float) -> SendLimit:
+    def starting(cls, now: Clock, seconds: float) -> SendLimit:
         """Return a limit that is reached in `seconds`."""
         until = now() + timedelta(seconds=seconds)
         ticks = time.monotonic() + seconds

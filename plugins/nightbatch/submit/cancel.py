@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from nightbatch.errors import BatchGone, SettingsError
 from nightbatch.ids import BatchId, Shard
@@ -13,7 +12,7 @@ from nightbatch.ledger.facts import Canceled
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import CancelingBatches
-from nightbatch.submit.decide import Done, decide
+from nightbatch.submit.decide import Clock, Done, decide
 from nightbatch.submit.release import InDoubt, release
 from nightbatch.wording import did_you_mean
 
@@ -33,7 +32,7 @@ def cancel(
     wanted: Canceled,
     ledger: Ledger,
     api: CancelingBatches,
-    now: Callable[[], datetime],
+    now: Clock,
 ) -> Cancellation:
     """Note that a run is canceled, then cancel its batches and give up its claims that have none.
 
@@ -69,7 +68,7 @@ def _end(
     facts: ShardFacts,
     canceled: Canceled,
     api: CancelingBatches,
-    now: Callable[[], datetime],
+    now: Clock,
 ) -> str:
     """Cancel the batch of a shard, or give its claim up, and describe the outcome."""
     decision = decide(facts, now())

@@ -8,7 +8,7 @@ lists; the next POST may be sent only after the grace period, and only if no lis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +18,8 @@ from nightbatch.ledger.facts import Bought, Claim, Refusal, Sending
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batch
 
+Clock = Callable[[], datetime]
+"""Returns the present time."""
 RESUMED_AFTER = timedelta(minutes=10)
 """A POST that comes so much later than it could have been sent is the first one of a new try of a person."""
 LOOK_CEILING = timedelta(minutes=15)

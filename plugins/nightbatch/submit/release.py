@@ -6,8 +6,6 @@ reads it, so nothing can be bought for a claim that was given up. Its requests l
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
 from uuid import uuid4
 
 from nightbatch.columnar import parquet
@@ -24,6 +22,7 @@ from nightbatch.messages.outcome import Status
 from nightbatch.money.prices import prices
 from nightbatch.submit.decide import (
     SENDER_AT_WORK,
+    Clock,
     Done,
     Released,
     Search,
@@ -37,7 +36,7 @@ class InDoubt(NightbatchError):
     """The claim may have bought a batch: it cannot be released before that is known."""
 
 
-def release(facts: ShardFacts, now: Callable[[], datetime], why: str) -> None:
+def release(facts: ShardFacts, now: Clock, why: str) -> None:
     """Give up a claim that has no batch and no POST in doubt. Raises InDoubt.
 
     The facts may be a moment old: a sender that has gone on since has taken the number of the next POST.
@@ -57,12 +56,17 @@ def release(facts: ShardFacts, now: Callable[[], datetime], why: str) -> None:
             )
     sent = facts.sendings
     next_number = sent[-1].number + 1 if sent else 1
-    post = Post(at=now(), token=uuid4().hex)
-    if not facts.ledger.write_post(facts.shard, next_number, post):
+    if not take_right(facts, next_number, now):
         raise InDoubt(f"shard {facts.shard} is being posted just now.")
     reach("right to post taken back")
     refusal = Refusal(at=now(), why=why, released=True)
     give_up(facts, next_number, refusal)
+
+
+def take_right(facts: ShardFacts, number: int, now: Clock) -> bool:
+    """Take the right to the POST of this number; False if another process has it."""
+    post = Post(at=now(), token=uuid4().hex)
+    return facts.ledger.write_post(facts.shard, number, post)
 
 
 def give_up(facts: ShardFacts, number: int, refusal: Refusal) -> None:

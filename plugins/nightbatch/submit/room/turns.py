@@ -6,10 +6,10 @@ two senders never take the same room.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from uuid import uuid4
 
 from nightbatch.ids import Shard
@@ -18,7 +18,7 @@ from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.messages.listing import listed
 from nightbatch.ports import Batches
-from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.decide import Clock, SubmitTiming
 from nightbatch.submit.room.queue import LIFETIME, QueuePosition, fits, queued
 
 TURN_SECONDS = 60.0
@@ -42,7 +42,7 @@ class QueueRoom:
 
     ledger: Ledger
     api: Batches
-    now: Callable[[], datetime]
+    now: Clock
     timing: SubmitTiming
     rule: QueueLimit
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from nightbatch.deadlines import time_of
 from nightbatch.errors import AccountStopped, NightbatchError, NotSent
@@ -15,11 +14,12 @@ from nightbatch.ledger.facts import Awaited
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ports import Batches
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.decide import Clock, SubmitTiming
+from nightbatch.submit.outcome import Late, Later, Outcome, Submitted
 from nightbatch.submit.room.turns import QueueLimit
-from nightbatch.submit.submit import Late, Later, Submitted, Submitter
+from nightbatch.submit.submit import Submitter
 
-Outcome = Submitted | Later | Late | NightbatchError
+ShardOutcome = Outcome | NightbatchError
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class AttemptSender:
     ref: RunRef
     ledger: Ledger
     api: Batches
-    now: Callable[[], datetime]
+    now: Clock
     timing: SubmitTiming
     warning: Callable[[str], None]
     admitted: Shard | None = None
@@ -72,17 +72,19 @@ class AttemptSender:
             return results.sending(unsent(attempt, self.ledger))
         return results.sending(unsent_shards)
 
-    def _submit_each(self, shards: Sequence[Shard], attempt: Awaited) -> list[Outcome]:
+    def _submit_each(
+        self, shards: Sequence[Shard], attempt: Awaited
+    ) -> list[ShardOutcome]:
         if len(shards) == 1:
             return [self._submit(shards[0], attempt)]
 
-        def submit_shard(shard: Shard) -> Outcome:
+        def submit_shard(shard: Shard) -> ShardOutcome:
             return self._submit(shard, attempt)
 
         with ThreadPoolExecutor(len(shards)) as pool:
             return list(pool.map(submit_shard, shards))
 
-    def _submit(self, shard: Shard, attempt: Awaited) -> Outcome:
+    def _submit(self, shard: Shard, attempt: Awaited) -> ShardOutcome:
         """Do the next step for one shard; return the error if the API refuses it for good."""
         is_admitted = shard == self.admitted
         queue_limit = QueueLimit(self.ref.rules.max_in_flight_requests, is_admitted)
@@ -132,7 +134,7 @@ class _Results:
     failures: list[NightbatchError] = field(default_factory=list)
     sent: set[Shard] = field(default_factory=set)
 
-    def add(self, shard: Shard, outcome: Outcome) -> None:
+    def add(self, shard: Shard, outcome: ShardOutcome) -> None:
         """Keep the outcome of a shard."""
         if isinstance(outcome, NightbatchError):
             self.failures.append(outcome)
