@@ -24,7 +24,8 @@ from nightbatch.messages import safe_words
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.outcome import Status
 from nightbatch.messages.result_lines import ResultLine, decode
-from nightbatch.money.billing import BilledUsage, Used, charged, decimals, is_absurd
+from nightbatch.money.billing.bill import BilledUsage
+from nightbatch.money.billing.charge import Used, charged, decimals, is_absurd
 from nightbatch.money.prices import Prices
 
 MOST_ERRORS = 200
@@ -221,7 +222,7 @@ class Landing:
         named_models = pc.if_else(pc.equal(landed.models, ""), None, landed.models)
         models = pc.fill_null(named_models, self.asked_model)
         used = Used(models, landed.tiers, landed.regions, landed.tokens, landed.tools)
-        costs, is_unknown = charged(self.prices, self.bill, used)
+        costs, is_unknown = charged(self.bill, used)
         has_no_tokens = np.asarray(landed.tiers.is_null()) | is_absurd(landed.tokens)
         batch_id = pa.scalar(self.batch, pa.string())
         token_columns = [

@@ -24,7 +24,7 @@ from nightbatch.messages.answer_bulk import Parsed
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.outcome import TABLE, Status
 from nightbatch.messages.usage import BATCH
-from nightbatch.money.billing import ABSURD, is_absurd
+from nightbatch.money.billing.charge import ABSURD, is_absurd
 from nightbatch.money.prices import SERVER_TOOLS
 from nightbatch.money.server_tools import tool_uses
 

@@ -15,7 +15,7 @@ from nightbatch.ledger.facts import Claim
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.view import LedgerView
 from nightbatch.money import cost_table
-from nightbatch.money.billing import price_sums, price_tools
+from nightbatch.money.billing.bill import price_sums, price_tools
 from nightbatch.money.cost_table import Row, newest_first
 from nightbatch.money.estimate import Estimate
 from nightbatch.money.prices import prices
