@@ -11,7 +11,6 @@ from datetime import datetime
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightbatch.columnar import parquet
@@ -136,9 +135,7 @@ def _has_text(landed_file: pq.ParquetFile) -> bool:
     if TEXT not in landed_file.schema_arrow.names:
         return False
     texts = landed_file.read([TEXT]).column(0)
-    is_null = pc.is_null(texts)
-    all_null = pc.all(is_null).as_py()  # None where there is no row
-    return all_null is False
+    return bool(texts.null_count < len(texts))
 
 
 def _without_text(landed_file: pq.ParquetFile) -> bytes:

@@ -179,12 +179,10 @@ class Ledger:
         second_claim = replace(claim, token=f"second {batch}", batch=batch)
         while True:
             view = self.view()
+            for shard in view.claimed:
+                if self.claim(shard).batch == batch:
+                    return shard
             next_shard = view.next
-            claims_of_batch = [
-                shard for shard in view.claimed if self.claim(shard).batch == batch
-            ]
-            if claims_of_batch:
-                return claims_of_batch[0]
             if self.write_claim(next_shard, second_claim, requests):
                 return next_shard
 

@@ -177,4 +177,5 @@ def _bought_for(store: Store, shard: Shard) -> BoughtFor | None:
         raw_fact = parquet.metadata(store, keys.landed(shard), METADATA)
     except Absent:
         return None
-    return index.bought_for(LandedFact.from_json(raw_fact))
+    landed_fact = LandedFact.from_json(raw_fact)
+    return index.bought_for(landed_fact)

@@ -55,5 +55,6 @@ def _format_of(body: bytes) -> int | None:
     if not isinstance(content, dict):
         return None
     state_format = content.get("format")
-    is_number = isinstance(state_format, int) and not isinstance(state_format, bool)
-    return state_format if is_number else None
+    if isinstance(state_format, bool) or not isinstance(state_format, int):
+        return None
+    return state_format
