@@ -193,7 +193,7 @@ def _paid(row: Row) -> Decimal | None:
 
 
 def _at_most_for_missing(row: Row) -> Decimal | None:
-    """Return the maximum cost of the requests spender results were missing from their batch."""
+    """Return the maximum cost of the requests whose results were missing from their batch."""
     at_most: Decimal | None = row["at_most_usd"]
     if at_most is None:
         return None

@@ -9,25 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import add
-from typing import NamedTuple
 
 import numpy as np
 
-from nightbatch.money.prices import PICO, Prices, Rates
-
-
-class Terms(NamedTuple):
-    """What determines a price: the model, a long prompt, the batch tier, inference in the US."""
-
-    model: str
-    is_long: bool
-    is_batch: bool
-    is_us: bool
-
-    @property
-    def outside_batch(self) -> Terms:
-        """The same terms at the standard price."""
-        return self._replace(is_batch=False)
+from nightbatch.money.prices import PICO, Prices, Rates, Terms
 
 
 @dataclass(frozen=True)
@@ -99,7 +84,8 @@ def rates_of(prices: Prices, terms: Terms) -> Rates | None:
     """Look up what a token of each class costs; None if the price of the model is not known."""
     prompt_tokens = 0
     if terms.is_long:
-        prompt_tokens = (prices.long_above(terms.model) or 0) + 1
+        long_above = prices.long_above(terms.model) or 0
+        prompt_tokens = long_above + 1
     return prices.rates(
         terms.model, prompt=prompt_tokens, batch=terms.is_batch, us=terms.is_us
     )

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from nightbatch.messages.usage import BATCH
-from nightbatch.money.billing.bill import BilledUsage, Terms, price_of, rates_of
-from nightbatch.money.prices import PICO, SERVER_TOOLS, Prices, Rates
+from nightbatch.money.billing.bill import BilledUsage, price_of, rates_of
+from nightbatch.money.prices import PICO, SERVER_TOOLS, Prices, Rates, Terms
 
 
 class Used(NamedTuple):
