@@ -96,10 +96,12 @@ def _counts(batches: Collection[Batch | None]) -> str:
 
 def _duration(duration: timedelta) -> str:
     """Write a duration as a person says it."""
-    seconds = max(0, round(duration.total_seconds()))
+    exact_seconds = duration.total_seconds()
+    seconds = max(0, round(exact_seconds))
     if seconds < 100:
         return counted(seconds, "second")
     minutes = round(seconds / 60)
     if minutes < 100:
         return counted(minutes, "minute")
-    return f"{minutes / 60:.1f} hours"
+    hours = minutes / 60
+    return f"{hours:.1f} hours"

@@ -81,19 +81,15 @@ class Following:
         except ApiUnavailable as error:
             if self.now() > tried_until:
                 raise
-            self._failures += 1
-            self._say_unread(error, tried_until)
-            return self.timing.backoff.pause(self._failures, error.retry_after)
+            return self._unread(error, tried_until)
         self._failures = 0
-        ceiling = self.ref.rules.poll_seconds
-        pauses = [ceiling]
+        pauses = [self.ref.rules.poll_seconds]
         for batch_id, batch in states.items():
             if batch is None or batch.ended:
                 self.ended[batch_id] = batch
             else:
-                pauses.append(
-                    interval(batch, self.now(), self.timing, hint=None, ceiling=ceiling)
-                )
+                pause = self._pause_before_look(batch)
+                pauses.append(pause)
         return min(pauses)
 
     def _tried_until(self, running: Collection[AwaitedBatch]) -> datetime:
@@ -102,22 +98,40 @@ class Following:
         batch_ends = [batch.created_at + LIFETIME for batch in running]
         return max([self.now() + patience, *batch_ends])
 
-    def _say_unread(self, error: ApiUnavailable, tried_until: datetime) -> None:
-        """Say that the batches cannot be read, and until when it is tried: at the deadline they are canceled."""
+    def _pause_before_look(self, batch: Batch) -> float:
+        ceiling = self.ref.rules.poll_seconds
+        return interval(batch, self.now(), self.timing, hint=None, ceiling=ceiling)
+
+    def _unread(self, error: ApiUnavailable, tried_until: datetime) -> float:
+        """Say that the batches cannot be read, and until when it is tried; return the seconds until the next try.
+
+        At the deadline the batches are canceled.
+        """
         deadline = time_of(self.ref.deadline)
         if deadline is not None and deadline > self.now():
             tried_until = min(tried_until, deadline)
         self.say(f"{error} It is tried until {tried_until:%Y-%m-%d %H:%M} UTC.")
+        self._failures += 1
+        return self.timing.backoff.pause(self._failures, error.retry_after)
 
     def _states(self, running: Collection[AwaitedBatch]) -> dict[BatchId, Batch | None]:
         """Read the state of each batch; None for one that the API no longer knows."""
-        seen = dict[BatchId, Batch]()
-        if len(running) > FEW:
-            oldest = min(batch.created_at for batch in running)
-            seen = {batch.id: batch for batch in listed(self.api, oldest - CLOCKS)}
-        return {
-            batch.id: seen.get(batch.id) or self._read(batch.id) for batch in running
-        }
+        states: dict[BatchId, Batch | None] = {}
+        listed_batches = self._listed(running)
+        for batch in running:
+            if batch.id in listed_batches:
+                states[batch.id] = listed_batches[batch.id]
+            else:
+                states[batch.id] = self._read(batch.id)
+        return states
+
+    def _listed(self, running: Collection[AwaitedBatch]) -> dict[BatchId, Batch]:
+        """Read the account's batches since the oldest of these; none where these are few."""
+        if len(running) <= FEW:
+            return {}
+        oldest = min(batch.created_at for batch in running)
+        batches = listed(self.api, oldest - CLOCKS)
+        return {batch.id: batch for batch in batches}
 
     def _read(self, batch: BatchId) -> Batch | None:
         try:
