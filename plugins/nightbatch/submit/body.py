@@ -59,6 +59,15 @@ def body_of(facts: ShardFacts, limit: SendLimit) -> Body:
     """
     claim = facts.claim
     ledger = facts.ledger
+    run = _run(ledger, claim)
+    claimed = facts.requests()
+    batches = read_ahead(_staged(claimed, run, ledger))
+    chunks = _chunks(batches, run.frame, claim, limit)
+    return Body(claim.size, chunks)
+
+
+def _run(ledger: Ledger, claim: Claim) -> Run:
+    """Read the run that has planned a claim, and check that its parameters were not changed since."""
     try:
         run = ledger.run(claim.snapshot)
     except Absent as error:
@@ -67,8 +76,7 @@ def body_of(facts: ShardFacts, limit: SendLimit) -> Body:
         raise Incomplete(
             f"the parameters in {keys.run(claim.snapshot)} are not those that were planned: it was changed."
         )
-    batches = read_ahead(_staged(facts.requests(), run, ledger))
-    return Body(claim.size, _chunks(batches, run.frame, claim, limit))
+    return run
 
 
 def _staged(claimed: pa.Table, run: Run, ledger: Ledger) -> Iterator[pa.RecordBatch]:
@@ -90,15 +98,18 @@ def _claimed_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Read the claimed requests of one part; which of its rows are claimed is computed once, from its ids."""
     part_file = parquet.file(ledger.store, key)
-    part_ids = part_file.read(columns=["id"], use_threads=False).column("id")
-    is_claimed = pc.is_in(part_ids, value_set=claimed_ids).combine_chunks()
+    id_table = part_file.read(columns=["id"], use_threads=False)
+    part_ids = id_table.column("id")
+    is_in_claim = pc.is_in(part_ids, value_set=claimed_ids)
+    is_claimed = is_in_claim.combine_chunks()
     start = 0
     columns = ["id", "content"]
     for batch in parquet.batches_of(part_file, columns, BATCH_ROWS):
         row_count = batch.num_rows
         row_mask = is_claimed.slice(start, row_count)
         start += row_count
-        if row_mask.true_count == row_count:
+        all_claimed = row_mask.true_count == row_count
+        if all_claimed:
             yield batch
         else:
             yield batch.filter(row_mask)

@@ -7,6 +7,7 @@ as a fact, so that each batch is read once.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -48,26 +49,45 @@ def look_for(
 ) -> OrphanSearch:
     """Search the listed batches. Raises ApiUnavailable."""
     ledger = facts.ledger
-    claim = facts.claim
-    earliest = since(sending, context.timing)
-    batches = [
-        batch
-        for batch in listed(context.api, earliest)
-        if batch.created_at >= earliest and batch.total == claim.total
-    ]
+    batches = _listed(facts, sending, context)
     owners = ledger.owners()
-    for batch in batches:
-        if batch.id in owners and ledger.owner(batch.id) == facts.shard:
-            return OrphanSearch(mine=batch)
+    owned_batch = _owned(facts, batches, owners)
+    if owned_batch is not None:
+        return OrphanSearch(mine=owned_batch)
     waiting: list[Batch] = []
     claimed_ids = frozenset(facts.requests().column("id").to_pylist())
-    for batch in candidates(batches, claim, sending, owners, context.timing):
+    for batch in candidates(batches, facts.claim, sending, owners, context.timing):
         seen = _seen(batch, ledger, context) if batch.ended else None
         if seen is None:
             waiting.append(batch)
         elif _is_ours(seen, claimed_ids) and ledger.write_owner(batch.id, facts.shard):
             return OrphanSearch(mine=batch)
     return OrphanSearch(waiting=waiting)
+
+
+def _listed(facts: ShardFacts, sending: Sending, context: SearchContext) -> list[Batch]:
+    """List the batches of the claim's total that were created since the POST."""
+    earliest = since(sending, context.timing)
+    total = facts.claim.total
+    batches = listed(context.api, earliest)
+    return [
+        batch
+        for batch in batches
+        if batch.created_at >= earliest and batch.total == total
+    ]
+
+
+def _owned(
+    facts: ShardFacts, batches: Iterable[Batch], owners: Collection[BatchId]
+) -> Batch | None:
+    """Find the batch that the ledger has assigned to the claim already."""
+    for batch in batches:
+        if batch.id not in owners:
+            continue
+        owner = facts.ledger.owner(batch.id)
+        if owner == facts.shard:
+            return batch
+    return None
 
 
 def _seen(batch: Batch, ledger: Ledger, context: SearchContext) -> Seen | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from nightbatch.errors import LeaseTaken, NightbatchError, ShardsFailed
+from nightbatch.errors import LeaseTaken, ShardsFailed
 from nightbatch.failpoints import reach
 from nightbatch.ids import Shard
 from nightbatch.land.read_results import Pause
@@ -26,7 +26,7 @@ from nightbatch.plan.quote import TokenCounter
 from nightbatch.ports import Batches
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.attempt import own
-from nightbatch.submit.attempt.land import AttemptLander, AttemptLanding, reasons
+from nightbatch.submit.attempt.land import AttemptLander, AttemptLanding
 from nightbatch.submit.attempt.send import AttemptSender, AttemptSending, unsent
 from nightbatch.submit.decide import Clock, SubmitTiming
 from nightbatch.submit.outcome import Later
@@ -120,7 +120,7 @@ class Purchase:
         has_bought_nothing = len(sending.unsent) == len(attempt.shards)
         if sending.failure is not None and has_bought_nothing:
             raise sending.failure
-        failed = _failure_reason(sending.failure)
+        failed = sending.why_failed
         if sending.later is not None and not failed:
             return Waiting(attempt.name, sending.later, sending.queued)
         return Sent(attempt.name, len(attempt.shards), failed)
@@ -134,37 +134,44 @@ class Purchase:
             canceled = cancellation.read(self.ledger, self.ref.buyer)
             if canceled is not None:
                 return self._stop(canceled)
-            attempt = self.ledger.awaited(awaited)
-            sending = self._send_nothing(attempt) if failed else self._send(attempt)
-            failed = failed or _failure_reason(sending.failure)
-            if sending.later is not None:
-                return Waiting(awaited, sending.later, sending.queued, failed)
-            landing = self._land(attempt, sending)
-            failed = failed or reasons(landing.failures)
-            if landing.running:
-                return Waiting(awaited, failed=failed)
-            if failed:
-                raise ShardsFailed(failed)
-            if landing.trouble is not None:
-                raise landing.trouble
-            try:
-                following = self._following(attempt)
-            except LeaseTaken as error:
-                return self._wait_for_planner(awaited, error)
-            if isinstance(following, AllLanded):
+            following = self._land_attempt(awaited, failed)
+            if not isinstance(following, Awaited):
                 return following
             awaited = following.name
+
+    def _land_attempt(self, awaited: str, failed: str) -> Awaited | AllLanded | Waiting:
+        """Land an attempt and plan the next one. `failed`: why sending some of its shards has failed before."""
+        attempt = self.ledger.awaited(awaited)
+        sending = self._send_unless(failed, attempt)
+        failed = failed or sending.why_failed
+        if sending.later is not None:
+            return Waiting(awaited, sending.later, sending.queued, failed)
+        landing = self._land(attempt, sending)
+        failed = failed or landing.why_failed
+        if landing.running:
+            return Waiting(awaited, failed=failed)
+        if failed:
+            raise ShardsFailed(failed)
+        if landing.trouble is not None:
+            raise landing.trouble
+        try:
+            return self._following(attempt)
+        except LeaseTaken as error:
+            return self._wait_for_planner(awaited, error)
 
     def _following(self, attempt: Awaited) -> Awaited | AllLanded:
         """Plan the attempt that follows, or what has not landed of the last one that the run has begun since."""
         last = own.last_attempt(self.ref, self.ledger, attempt)
-        number = last.number
+        last_number = last.number
+        next_number = last_number
         if last.is_landed:
-            if self._is_last(last.number):
-                return AllLanded(last.number)
-            number = last.number + 1
-        following = self._plan(number)
-        return following if following.shards else AllLanded(last.number)
+            if self._is_last(last_number):
+                return AllLanded(last_number)
+            next_number = last_number + 1
+        following = self._plan(next_number)
+        if not following.shards:
+            return AllLanded(last_number)
+        return following
 
     def _stop(self, canceled: Canceled) -> Waiting:
         """Land what a canceled run has bought, give up its other claims, then raise RunCanceled. Nothing is sent."""
@@ -177,9 +184,10 @@ class Purchase:
             return landing
         if landing.running:
             return Waiting(attempt.name)
-        for error in (landing.trouble, *landing.failures):
-            if error is not None:
-                raise error
+        if landing.trouble is not None:
+            raise landing.trouble
+        if landing.failures:
+            raise landing.failures[0]
         raise cancellation.error(self.ledger, canceled)
 
     def _canary(self, attempt: Awaited) -> Waiting | None:
@@ -187,10 +195,13 @@ class Purchase:
         landing = self._send_and_land(attempt)
         if isinstance(landing, Waiting):
             return landing
-        for error in (*landing.failures, landing.trouble):
-            if error is not None:
-                raise error
-        return Waiting(attempt.name) if landing.running else None
+        if landing.failures:
+            raise landing.failures[0]
+        if landing.trouble is not None:
+            raise landing.trouble
+        if landing.running:
+            return Waiting(attempt.name)
+        return None
 
     def _send_and_land(
         self, attempt: Awaited, stopped: str = ""
@@ -248,8 +259,10 @@ class Purchase:
         )
         return sender.send(attempt)
 
-    def _send_nothing(self, attempt: Awaited) -> AttemptSending:
-        """Find out which shards have no batch, where sending has failed before."""
+    def _send_unless(self, failed: str, attempt: Awaited) -> AttemptSending:
+        """Send an attempt; where that has failed before, only find out which shards have no batch."""
+        if not failed:
+            return self._send(attempt)
         unsent_shards = unsent(attempt, self.ledger)
         return AttemptSending(unsent=frozenset(unsent_shards))
 
@@ -267,7 +280,3 @@ class Purchase:
 
     def _is_last(self, attempt_number: int) -> bool:
         return attempt_number >= self.ref.rules.attempts or self.ref.late(self.now())
-
-
-def _failure_reason(failure: NightbatchError | None) -> str:
-    return "" if failure is None else str(failure)

@@ -11,6 +11,7 @@ from nightbatch.ledger.facts import Refusal
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.submit.decide import (
     Clock,
+    first_sent_at,
     growing_pause,
     patience_ends,
     repeated,
@@ -38,12 +39,18 @@ class RefusedPost:
         """Record the refusal: then send again later, give the claim up, or raise what only a person can fix."""
         reach("create refused")
         refusal = Refusal(at=now(), why=str(error))
-        if isinstance(error, AccountStopped):
-            self._write(refusal)
-            raise error
-        if isinstance(error, Incomplete):
-            self._give_up(refusal)
-            return None
+        match error:
+            case AccountStopped():
+                self._write(refusal)
+                raise error
+            case Incomplete():
+                self._give_up(refusal)
+                return None
+            case NotSent():
+                return self._retry(refusal, error)
+
+    def _retry(self, refusal: Refusal, error: NotSent) -> Later:
+        """Wait until the POST may be sent again; give the claim up if it may not. Raises NotSent."""
         retry_seconds = error.retry_after or RETRY_AFTER
         retry_at = refusal.at + timedelta(seconds=retry_seconds)
         if error.full:
@@ -65,9 +72,8 @@ class RefusedPost:
         """Wait for room in the queue, possibly for hours; the first in line tries again, less and less often."""
         self._write_temporary(refusal)
         refused_at = refusal.at
-        sent = self.facts.sendings
-        first_sent_at = sent[0].post.at if sent else refused_at
-        pause = growing_pause(first_sent_at, refused_at)
+        started_at = first_sent_at(self.facts.sendings, refused_at)
+        pause = growing_pause(started_at, refused_at)
         full_until = max(retry_at, refused_at + pause)
         place = self.room.place(self.facts)
         full_place = replace(place, full_until=full_until)

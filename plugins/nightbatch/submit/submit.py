@@ -19,7 +19,7 @@ from nightbatch.errors import (
     StoreError,
 )
 from nightbatch.failpoints import reach
-from nightbatch.ids import BatchId, Shard
+from nightbatch.ids import Shard
 from nightbatch.ledger import cancellation
 from nightbatch.ledger.facts import Maybe, Refusal, Sending
 from nightbatch.ledger.ledger import Ledger
@@ -43,7 +43,13 @@ from nightbatch.submit.outcome import Late, Later, Outcome, Submitted
 from nightbatch.submit.patience import Patience
 from nightbatch.submit.record import record
 from nightbatch.submit.refused import RefusedPost, WhyNotSent
-from nightbatch.submit.release import give_up, land_as_lost, release, take_right
+from nightbatch.submit.release import (
+    NO_BATCH,
+    give_up,
+    land_as_lost,
+    release,
+    take_right,
+)
 from nightbatch.submit.room.turns import NO_LIMIT, QueueLimit, QueueRoom
 
 
@@ -78,11 +84,12 @@ class Submitter:
                 return Submitted(bought.batch)
             case Released(why):
                 land_as_lost(facts, why)
-                return Submitted(BatchId(""))
+                return Submitted(NO_BATCH)
             case Send() | Wait() if self.late is not None:
                 return self._too_late(facts, self.late)
             case Wait(until, why):
-                words = self._patience(facts).words(why, self.now())
+                patience = self._patience(facts)
+                words = patience.words(why, self.now())
                 return Later(until, words)
             case Search(sending):
                 return self._search(facts, sending)
@@ -154,8 +161,10 @@ class Submitter:
         if certain_at > now:
             search_again = next_look(sending, now, self.timing)
             why = "a create may have bought a batch: looking for it"
-            return Later(min(search_again, certain_at), why)
-        refusal = Refusal(at=now, why="no batch of it was found")
+            until = min(search_again, certain_at)
+            return Later(until, why)
+        why = "no batch of it was found"
+        refusal = Refusal(at=now, why=why)
         self.ledger.write_refusal(facts.shard, sending.number, refusal)
         reach("orphan ruled out")
         return None
@@ -218,8 +227,7 @@ class Submitter:
     def _refused(
         self, facts: ShardFacts, number: int, error: WhyNotSent
     ) -> Later | None:
-        patience = self._patience(facts)
-        refused = RefusedPost(facts, number, self._room, patience)
+        refused = RefusedPost(facts, number, self._room, self._patience(facts))
         return refused.record(error, self.now)
 
     def _patience(self, facts: ShardFacts) -> Patience:

@@ -31,6 +31,11 @@ class AttemptLanding:
     failures: list[NightbatchError]
     trouble: NightbatchError | None
 
+    @property
+    def why_failed(self) -> str:
+        """Name each different reason once; empty where nothing failed."""
+        return reasons(self.failures)
+
 
 @dataclass(frozen=True)
 class AttemptLander:

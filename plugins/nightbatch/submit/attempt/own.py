@@ -25,7 +25,13 @@ def in_flight(ref: RunRef, ledger: Ledger) -> Awaited:
     attempts = _attempts(ref, ledger, all_in_flight)
     last_attempt = max(attempts.values(), default=0)
     shards = sorted(attempts)
-    return Awaited(ref.snapshot, ref.buyer, last_attempt, own=shards, joined=[])
+    return Awaited(
+        snapshot=ref.snapshot,
+        buyer=ref.buyer,
+        attempt=last_attempt,
+        own=shards,
+        joined=[],
+    )
 
 
 def last_attempt(ref: RunRef, ledger: Ledger, attempt: Awaited) -> LastAttempt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -34,6 +34,11 @@ class AttemptSending:
     failure: NightbatchError | None = None
     unsent: frozenset[Shard] = frozenset()
 
+    @property
+    def why_failed(self) -> str:
+        """Say why some shards could not be sent; empty if none has failed."""
+        return "" if self.failure is None else str(self.failure)
+
 
 @dataclass(frozen=True)
 class AttemptSender:
@@ -56,21 +61,29 @@ class AttemptSender:
     def send(self, attempt: Awaited) -> AttemptSending:
         """Send every shard that has no batch, several at a time. Raises an error that a retry may change."""
         unsent_shards = unsent(attempt, self.ledger)
-        at_once = self.uploads if self.ref.rules.max_in_flight_requests is None else 1
         results = _Results()
-        for start in range(0, len(unsent_shards), at_once):
-            shards = unsent_shards[start : start + at_once]
+        for shards in self._groups(unsent_shards):
             outcomes = self._submit_each(shards, attempt)
-            for shard, outcome in zip(shards, outcomes, strict=True):
-                results.add(shard, outcome)
-                if isinstance(outcome, Submitted) and outcome.warning:
-                    self.warning(outcome.warning)
+            results.add_all(shards, outcomes)
+            self._warn(outcomes)
             if results.stop_all:
                 break
         if results.failures:
             # A shard that was refused may have been given up, and then it has landed.
-            return results.sending(unsent(attempt, self.ledger))
+            unsent_shards = unsent(attempt, self.ledger)
         return results.sending(unsent_shards)
+
+    def _groups(self, shards: Sequence[Shard]) -> Iterator[Sequence[Shard]]:
+        """Group the shards that are sent at the same time: alone, where each must find room in the queue."""
+        has_limit = self.ref.rules.max_in_flight_requests is not None
+        group_size = 1 if has_limit else self.uploads
+        for start in range(0, len(shards), group_size):
+            yield shards[start : start + group_size]
+
+    def _warn(self, outcomes: Iterable[ShardOutcome]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Submitted) and outcome.warning:
+                self.warning(outcome.warning)
 
     def _submit_each(
         self, shards: Sequence[Shard], attempt: Awaited
@@ -134,14 +147,21 @@ class _Results:
     failures: list[NightbatchError] = field(default_factory=list)
     sent: set[Shard] = field(default_factory=set)
 
-    def add(self, shard: Shard, outcome: ShardOutcome) -> None:
-        """Keep the outcome of a shard."""
-        if isinstance(outcome, NightbatchError):
-            self.failures.append(outcome)
-        elif isinstance(outcome, Later):
-            self.laters.append((outcome, shard))
-        elif isinstance(outcome, Submitted):
-            self.sent.add(shard)
+    def add_all(
+        self, shards: Sequence[Shard], outcomes: Sequence[ShardOutcome]
+    ) -> None:
+        """Keep the outcomes of shards."""
+        for shard, outcome in zip(shards, outcomes, strict=True):
+            self._add(shard, outcome)
+
+    def _add(self, shard: Shard, outcome: ShardOutcome) -> None:
+        match outcome:
+            case NightbatchError():
+                self.failures.append(outcome)
+            case Later():
+                self.laters.append((outcome, shard))
+            case Submitted():
+                self.sent.add(shard)
 
     @property
     def stop_all(self) -> bool:

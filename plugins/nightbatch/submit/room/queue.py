@@ -38,7 +38,8 @@ def admit(
     admitted = []
     used_ahead = used
     is_first = True
-    for place in sorted(line, key=lambda position: position.order):
+    places_in_order = sorted(line, key=lambda place: place.order)
+    for place in places_in_order:
         retries_now = place.full_until is not None and now >= place.full_until
         if (is_first and retries_now) or fits(place, used_ahead):
             admitted.append(place)
