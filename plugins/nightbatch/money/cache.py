@@ -55,9 +55,10 @@ def shared_tokens(frame: Frame, frame_tokens: float) -> float:
     params = _params(frame.identity)
     shared_bytes = 0
     for name in SHARED:
-        if name in params:
-            param_json = msgspec.json.encode(params[name])
-            shared_bytes += len(param_json)
+        if name not in params:
+            continue
+        param_json = msgspec.json.encode(params[name])
+        shared_bytes += len(param_json)
     frame_bytes = len(frame.identity)
     shared_share = min(1.0, shared_bytes / frame_bytes)
     return frame_tokens * shared_share

@@ -82,12 +82,13 @@ class BilledUsage:
 
 def rates_of(prices: Prices, terms: Terms) -> Rates | None:
     """Look up what a token of each class costs; None if the price of the model is not known."""
+    model = terms.model
     prompt_tokens = 0
     if terms.is_long:
-        long_above = prices.long_above(terms.model) or 0
+        long_above = prices.long_above(model) or 0
         prompt_tokens = long_above + 1
     return prices.rates(
-        terms.model, prompt=prompt_tokens, batch=terms.is_batch, us=terms.is_us
+        model, prompt=prompt_tokens, batch=terms.is_batch, us=terms.is_us
     )
 
 
