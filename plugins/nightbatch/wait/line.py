@@ -94,11 +94,9 @@ class WaitingLine:
         self._held = held_room(self._held, batches, now)
         used = self._used(batches)
         listed_ids = frozenset(batch.id for batch in batches)
-        held_until = now + timedelta(seconds=self._pace.held)
         places = [waiting.capped_place(used) for waiting in self._waiting.values()]
         for place in admit(places, used, now):
-            held = HeldRoom(place.order, place.total, listed_ids, held_until)
-            self._held.append(held)
+            self._hold_room(place, listed_ids, now)
             self._let_through(place.order)
         if self._waiting:
             self.due = self._next_due(batches, now)
@@ -107,6 +105,14 @@ class WaitingLine:
         """Count the requests in the queue and those that are about to be sent."""
         held_requests = sum(held.total for held in self._held)
         return queued(batches) + held_requests
+
+    def _hold_room(
+        self, place: QueuePosition, listed_ids: frozenset[str], now: datetime
+    ) -> None:
+        """Hold the room of an admitted shard until its batch is listed."""
+        held_until = now + timedelta(seconds=self._pace.held)
+        held = HeldRoom(place.order, place.total, listed_ids, held_until)
+        self._held.append(held)
 
     def _let_through(self, order: str) -> None:
         for future in self._drop(order):

@@ -193,19 +193,20 @@ class Poller:
 
     def _note_trouble(self, error: Exception) -> None:
         """Note since when the API cannot be read; end the waits for room if that is too long ago."""
-        now = self.now()
-        since = now if self.trouble is None else self.trouble.since
+        since = self.now() if self.trouble is None else self.trouble.since
         self.trouble = Trouble(str(error), since)
         is_unavailable = isinstance(error, ApiUnavailable)
-        if is_unavailable and now - since >= timedelta(seconds=self.pace.unread):
+        if is_unavailable and self._has_lasted(since, self.pace.unread):
             self._line.fail(error)
+
+    def _has_lasted(self, since: datetime, seconds: float) -> bool:
+        return self.now() - since >= timedelta(seconds=seconds)
 
     def _refused(self, error: AccountStopped) -> None:
         """Tolerate a refusal for a while: the key may be about to change."""
         self._connection.doubt()
         self._refused_since = self._refused_since or self.now()
-        refused_time = self.now() - self._refused_since
-        if refused_time >= timedelta(seconds=self.pace.refused):
+        if self._has_lasted(self._refused_since, self.pace.refused):
             self._refused_since = None
             self._fail_all(error)
         self._back_off(error)

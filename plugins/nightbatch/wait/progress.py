@@ -53,15 +53,18 @@ class Progress:
         """Write when the last of these will probably end."""
         if not self.usual:
             return "when they end is not known yet: no batch of this target has ended before"
-        past_seconds = [duration.total_seconds() for duration in self.usual]
-        usual_duration = timedelta(seconds=median(past_seconds))
+        usual_duration = self._usual_duration()
         latest_creation = max(batch.created_at for batch in running)
         expected_end = latest_creation + usual_duration
         past_count = counted(len(self.usual), "batch", "batches")
-        history = (
-            f"the last {past_count} of this target took {_duration(usual_duration)}"
-        )
+        usual_time = _duration(usual_duration)
+        history = f"the last {past_count} of this target took {usual_time}"
         return f"expected to end about {expected_end:%Y-%m-%d %H:%M} UTC ({history})"
+
+    def _usual_duration(self) -> timedelta:
+        past_seconds = [duration.total_seconds() for duration in self.usual]
+        median_seconds = median(past_seconds)
+        return timedelta(seconds=median_seconds)
 
 
 def cut_short(own_batches: Sequence[AwaitedBatch]) -> str:

@@ -66,10 +66,11 @@ class Following:
 
     def pause(self, until: datetime, batches: Collection[BatchId]) -> None:
         """Wait for a time, or until one of these batches has ended."""
-        while (left := (until - self.now()).total_seconds()) > 0:
+        while (time_left := until - self.now()) > timedelta(0):
             if any(self._has_ended(batch) for batch in batches):
                 return
-            self.sleep(min(left, self.ref.rules.poll_seconds))
+            seconds_left = time_left.total_seconds()
+            self.sleep(min(seconds_left, self.ref.rules.poll_seconds))
 
     def _look(self, running: Collection[AwaitedBatch], tried_until: datetime) -> float:
         """Look at batches once; note which have ended, and return the seconds until the next look.
@@ -79,7 +80,8 @@ class Following:
         try:
             states = self._states(running)
         except ApiUnavailable as error:
-            if self.now() > tried_until:
+            has_tried_enough = self.now() > tried_until
+            if has_tried_enough:
                 raise
             return self._unread(error, tried_until)
         self._failures = 0
@@ -103,21 +105,24 @@ class Following:
         return interval(batch, self.now(), self.timing, hint=None, ceiling=ceiling)
 
     def _unread(self, error: ApiUnavailable, tried_until: datetime) -> float:
-        """Say that the batches cannot be read, and until when it is tried; return the seconds until the next try.
+        """Say that the batches cannot be read; return the seconds until the next try."""
+        self._failures += 1
+        self._say_unread(error, tried_until)
+        return self.timing.backoff.pause(self._failures, error.retry_after)
 
-        At the deadline the batches are canceled.
-        """
+    def _say_unread(self, error: ApiUnavailable, tried_until: datetime) -> None:
+        """Say that the batches cannot be read, and until when it is tried: at the deadline they are canceled."""
         deadline = time_of(self.ref.deadline)
         if deadline is not None and deadline > self.now():
             tried_until = min(tried_until, deadline)
         self.say(f"{error} It is tried until {tried_until:%Y-%m-%d %H:%M} UTC.")
-        self._failures += 1
-        return self.timing.backoff.pause(self._failures, error.retry_after)
 
     def _states(self, running: Collection[AwaitedBatch]) -> dict[BatchId, Batch | None]:
         """Read the state of each batch; None for one that the API no longer knows."""
         states: dict[BatchId, Batch | None] = {}
-        listed_batches = self._listed(running)
+        listed_batches: dict[BatchId, Batch] = {}
+        if len(running) > FEW:
+            listed_batches = self._listed(running)
         for batch in running:
             if batch.id in listed_batches:
                 states[batch.id] = listed_batches[batch.id]
@@ -126,9 +131,7 @@ class Following:
         return states
 
     def _listed(self, running: Collection[AwaitedBatch]) -> dict[BatchId, Batch]:
-        """Read the account's batches since the oldest of these; none where these are few."""
-        if len(running) <= FEW:
-            return {}
+        """Read the account's batches since the oldest of these."""
         oldest = min(batch.created_at for batch in running)
         batches = listed(self.api, oldest - CLOCKS)
         return {batch.id: batch for batch in batches}
