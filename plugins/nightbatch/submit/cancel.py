@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from nightbatch.errors import BatchGone, SettingsError
@@ -39,16 +39,18 @@ def cancel(
     Doing it again keeps the first fact, and tries what is still in flight. Raises SettingsError for a run that has
     claimed nothing in this state.
     """
+    buyer = wanted.buyer
     newest_first = ledger.view().claimed[::-1]
-    if not _has_claimed(wanted.buyer, newest_first, ledger):
-        raise _unknown_run(wanted.buyer, newest_first, ledger)
+    if buyer not in _buyers(newest_first, ledger):
+        raise _unknown_run(buyer, newest_first, ledger)
     fact = cancellation.write(ledger, wanted)
     outcomes = _end_in_flight(fact, ledger, api, now)
     return Cancellation(fact, outcomes)
 
 
-def _has_claimed(buyer: str, shards: Iterable[Shard], ledger: Ledger) -> bool:
-    return any(ledger.claim(shard).buyer == buyer for shard in shards)
+def _buyers(shards: Iterable[Shard], ledger: Ledger) -> Iterator[str]:
+    """Read which run has claimed each shard."""
+    return (ledger.claim(shard).buyer for shard in shards)
 
 
 def _end_in_flight(
@@ -67,7 +69,7 @@ def _unknown_run(
     buyer: str, newest_first: Iterable[Shard], ledger: Ledger
 ) -> SettingsError:
     """Return the error for a run that has no claim: it names the last runs that have, once each."""
-    all_buyers = [ledger.claim(shard).buyer for shard in newest_first]
+    all_buyers = _buyers(newest_first, ledger)
     buyers = list(dict.fromkeys(all_buyers))
     last_buyers = buyers[:LAST_RUNS]
     last_runs = ", ".join(last_buyers) or "none"

@@ -48,19 +48,30 @@ def look_for(
     facts: ShardFacts, sending: Sending, context: SearchContext
 ) -> OrphanSearch:
     """Search the listed batches. Raises ApiUnavailable."""
-    ledger = facts.ledger
     batches = _listed(facts, sending, context)
-    owners = ledger.owners()
+    owners = facts.ledger.owners()
     owned_batch = _owned(facts, batches, owners)
     if owned_batch is not None:
         return OrphanSearch(mine=owned_batch)
+    possible_batches = candidates(batches, facts.claim, sending, owners, context.timing)
+    return _identified(facts, possible_batches, context)
+
+
+def _identified(
+    facts: ShardFacts, batches: Iterable[Batch], context: SearchContext
+) -> OrphanSearch:
+    """Find the batch whose results are the claim's, and assign it to the claim."""
+    ledger = facts.ledger
+    id_column = facts.requests().column("id")
+    claimed_ids = frozenset(id_column.to_pylist())
     waiting: list[Batch] = []
-    claimed_ids = frozenset(facts.requests().column("id").to_pylist())
-    for batch in candidates(batches, facts.claim, sending, owners, context.timing):
-        seen = _seen(batch, ledger, context) if batch.ended else None
+    for batch in batches:
+        seen = _seen(batch, ledger, context)
         if seen is None:
             waiting.append(batch)
-        elif _is_ours(seen, claimed_ids) and ledger.write_owner(batch.id, facts.shard):
+            continue
+        is_ours = _is_ours(seen, claimed_ids)
+        if is_ours and ledger.write_owner(batch.id, facts.shard):
             return OrphanSearch(mine=batch)
     return OrphanSearch(waiting=waiting)
 
@@ -91,7 +102,9 @@ def _owned(
 
 
 def _seen(batch: Batch, ledger: Ledger, context: SearchContext) -> Seen | None:
-    """Return the custom_ids of our form among the first of an ended batch; None while none can be read."""
+    """Return the custom_ids of our form among the first of a batch; None while none can be read."""
+    if not batch.ended:
+        return None
     stored = ledger.seen(batch.id)
     if stored is not None:
         return stored

@@ -144,16 +144,18 @@ class Purchase:
         attempt = self.ledger.awaited(awaited)
         sending = self._send_unless(failed, attempt)
         failed = failed or sending.why_failed
-        if sending.later is not None:
-            return Waiting(awaited, sending.later, sending.queued, failed)
+        later = sending.later
+        if later is not None:
+            return Waiting(awaited, later, sending.queued, failed)
         landing = self._land(attempt, sending)
         failed = failed or landing.why_failed
         if landing.running:
             return Waiting(awaited, failed=failed)
         if failed:
             raise ShardsFailed(failed)
-        if landing.trouble is not None:
-            raise landing.trouble
+        trouble = landing.trouble
+        if trouble is not None:
+            raise trouble
         try:
             return self._following(attempt)
         except LeaseTaken as error:
@@ -184,8 +186,9 @@ class Purchase:
             return landing
         if landing.running:
             return Waiting(attempt.name)
-        if landing.trouble is not None:
-            raise landing.trouble
+        trouble = landing.trouble
+        if trouble is not None:
+            raise trouble
         if landing.failures:
             raise landing.failures[0]
         raise cancellation.error(self.ledger, canceled)
@@ -211,10 +214,12 @@ class Purchase:
         `stopped`: why nothing is sent any more; shards without a batch are then given up.
         """
         sending = self._send(attempt, stopped)
-        if sending.failure is not None:
-            raise sending.failure
-        if sending.later is not None:
-            return Waiting(attempt.name, sending.later, sending.queued)
+        failure = sending.failure
+        if failure is not None:
+            raise failure
+        later = sending.later
+        if later is not None:
+            return Waiting(attempt.name, later, sending.queued)
         return self._land(attempt, sending)
 
     def _plan(self, number: int) -> Awaited:

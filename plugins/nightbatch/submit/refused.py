@@ -71,13 +71,15 @@ class RefusedPost:
     def _wait_for_room(self, refusal: Refusal, retry_at: datetime) -> Later:
         """Wait for room in the queue, possibly for hours; the first in line tries again, less and less often."""
         self._write_temporary(refusal)
-        refused_at = refusal.at
+        full_until = self._full_until(refusal.at, retry_at)
+        place = self.room.place(self.facts, full_until)
+        return Later(refusal.at, refusal.why, place=place, holds_all=True)
+
+    def _full_until(self, refused_at: datetime, retry_at: datetime) -> datetime:
+        """Return until when the queue counts as full."""
         started_at = first_sent_at(self.facts.sendings, refused_at)
         pause = growing_pause(started_at, refused_at)
-        full_until = max(retry_at, refused_at + pause)
-        place = self.room.place(self.facts)
-        full_place = replace(place, full_until=full_until)
-        return Later(refused_at, refusal.why, place=full_place, holds_all=True)
+        return max(retry_at, refused_at + pause)
 
     def _give_up(self, refusal: Refusal) -> None:
         released = replace(refusal, released=True)

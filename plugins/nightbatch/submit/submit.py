@@ -50,6 +50,7 @@ from nightbatch.submit.release import (
     release,
     take_right,
 )
+from nightbatch.submit.room.queue import QueuePosition
 from nightbatch.submit.room.turns import NO_LIMIT, QueueLimit, QueueRoom
 
 
@@ -189,13 +190,14 @@ class Submitter:
         return None
 
     def _no_room(self, facts: ShardFacts) -> Later | None:
-        """Return what to wait for if the account's queue has no room; an admitted shard then pauses first.
-
-        Raises ApiUnavailable.
-        """
+        """Return what to wait for if the account's queue has no room. Raises ApiUnavailable."""
         place = self._room.place_to_wait(facts)
         if place is None:
             return None
+        return self._wait_in_line(place)
+
+    def _wait_in_line(self, place: QueuePosition) -> Later:
+        """Wait for room in the account's queue; an admitted shard pauses first."""
         pause_seconds = self.timing.look if self.rule.admitted else 0.0
         until = self._after(pause_seconds)
         why = f"no room: the queue may hold {place.cap} requests"
@@ -215,10 +217,9 @@ class Submitter:
     def _unknown(self, facts: ShardFacts, number: int, error: ApiError) -> Later:
         """Record that this sender has ended and does not know what it bought."""
         reach("answer lost")
-        why = str(error)
-        maybe = Maybe(at=self.now(), why=why)
+        maybe = Maybe(at=self.now(), why=str(error))
         self.ledger.write_maybe(facts.shard, number, maybe)
-        return Later(self._after(self.timing.look), why)
+        return Later(self._after(self.timing.look), maybe.why)
 
     def _after(self, seconds: float) -> datetime:
         """Return the time in N seconds."""

@@ -54,10 +54,7 @@ class History:
     def settled(self, wanted: Collection[Shard], span: IdRange = ALL) -> Iterator[Ids]:
         """Read the ids that were settled in the wanted shards: all that are in the span, and maybe others."""
         for entries in self.entries(wanted, span):
-            ids = entries.column("id")
-            is_settled = entries.column("settled")
-            all_settled = pc.all(is_settled).as_py()
-            yield ids if all_settled else ids.filter(is_settled)
+            yield _settled_ids(entries)
 
     def entries(
         self, wanted: Collection[Shard], span: IdRange = ALL
@@ -163,6 +160,13 @@ def _own_entries(store: Store, shard: Shard, landed_key: str) -> pa.Table:
     """Read the entries of one shard from its own file."""
     landed_rows = parquet.table(store, landed_key, ["id", "status"])
     return index.entries(shard, landed_rows)
+
+
+def _settled_ids(entries: pa.Table) -> Ids:
+    ids = entries.column("id")
+    is_settled = entries.column("settled")
+    all_settled = pc.all(is_settled).as_py()
+    return ids if all_settled else ids.filter(is_settled)
 
 
 def _covered_by(store: Store, index_key: str) -> dict[Shard, BoughtFor]:

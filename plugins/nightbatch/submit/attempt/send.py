@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from nightbatch.deadlines import time_of
 from nightbatch.errors import AccountStopped, NightbatchError, NotSent
@@ -139,11 +140,18 @@ def unsent(attempt: Awaited, ledger: Ledger) -> list[Shard]:
     ]
 
 
+class _ShardWait(NamedTuple):
+    """What a shard waits for."""
+
+    shard: Shard
+    later: Later
+
+
 @dataclass
 class _Results:
     """What came of sending the shards of an attempt so far: what to wait for, and errors."""
 
-    laters: list[tuple[Later, Shard]] = field(default_factory=list)
+    waits: list[_ShardWait] = field(default_factory=list)
     failures: list[NightbatchError] = field(default_factory=list)
     sent: set[Shard] = field(default_factory=set)
 
@@ -159,7 +167,7 @@ class _Results:
             case NightbatchError():
                 self.failures.append(outcome)
             case Later():
-                self.laters.append((outcome, shard))
+                self.waits.append(_ShardWait(shard, outcome))
             case Submitted():
                 self.sent.add(shard)
 
@@ -168,37 +176,33 @@ class _Results:
         """Whether no other shard can be sent now."""
         if any(isinstance(failure, AccountStopped) for failure in self.failures):
             return True
-        return any(later.holds_all for later, _ in self.laters)
+        return any(wait.later.holds_all for wait in self.waits)
 
     def sending(self, unsent_before: Iterable[Shard]) -> AttemptSending:
         """Combine the outcomes of all shards. `unsent_before`: those that had no batch when it was last asked."""
         failure = self.failures[0] if self.failures else None
         unsent_shards = frozenset(unsent_before) - self.sent
-        if not self.laters:
-            return AttemptSending(failure=failure, unsent=unsent_shards)
-        later, queued_shard = _soonest(self.laters)
+        later, queued_shard = _soonest(self.waits)
         return AttemptSending(later, queued_shard, failure, unsent_shards)
 
 
-def _soonest(laters: Sequence[tuple[Later, Shard]]) -> tuple[Later, Shard | None]:
+def _soonest(waits: Sequence[_ShardWait]) -> tuple[Later | None, Shard | None]:
     """Combine what several shards wait for: the first place in the queue, the first time, any of their batches."""
-    waiting_in_line: list[tuple[Later, Shard]] = []
-    others: list[Later] = []
-    for later, shard in laters:
-        if later.place is None:
-            others.append(later)
-        else:
-            waiting_in_line.append((later, shard))
-    if not waiting_in_line:
+    in_line = [wait for wait in waits if wait.later.place is not None]
+    others = [wait.later for wait in waits if wait.later.place is None]
+    if not in_line:
         return _combined(others), None
-    first_in_line, queued_shard = waiting_in_line[0]
+    first_in_line = in_line[0]
     other_times = [later.until for later in others]
     at_latest = min(other_times, default=None)
-    return replace(first_in_line, at_latest=at_latest), queued_shard
+    later = replace(first_in_line.later, at_latest=at_latest)
+    return later, first_in_line.shard
 
 
-def _combined(laters: Sequence[Later]) -> Later:
-    """Wait for the first time, or for any of the batches."""
+def _combined(laters: Sequence[Later]) -> Later | None:
+    """Wait for the first time, or for any of the batches; None: there is nothing to wait for."""
+    if not laters:
+        return None
     soonest = min(laters, key=lambda later: later.until)
     batch_ids = tuple(batch_id for later in laters for batch_id in later.batches)
     return replace(soonest, batches=batch_ids)

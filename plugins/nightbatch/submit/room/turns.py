@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from nightbatch.ids import Shard
@@ -62,11 +62,13 @@ class QueueRoom:
         with turn:
             yield
 
-    def place(self, facts: ShardFacts) -> QueuePosition:
+    def place(
+        self, facts: ShardFacts, full_until: datetime | None = None
+    ) -> QueuePosition:
         """Return a shard's place among all that wait: older claims first, over all runs and targets."""
         order = self._order(facts)
         cap = UNLIMITED if self.rule.cap is None else self.rule.cap
-        return QueuePosition(order, facts.claim.total, cap)
+        return QueuePosition(order, facts.claim.total, cap, full_until)
 
     def _order(self, facts: ShardFacts) -> str:
         """Return a text that sorts claims by their age, and those of the same moment by their state and number."""
@@ -91,9 +93,13 @@ class QueueRoom:
         used = self._about_to_be_sent(shard, usable)
         if not fits(usable, used):
             return used
+        return used + self._queued()
+
+    def _queued(self) -> int:
+        """Count the requests in the queue, of all batches that can be running."""
         listed_since = self.now() - LIFETIME
         batches = listed(self.api, listed_since)
-        return used + queued(batches)
+        return queued(batches)
 
     def _usable(self, place: QueuePosition) -> QueuePosition:
         """Halve the cap of a shard that has not waited.
