@@ -66,11 +66,16 @@ class Following:
 
     def pause(self, until: datetime, batches: Collection[BatchId]) -> None:
         """Wait for a time, or until one of these batches has ended."""
-        while (time_left := until - self.now()) > timedelta(0):
+        while True:
+            time_left = until - self.now()
+            seconds_left = time_left.total_seconds()
+            if seconds_left <= 0:
+                return
             if any(self._has_ended(batch) for batch in batches):
                 return
-            seconds_left = time_left.total_seconds()
-            self.sleep(min(seconds_left, self.ref.rules.poll_seconds))
+            poll_seconds = self.ref.rules.poll_seconds
+            pause = min(seconds_left, poll_seconds)
+            self.sleep(pause)
 
     def _look(self, running: Collection[AwaitedBatch], tried_until: datetime) -> float:
         """Look at batches once; note which have ended, and return the seconds until the next look.
