@@ -9,24 +9,23 @@ attempt's shards is kept.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from nightbatch.errors import LeaseTaken, ShardsFailed
-from nightbatch.failpoints import reach
 from nightbatch.ids import Shard
 from nightbatch.land.read_results import Pause
 from nightbatch.ledger import cancellation
-from nightbatch.ledger.facts import Awaited, Canceled, PlannedShard
+from nightbatch.ledger.facts import Awaited, Canceled
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan import canary
-from nightbatch.plan.plan import plan
 from nightbatch.plan.quote import TokenCounter
 from nightbatch.ports import Batches
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.attempt import own
 from nightbatch.submit.attempt.land import AttemptLander, AttemptLanding
+from nightbatch.submit.attempt.plan import AttemptPlanner
 from nightbatch.submit.attempt.send import AttemptSender, AttemptSending, unsent
 from nightbatch.submit.decide import Clock, SubmitTiming
 from nightbatch.submit.outcome import Later
@@ -223,32 +222,10 @@ class Purchase:
         return self._land(attempt, sending)
 
     def _plan(self, number: int) -> Awaited:
-        """Claim what is pending, and store which shards the attempt waits for."""
-        planned = plan(self.ref, number, self.ledger, self.now, self.counts)
-        attempt = self._attempt(number, planned.shards)
-        is_first = number == 1
-        if is_first or attempt.shards:  # without any, nothing is left to do
-            self.info(planned.words(number))
-        for note in planned.notes:
-            self.warning(note)
-        if attempt.shards:
-            self.ledger.write_awaited(attempt)
-            reach("wait noted")
-        return attempt
-
-    def _attempt(self, number: int, planned: Iterable[PlannedShard]) -> Awaited:
-        own_shards = list[Shard]()
-        joined_shards = list[Shard]()
-        for planned_shard in planned:
-            shards = joined_shards if planned_shard.joined else own_shards
-            shards.append(planned_shard.shard)
-        return Awaited(
-            snapshot=self.ref.snapshot,
-            buyer=self.ref.buyer,
-            attempt=number,
-            own=own_shards,
-            joined=joined_shards,
+        planner = AttemptPlanner(
+            self.ref, self.ledger, self.now, self.counts, self.info, self.warning
         )
+        return planner.plan(number)
 
     def _send(self, attempt: Awaited, stopped: str = "") -> AttemptSending:
         sender = AttemptSender(
