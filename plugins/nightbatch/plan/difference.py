@@ -1,0 +1,103 @@
+"""The difference: what a run asks, less what is settled or in flight for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from nightbatch.columnar.id_rounds import IdRound
+from nightbatch.ids import Shard
+from nightbatch.ledger.history import History, history
+from nightbatch.ledger.ledger import Ledger, LedgerView
+from nightbatch.plan.pending import Pending
+from nightbatch.prepare.staged import RequestSet, StagedRequests
+from nightbatch.spec.run import Run
+from nightbatch.spec.run_ref import RunRef
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A run that asks, and the ledger of its state."""
+
+    ref: RunRef
+    run: Run
+    ledger: Ledger
+
+    def may_join(self, shard: Shard) -> bool:
+        """Tell whether the run may wait for a shard: a run with a scope only for those of its scope."""
+        scope = self.ref.scope
+        if not scope:
+            return True
+        return self.ledger.claim(shard).scope == scope
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a run asks, which shards in flight it may wait for, and what is left to be bought."""
+
+    view: LedgerView
+    asked: int
+    joined: list[Shard]
+    pending: RequestSet
+    in_flight: int
+    """How many of the asked requests are in flight."""
+
+
+def take_difference(asker: Asker) -> Difference:
+    """Take the difference: asked − settled − in flight."""
+    ledger = asker.ledger
+    view = ledger.view()
+    staged = StagedRequests(asker.run, ledger.store)
+    past = history(ledger.store, view.landed)
+    settled_shards = _shards_in_scope(past, asker.ref.scope)
+    joinable_shards = list(filter(asker.may_join, view.in_flight))
+    statuses = Pending(len(staged))
+    joined = set[Shard]()
+    for span, id_round in staged.rounds():
+        statuses.ask(id_round)
+        settled_ids = past.settled(settled_shards, span)
+        statuses.settle(id_round, settled_ids)
+        round_joined = _join(ledger, joinable_shards, statuses, id_round)
+        joined.update(round_joined)
+    pending_numbers = statuses.pending_numbers()
+    return Difference(
+        view=view,
+        asked=statuses.asked_count,
+        joined=sorted(joined),
+        pending=RequestSet(staged, pending_numbers),
+        in_flight=statuses.in_flight_count,
+    )
+
+
+def answered_for_others(asker: Asker, difference: Difference) -> RequestSet:
+    """Choose those of the requests left that other runs have had answered, and that this run asks again."""
+    requests = difference.pending
+    staged = requests.staged
+    statuses = Pending(len(staged))
+    past = history(asker.ledger.store, difference.view.landed)
+    for span, id_round in staged.rounds():
+        settled_ids = past.settled(past.shards, span)
+        statuses.settle(id_round, settled_ids)
+    is_answered = statuses.settled[requests.numbers]
+    answered_places = np.flatnonzero(is_answered)
+    return requests[answered_places]
+
+
+def _shards_in_scope(past: History, scope: str) -> list[Shard]:
+    """Name the landed shards whose answers settle a request: all, or only those of the run's own scope."""
+    if not scope:
+        return list(past.shards)
+    bought_for = past.shards
+    return [shard for shard in bought_for if bought_for[shard].scope == scope]
+
+
+def _join(
+    ledger: Ledger, shards: Iterable[Shard], statuses: Pending, id_round: IdRound
+) -> Iterator[Shard]:
+    """Mark the requests of a round that shards have in flight; name the shards that hold any."""
+    for shard in shards:
+        shard_ids = ledger.claimed(shard).column("id")
+        if statuses.mark_in_flight(id_round, shard_ids):
+            yield shard
