@@ -24,9 +24,9 @@ from nightbatch.ledger.history import BATCH_ROWS, compact
 from nightbatch.ledger.ledger import CLAIM
 from nightbatch.plan.difference import Asker, take_difference
 from nightbatch.ports import Batch
-from nightbatch.prepare.prepare import PART_ROWS
+from nightbatch.prepare.encoding.schemas import REQUESTS
+from nightbatch.prepare.snapshot import PART_ROWS
 from nightbatch.prepare.staged import StagedRequests
-from nightbatch.prepare.stager import REQUESTS
 
 __all__ = ["compact_nights", "difference", "settle", "spread_nights", "warm"]
 
