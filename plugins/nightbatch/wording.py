@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -24,3 +24,11 @@ def did_you_mean(name: str, known_names: Iterable[str]) -> str:
     """Return a sentence such as ` Did you mean 'model'?`; empty where no name is close."""
     meant = closest(name, known_names)
     return f" Did you mean {meant!r}?" if meant else ""
+
+
+def unknown(subject: str, names: Sequence[str], known_names: Sequence[str]) -> str:
+    """Say that names are not known, which was probably meant by the first one, and which are known."""
+    listed = ", ".join(map(repr, names))
+    meant = did_you_mean(names[0], known_names)
+    known = ", ".join(known_names)
+    return f"{subject} {listed}.{meant} Known: {known}."

@@ -12,14 +12,15 @@ _DATE_LENGTH = len("2026-11-21")
 
 def values_of(partition: str) -> dict[str, pa.Scalar]:
     """Read the columns that a Hive path holds: `dt=2026-11-21` is a date, any other value a text, percent-decoded."""
-    encoded_values = dict[str, str]()
-    for folder in partition.strip("/").split("/"):
-        name, equals_sign, value = folder.partition("=")
+    values = dict[str, pa.Scalar]()
+    folders = partition.strip("/").split("/")
+    for folder in folders:
+        encoded_name, equals_sign, encoded_value = folder.partition("=")
         if equals_sign:
-            encoded_values[name] = value
-    return {
-        unquote(name): _typed(unquote(value)) for name, value in encoded_values.items()
-    }
+            name = unquote(encoded_name)
+            value = unquote(encoded_value)
+            values[name] = _typed(value)
+    return values
 
 
 def _typed(value: str) -> pa.Scalar:

@@ -31,28 +31,33 @@ class FormField:
 
 def form_fields(of: Any, defaults: Mapping[str, Any]) -> dict[str, FormField]:
     """Return the fields of the form, by name. `defaults`: values in the place of those of the class."""
-    return {
-        parameter.name: _field(parameter, defaults.get(parameter.name))
-        for parameter in parameters(of)
-        if parameter.about.in_form
-    }
+    form = dict[str, FormField]()
+    for parameter in parameters(of):
+        if parameter.about.in_form:
+            name = parameter.name
+            form_default = defaults.get(name)
+            form[name] = _field(parameter, form_default)
+    return form
 
 
 def _field(parameter: Parameter, form_default: Any) -> FormField:
     own_default = parameter.default
     is_blank = own_default in ("", ()) or parameter.is_required
-    default = None if is_blank else own_default
-    if form_default is not None:
-        default = form_default
-    return FormField(default, _description(parameter), _schema(parameter))
+    default = form_default
+    if default is None and not is_blank:
+        default = own_default
+    description = _description(parameter)
+    schema = _schema(parameter)
+    return FormField(default, description, schema)
 
 
 def _description(parameter: Parameter) -> str:
-    sentences = [parameter.about.text]
+    about = parameter.about
+    sentences = [about.text]
     if parameter.kind is Kind.NAMES:
         sentences.append("One a line.")
-    if parameter.about.empty:
-        sentences.append(f"Empty: {parameter.about.empty}.")
+    if about.empty:
+        sentences.append(f"Empty: {about.empty}.")
     return " ".join(sentences)
 
 
@@ -63,9 +68,13 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
         return {**schema, "enum": list(about.choices)}
     type_name = _TYPES[parameter.kind]
     may_be_empty = parameter.is_optional or bool(about.empty)
-    schema["type"] = ["null", type_name] if may_be_empty else type_name
-    bounds = {"minimum": about.low, "maximum": about.high}
-    schema |= {rule: bound for rule, bound in bounds.items() if bound is not None}
+    schema["type"] = type_name
+    if may_be_empty:
+        schema["type"] = ["null", type_name]
+    if about.low is not None:
+        schema["minimum"] = about.low
+    if about.high is not None:
+        schema["maximum"] = about.high
     if parameter.kind is Kind.NAMES:
         schema["items"] = {"type": "string"}
     if about.multiline:
