@@ -21,16 +21,19 @@ def arrived(
     Any other `wait_for` accepts only the marker.
     """
     if wait_for not in WAITS:
-        raise SettingsError(
-            f"wait_for: {wait_for!r} must be one of {', '.join(WAITS)}."
-        )
+        choices = ", ".join(WAITS)
+        raise SettingsError(f"wait_for: {wait_for!r} must be one of {choices}.")
     objects = list(listed)
-    if any(_is_marker(key) for key, _ in objects):
+    has_marker = any(_is_marker(key) for key, _ in objects)
+    if has_marker:
         return True
     if wait_for != "any":
         return False
     written_times = [written_at for key, written_at in objects if is_data_file(key)]
-    return bool(written_times) and max(written_times) <= quiet_since
+    if not written_times:
+        return False
+    last_written_at = max(written_times)
+    return last_written_at <= quiet_since
 
 
 def _is_marker(key: str) -> bool:

@@ -19,11 +19,10 @@ class FileSchema(NamedTuple):
 
 def unify(first: FileSchema, other: FileSchema, columns: Sequence[str]) -> pa.Schema:
     """Merge the schemas of two files in these columns, or name the file and column that differ."""
-    merged_fields = []
-    for name in columns:
-        merged_field = _merged_field(name, first, other)
-        merged_fields.append(merged_field.with_nullable(True).remove_metadata())
-    return pa.schema(merged_fields)
+    merged_fields = [_merged_field(name, first, other) for name in columns]
+    nullable_fields = [field.with_nullable(True) for field in merged_fields]
+    plain_fields = [field.remove_metadata() for field in nullable_fields]
+    return pa.schema(plain_fields)
 
 
 def _merged_field(name: str, first: FileSchema, other: FileSchema) -> pa.Field:
@@ -35,8 +34,9 @@ def _merged_field(name: str, first: FileSchema, other: FileSchema) -> pa.Field:
         return other_field
     if pa.types.is_null(other_type) or first_type == other_type:
         return first_field
-    if _logical(first_type) == _logical(other_type):
-        return first_field.with_type(_logical(other_type))
+    logical_type = _logical(first_type)
+    if _logical(other_type) == logical_type:
+        return first_field.with_type(logical_type)
     raise InputError(
         f"column {name!r} is {first_type} in {first.key} but {other_type} in {other.key}: "
         "write both with the same type."

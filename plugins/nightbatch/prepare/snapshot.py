@@ -57,9 +57,10 @@ class _PartWriter:
     def write(self, rows: pa.RecordBatch, staged: Staged) -> None:
         """Write a batch of rows, and the requests that are new with them."""
         kept_columns = [rows.column(name) for name in self.kept]
-        columns = [*kept_columns, staged.numbers, staged.problems]
-        schema = self.row_upload.schema
-        row_batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+        row_batch = pa.RecordBatch.from_arrays(
+            [*kept_columns, staged.numbers, staged.problems],
+            schema=self.row_upload.schema,
+        )
         self.background.do(self.row_upload.write, row_batch)
         self.background.do(self.request_upload.write, staged.requests)
 

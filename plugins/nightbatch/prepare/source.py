@@ -6,6 +6,7 @@ The listing is taken before and compared after reading, by size and ETag, so tha
 from __future__ import annotations
 
 import io
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -52,20 +53,25 @@ class Source:
 
 def parquet_files(source: Store, partition: str) -> tuple[list[Entry], list[Entry]]:
     """List the partition's Parquet files, and the files that define its schema (those, or another partition's)."""
+    prefix = ""
     partition_folder = partition.strip("/")
-    prefix = f"{partition_folder}/" if partition_folder else ""
+    if partition_folder:
+        prefix = f"{partition_folder}/"
     objects = list(source.list(prefix))
     files = _data_files(objects)
     if files:
         return files, files
+    place = f"{source.url}{prefix}"
     if not objects:
         raise SourceError(
-            f"source: there is nothing below {source.url}{prefix}. Check source and partition."
+            f"source: there is nothing below {place}. Check source and partition."
         )
-    other_files = _data_files(source.list("")) if prefix else []
+    other_files = list[Entry]()
+    if prefix:
+        other_files = _data_files(source.list(""))
     if not other_files:
         raise SourceError(
-            f"source: {source.url}{prefix} holds {len(objects)} objects, but no Parquet file."
+            f"source: {place} holds {len(objects)} objects, but no Parquet file."
         )
     return [], other_files[-1:]
 
@@ -81,46 +87,53 @@ def common_schema(
     merged: FileSchema | None = None
     for entry, opened in _opened(source, files):
         schema = _with_partition(opened.schema_arrow, entry.key)
-        _check_unique(columns, schema, entry.key)
-        template.check(schema)
-        check_zones(template.columns, schema, entry.key)
-        _check_present(columns, schema, entry.key)
-        following = FileSchema(entry.key, schema)
-        unified = unify(merged or following, following, columns)
+        file_schema = FileSchema(entry.key, schema)
+        _check(file_schema, template, columns)
+        unified = unify(merged or file_schema, file_schema, columns)
         merged = FileSchema(entry.key, unified)
     assert merged is not None
     return merged.schema
 
 
-def _check_unique(columns: Sequence[str], schema: pa.Schema, key: str) -> None:
-    repeated = [name for name in columns if schema.names.count(name) > 1]
+def _check(file: FileSchema, template: Template, columns: Sequence[str]) -> None:
+    """Refuse a file whose columns cannot be read or printed."""
+    _check_unique(file, columns)
+    template.check(file.schema)
+    check_zones(file, template.columns)
+    _check_present(file, columns)
+
+
+def _check_unique(file: FileSchema, columns: Sequence[str]) -> None:
+    file_columns = file.schema.names
+    repeated = [name for name in columns if file_columns.count(name) > 1]
     if repeated:
+        names = ", ".join(repeated)
         raise SourceError(
-            f"column {', '.join(repeated)} occurs more than once in {key}: rename one of them."
+            f"column {names} occurs more than once in {file.key}: rename one of them."
         )
 
 
-def _check_present(columns: Sequence[str], schema: pa.Schema, key: str) -> None:
-    missing = [name for name in columns if name not in schema.names]
+def _check_present(file: FileSchema, columns: Sequence[str]) -> None:
+    file_columns = file.schema.names
+    missing = [name for name in columns if name not in file_columns]
     if missing:
+        names = ", ".join(missing)
+        known_names = ", ".join(file_columns)
         raise SourceError(
-            f"key/keep: {', '.join(missing)} is not a column of {key}. It has: {', '.join(schema.names)}."
+            f"key/keep: {names} is not a column of {file.key}. It has: {known_names}."
         )
 
 
 def read(source: Source, limit: int | None) -> Iterator[pa.RecordBatch]:
     """Read the wanted columns of all files, in the order of their names; the first batch has no rows."""
-    rows_left = limit
-    yield pa.RecordBatch.from_pylist([], schema=source.schema)
     schema = source.schema
+    yield pa.RecordBatch.from_pylist([], schema=schema)
+    rows_left = sys.maxsize if limit is None else limit
     for entry, opened in _opened(source.store, source.files):
         file_columns = opened.schema_arrow.names
         names = [name for name in schema.names if name in file_columns]
         with _read_errors(entry.key):
             for batch in parquet.in_steps(opened, names, BATCH_ROWS, BATCH_BYTES):
-                if rows_left is None:
-                    yield _conform(batch, schema, entry.key)
-                    continue
                 if rows_left <= 0:
                     return
                 limited_batch = batch.slice(0, rows_left)

@@ -47,11 +47,10 @@ class RowPrompts:
 
     def texts(self) -> pa.Array:
         """Render one prompt for each row; an empty one for those that cannot be read."""
+        prompts = self._rendered(self.template.render)
         if not self.unreadable:
-            return self._rendered(self.template.render, self.rows)
+            return prompts
         is_readable = self._is_readable
-        readable_rows = self.rows.filter(is_readable)
-        prompts = self._rendered(self.template.render, readable_rows)
         prompt_numbers = np.cumsum(is_readable) - 1
         prompt_places = pc.if_else(is_readable, prompt_numbers, None)
         row_prompts = prompts.take(prompt_places)
@@ -59,10 +58,9 @@ class RowPrompts:
 
     def cuts(self) -> list[CutPrompt]:
         """Render one prompt for each row, in parts; one without parts for those that cannot be read."""
+        prompts = self._rendered(self.template.cut)
         if not self.unreadable:
-            return self._rendered(self.template.cut, self.rows)
-        readable_rows = self.rows.filter(self._is_readable)
-        prompts = self._rendered(self.template.cut, readable_rows)
+            return prompts
         return list(self._with_empty_prompts(prompts))
 
     def _with_empty_prompts(self, prompts: Iterable[CutPrompt]) -> Iterator[CutPrompt]:
@@ -79,10 +77,15 @@ class RowPrompts:
         places = range(self.rows.num_rows)
         return pa.array([place not in self.unreadable for place in places])
 
-    def _rendered(
-        self, render: Callable[[pa.RecordBatch], T], rows: pa.RecordBatch
-    ) -> T:
-        """Render rows; repair text that is not valid UTF-8 where that is possible."""
+    @property
+    def _readable_rows(self) -> pa.RecordBatch:
+        if not self.unreadable:
+            return self.rows
+        return self.rows.filter(self._is_readable)
+
+    def _rendered(self, render: Callable[[pa.RecordBatch], T]) -> T:
+        """Render the readable rows; repair text that is not valid UTF-8 where that is possible."""
+        rows = self._readable_rows
         try:
             return render(rows)
         except UnicodeError:
