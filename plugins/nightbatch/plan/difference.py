@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from nightbatch.columnar.id_lookup import IdRange, Ids
 from nightbatch.columnar.id_rounds import IdRound
 from nightbatch.ids import Shard
 from nightbatch.ledger.history import History, history
@@ -51,13 +53,13 @@ def take_difference(asker: Asker) -> Difference:
     view = ledger.view()
     staged = StagedRequests(asker.run, ledger.store)
     past = history(ledger.store, view.landed)
-    settled_shards = _shards_in_scope(past, asker.ref.scope)
+    read_settled = _settled_reader(past, asker.ref.scope)
     joinable_shards = list(filter(asker.may_join, view.in_flight))
     statuses = Pending(len(staged))
     joined = set[Shard]()
     for span, id_round in staged.rounds():
         statuses.ask(id_round)
-        settled_ids = past.settled(settled_shards, span)
+        settled_ids = read_settled(span)
         statuses.settle(id_round, settled_ids)
         round_joined = _join(ledger, joinable_shards, statuses, id_round)
         joined.update(round_joined)
@@ -78,19 +80,23 @@ def answered_for_others(asker: Asker, difference: Difference) -> RequestSet:
     statuses = Pending(len(staged))
     past = history(asker.ledger.store, difference.view.landed)
     for span, id_round in staged.rounds():
-        settled_ids = past.settled(past.shards, span)
+        settled_ids = past.all_settled(span)
         statuses.settle(id_round, settled_ids)
     is_answered = statuses.settled[requests.numbers]
     answered_places = np.flatnonzero(is_answered)
     return requests[answered_places]
 
 
-def _shards_in_scope(past: History, scope: str) -> list[Shard]:
-    """Name the landed shards whose answers settle a request: all, or only those of the run's own scope."""
+def _settled_reader(past: History, scope: str) -> Callable[[IdRange], Iterator[Ids]]:
+    """Return what reads the ids that are settled for a scope: in all shards, or only in those of the run's own scope.
+
+    Without a scope, for whom a shard was bought is not read: that would take as many requests as its ids.
+    """
     if not scope:
-        return list(past.shards)
+        return past.all_settled
     bought_for = past.shards
-    return [shard for shard in bought_for if bought_for[shard].scope == scope]
+    own_shards = [shard for shard in bought_for if bought_for[shard].scope == scope]
+    return partial(past.settled, own_shards)
 
 
 def _join(
