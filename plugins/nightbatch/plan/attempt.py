@@ -72,7 +72,8 @@ def choose(prospect: Prospect) -> Choice:
     """
     attempt = prospect.attempt
     choice = _in_turn(prospect)
-    if attempt.number <= 1:
+    is_first = attempt.number <= 1
+    if is_first:
         notes = notes_on(prospect)
         choice = replace(choice, notes=notes)
     refused = cap_refusal(prospect)
@@ -85,15 +86,18 @@ def choose(prospect: Prospect) -> Choice:
 
 def _in_turn(prospect: Prospect) -> Choice:
     """Choose all that is left, or the first batch; nothing while a first batch of the same question is in flight."""
-    asker = prospect.attempt.asker
-    first_batch = prospect.attempt.first_batch
-    requests = prospect.difference.pending
-    joined = prospect.difference.joined
+    attempt = prospect.attempt
+    first_batch = attempt.first_batch
+    difference = prospect.difference
+    requests = difference.pending
+    joined = difference.joined
     if first_batch is None:
         return Choice(requests, joined)
+    asker = attempt.asker
     batches_in_flight = list(first_batches_in_flight(asker, joined))
     if batches_in_flight:
-        return Choice(requests[:0], batches_in_flight)
+        no_requests = requests[:0]
+        return Choice(no_requests, batches_in_flight)
     first_requests = first_batch.requests(asker.run, requests, prospect.quote)
     return Choice(first_requests, [])
 
@@ -129,15 +133,18 @@ def cap_refusal(prospect: Prospect) -> str | None:
 
 def notes_on(prospect: Prospect) -> Notes:
     """Gather notes for a reader of the log, before the money is spent."""
-    pending_count = len(prospect.difference.pending)
+    difference = prospect.difference
+    pending_count = len(difference.pending)
     if not pending_count:
         return ()
-    asker = prospect.attempt.asker
-    now = prospect.attempt.now()
-    warnings = warnings_before(prices(), asker.run, now.date())
+    attempt = prospect.attempt
+    asker = attempt.asker
+    now = attempt.now()
+    today = now.date()
+    warnings = warnings_before(prices(), asker.run, today)
     if not asker.ref.scope:
         return warnings
-    answered = answered_for_others(asker, prospect.difference)
+    answered = answered_for_others(asker, difference)
     answered_estimate = prospect.quote.estimate(answered)
     reuse_note = reuse_off_note(answered_estimate, pending_count)
     return (*warnings, reuse_note)

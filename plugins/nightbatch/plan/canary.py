@@ -107,11 +107,9 @@ def _may_prime(run: Run) -> bool:
 
 def first_batches_in_flight(asker: Asker, joined: Iterable[Shard]) -> Iterator[Shard]:
     """Name the first batches of the same question that are in flight: they serve this run as well."""
-    question = asker.run.question
     for shard in joined:
         claim = asker.ledger.claim(shard)
-        is_first = claim.attempt == ATTEMPT
-        if is_first and claim.question == question:
+        if claim.attempt == ATTEMPT and claim.question == asker.run.question:
             yield shard
 
 

@@ -50,11 +50,13 @@ class Difference:
 def take_difference(asker: Asker) -> Difference:
     """Take the difference: asked − settled − in flight."""
     ledger = asker.ledger
+    store = ledger.store
     view = ledger.view()
-    staged = StagedRequests(asker.run, ledger.store)
-    past = history(ledger.store, view.landed)
+    staged = StagedRequests(asker.run, store)
+    past = history(store, view.landed)
     read_settled = _settled_reader(past, asker.ref.scope)
-    joinable_shards = list(filter(asker.may_join, view.in_flight))
+    in_flight = view.in_flight
+    joinable_shards = list(filter(asker.may_join, in_flight))
     statuses = Pending(len(staged))
     joined = set[Shard]()
     for span, id_round in staged.rounds():
@@ -64,11 +66,12 @@ def take_difference(asker: Asker) -> Difference:
         round_joined = _join(ledger, joinable_shards, statuses, id_round)
         joined.update(round_joined)
     pending_numbers = statuses.pending_numbers()
+    pending_requests = RequestSet(staged, pending_numbers)
     return Difference(
         view=view,
         asked=statuses.asked_count,
         joined=sorted(joined),
-        pending=RequestSet(staged, pending_numbers),
+        pending=pending_requests,
         in_flight=statuses.in_flight_count,
     )
 
@@ -104,6 +107,7 @@ def _join(
 ) -> Iterator[Shard]:
     """Mark the requests of a round that shards have in flight; name the shards that hold any."""
     for shard in shards:
-        shard_ids = ledger.claimed(shard).column("id")
+        claimed_requests = ledger.claimed(shard)
+        shard_ids = claimed_requests.column("id")
         if statuses.mark_in_flight(id_round, shard_ids):
             yield shard

@@ -93,9 +93,11 @@ def shards(
     start = 0
     while start < len(sizes):
         candidate_sizes = sizes[start : start + max_requests]
-        candidate_counts = np.arange(1, len(candidate_sizes) + 1)
+        candidate_count = len(candidate_sizes)
+        request_counts = np.arange(1, candidate_count + 1)
+        overheads = overhead * request_counts
         content_bytes = np.cumsum(candidate_sizes, dtype=np.int64)
-        item_bytes = content_bytes + overhead * candidate_counts
+        item_bytes = content_bytes + overheads
         fitting_count = int(np.searchsorted(item_bytes, max_item_bytes, side="right"))
         stop = start + max(1, fitting_count)
         yield range(start, stop)

@@ -44,20 +44,24 @@ class Plan:
         if attempt == canary.ATTEMPT:
             buys = f"Canary: {self.pending:,} of {requests}, sent before the others"
         costs = self.estimate.summary
-        return f"{buys}; {self._batches}; {costs}."
+        return f"{buys}; {self._counted_batches}; {costs}."
 
     @property
-    def _batches(self) -> str:
+    def _counted_batches(self) -> str:
         """Count the batches of this run, and those of other runs that it waits for."""
+        all_count = len(self.shards)
         joined_count = sum(shard.joined for shard in self.shards)
-        own_count = len(self.shards) - joined_count
-        own_batches = counted(own_count, "batch", "batches")
+        own_batches = _batches(all_count - joined_count)
         buys = f"{own_batches} of this run"
         if not joined_count:
             return buys
-        joined_batches = counted(joined_count, "batch", "batches")
+        joined_batches = _batches(joined_count)
         joins = f"{joined_batches} of other runs to wait for"
         return f"{buys}, and {joins}"
+
+
+def _batches(count: int) -> str:
+    return counted(count, "batch", "batches")
 
 
 def plan(
@@ -104,19 +108,21 @@ def _claim_pending(attempt: Attempt, count_tokens: TokenCounter | None) -> Plan 
     quote = quote_for(asker.run, pending, attempt.cost_rows, count_tokens)
     prospect = Prospect(attempt, difference, quote)
     choice = choose(prospect)
-    new_claims = list(claims.new_claims(prospect, choice.requests))
-    new_shards = claims.write(asker.ledger, difference.view.next, new_claims)
+    requests = choice.requests
+    new_claims = list(claims.new_claims(prospect, requests))
+    first_shard = difference.view.next
+    new_shards = claims.write(asker.ledger, first_shard, new_claims)
     if new_shards is None:
         return None
     reach("claims complete")
     joined_shards = claims.joined(asker, choice.joined)
     planned_shards = [*joined_shards, *new_shards]
     planned_shards.sort(key=attrgetter("shard"))
-    estimate = quote.estimate(choice.requests)
+    estimate = quote.estimate(requests)
     return Plan(
         shards=planned_shards,
         asked=difference.asked,
-        pending=len(choice.requests),
+        pending=len(requests),
         estimate=estimate,
         notes=choice.notes,
     )

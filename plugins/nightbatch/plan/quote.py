@@ -127,12 +127,12 @@ def _counted_prompts(
     context_tokens = prices().context_tokens(run.model)
     one_token_params = run.frame.params(b'"."')
     one_token_prompt = _countable(one_token_params)
-    frame_tokens = count_tokens(one_token_prompt) - 1
+    frame_tokens = max(1, count_tokens(one_token_prompt) - 1)
     chosen_requests = _sample(pending)
     samples = _counted(run, chosen_requests, count_tokens)
     is_complete = len(samples) == len(pending)
     return prompt_tokens.counted(
-        max(1, frame_tokens), samples, context_tokens, complete=is_complete
+        frame_tokens, samples, context_tokens, complete=is_complete
     )
 
 

@@ -35,6 +35,8 @@ Places = Mapping[str, MediaPlace]
 """Where the object of each address is."""
 Located = Mapping[str, MediaPlace | str | None]
 """Where the object of each address is, or what is wrong with it; None: a page."""
+LocatedOrSize = Mapping[str, int | MediaPlace | str | None]
+"""The same, or how large the object of an address is."""
 ByteCounts = Mapping[str, int]
 """How large the object of each address is."""
 
@@ -125,15 +127,13 @@ def _read_rows(
                 yield {**problems, **bodies}
 
 
-def _problems(
-    located_or_size: Mapping[str, int | MediaPlace | str | None],
-) -> dict[str, str | None]:
+def _problems(located_or_size: LocatedOrSize) -> dict[str, str | None]:
     """Keep the addresses that have neither a size nor a place, each with its problem; None for a page."""
-    problems = dict[str, str | None]()
-    for address, problem in located_or_size.items():
-        if not isinstance(problem, int | MediaPlace):
-            problems[address] = problem
-    return problems
+    return {
+        address: problem
+        for address, problem in located_or_size.items()
+        if not isinstance(problem, int | MediaPlace)
+    }
 
 
 class _Objects:

@@ -104,7 +104,7 @@ def _check(file: FileSchema, template: Template, columns: Sequence[str]) -> None
 
 
 def _check_unique(file: FileSchema, columns: Sequence[str]) -> None:
-    file_columns = file.schema.names
+    file_columns = file.names
     repeated = [name for name in columns if file_columns.count(name) > 1]
     if repeated:
         names = ", ".join(repeated)
@@ -114,7 +114,7 @@ def _check_unique(file: FileSchema, columns: Sequence[str]) -> None:
 
 
 def _check_present(file: FileSchema, columns: Sequence[str]) -> None:
-    file_columns = file.schema.names
+    file_columns = file.names
     missing = [name for name in columns if name not in file_columns]
     if missing:
         names = ", ".join(missing)

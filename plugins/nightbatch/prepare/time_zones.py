@@ -16,7 +16,7 @@ from nightbatch.prepare.file_schemas import FileSchema
 def check_zones(file: FileSchema, columns: Iterable[str]) -> None:
     """Raise SourceError for the first of these columns of a file that has a time zone nobody knows, at any depth."""
     for name in columns:
-        field = file.schema.field(name)
+        field = file.field(name)
         for zone in _zones(field.type):
             if not _is_known(zone):
                 raise SourceError(

@@ -32,6 +32,8 @@ KNOWN = frozenset(
 RESERVED = frozenset({"messages", "model", "max_tokens", "system"})
 UNBATCHABLE = frozenset({"stream", "speed", "custom_id"})
 OWN_TOOL_TYPE = "custom"
+_OWN_TOOL_TYPES = (OWN_TOOL_TYPE, None)
+"""Of a tool that the author's own program runs; it may have no type at all."""
 
 
 def check(
@@ -107,6 +109,6 @@ def _billed_tool_types(tools: Collection[Any]) -> set[str]:
         tool_type = "unknown"
         if isinstance(tool, Mapping):
             tool_type = tool.get("type", OWN_TOOL_TYPE)
-        if tool_type not in (None, OWN_TOOL_TYPE):
+        if tool_type not in _OWN_TOOL_TYPES:
             tool_types.add(str(tool_type))
     return tool_types

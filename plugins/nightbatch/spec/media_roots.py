@@ -87,14 +87,11 @@ class MediaRoots:
         """Return what lies both below these roots and below those of `outer`."""
         shared_folders = list[Location]()
         for folder in self.folders:
-            shared_folders += outer.folders_below(folder)
+            folders_in_both = outer.folders_below(folder)
+            shared_folders.extend(folders_in_both)
         folders = _without_repeats(shared_folders)
-        if self.pages is None:
-            return MediaRoots(folders, outer.pages)
-        if outer.pages is None:
-            return MediaRoots(folders, self.pages)
-        shared_pages = _shared_pages(self.pages, outer.pages)
-        return MediaRoots(folders, shared_pages)
+        pages = _shared_pages(self.pages, outer.pages)
+        return MediaRoots(folders, pages)
 
     def folders_below(self, folder: Location) -> list[Location]:
         """Return a folder where it lies below one of these roots, else those of these roots that lie below it."""
@@ -143,11 +140,19 @@ def _without_repeats(places: Iterable[Place]) -> tuple[Place, ...]:
     return tuple(dict.fromkeys(places))
 
 
-def _shared_pages(first: Pages, second: Pages) -> Pages:
-    """Return the prefixes of both that lie below one of the other's."""
-    below_second = [page for page in first if _is_covered(page, second)]
-    below_first = [page for page in second if _is_covered(page, first)]
+def _shared_pages(first: Pages | None, second: Pages | None) -> Pages | None:
+    """Return the prefixes of both that lie below one of the other's; None stands for any page."""
+    if first is None:
+        return second
+    if second is None:
+        return first
+    below_second = _pages_below(second, first)
+    below_first = _pages_below(first, second)
     return _without_repeats([*below_second, *below_first])
+
+
+def _pages_below(roots: Pages, pages: Pages) -> list[str]:
+    return [page for page in pages if _is_covered(page, roots)]
 
 
 def _is_covered(address: str, roots: Sequence[str]) -> bool:

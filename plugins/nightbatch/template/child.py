@@ -57,16 +57,19 @@ def main() -> None:
     signal.signal(signal.SIGVTALRM, _interrupt)
     start_bytes = _memory_bytes()
     requests = cast("BufferedReader", sys.stdin.buffer)
+    answers = sys.stdout.buffer
     largest_batch_bytes = 0
     while requests.peek(1):
         _limit(sys.maxsize)
         batch = _read_batch(requests)
-        largest_batch_bytes = max(largest_batch_bytes, batch.nbytes)
+        batch_bytes = batch.nbytes
+        largest_batch_bytes = max(largest_batch_bytes, batch_bytes)
         if start_bytes:
             row_bytes = COPIES * largest_batch_bytes
-            _limit(start_bytes + EXTRA_BYTES + row_bytes)
+            limit_bytes = start_bytes + EXTRA_BYTES + row_bytes
+            _limit(limit_bytes)
         prompts, metadata = answer(batch)
-        write(sys.stdout.buffer, prompts, metadata)
+        write(answers, prompts, metadata)
 
 
 def _interrupt(_: int, frame: object) -> None:
@@ -109,7 +112,8 @@ def _read_batch(stream: BinaryIO) -> pa.RecordBatch:
     one_chunk_table = table.combine_chunks()
     batches = one_chunk_table.to_batches()
     if not batches:
-        return pa.RecordBatch.from_pylist([], schema=table.schema)
+        schema = table.schema
+        return pa.RecordBatch.from_pylist([], schema=schema)
     (batch,) = batches
     return batch
 

@@ -151,6 +151,4 @@ def _is_binary(kind: pa.DataType) -> bool:
 def _listed(names: Sequence[str]) -> str:
     shown_names = ", ".join(repr(name) for name in names[:40])
     hidden_count = len(names) - 40
-    if hidden_count <= 0:
-        return shown_names
-    return f"{shown_names} and {hidden_count} more"
+    return f"{shown_names} and {hidden_count} more" if hidden_count > 0 else shown_names

@@ -31,13 +31,11 @@ class FormField:
 
 def form_fields(of: Any, defaults: Mapping[str, Any]) -> dict[str, FormField]:
     """Return the fields of the form, by name. `defaults`: values in the place of those of the class."""
-    form = dict[str, FormField]()
-    for parameter in parameters(of):
-        if parameter.about.in_form:
-            name = parameter.name
-            form_default = defaults.get(name)
-            form[name] = _field(parameter, form_default)
-    return form
+    return {
+        parameter.name: _field(parameter, defaults.get(parameter.name))
+        for parameter in parameters(of)
+        if parameter.about.in_form
+    }
 
 
 def _field(parameter: Parameter, form_default: Any) -> FormField:

@@ -38,6 +38,7 @@ def _check_not_blank(parameter: Parameter, value: object) -> None:
     name = parameter.name
     if not parameter.is_required or name == "prompt":
         return
-    is_blank = isinstance(value, str) and value and not value.strip()
-    if is_blank:
+    if not isinstance(value, str):
+        return
+    if value and not value.strip():
         raise SettingsError(f"{name}: is missing; it holds only spaces.")

@@ -43,13 +43,16 @@ def _fits(parameter: Parameter, value: Any) -> bool:
 
 def shown(name: str, value: Any) -> str:
     """Show a wrong value, cut; of a prompt only its type."""
+    is_hidden = name in HIDDEN
     is_object = isinstance(value, Mapping)
-    if name in HIDDEN or is_object:
-        return f"a value of type {type(value).__name__}"
+    if is_hidden or is_object:
+        type_name = type(value).__name__
+        return f"a value of type {type_name}"
     text = repr(value)
     if len(text) <= SHOWN:
         return text
-    return f"{text[:SHOWN]}…"
+    cut_text = text[:SHOWN]
+    return f"{cut_text}…"
 
 
 def _expected(parameter: Parameter) -> str:

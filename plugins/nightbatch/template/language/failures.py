@@ -36,9 +36,11 @@ def described(error: BaseException, program: Program, row: int) -> str:
     place = ""
     markup = ""
     if node is not None:
+        source = program.source
         offset = node.lineno
-        place = where(program.source, offset)
-        markup = f": {tag(program.source, offset)}"
+        place = where(source, offset)
+        node_tag = tag(source, offset)
+        markup = f": {node_tag}"
     message = (
         f"prompt: {problem}{place}, in row {row:,} of the partition{markup}. {advice}"
     )

@@ -137,7 +137,8 @@ def _in_order(node: nodes.Node) -> Iterator[nodes.Node]:
     """Yield all nodes as they are evaluated: what is assigned comes before the name that it is assigned to."""
     yield node
     children = list(node.iter_child_nodes())
-    if isinstance(node, nodes.Assign | nodes.AssignBlock):
+    is_assignment = isinstance(node, nodes.Assign | nodes.AssignBlock)
+    if is_assignment:
         children.reverse()
     for child in children:
         yield from _in_order(child)
