@@ -47,11 +47,15 @@ class Plan:
         return f"{buys}; {self._counted_batches}; {costs}."
 
     @property
+    def _joined_count(self) -> int:
+        return sum(shard.joined for shard in self.shards)
+
+    @property
     def _counted_batches(self) -> str:
         """Count the batches of this run, and those of other runs that it waits for."""
-        all_count = len(self.shards)
-        joined_count = sum(shard.joined for shard in self.shards)
-        own_batches = _batches(all_count - joined_count)
+        joined_count = self._joined_count
+        own_count = len(self.shards) - joined_count
+        own_batches = _batches(own_count)
         buys = f"{own_batches} of this run"
         if not joined_count:
             return buys
@@ -103,6 +107,7 @@ def plan(
 def _claim_pending(attempt: Attempt, count_tokens: TokenCounter | None) -> Plan | None:
     """Claim what is pending now; None if another planner has claimed something since it was read."""
     asker = attempt.asker
+    ledger = asker.ledger
     difference = take_difference(asker)
     pending = difference.pending
     quote = quote_for(asker.run, pending, attempt.cost_rows, count_tokens)
@@ -111,7 +116,7 @@ def _claim_pending(attempt: Attempt, count_tokens: TokenCounter | None) -> Plan 
     requests = choice.requests
     new_claims = list(claims.new_claims(prospect, requests))
     first_shard = difference.view.next
-    new_shards = claims.write(asker.ledger, first_shard, new_claims)
+    new_shards = claims.write(ledger, first_shard, new_claims)
     if new_shards is None:
         return None
     reach("claims complete")

@@ -37,6 +37,10 @@ Located = Mapping[str, MediaPlace | str | None]
 """Where the object of each address is, or what is wrong with it; None: a page."""
 LocatedOrSize = Mapping[str, int | MediaPlace | str | None]
 """The same, or how large the object of an address is."""
+Problems = dict[str, str | None]
+"""What is wrong with each address; None: a page."""
+ByAddress = dict[str, T | str]
+"""What was read from each address, or what is wrong with it."""
 ByteCounts = Mapping[str, int]
 """How large the object of each address is."""
 
@@ -127,7 +131,7 @@ def _read_rows(
                 yield {**problems, **bodies}
 
 
-def _problems(located_or_size: LocatedOrSize) -> dict[str, str | None]:
+def _problems(located_or_size: LocatedOrSize) -> Problems:
     """Keep the addresses that have neither a size nor a place, each with its problem; None for a page."""
     return {
         address: problem
@@ -149,17 +153,15 @@ class _Objects:
         self._places = places
         self._threads = threads
 
-    def sizes(self) -> dict[str, int | str]:
+    def sizes(self) -> ByAddress[int]:
         """Return the size in bytes of each object, or the problem of its address."""
         return self._read_all(self._size, self._places)
 
-    def bodies(self, addresses: Iterable[str]) -> dict[str, bytes | str]:
+    def bodies(self, addresses: Iterable[str]) -> ByAddress[bytes]:
         """Return the bytes of these objects, or the problem of an address."""
         return self._read_all(self._body, addresses)
 
-    def _read_all(
-        self, read: ReadObject[T], addresses: Iterable[str]
-    ) -> dict[str, T | str]:
+    def _read_all(self, read: ReadObject[T], addresses: Iterable[str]) -> ByAddress[T]:
         sorted_addresses = sorted(addresses)
         places = [self._places[address] for address in sorted_addresses]
         values = self._threads.map(partial(self._read, read), places)

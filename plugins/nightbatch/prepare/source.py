@@ -30,6 +30,7 @@ from nightbatch.errors import (
 from nightbatch.ports import Entry, Reads, Store
 from nightbatch.prepare.file_schemas import FileSchema, unify
 from nightbatch.prepare.time_zones import check_zones
+from nightbatch.spec.hive_columns import HIVE_NULL, encoded_values
 from nightbatch.spec.locations import is_data_file
 from nightbatch.template.template import Template
 
@@ -39,7 +40,8 @@ FILES_AHEAD = 8
 SMALL_BYTES = 4 * 1024 * 1024
 """Files up to this size are read in one request."""
 _NETWORK = ("AWS Error", "curlCode", "NETWORK_CONNECTION", "timed out")
-HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+Columns = Sequence[str]
+"""Names of the wanted columns."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _data_files(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def common_schema(
-    source: Reads, files: Sequence[Entry], template: Template, columns: Sequence[str]
+    source: Reads, files: Sequence[Entry], template: Template, columns: Columns
 ) -> pa.Schema:
     """Find the one type of each wanted column over all files; the columns' own order is kept."""
     merged: FileSchema | None = None
@@ -95,7 +97,7 @@ def common_schema(
     return merged.schema
 
 
-def _check(file: FileSchema, template: Template, columns: Sequence[str]) -> None:
+def _check(file: FileSchema, template: Template, columns: Columns) -> None:
     """Refuse a file whose columns cannot be read or printed."""
     _check_unique(file, columns)
     template.check(file.schema)
@@ -103,7 +105,7 @@ def _check(file: FileSchema, template: Template, columns: Sequence[str]) -> None
     _check_present(file, columns)
 
 
-def _check_unique(file: FileSchema, columns: Sequence[str]) -> None:
+def _check_unique(file: FileSchema, columns: Columns) -> None:
     file_columns = file.names
     repeated = [name for name in columns if file_columns.count(name) > 1]
     if repeated:
@@ -113,7 +115,7 @@ def _check_unique(file: FileSchema, columns: Sequence[str]) -> None:
         )
 
 
-def _check_present(file: FileSchema, columns: Sequence[str]) -> None:
+def _check_present(file: FileSchema, columns: Columns) -> None:
     file_columns = file.names
     missing = [name for name in columns if name not in file_columns]
     if missing:
@@ -226,16 +228,12 @@ def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
 
 def _partition_values(key: str) -> dict[str, str | None]:
     """Read the columns that a Hive path holds, percent-decoded: `dt=2026-11-21/city=New%20York/part-0.parquet`."""
-    partition_values: dict[str, str | None] = {}
-    *folders, _ = key.split("/")
-    for folder in folders:
-        encoded_name, separator, encoded_value = folder.partition("=")
-        if not separator:
-            continue
-        name = unquote(encoded_name)
-        is_null = encoded_value == HIVE_NULL
-        partition_values[name] = None if is_null else unquote(encoded_value)
-    return partition_values
+    folder, _, _ = key.rpartition("/")
+    return {name: _decoded(value) for name, value in encoded_values(folder)}
+
+
+def _decoded(encoded_value: str) -> str | None:
+    return None if encoded_value == HIVE_NULL else unquote(encoded_value)
 
 
 def _with_partition(schema: pa.Schema, key: str) -> pa.Schema:

@@ -45,8 +45,10 @@ class KeyCheck:
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Check a batch of rows."""
+        if not self.columns:
+            return
         row_count = rows.num_rows
-        if not row_count or not self.columns:
+        if not row_count:
             return
         null_count = _null_keys(rows, self.columns)
         self.nulls += null_count

@@ -109,6 +109,7 @@ def _billed_tool_types(tools: Collection[Any]) -> set[str]:
         tool_type = "unknown"
         if isinstance(tool, Mapping):
             tool_type = tool.get("type", OWN_TOOL_TYPE)
-        if tool_type not in _OWN_TOOL_TYPES:
+        is_own = tool_type in _OWN_TOOL_TYPES
+        if not is_own:
             tool_types.add(str(tool_type))
     return tool_types

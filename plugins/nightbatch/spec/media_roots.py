@@ -6,7 +6,7 @@ No message of this module holds an address: only what is wrong with it.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -16,8 +16,8 @@ from nightbatch.spec.locations import SCHEME, Location, parse
 
 Place = TypeVar("Place", Location, str)
 HTTPS = "https://"
-Pages = tuple[str, ...]
-"""Prefixes of https:// addresses."""
+Pages = tuple[str, ...] | None
+"""Prefixes of https:// addresses; None: any such address."""
 MALFORMED = "is not a plain URL of an object"
 OUTSIDE = "lies outside media_roots"
 
@@ -32,10 +32,10 @@ class MediaPlace:
 
 @dataclass(frozen=True)
 class MediaRoots:
-    """The folders below which addresses of rows must lie. `pages` None: any https:// address may be sent."""
+    """The folders and pages below which addresses of rows must lie."""
 
     folders: tuple[Location, ...]
-    pages: Pages | None = None
+    pages: Pages = None
 
     @classmethod
     def read(cls, urls: Sequence[str] | None, source: str) -> MediaRoots:
@@ -85,13 +85,13 @@ class MediaRoots:
 
     def within(self, outer: MediaRoots) -> MediaRoots:
         """Return what lies both below these roots and below those of `outer`."""
-        shared_folders = list[Location]()
-        for folder in self.folders:
-            folders_in_both = outer.folders_below(folder)
-            shared_folders.extend(folders_in_both)
-        folders = _without_repeats(shared_folders)
+        folders = _without_repeats(self._shared_folders(outer))
         pages = _shared_pages(self.pages, outer.pages)
         return MediaRoots(folders, pages)
+
+    def _shared_folders(self, outer: MediaRoots) -> Iterator[Location]:
+        for folder in self.folders:
+            yield from outer.folders_below(folder)
 
     def folders_below(self, folder: Location) -> list[Location]:
         """Return a folder where it lies below one of these roots, else those of these roots that lie below it."""
@@ -140,18 +140,19 @@ def _without_repeats(places: Iterable[Place]) -> tuple[Place, ...]:
     return tuple(dict.fromkeys(places))
 
 
-def _shared_pages(first: Pages | None, second: Pages | None) -> Pages | None:
-    """Return the prefixes of both that lie below one of the other's; None stands for any page."""
+def _shared_pages(first: Pages, second: Pages) -> Pages:
+    """Return the prefixes of both that lie below one of the other's."""
     if first is None:
         return second
     if second is None:
         return first
     below_second = _pages_below(second, first)
     below_first = _pages_below(first, second)
-    return _without_repeats([*below_second, *below_first])
+    shared_pages = [*below_second, *below_first]
+    return _without_repeats(shared_pages)
 
 
-def _pages_below(roots: Pages, pages: Pages) -> list[str]:
+def _pages_below(roots: Sequence[str], pages: Sequence[str]) -> list[str]:
     return [page for page in pages if _is_covered(page, roots)]
 
 

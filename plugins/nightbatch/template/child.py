@@ -68,8 +68,7 @@ def main() -> None:
             row_bytes = COPIES * largest_batch_bytes
             limit_bytes = start_bytes + EXTRA_BYTES + row_bytes
             _limit(limit_bytes)
-        prompts, metadata = answer(batch)
-        write(answers, prompts, metadata)
+        write(answers, *answer(batch))
 
 
 def _interrupt(_: int, frame: object) -> None:

@@ -115,8 +115,7 @@ def printed(column: pa.Array) -> pa.Array:
         no_texts = [""] * len(column)
         return pa.array(no_texts, pa.large_string())
     if _is_text(kind) or pa.types.is_integer(kind):
-        plain_column = column.cast(kind)
-        texts = plain_column.cast(pa.large_string())
+        texts = column.cast(kind).cast(pa.large_string())
         return pc.fill_null(texts, "")
     displayed_values = [display(value) for value in _printable_values(column, kind)]
     return pa.array(displayed_values, pa.large_string())

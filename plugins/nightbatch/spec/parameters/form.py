@@ -39,14 +39,18 @@ def form_fields(of: Any, defaults: Mapping[str, Any]) -> dict[str, FormField]:
 
 
 def _field(parameter: Parameter, form_default: Any) -> FormField:
-    own_default = parameter.default
-    is_blank = own_default in ("", ()) or parameter.is_required
     default = form_default
-    if default is None and not is_blank:
-        default = own_default
+    if default is None:
+        default = _own_default(parameter)
     description = _description(parameter)
     schema = _schema(parameter)
     return FormField(default, description, schema)
+
+
+def _own_default(parameter: Parameter) -> Any:
+    """Return the default of the class; None where the field is left blank."""
+    is_blank = parameter.default in ("", ()) or parameter.is_required
+    return None if is_blank else parameter.default
 
 
 def _description(parameter: Parameter) -> str:

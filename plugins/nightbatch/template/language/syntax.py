@@ -29,6 +29,7 @@ RESERVED = frozenset(_RESERVED_WORDS.split())
 _PLAIN = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
 _MARKUP = re.compile(r"\{\{|\{%|\{#")
 ADVICE = "docs/templates.md describes the language."
+_ASSIGNMENTS = (nodes.Assign, nodes.AssignBlock)
 _LINE_BREAK = re.compile(r"\r\n|\r")
 _OFFSET = re.compile(r" at \d+$")
 
@@ -137,8 +138,7 @@ def _in_order(node: nodes.Node) -> Iterator[nodes.Node]:
     """Yield all nodes as they are evaluated: what is assigned comes before the name that it is assigned to."""
     yield node
     children = list(node.iter_child_nodes())
-    is_assignment = isinstance(node, nodes.Assign | nodes.AssignBlock)
-    if is_assignment:
+    if isinstance(node, _ASSIGNMENTS):
         children.reverse()
     for child in children:
         yield from _in_order(child)
@@ -147,15 +147,15 @@ def _in_order(node: nodes.Node) -> Iterator[nodes.Node]:
 def _name_media_calls(all_nodes: list[nodes.Node]) -> bool:
     """Give `image(…)` and `document(…)` names that no column has; tell whether there are any."""
     has_media = False
-    for call in _named_calls(all_nodes):
-        if call.name in MEDIA:
-            call.name = MEDIA[call.name]
+    for called in _called(all_nodes):
+        if called.name in MEDIA:
+            called.name = MEDIA[called.name]
             has_media = True
     return has_media
 
 
-def _named_calls(all_nodes: list[nodes.Node]) -> Iterator[nodes.Name]:
-    """Yield the names that are called."""
+def _called(all_nodes: list[nodes.Node]) -> Iterator[nodes.Name]:
+    """Yield the names that stand before the brackets of a call."""
     for node in all_nodes:
         if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name):
             yield node.node
@@ -201,4 +201,4 @@ def _own_names(all_nodes: list[nodes.Node]) -> set[str]:
 
 def _called_names(all_nodes: list[nodes.Node]) -> dict[str, int]:
     """Name the functions that are called, each with the offset of a call."""
-    return {call.name: call.lineno for call in _named_calls(all_nodes)}
+    return {called.name: called.lineno for called in _called(all_nodes)}
