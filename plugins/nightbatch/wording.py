@@ -26,9 +26,13 @@ def did_you_mean(name: str, known_names: Iterable[str]) -> str:
     return f" Did you mean {meant!r}?" if meant else ""
 
 
-def unknown(subject: str, names: Sequence[str], known_names: Sequence[str]) -> str:
-    """Say that names are not known, which was probably meant by the first one, and which are known."""
-    listed = ", ".join(map(repr, names))
-    meant = did_you_mean(names[0], known_names)
-    known = ", ".join(known_names)
-    return f"{subject} {listed}.{meant} Known: {known}."
+def quoted(names: Iterable[str]) -> str:
+    """List names in quotes: `'modl', 'promt'`."""
+    return ", ".join(map(repr, names))
+
+
+def known_instead(name: str, known_names: Sequence[str]) -> str:
+    """Return sentences such as ` Did you mean 'model'? Known: model, prompt.`"""
+    meant = did_you_mean(name, known_names)
+    listed_names = ", ".join(known_names)
+    return f"{meant} Known: {listed_names}."

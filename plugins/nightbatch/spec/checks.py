@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightbatch.errors import SettingsError
-from nightbatch.wording import unknown
+from nightbatch.wording import known_instead, quoted
 
 RED = "red"
 WARN = "warn"
@@ -46,7 +46,8 @@ class Checks:
         settings = dict(parameter or {})
         unknown_names = sorted(settings.keys() - set(NAMES))
         if unknown_names:
-            raise SettingsError(unknown("checks: unknown", unknown_names, NAMES))
+            instead = known_instead(unknown_names[0], NAMES)
+            raise SettingsError(f"checks: unknown {quoted(unknown_names)}.{instead}")
         answered = _part(settings, "answered")
         drift = _part(settings, "drift")
         answered_default = RED if answered else OFF

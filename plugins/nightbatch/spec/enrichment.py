@@ -17,7 +17,7 @@ from nightbatch.spec.parameters.combinations import check_complete
 from nightbatch.spec.parameters.prompts import EMPTY
 from nightbatch.spec.parameters.reference import docstring
 from nightbatch.spec.rules import Rules
-from nightbatch.wording import unknown
+from nightbatch.wording import known_instead, quoted
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,8 @@ class Enrichment(Rules):
         unknown_names = sorted(params.keys() - parameter_names)
         if unknown_names:
             known_names = sorted(parameter_names)
-            raise SettingsError(
-                unknown("unknown parameter", unknown_names, known_names)
-            )
+            instead = known_instead(unknown_names[0], known_names)
+            raise SettingsError(f"unknown parameter {quoted(unknown_names)}.{instead}")
         changes = self._changes(params)
         if "answer_schema" in changes:
             changes["answer"] = None

@@ -10,7 +10,7 @@ from typing import Any
 from nightbatch.errors import SettingsError
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.media_roots import MediaRoots
-from nightbatch.wording import unknown
+from nightbatch.wording import known_instead, quoted
 
 AUTHORS_ONLY = frozenset({"approvers", "allow_params"})
 """Attributes that no run may set: they say who may decide and what may be billed besides tokens."""
@@ -82,7 +82,8 @@ def _refuse_unknown(params: Params, declared: Collection[str]) -> None:
     if not unknown_names:
         return
     known_names = sorted(NAMES & declared_names)
-    raise SettingsError(unknown("unknown parameter", unknown_names, known_names))
+    instead = known_instead(unknown_names[0], known_names)
+    raise SettingsError(f"unknown parameter {quoted(unknown_names)}.{instead}")
 
 
 def _refuse_changed(enrichment: Enrichment, params: Params) -> None:
