@@ -84,8 +84,8 @@ def _check_form(schema: dict[str, Any]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first line of a validator's message, cut."""
-    lines = str(error).splitlines()
+    """Return the first line of an error's message, cut; the name of its class where it has none."""
+    lines = str(error).splitlines() or [type(error).__name__]
     return lines[0][:MAX_REASON]
 
 
