@@ -13,6 +13,11 @@ from nightbatch.load.loading import Loading
 from nightbatch.load.sql_types import both
 from nightbatch.load.warehouse import HOLE, PARTITION, STAGED, Statement
 
+_OF_PARTITION = f"{PARTITION} = {HOLE}"
+"""The condition that a row is of the partition that is loaded."""
+_NOT_NEWER = f"t.{PARTITION} <= {HOLE}"
+"""The condition that a row `t` is of that partition or an older one."""
+
 
 def sql_quoted(name: str) -> str:
     """Quote the name of a table; a dot separates schema and table."""
@@ -94,14 +99,15 @@ def replacement(
     column_list = _column_list(columns)
     insert = f"INSERT INTO {table} ({column_list}) SELECT {column_list} FROM {STAGED}"
     delete_partition = Statement(
-        f"DELETE FROM {table} WHERE {PARTITION} = {HOLE}",
+        f"DELETE FROM {table} WHERE {_OF_PARTITION}",
         [partition],
     )
     if loading.mode == "replace":
-        return [delete_partition, Statement(insert)]
+        insert_all = Statement(insert)
+        return [delete_partition, insert_all]
     staged_match = _staged_match(loading)
     delete_older = Statement(
-        f"DELETE FROM {table} AS t WHERE t.{PARTITION} <= {HOLE} AND EXISTS ({staged_match})",
+        f"DELETE FROM {table} AS t WHERE {_NOT_NEWER} AND EXISTS ({staged_match})",
         [partition],
     )
     same_key = _same_key(loading)
@@ -117,7 +123,7 @@ def tally(loading: Loading, partition: str) -> Statement:
     """
     table = sql_quoted(loading.table)
     if loading.mode == "replace":
-        count_partition = f"SELECT count(*) FROM {table} WHERE {PARTITION} = {HOLE}"
+        count_partition = f"SELECT count(*) FROM {table} WHERE {_OF_PARTITION}"
         return Statement(count_partition, [partition])
     staged_match = _staged_match(loading)
     count_keys = f"SELECT count(*) FROM {table} AS t WHERE EXISTS ({staged_match})"
