@@ -21,6 +21,9 @@ from nightbatch.messages.schema import Definitions, Schema, definitions_of, reso
 
 Check = Callable[[Any], np.ndarray]
 """Tells which values of an array keep a schema's rules; a null keeps none."""
+Compare = Callable[[np.ndarray, float], np.ndarray]
+"""Tells which numbers keep to a bound."""
+Bound = tuple[Compare, float]
 _ANNOTATIONS = {
     "title",
     "description",
@@ -106,11 +109,13 @@ class _NoKernelError(Exception):
 
 def _check(schema: Any, definitions: Definitions) -> Check:
     """Find what checks values of a schema. Raises _NoKernelError."""
-    schema = _present(resolve(schema, definitions), definitions)
+    resolved_schema = resolve(schema, definitions)
+    schema = _present(resolved_schema, definitions)
     literals = _literals(schema)
     if literals is not None:
-        return _literal(schema, [value for value in literals if value is not None])
-    type_name = str(schema.get("type"))
+        return _literal(schema, literals)
+    named_type = schema.get("type")
+    type_name = str(named_type)
     make_check = _CHECKS.get(type_name)
     if make_check is None:
         raise _NoKernelError
@@ -130,11 +135,13 @@ def _present(schema: Any, definitions: Definitions) -> Schema:
         raise _NoKernelError
     if "anyOf" in schema:
         _only(schema, "anyOf")
-        variants = [resolve(variant, definitions) for variant in schema["anyOf"]]
+        any_of = schema["anyOf"]
+        variants = [resolve(variant, definitions) for variant in any_of]
         sole_variant = _sole(variants, {"type": "null"})
         return _present(sole_variant, definitions)
-    if isinstance(schema.get("type"), list):
-        sole_type = _sole(schema["type"], "null")
+    type_names = schema.get("type")
+    if isinstance(type_names, list):
+        sole_type = _sole(type_names, "null")
         return {**schema, "type": sole_type}
     return schema
 
@@ -155,21 +162,34 @@ def _only(schema: Schema, *keywords: str) -> None:
 
 
 def _literal(schema: Schema, literals: list[Any]) -> Check:
+    """Find what checks that values are among the literals, which may name null too."""
     _only(schema, "type", "enum", "const")
-    has_both = "enum" in schema and "const" in schema
-    python_types = {type(value) for value in literals}
-    if len(python_types) != 1 or has_both:
+    if "enum" in schema and "const" in schema:
         raise _NoKernelError
-    type_name = _KINDS.get(python_types.pop())
-    if type_name is None or schema.get("type", type_name) != type_name:
+    present_literals = [value for value in literals if value is not None]
+    type_name = _type_of(present_literals)
+    named_type = schema.get("type", type_name)
+    if named_type != type_name:
         raise _NoKernelError
-    allowed_values = pa.array(literals)
+    allowed_values = pa.array(present_literals)
 
     def fit(values: pa.Array) -> np.ndarray:
         is_allowed = pc.is_in(values, value_set=allowed_values)
-        return _mask(pc.and_(values.is_valid(), is_allowed))
+        is_fit = pc.and_(values.is_valid(), is_allowed)
+        return _mask(is_fit)
 
     return fit
+
+
+def _type_of(literals: list[Any]) -> str:
+    """Return the JSON type of all literals. Raises _NoKernelError where there is not one that can be compared."""
+    python_types = {type(value) for value in literals}
+    if len(python_types) != 1:
+        raise _NoKernelError
+    type_name = _KINDS.get(python_types.pop())
+    if type_name is None:
+        raise _NoKernelError
+    return type_name
 
 
 def _object(schema: Schema, definitions: Definitions) -> Check:
@@ -202,14 +222,21 @@ def _array(schema: Schema, definitions: Definitions) -> Check:
     is_within = _bounded(schema, _ITEMS)
 
     def fit(values: pa.ListArray) -> np.ndarray:
-        item_counts = _numbers(pc.list_value_length(values))
-        is_fit = _mask(values.is_valid()) & is_within(item_counts)
-        is_wrong_item = ~check_items(values.flatten())
-        item_lists = np.asarray(pc.list_parent_indices(values))
-        is_fit[item_lists[is_wrong_item]] = False
+        item_counts = pc.list_value_length(values)
+        is_fit = _is_present(values)
+        is_fit &= is_within(_numbers(item_counts))
+        is_fit_item = check_items(values.flatten())
+        is_fit[_lists_of(values, ~is_fit_item)] = False
         return is_fit
 
     return fit
+
+
+def _lists_of(values: pa.ListArray, is_chosen: np.ndarray) -> np.ndarray:
+    """Return the places of the lists that contain the chosen items."""
+    item_lists = np.asarray(pc.list_parent_indices(values))
+    lists: np.ndarray = item_lists[is_chosen]
+    return lists
 
 
 def _string(schema: Schema, _: Definitions) -> Check:
@@ -217,8 +244,11 @@ def _string(schema: Schema, _: Definitions) -> Check:
     is_within = _bounded(schema, _LENGTH)
 
     def fit(values: pa.Array) -> np.ndarray:
-        text_lengths = _numbers(pc.utf8_length(values))
-        return _mask(values.is_valid()) & is_within(text_lengths)
+        text_lengths = pc.utf8_length(values)
+        is_fit = _is_present(values)
+        text_sizes = _numbers(text_lengths)
+        is_fit &= is_within(text_sizes)
+        return is_fit
 
     return fit
 
@@ -226,7 +256,7 @@ def _string(schema: Schema, _: Definitions) -> Check:
 def _integer(schema: Schema, _: Definitions) -> Check:
     _only(schema, "type", *_BOUNDS)
     is_within = _bounded(schema, _BOUNDS)
-    return lambda values: _mask(values.is_valid()) & is_within(_numbers(values))
+    return lambda values: _is_present(values) & is_within(_numbers(values))
 
 
 def _number(schema: Schema, _: Definitions) -> Check:
@@ -235,8 +265,9 @@ def _number(schema: Schema, _: Definitions) -> Check:
 
     def fit(values: pa.Array) -> np.ndarray:
         numbers = _numbers(values)
-        is_exact = _is_exact(numbers)
-        is_fit: np.ndarray = _mask(values.is_valid()) & is_exact & is_within(numbers)
+        is_fit = _is_present(values)
+        is_fit &= _is_exact(numbers)
+        is_fit &= is_within(numbers)
         return is_fit
 
     return fit
@@ -251,7 +282,7 @@ def _is_exact(numbers: np.ndarray) -> np.ndarray:
 
 def _boolean(schema: Schema, _: Definitions) -> Check:
     _only(schema, "type")
-    return lambda values: _mask(values.is_valid())
+    return _is_present
 
 
 _CHECKS: dict[Any, Callable[[Schema, Definitions], Check]] = {
@@ -264,14 +295,13 @@ _CHECKS: dict[Any, Callable[[Schema, Definitions], Check]] = {
 }
 
 
-def _bounded(schema: Schema, rules: Mapping[str, Any]) -> Check:
+def _bounded(schema: Schema, rules: Mapping[str, Compare]) -> Check:
     """Find what checks numbers by those rules of a schema that are bounds."""
-    bounds = [
-        (compare, schema[rule]) for rule, compare in rules.items() if rule in schema
-    ]
-    for _, bound in bounds:
-        if type(bound) not in (int, float) or abs(bound) >= _WHOLE:
-            raise _NoKernelError
+    bounds: list[Bound] = []
+    for rule, compare in rules.items():
+        if rule in schema:
+            number = _exact_bound(schema[rule])
+            bounds.append((compare, number))
 
     def is_within(numbers: np.ndarray) -> np.ndarray:
         is_kept = np.ones(len(numbers), dtype=bool)
@@ -280,6 +310,21 @@ def _bounded(schema: Schema, rules: Mapping[str, Any]) -> Check:
         return is_kept
 
     return is_within
+
+
+def _exact_bound(bound: Any) -> float:
+    """Return a bound that floats compare with exactly. Raises _NoKernelError for another."""
+    if type(bound) not in (int, float):
+        raise _NoKernelError
+    if abs(bound) >= _WHOLE:
+        raise _NoKernelError
+    number: float = bound
+    return number
+
+
+def _is_present(values: pa.Array) -> np.ndarray:
+    """Tell which values are not null, in memory of our own."""
+    return _mask(values.is_valid())
 
 
 def _numbers(values: pa.Array) -> np.ndarray:
