@@ -223,10 +223,11 @@ def _array(schema: Schema, definitions: Definitions) -> Check:
 
     def fit(values: pa.ListArray) -> np.ndarray:
         item_counts = pc.list_value_length(values)
-        is_fit = _is_present(values)
-        is_fit &= is_within(_numbers(item_counts))
-        is_fit_item = check_items(values.flatten())
-        is_fit[_lists_of(values, ~is_fit_item)] = False
+        is_fit = _present_within(is_within, item_counts)
+        items = values.flatten()
+        is_wrong = ~check_items(items)
+        wrong_lists = _lists_of(values, is_wrong)
+        is_fit[wrong_lists] = False
         return is_fit
 
     return fit
@@ -242,21 +243,13 @@ def _lists_of(values: pa.ListArray, is_chosen: np.ndarray) -> np.ndarray:
 def _string(schema: Schema, _: Definitions) -> Check:
     _only(schema, "type", *_LENGTH)
     is_within = _bounded(schema, _LENGTH)
-
-    def fit(values: pa.Array) -> np.ndarray:
-        text_lengths = pc.utf8_length(values)
-        is_fit = _is_present(values)
-        text_sizes = _numbers(text_lengths)
-        is_fit &= is_within(text_sizes)
-        return is_fit
-
-    return fit
+    return lambda values: _present_within(is_within, pc.utf8_length(values))
 
 
 def _integer(schema: Schema, _: Definitions) -> Check:
     _only(schema, "type", *_BOUNDS)
     is_within = _bounded(schema, _BOUNDS)
-    return lambda values: _is_present(values) & is_within(_numbers(values))
+    return lambda values: _present_within(is_within, values)
 
 
 def _number(schema: Schema, _: Definitions) -> Check:
@@ -320,6 +313,14 @@ def _exact_bound(bound: Any) -> float:
         raise _NoKernelError
     number: float = bound
     return number
+
+
+def _present_within(is_within: Check, values: pa.Array) -> np.ndarray:
+    """Tell which numbers are not null and within bounds. A length is null where its text or list is."""
+    numbers = _numbers(values)
+    is_fit = _is_present(values)
+    is_fit &= is_within(numbers)
+    return is_fit
 
 
 def _is_present(values: pa.Array) -> np.ndarray:

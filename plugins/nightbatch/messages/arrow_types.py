@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from nightbatch.columnar.times import read_date_time, read_time
-from nightbatch.messages.schema import Definitions, Schema, resolve
+from nightbatch.messages.schema import Definitions, Schema, alternatives, resolve
 
 Shape = Callable[[Any], Any] | None
 TypeAndShape = tuple[pa.DataType, Shape]
@@ -71,7 +71,7 @@ def _merged_all_of(schema: Any, definitions: Definitions) -> Any:
 
 def _variants(schema: Schema) -> Any:
     """Return the schemas of which a value keeps one; None where there is only this one."""
-    variants = schema.get("anyOf") or schema.get("oneOf")
+    variants = alternatives(schema)
     if variants is None and isinstance(schema.get("type"), list):
         return [{**schema, "type": type_name} for type_name in schema["type"]]
     return variants
@@ -139,13 +139,18 @@ def _is_null(schema: Schema) -> bool:
 
 
 def _literal(values: Sequence[Any]) -> TypeAndShape:
-    python_types = {type(value) for value in values if value is not None}
+    python_types = _python_types(values)
     if not python_types:
         return pa.string(), _as_json
     for candidates, kind in _LITERAL_TYPES:
         if python_types <= candidates:
             return kind, None
     return pa.string(), _as_json
+
+
+def _python_types(values: Sequence[Any]) -> set[type]:
+    """Return the types of values, without that of null."""
+    return {type(value) for value in values if value is not None}
 
 
 def _text(text_format: Any) -> TypeAndShape:

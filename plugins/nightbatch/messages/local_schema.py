@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nightbatch.errors import AnswerTypeError
-from nightbatch.messages.schema import TYPES, Definitions, Schema
+from nightbatch.messages.schema import TYPES, Schema
 
 MAX_DEPTH = 64
 """Levels of subschemas, with references followed."""
@@ -46,18 +46,23 @@ def local(schema: Schema) -> dict[str, Any]:
     Raises AnswerTypeError for a reference that leads outside, and for a schema that is too deep or too large.
     """
     copied: dict[str, Any] = _copy(schema, schema, "answer_schema", 0)
-    measures = _Measures(copied)
-    measures.measure(copied)
-    for keyword in _PLACES:
-        definitions = copied.get(keyword)
-        if isinstance(definitions, Mapping):
-            _measure_all(measures, definitions)
+    _require_small(copied)
     return copied
 
 
-def _measure_all(measures: _Measures, definitions: Definitions) -> None:
-    for definition in definitions.values():
+def _require_small(schema: Schema) -> None:
+    """Raise AnswerTypeError for a schema that is too deep or too large, be it in a definition that nothing names."""
+    measures = _Measures(schema)
+    measures.measure(schema)
+    for definition in _definitions(schema):
         measures.measure(definition)
+
+
+def _definitions(schema: Schema) -> Iterator[Any]:
+    for keyword in _PLACES:
+        definitions = schema.get(keyword)
+        if isinstance(definitions, Mapping):
+            yield from definitions.values()
 
 
 def _copy(part: Any, root: Schema, path: str, depth: int) -> Any:
@@ -98,7 +103,9 @@ def _check_depth(depth: int) -> None:
 
 def _check_types(named: Any, path: str) -> None:
     """Refuse a type, or one of a list of types, that JSON schemas do not have."""
-    type_names = named if isinstance(named, list) else [named]
+    type_names = [named]
+    if isinstance(named, list):
+        type_names = named
     for type_name in type_names:
         if isinstance(type_name, str) and type_name in TYPES:
             continue

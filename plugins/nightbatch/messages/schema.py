@@ -175,7 +175,7 @@ def _clean_type(
     schema: Schema, cleaned: CleanedSchema, path: str, count: _Count
 ) -> None:
     type_name = schema.get("type")
-    variants = schema.get("anyOf") or schema.get("oneOf")
+    variants = alternatives(schema)
     parts = schema.get("allOf")
     if isinstance(type_name, list):
         variants = _by_type(schema, type_name)
@@ -192,6 +192,11 @@ def _clean_type(
         _clean_kind(schema, cleaned, path, count)
     elif not _lists_values(schema):
         raise AnswerTypeError(f"{path}: needs a type, anyOf, enum or const.")
+
+
+def alternatives(schema: Schema) -> Any:
+    """Return the schemas of which a value keeps one; None where a schema names none."""
+    return schema.get("anyOf") or schema.get("oneOf")
 
 
 def _lists_values(schema: Schema) -> bool:
