@@ -104,9 +104,9 @@ def _group_bytes(row_group: Any, columns: ColumnNames) -> int:
         chunk = row_group.column(number)
         path_parts = chunk.path_in_schema.split(".")
         column_name = path_parts[0]
-        is_read = columns is None or column_name in columns
-        if is_read:
-            total_bytes += chunk.total_uncompressed_size
+        if columns is not None and column_name not in columns:
+            continue
+        total_bytes += chunk.total_uncompressed_size
     return total_bytes
 
 
