@@ -81,6 +81,11 @@ class Publication:
         digest = hashlib.sha256(content.encode()).hexdigest()
         return digest[:12]
 
+    def add_entries(self, id_round: IdRound, entries: Iterator[pa.Table]) -> None:
+        """Add the landed rows of the requests of a round."""
+        self.winners.add(id_round, read_ahead(entries))
+        self.repeats.append(id_round.repeats)
+
     def partly_published(self) -> list[Shard]:
         """List the shards of `partition_facts` with rows that are not published. Needs all entries of `winners`."""
         published_counts = self.winners.counts()
@@ -111,9 +116,14 @@ class Publication:
         for number in range(self.run.parts):
             yield self._part(number)
 
+    def used_before(self, part: PublishedPart) -> np.ndarray:
+        """Tell which requests of a part earlier rows have."""
+        is_used: np.ndarray = self.is_used[part.first_numbers]
+        return is_used
+
     def add_to_sums(self, part: PublishedPart, row_counts: np.ndarray) -> None:
         """Add a part to the sums. `row_counts`: how many rows have each of its requests."""
-        used_before = self.is_used[part.first_numbers]
+        used_before = self.used_before(part)
         self.sums.add(part, used_before, row_counts)
         used_numbers = part.first_numbers[row_counts > 0]
         self.is_used[used_numbers] = True
@@ -199,6 +209,9 @@ class Publication:
         if fact.cost_usd is not None:
             cost_usd = Decimal(fact.cost_usd)
             return int(cost_usd * PICOS_PER_USD)
+        return self._cost_of_rows(shard)
+
+    def _cost_of_rows(self, shard: Shard) -> int:
         landed_costs = self._landed_columns(shard, ["cost_usd"])
         row_costs = picos(landed_costs.column("cost_usd"))
         return int(row_costs.sum())
@@ -242,11 +255,14 @@ def _partition_facts(
     run: Run, ledger: Ledger, past: History
 ) -> dict[Shard, LandedFact]:
     """Read the facts of all shards that were bought for a run's partition, by any run."""
-    own_output = (canonical(run.target), run.partition)
+    own_target = canonical(run.target)
     partition_facts: dict[Shard, LandedFact] = {}
     for shard, origin in past.shards.items():
-        output = (canonical(origin.target), origin.partition)
-        fact = ledger.landed(shard) if output == own_output else None
+        if origin.partition != run.partition:
+            continue
+        if canonical(origin.target) != own_target:
+            continue
+        fact = ledger.landed(shard)
         if fact is not None:
             partition_facts[shard] = fact
     return partition_facts
@@ -255,10 +271,10 @@ def _partition_facts(
 def _find_rows(run_publication: Publication, past: History) -> None:
     """Find the row to publish for each request, and what was paid for other rows."""
     staged = run_publication.staged
+    usable_shards = run_publication.usable_shards
     for span, id_round in staged.rounds():
-        entries = past.entries(run_publication.usable_shards, span)
-        run_publication.winners.add(id_round, read_ahead(entries))
-        run_publication.repeats.append(id_round.repeats)
+        entries = past.entries(usable_shards, span)
+        run_publication.add_entries(id_round, entries)
     shards = run_publication.partly_published()
     if not shards:
         return

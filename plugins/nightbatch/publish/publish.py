@@ -87,17 +87,26 @@ def require_enough(
     total = sum(rows.values())
     answered = rows.get(str(Status.ANSWERED), 0)
     least_answered = ref.rules.min_answered * total
-    is_enough = answered > 0 and answered >= least_answered
-    if is_enough or not total:
+    if not total:
         return
-    truncated = rows.get(str(Status.TRUNCATED), 0)
-    advice = " Raise max_tokens for those that are truncated." if truncated else ""
+    if answered > 0 and answered >= least_answered:
+        return
+    status_counts = _most_first(rows)
+    error = most_common_error(errors)
     raise RunFailed(
         f"{answered:,} of {total:,} rows were answered, below min_answered={ref.rules.min_answered}: "
-        f"{_most_first(rows)}. The most common error: {most_common_error(errors)}; the words are in column error of "
+        f"{status_counts}. The most common error: {error}; the words are in column error of "
         f"{ref.state}{keys.LANDED}. Nothing was published; answers that were bought are kept, and a rerun sends "
-        f"only what is lost.{advice}"
+        f"only what is lost.{_advice(rows)}"
     )
+
+
+def _advice(rows: Mapping[str, int]) -> str:
+    """Return what to do about rows that are truncated, after a space; nothing where none is."""
+    truncated = rows.get(str(Status.TRUNCATED), 0)
+    if not truncated:
+        return ""
+    return " Raise max_tokens for those that are truncated."
 
 
 def _most_first(status_counts: Mapping[str, int]) -> str:
