@@ -21,10 +21,11 @@ def repaired(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _repaired(column: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        value_type = column.type.value_type
-        column = column.cast(value_type)
-    if column.type not in _BYTES:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+        column = column.cast(kind)
+    if kind not in _BYTES:
         return column
     text_bytes = column.cast(pa.large_binary())
     raw_values = text_bytes.to_pylist()

@@ -225,7 +225,8 @@ def _array(schema: Schema, definitions: Definitions) -> Check:
         item_counts = pc.list_value_length(values)
         is_fit = _present_within(is_within, item_counts)
         items = values.flatten()
-        is_wrong = ~check_items(items)
+        is_fit_item = check_items(items)
+        is_wrong = ~is_fit_item
         wrong_lists = _lists_of(values, is_wrong)
         is_fit[wrong_lists] = False
         return is_fit

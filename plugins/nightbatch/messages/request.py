@@ -82,14 +82,18 @@ class Frame:
 
     def items(self, ids: pa.Array, contents: pa.Array) -> memoryview:
         """Encode entries of `requests`, each with a comma before it, without an object a row."""
-        printed_ids = custom_ids(ids).cast(pa.large_string()).cast(pa.large_binary())
+        printed_ids = custom_ids(ids)
+        id_texts = printed_ids.cast(pa.large_string())
+        id_bytes = id_texts.cast(pa.large_binary())
+        item_start = _large_binary(b"," + _ITEM_HEAD)
+        no_separator = _large_binary(b"")
         joined_items = pc.binary_join_element_wise(
-            _large_binary(b"," + _ITEM_HEAD),
-            printed_ids,
+            item_start,
+            id_bytes,
             _large_binary(_ITEM_MIDDLE + self.wire),
             contents,
             _large_binary(SUFFIX + _ITEM_TAIL),
-            _large_binary(b""),
+            no_separator,
         )
         data, starts = buffer(joined_items)
         first_byte = int(starts[0])

@@ -127,7 +127,8 @@ def _write_rows(
         used_before = publication.used_before(part)
         join.start_part(part.answers, used_before)
         staged_rows = _staged_rows(publication, part.number)
-        for batch in read_ahead(staged_rows):
+        rows_ahead = read_ahead(staged_rows)
+        for batch in rows_ahead:
             joined_rows = join.join(batch)
             probe.count(joined_rows)
             output.write(joined_rows, background)

@@ -96,6 +96,14 @@ class Publication:
                 shards.append(shard)
         return shards
 
+    def find_extra_costs(self) -> None:
+        """Find what was paid for rows that are not published. Needs all entries."""
+        shards = self.partly_published()
+        if not shards:
+            return
+        for _, id_round in self.staged.rounds():
+            self.add_extra_costs(id_round, shards)
+
     def add_extra_costs(self, id_round: IdRound, shards: Iterable[Shard]) -> None:
         """Add the costs of these shards' rows that are not published, for the requests of a round."""
         for shard in shards:
@@ -270,16 +278,10 @@ def _partition_facts(
 
 def _find_rows(run_publication: Publication, past: History) -> None:
     """Find the row to publish for each request, and what was paid for other rows."""
-    staged = run_publication.staged
-    usable_shards = run_publication.usable_shards
-    for span, id_round in staged.rounds():
-        entries = past.entries(usable_shards, span)
+    for span, id_round in run_publication.staged.rounds():
+        entries = past.entries(run_publication.usable_shards, span)
         run_publication.add_entries(id_round, entries)
-    shards = run_publication.partly_published()
-    if not shards:
-        return
-    for _, id_round in staged.rounds():
-        run_publication.add_extra_costs(id_round, shards)
+    run_publication.find_extra_costs()
 
 
 def _is_among(shards: np.ndarray, members: Iterable[Shard]) -> np.ndarray:

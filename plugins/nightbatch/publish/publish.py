@@ -86,7 +86,8 @@ def require_enough(
     """Raise RunFailed if too few rows are answered. `rows`: counts by status; `errors`: counts by error."""
     total = sum(rows.values())
     answered = rows.get(str(Status.ANSWERED), 0)
-    least_answered = ref.rules.min_answered * total
+    min_answered = ref.rules.min_answered
+    least_answered = min_answered * total
     if not total:
         return
     if answered > 0 and answered >= least_answered:
@@ -94,7 +95,7 @@ def require_enough(
     status_counts = _most_first(rows)
     error = most_common_error(errors)
     raise RunFailed(
-        f"{answered:,} of {total:,} rows were answered, below min_answered={ref.rules.min_answered}: "
+        f"{answered:,} of {total:,} rows were answered, below min_answered={min_answered}: "
         f"{status_counts}. The most common error: {error}; the words are in column error of "
         f"{ref.state}{keys.LANDED}. Nothing was published; answers that were bought are kept, and a rerun sends "
         f"only what is lost.{_advice(rows)}"
