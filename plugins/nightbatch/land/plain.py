@@ -19,8 +19,8 @@ from nightbatch.columnar.json_blocks import nested_field
 from nightbatch.land.columns import Columns
 from nightbatch.land.landed_schema import all_of
 from nightbatch.land.scan import Scan
-from nightbatch.messages.answer_bulk import Parsed
 from nightbatch.messages.answer_type import AnswerType
+from nightbatch.messages.bulk.answers import Parsed
 from nightbatch.messages.outcome import TABLE, Status
 from nightbatch.messages.usage import BATCH
 from nightbatch.money.billing import ABSURD, is_absurd

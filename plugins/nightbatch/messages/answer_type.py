@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from nightbatch.columnar.times import is_date_time, is_time
 from nightbatch.errors import AnswerTypeError
-from nightbatch.messages.answer_bulk import Bulk, Parsed
 from nightbatch.messages.arrow_types import Shape, arrow_type
+from nightbatch.messages.bulk.answers import Bulk, Parsed
 from nightbatch.messages.local_schema import local
 from nightbatch.messages.schema import api_schema, definitions_of
 

@@ -1,22 +1,18 @@
-"""Structured answers read in bulk: by Arrow's JSON reader, and checked by Arrow's kernels, without a Python object.
+"""Check the values of a column against a JSON schema, with Arrow's kernels.
 
-Only schemas whose rules have kernels are read so: objects and arrays of strings, integers, numbers and booleans, with
-enums and bounds. What is accepted here is what msgspec and jsonschema accept, and as the same value. What is not
-accepted here is not yet wrong: msgspec and jsonschema check it.
+Only some rules have kernels: objects and arrays of strings, integers, numbers and booleans, with enums and bounds.
+What keeps them is what jsonschema accepts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import json
 
-from nightbatch.columnar.json_blocks import read
 from nightbatch.messages.schema import Definitions, Schema, definitions_of, resolve
 
 Check = Callable[[Any], np.ndarray]
@@ -46,69 +42,17 @@ _LENGTH = {"minLength": np.greater_equal, "maxLength": np.less_equal}
 _KINDS = {str: "string", int: "integer", bool: "boolean"}
 
 
-class Parsed(NamedTuple):
-    """Values of some of the texts, and which texts those are."""
-
-    values: pa.StructArray
-    which: np.ndarray
-
-
-@dataclass(frozen=True)
-class Bulk:
-    """Reads many answers of one schema, whose Arrow type is `kind`."""
-
-    kind: pa.StructType
-    fit: Check
-
-    @classmethod
-    def for_schema(cls, schema: Schema, kind: pa.DataType) -> Bulk | None:
-        """Return a reader; None for a schema with a rule that has no kernel."""
-        try:
-            return cls(kind, _check(schema, definitions_of(schema)))
-        except _NoKernelError:
-            return None
-
-    def parse(self, texts: pa.Array) -> Parsed | None:
-        """Parse texts, unchecked; None where one of them does not fit the type. Does not hold Python's lock.
-
-        Texts that begin and end as objects do are parsed in one go, a line each. Between two such texts, outside of an
-        object, no JSON value can continue: so each text is one value if there are as many values as texts.
-        """
-        begins_object = pc.starts_with(texts, "{")
-        is_object = pc.and_(begins_object, pc.ends_with(texts, "}"))
-        all_objects = pc.all(is_object).as_py()
-        object_texts = texts if all_objects else texts.filter(is_object)
-        json_lines = _joined_lines(object_texts)
-        parse_options = json.ParseOptions(
-            explicit_schema=pa.schema(list(self.kind)),
-            unexpected_field_behavior="error",
-        )
-        values = read(json_lines, parse_options)
-        if values is None or len(values) != len(object_texts):
-            return None
-        if _has_nul(json_lines):  # the JSON reader stops there
-            return None
-        return Parsed(values, np.asarray(is_object))
-
-
-def _joined_lines(texts: pa.Array) -> pa.Buffer:
-    """Join texts to one, a line each."""
-    list_offsets = pa.array([0, len(texts)], pa.int32())
-    one_list = pa.ListArray.from_arrays(list_offsets, texts)
-    joined_texts = pc.binary_join(one_list, "\n")
-    return joined_texts[0].as_buffer()
-
-
-def _has_nul(block: pa.Buffer) -> bool:
-    return not np.frombuffer(block, np.uint8).all()
-
-
-class _NoKernelError(Exception):
+class NoKernelError(Exception):
     """The schema has a rule that is not checked here."""
 
 
+def check_for(schema: Schema) -> Check:
+    """Find what checks values of a schema. Raises NoKernelError."""
+    return _check(schema, definitions_of(schema))
+
+
 def _check(schema: Any, definitions: Definitions) -> Check:
-    """Find what checks values of a schema. Raises _NoKernelError."""
+    """Find what checks values of a part of a schema."""
     resolved_schema = resolve(schema, definitions)
     schema = _present(resolved_schema, definitions)
     literals = _literals(schema)
@@ -118,7 +62,7 @@ def _check(schema: Any, definitions: Definitions) -> Check:
     type_name = str(named_type)
     make_check = _CHECKS.get(type_name)
     if make_check is None:
-        raise _NoKernelError
+        raise NoKernelError
     return make_check(schema, definitions)
 
 
@@ -132,7 +76,7 @@ def _literals(schema: Schema) -> Any:
 def _present(schema: Any, definitions: Definitions) -> Schema:
     """Return the schema of values that are not null."""
     if not isinstance(schema, Mapping):
-        raise _NoKernelError
+        raise NoKernelError
     if "anyOf" in schema:
         _only(schema, "anyOf")
         any_of = schema["anyOf"]
@@ -147,30 +91,30 @@ def _present(schema: Any, definitions: Definitions) -> Schema:
 
 
 def _sole(variants: list[Any], null_variant: Any) -> Any:
-    """Return the one variant that is not null. Raises _NoKernelError where there is not exactly one."""
+    """Return the one variant that is not null. Raises NoKernelError where there is not exactly one."""
     present_variants = [variant for variant in variants if variant != null_variant]
     if len(present_variants) != 1:
-        raise _NoKernelError
+        raise NoKernelError
     return present_variants[0]
 
 
 def _only(schema: Schema, *keywords: str) -> None:
-    """Raise _NoKernelError where a schema has rules beyond these keywords."""
+    """Raise NoKernelError where a schema has rules beyond these keywords."""
     rules = schema.keys() - _ANNOTATIONS
     if rules - set(keywords):
-        raise _NoKernelError
+        raise NoKernelError
 
 
 def _literal(schema: Schema, literals: list[Any]) -> Check:
     """Find what checks that values are among the literals, which may name null too."""
     _only(schema, "type", "enum", "const")
     if "enum" in schema and "const" in schema:
-        raise _NoKernelError
+        raise NoKernelError
     present_literals = [value for value in literals if value is not None]
     type_name = _type_of(present_literals)
     named_type = schema.get("type", type_name)
     if named_type != type_name:
-        raise _NoKernelError
+        raise NoKernelError
     allowed_values = pa.array(present_literals)
 
     def fit(values: pa.Array) -> np.ndarray:
@@ -182,13 +126,13 @@ def _literal(schema: Schema, literals: list[Any]) -> Check:
 
 
 def _type_of(literals: list[Any]) -> str:
-    """Return the JSON type of all literals. Raises _NoKernelError where there is not one that can be compared."""
+    """Return the JSON type of all literals. Raises NoKernelError where there is not one that can be compared."""
     python_types = {type(value) for value in literals}
     if len(python_types) != 1:
-        raise _NoKernelError
+        raise NoKernelError
     type_name = _KINDS.get(python_types.pop())
     if type_name is None:
-        raise _NoKernelError
+        raise NoKernelError
     return type_name
 
 
@@ -204,7 +148,7 @@ def _object(schema: Schema, definitions: Definitions) -> Check:
     )
     properties = schema.get("properties")
     if not properties or schema.get("additionalProperties") not in (None, False):
-        raise _NoKernelError
+        raise NoKernelError
     checks = [_check(part, definitions) for part in properties.values()]
 
     def fit(values: pa.StructArray) -> np.ndarray:
@@ -307,11 +251,11 @@ def _bounded(schema: Schema, rules: Mapping[str, Compare]) -> Check:
 
 
 def _exact_bound(bound: Any) -> float:
-    """Return a bound that floats compare with exactly. Raises _NoKernelError for another."""
+    """Return a bound that floats compare with exactly. Raises NoKernelError for another."""
     if type(bound) not in (int, float):
-        raise _NoKernelError
+        raise NoKernelError
     if abs(bound) >= _WHOLE:
-        raise _NoKernelError
+        raise NoKernelError
     number: float = bound
     return number
 
