@@ -12,12 +12,12 @@ from nightbatch.columnar import parquet
 from nightbatch.columnar.threads import BackgroundCalls, read_ahead
 from nightbatch.ledger import keys
 from nightbatch.ports import Store
-from nightbatch.publish.folder_target import FolderTarget
 from nightbatch.publish.join import Join
 from nightbatch.publish.publication import Publication
 from nightbatch.publish.quality import QualityProbe
 from nightbatch.publish.report import Report
-from nightbatch.publish.table_target import TableTarget
+from nightbatch.publish.targets.folder_target import FolderTarget
+from nightbatch.publish.targets.table_target import TableTarget
 from nightbatch.spec import locations
 from nightbatch.spec.parameters.output_columns import REQUEST_ID
 from nightbatch.spec.published_columns import require_categories

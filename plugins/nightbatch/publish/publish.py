@@ -20,12 +20,13 @@ from nightbatch.money.prices import prices
 from nightbatch.money.warnings import warnings_after
 from nightbatch.ports import Store, Table
 from nightbatch.publish import report, schema_changes
-from nightbatch.publish.folder_target import FolderTarget
+from nightbatch.publish.find_publication import publication
 from nightbatch.publish.join import Join
 from nightbatch.publish.output import Output, write
-from nightbatch.publish.publication import Publication, publication
+from nightbatch.publish.publication import Publication
 from nightbatch.publish.quality import Finding, QualityProbe, findings, require_passed
-from nightbatch.publish.table_target import TableTarget
+from nightbatch.publish.targets.folder_target import FolderTarget
+from nightbatch.publish.targets.table_target import TableTarget
 from nightbatch.publish.winners import PICOS_PER_USD
 from nightbatch.spec import locations
 from nightbatch.spec.checks import Checks

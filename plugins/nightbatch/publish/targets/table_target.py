@@ -12,8 +12,8 @@ import pyarrow as pa
 from nightbatch.columnar import parquet
 from nightbatch.ledger.marker import Profile
 from nightbatch.ports import Store, Table
-from nightbatch.publish.iceberg_columns import filled, fitting, with_path
 from nightbatch.publish.schema_changes import Columns
+from nightbatch.publish.targets.iceberg_columns import filled, fitting, with_path
 
 PARTITION = "nightbatch.partition"
 REPORT = "nightbatch.report"
