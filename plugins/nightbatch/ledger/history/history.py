@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pyarrow as pa
@@ -38,10 +38,23 @@ class IdFile:
 
 @dataclass(frozen=True)
 class History:
-    """All landed shards of a view, each in one id_file."""
+    """All landed shards of a view, each in an index or, where none covers it, in its own file."""
 
     store: Store
-    id_files: list[IdFile]
+    indexes: list[IdFile]
+    uncovered: list[Shard]
+    _read: set[Shard] = field(default_factory=set)
+    """Uncovered shards whose file was read: one that is gone later is an error, not a shard that has not landed."""
+
+    @cached_property
+    def id_files(self) -> list[IdFile]:
+        """The indexes, then the files of the shards that none covers; for whom those were bought is read from each."""
+        id_files = list(self.indexes)
+        for shard in self.uncovered:
+            bought_for = _bought_for(self.store, shard)
+            if bought_for is not None:
+                id_files.append(IdFile(keys.landed(shard), {shard: bought_for}))
+        return id_files
 
     @cached_property
     def shards(self) -> dict[Shard, BoughtFor]:
@@ -53,8 +66,28 @@ class History:
 
     def settled(self, wanted: Collection[Shard], span: IdRange = ALL) -> Iterator[Ids]:
         """Read the ids that were settled in the wanted shards: all that are in the span, and maybe others."""
-        for entries in self.entries(wanted, span):
+        return map(_settled_ids, self.entries(wanted, span))
+
+    def all_settled(self, span: IdRange = ALL) -> Iterator[Ids]:
+        """Read the ids that were settled in any shard, without reading for whom it was bought."""
+        for index_file in self.indexes:
+            covered_shards = index_file.shards.keys()
+            for entries in self._from_index(index_file, covered_shards, span):
+                yield _settled_ids(entries)
+        for entries in self._uncovered_entries():
             yield _settled_ids(entries)
+
+    def _uncovered_entries(self) -> Iterator[pa.Table]:
+        for shard in self.uncovered:
+            landed_key = keys.landed(shard)
+            try:
+                entries = _own_entries(self.store, shard, landed_key)
+            except Absent:
+                if shard in self._read:
+                    raise
+                continue
+            self._read.add(shard)
+            yield entries
 
     def entries(
         self, wanted: Collection[Shard], span: IdRange = ALL
@@ -87,9 +120,9 @@ class History:
 
 
 def history(store: Store, landed: Sequence[Shard]) -> History:
-    """Find the id_files of these landed shards: the indexes first, then the files of the shards that none covers."""
+    """Find the indexes over these landed shards, and the shards that none covers."""
     uncovered = set(landed)
-    id_files: list[IdFile] = []
+    indexes: list[IdFile] = []
     for entry in store.list(keys.INDEX):
         covered = _covered_by(store, entry.key)
         newly_covered = {
@@ -98,13 +131,9 @@ def history(store: Store, landed: Sequence[Shard]) -> History:
             if shard in uncovered
         }
         if newly_covered:
-            id_files.append(IdFile(entry.key, newly_covered, len(covered)))
+            indexes.append(IdFile(entry.key, newly_covered, len(covered)))
             uncovered -= newly_covered.keys()
-    for shard in sorted(uncovered):
-        bought_for = _bought_for(store, shard)
-        if bought_for is not None:
-            id_files.append(IdFile(keys.landed(shard), {shard: bought_for}))
-    return History(store, id_files)
+    return History(store, indexes, sorted(uncovered))
 
 
 def compact(
