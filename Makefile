@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help install demo up test test-fast lint audit bench chaos cluster test-cluster soak matrix clean
+.PHONY: help install demo up test test-fast lint audit bench chaos cluster test-cluster soak rolling matrix clean
 
 BIN := .venv/bin
 UV_HOME := .local/uv
@@ -49,6 +49,9 @@ test-cluster: $(INSTALLED) ## Run the tests on a cluster: a backfill whose parts
 
 soak: $(INSTALLED) ## An hour of small nights with faults on a cluster (MINUTES=…), and what grows
 	@exec $(BIN)/python tests/cluster/soak.py
+
+rolling: $(INSTALLED) ## Upgrade a cluster part by part while nights run, from an older version (FROM=revision)
+	@FROM=$(FROM) exec $(BIN)/python tests/cluster/rolling.py
 
 matrix: $(INSTALLED) ## Check the built wheel in environments of its own, from the lowest dependencies to the newest
 	@exec $(BIN)/python tests/install/matrix.py

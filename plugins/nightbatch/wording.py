@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -24,3 +24,15 @@ def did_you_mean(name: str, known_names: Iterable[str]) -> str:
     """Return a sentence such as ` Did you mean 'model'?`; empty where no name is close."""
     meant = closest(name, known_names)
     return f" Did you mean {meant!r}?" if meant else ""
+
+
+def quoted(names: Iterable[str]) -> str:
+    """List names in quotes: `'modl', 'promt'`."""
+    return ", ".join(map(repr, names))
+
+
+def known_instead(name: str, known_names: Sequence[str]) -> str:
+    """Return sentences such as ` Did you mean 'model'? Known: model, prompt.`"""
+    meant = did_you_mean(name, known_names)
+    listed_names = ", ".join(known_names)
+    return f"{meant} Known: {listed_names}."

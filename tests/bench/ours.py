@@ -33,7 +33,8 @@ from nightbatch.spec.enrichment import Enrichment, Prompt
 from nightbatch.spec.run import Run
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
-from nightbatch.submit.submit import Submitted, Submitter
+from nightbatch.submit.outcome import Submitted
+from nightbatch.submit.submit import Submitter
 
 ENRICHMENT = Enrichment(
     source="s3://lake/tickets/", target="s3://lake/triage/", key=["ticket_id"],

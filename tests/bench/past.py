@@ -18,15 +18,16 @@ from nightbatch.columnar import parquet
 from nightbatch.columnar.id_lookup import ID
 from nightbatch.ids import BatchId
 from nightbatch.land.land import land
-from nightbatch.ledger import index, keys
+from nightbatch.ledger import keys
 from nightbatch.ledger.facts import Bought, Claim
-from nightbatch.ledger.history import BATCH_ROWS, compact
+from nightbatch.ledger.history import index
+from nightbatch.ledger.history.history import BATCH_ROWS, compact
 from nightbatch.ledger.ledger import CLAIM
-from nightbatch.plan.plan import take_difference
+from nightbatch.plan.difference import Asker, take_difference
 from nightbatch.ports import Batch
-from nightbatch.prepare.prepare import PART_ROWS
+from nightbatch.prepare.encoding.schemas import REQUESTS
+from nightbatch.prepare.snapshot import PART_ROWS
 from nightbatch.prepare.staged import StagedRequests
-from nightbatch.prepare.stager import REQUESTS
 
 __all__ = ["compact_nights", "difference", "settle", "spread_nights", "warm"]
 
@@ -111,7 +112,8 @@ def ask(root: str, settled: int, asked: int) -> dict[str, Any]:
 def difference(root: str, reference: dict[str, Any]) -> dict[str, Any]:
     """Take the difference of what is asked and everything settled, as a plan does."""
     made = ref(ledger(root).run(reference["snapshot"]))
-    found = take_difference(made, ledger(root).run(made.snapshot), ledger(root))
+    asker = Asker(made, ledger(root).run(made.snapshot), ledger(root))
+    found = take_difference(asker)
     return {"asked": found.asked, "left": len(found.pending)}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from nightbatch.airflow.connections import require
+from nightbatch.airflow.connections import anthropic_hook, require
 from nightbatch.errors import AccountStopped, NightbatchError, SettingsError
 from nightbatch.wait.pace import PollTiming
 
@@ -112,23 +112,14 @@ async def _close(client: AsyncBatches | None) -> None:
 
 def _client(conn_id: str, made_of: Any) -> tuple[Any, AsyncBatches | None]:
     """Make the client of a connection; None if it would be made of the same values as the present one."""
-    from airflow.providers.anthropic.hooks.anthropic import (
-        FIRST_PARTY_PLATFORMS,
-        AnthropicHook,
-    )
-
     from nightbatch.io.anthropic_sdk.async_batches import AsyncAnthropicBatches
 
     connection = require(conn_id, "anthropic", name="anthropic_conn_id")
-    hook: Any = AnthropicHook(conn_id=conn_id)
     client_values = (connection.host, connection.password, connection.extra)
     if client_values == made_of:
         return client_values, None
-    if hook.platform not in FIRST_PARTY_PLATFORMS:
-        raise SettingsError(
-            f"connection {conn_id!r}: platform {hook.platform!r} has no message batches."
-        )
-    return client_values, AsyncAnthropicBatches(_sdk_client(hook))
+    sdk_client = _sdk_client(anthropic_hook(connection))
+    return client_values, AsyncAnthropicBatches(sdk_client)
 
 
 def _sdk_client(hook: Any) -> Any:

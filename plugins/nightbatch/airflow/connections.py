@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightbatch.environment import S3_EXTRA_ARGS as EXTRA_ARGS
 from nightbatch.environment import read
 from nightbatch.errors import SettingsError
 from nightbatch.spec.policy import Policy
+
+if TYPE_CHECKING:
+    from airflow.providers.anthropic.hooks.anthropic import AnthropicHook
 
 
 def policy() -> Policy:
@@ -58,3 +61,18 @@ def require(conn_id: str, *conn_types: str, name: str) -> Any:
             f"{name}: connection {conn_id!r} has the type {actual_type!r}, and must have the type {expected_types}."
         )
     return connection
+
+
+def anthropic_hook(connection: Any) -> AnthropicHook:
+    """Return the hook of an `anthropic` connection. Raises SettingsError where its platform has no message batches."""
+    from airflow.providers.anthropic.hooks.anthropic import (
+        FIRST_PARTY_PLATFORMS,
+        AnthropicHook,
+    )
+
+    hook = AnthropicHook(conn_id=connection.conn_id)
+    if hook.platform not in FIRST_PARTY_PLATFORMS:
+        raise SettingsError(
+            f"connection {connection.conn_id!r}: platform {hook.platform!r} has no message batches."
+        )
+    return hook

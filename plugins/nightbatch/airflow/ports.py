@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from nightbatch.airflow.connections import extra_args, policy, require
-from nightbatch.errors import FINAL, NotSent, SettingsError, StoreUnavailable
+from nightbatch.airflow.connections import (
+    anthropic_hook,
+    extra_args,
+    policy,
+    require,
+)
+from nightbatch.errors import FINAL, NotSent, StoreUnavailable
 from nightbatch.spec.locations import parse
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import submit_timing
@@ -107,20 +112,10 @@ def ledger(url: str, aws_conn_id: str) -> Ledger:
 
 def batches(anthropic_conn_id: str) -> AnthropicBatches:
     """Open the Message Batches API with the credentials of an `anthropic` connection."""
-    from airflow.providers.anthropic.hooks.anthropic import (
-        FIRST_PARTY_PLATFORMS,
-        AnthropicHook,
-    )
-
     from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 
-    require(anthropic_conn_id, "anthropic", name="anthropic_conn_id")
-    hook = AnthropicHook(conn_id=anthropic_conn_id)
-    if hook.platform not in FIRST_PARTY_PLATFORMS:
-        raise SettingsError(
-            f"connection {anthropic_conn_id!r}: platform {hook.platform!r} has no message batches."
-        )
-    client: Any = hook.get_conn()
+    connection = require(anthropic_conn_id, "anthropic", name="anthropic_conn_id")
+    client: Any = anthropic_hook(connection).get_conn()
     return AnthropicBatches(client)
 
 

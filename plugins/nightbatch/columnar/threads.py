@@ -34,15 +34,20 @@ def map_in_thread(call: Callable[[S], T], items: Iterator[S]) -> Iterator[T]:
         items_error: Exception | None = None
         while items_error is None:
             try:
-                calls.append(thread.submit(call, next(items)))
+                item = next(items)
             except StopIteration:
                 break
             except Exception as error:
                 items_error = error
+            else:
+                next_call = thread.submit(call, item)
+                calls.append(next_call)
             if len(calls) > 1:
-                yield calls.popleft().result()
+                first_call = calls.popleft()
+                yield first_call.result()
         while calls:
-            yield calls.popleft().result()
+            first_call = calls.popleft()
+            yield first_call.result()
         if items_error is not None:
             raise items_error
 

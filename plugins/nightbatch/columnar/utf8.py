@@ -8,6 +8,11 @@ import pyarrow as pa
 
 from nightbatch.errors import SourceError
 
+_BYTES = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
+"""What holds the bytes of a text, by its type."""
+_NUMBERS = {32: pa.int32(), 64: pa.int64()}
+"""Whole numbers, by how many bits they have."""
+
 
 def repaired(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return the same rows with what is not valid UTF-8 in text columns replaced by U+FFFD."""
@@ -16,12 +21,14 @@ def repaired(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _repaired(column: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    if not is_text:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+        column = column.cast(kind)
+    if kind not in _BYTES:
         return column
-    raw_values = column.cast(pa.large_binary()).to_pylist()
+    text_bytes = column.cast(pa.large_binary())
+    raw_values = text_bytes.to_pylist()
     texts = [
         None if raw_value is None else raw_value.decode("utf-8", "replace")
         for raw_value in raw_values
@@ -63,16 +70,20 @@ def raw(column: pa.Array) -> pa.Array:
     """Return a key column in a form that Python can always hold: text as bytes, dates and times as whole numbers."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return raw(column.cast(kind.value_type))
-    if pa.types.is_string(kind):
-        return column.cast(pa.binary())
-    if pa.types.is_large_string(kind):
-        return column.cast(pa.large_binary())
-    if pa.types.is_temporal(kind) and kind.bit_width == 32:
-        return column.cast(pa.int32())
-    if pa.types.is_temporal(kind) and kind.bit_width == 64:
-        return column.cast(pa.int64())
-    return column
+        decoded = column.cast(kind.value_type)
+        return raw(decoded)
+    raw_type = _raw_type(kind)
+    if raw_type == kind:
+        return column
+    return column.cast(raw_type)
+
+
+def _raw_type(kind: pa.DataType) -> pa.DataType:
+    if kind in _BYTES:
+        return _BYTES[kind]
+    if pa.types.is_temporal(kind):
+        return _NUMBERS.get(kind.bit_width, kind)
+    return kind
 
 
 def _coarse(kind: pa.DataType) -> pa.DataType:

@@ -52,7 +52,7 @@ def of_url(url: str, options: Namespace) -> Ledger:
 def _of_file(place: str, options: Namespace) -> Ledger:
     """Open the ledger of a file's enrichment. Raises SettingsError if it has none yet."""
     from nightbatch.ledger.ledger import Ledger
-    from nightbatch.ledger.state import find_state
+    from nightbatch.ledger.state.state import find_state
 
     file_name, _, _ = place.partition(":")
     if not Path(file_name).is_file():

@@ -20,7 +20,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Write the indexes that are missing."""
-    from nightbatch.ledger.history import compact
+    from nightbatch.ledger.history.history import compact
 
     ledger = _states.ledger(options)
     landed_shards = ledger.view().landed

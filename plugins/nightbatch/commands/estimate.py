@@ -38,7 +38,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Print the estimate."""
     from nightbatch.io.overlay import Overlay
-    from nightbatch.ledger.state import with_state
+    from nightbatch.ledger.state.state import with_state
     from nightbatch.plan.offer import quote
     from nightbatch.prepare.media_fetch import fetcher
     from nightbatch.prepare.prepare import prepare

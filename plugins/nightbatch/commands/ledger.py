@@ -114,7 +114,8 @@ def _settle(
     ledger: Ledger, shard: Shard, options: Namespace, doubt: NightbatchError
 ) -> None:
     """Find out whether a POST in doubt has bought a batch, and close the claim if not; else raise."""
-    from nightbatch.submit.submit import Late, Later, Submitter
+    from nightbatch.submit.outcome import Late, Later
+    from nightbatch.submit.submit import Submitter
 
     released_by_hand = Late(owned=True, why=BY_HAND)
     batches = _ports.batches(options)

@@ -21,7 +21,7 @@ from nightbatch.messages.result_lines import (
 )
 from nightbatch.messages.safe_words import row_error
 from nightbatch.messages.usage import TokenUsage
-from nightbatch.money.billing import ABSURD, MOST_TOKENS
+from nightbatch.money.billing.charge import ABSURD, MOST_TOKENS
 from nightbatch.money.server_tools import tool_uses
 
 

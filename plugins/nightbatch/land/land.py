@@ -53,7 +53,8 @@ def land(
             raise Incomplete(f"shard {shard} has no batch yet: submit comes first.")
         fact = _land(facts, bought, api, pause)
     elif bought is not None and bought.batch != fact.batch:
-        ledger.write_second(fact.claim, facts.requests(), bought.batch)
+        requests = facts.requests()
+        ledger.write_second(fact.claim, requests, bought.batch)
     cost_table.write(ledger, fact)
     if is_new and fact.account:
         raise AccountStopped(
@@ -61,13 +62,23 @@ def land(
             "(credit, spend limit, permission or hold), not the rows. Fix the account, then run again: what is landed "
             "stays."
         )
-    if fact.claim.attempt == canary.ATTEMPT and canary.all_rejected(fact.statuses):
-        raise CanaryRejected(
-            f"The API rejected all {sum(fact.statuses.values())} requests of the canary, so nothing else was bought. "
-            f"The error: {most_common_error(fact.errors)}; the API's words are in column error of "
-            f"{ledger.store.url}{keys.landed(shard)}. Fix the prompt, schema, model or parameters, then run again."
-        )
+    if fact.claim.attempt == canary.ATTEMPT:
+        _require_accepted(fact, ledger)
     return fact
+
+
+def _require_accepted(fact: LandedFact, ledger: Ledger) -> None:
+    """Raise CanaryRejected where the API rejected all requests of a shard."""
+    if not canary.all_rejected(fact.statuses):
+        return
+    request_count = sum(fact.statuses.values())
+    error = most_common_error(fact.errors)
+    landed_key = keys.landed(fact.shard)
+    raise CanaryRejected(
+        f"The API rejected all {request_count} requests of the canary, so nothing else was bought. "
+        f"The error: {error}; the API's words are in column error of "
+        f"{ledger.store.url}{landed_key}. Fix the prompt, schema, model or parameters, then run again."
+    )
 
 
 def _land(facts: ShardFacts, bought: Bought, api: Batches, pause: Pause) -> LandedFact:
@@ -110,10 +121,15 @@ class _Totals:
         if not rows.num_rows:
             return
         upload.write(rows)
-        self._add_costs(rows.column("cost_usd"))
+        costs = rows.column("cost_usd")
+        self._add_costs(costs)
+        self._add_tokens(rows)
+
+    def _add_tokens(self, rows: pa.RecordBatch) -> None:
         for token_class in TOKENS:
-            token_count = pc.sum(rows.column(token_class)).as_py()
-            self.tokens[token_class] += token_count or 0
+            token_counts = rows.column(token_class)
+            token_sum = pc.sum(token_counts).as_py()
+            self.tokens[token_class] += token_sum or 0
 
     def _add_costs(self, costs: pa.Array) -> None:
         """Add costs; the total is None once a cost is unknown."""

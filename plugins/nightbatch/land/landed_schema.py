@@ -20,18 +20,21 @@ _STATUS_NAMES = pa.array([str(status) for status in Status], pa.string())
 
 def landed_schema(answer: AnswerType) -> pa.Schema:
     """Return the schema of a landed shard."""
+    text = pa.string()
+    status_type = pa.dictionary(pa.int8(), text)
+    token_fields = [pa.field(name, pa.int64()) for name in TOKENS]
     return pa.schema(
         [
             pa.field("id", pa.binary(ID_BYTES), nullable=False),
-            pa.field("status", pa.dictionary(pa.int8(), pa.string()), nullable=False),
-            pa.field("error", pa.string()),
+            pa.field("status", status_type, nullable=False),
+            pa.field("error", text),
             pa.field("answer", answer.arrow),
-            pa.field("text", pa.string()),
-            pa.field("model", pa.string()),
-            pa.field("stop_reason", pa.string()),
-            pa.field("batch_id", pa.string()),
-            *(pa.field(name, pa.int64()) for name in TOKENS),
-            pa.field("service_tier", pa.string()),
+            pa.field("text", text),
+            pa.field("model", text),
+            pa.field("stop_reason", text),
+            pa.field("batch_id", text),
+            *token_fields,
+            pa.field("service_tier", text),
             pa.field("cost_usd", COST),
         ]
     )

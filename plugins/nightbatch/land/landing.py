@@ -18,16 +18,20 @@ from nightbatch.ids import BatchId
 from nightbatch.land.columns import Columns, columns
 from nightbatch.land.judge import Verdict, verdict
 from nightbatch.land.landed_schema import COST, landed_schema
-from nightbatch.land.plain import Pick, Plain, pick, plain_answers, scan
+from nightbatch.land.plain import Pick, Plain, pick, plain_answers
 from nightbatch.land.received import Received
+from nightbatch.land.scan import scan
 from nightbatch.messages import safe_words
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.outcome import Status
 from nightbatch.messages.result_lines import ResultLine, decode
-from nightbatch.money.billing import BilledUsage, Used, charged, decimals, is_absurd
+from nightbatch.money.billing.bill import BilledUsage
+from nightbatch.money.billing.charge import Used, charged, decimals, is_absurd
 from nightbatch.money.prices import Prices
 
 MOST_ERRORS = 200
+DecodedLines = Sequence[ResultLine | None]
+"""None: a line that is not a result line."""
 
 
 @dataclass
@@ -85,12 +89,9 @@ class Landing:
             return plain_rows
         return pa.concat_batches([plain_rows, self._judged(other_lines)])
 
-    def _any_named(
-        self, lines: Sequence[ResultLine | None], places: np.ndarray
-    ) -> bool:
+    def _any_named(self, lines: DecodedLines, places: np.ndarray) -> bool:
         """Check whether any of these lines names a request at one of these positions."""
-        read_lines = [line for line in lines if line is not None]
-        line_places = self._places(read_lines)
+        line_places = self._places(_readable(lines))
         known_places = line_places[line_places >= 0]
         is_named = np.isin(known_places, places)
         return bool(is_named.any())
@@ -134,11 +135,14 @@ class Landing:
     def rows(self, ids: pa.Array, verdicts: Sequence[Verdict]) -> pa.RecordBatch:
         """Build rows from verdicts, and count their statuses and errors."""
         verdict_columns = columns(verdicts, self.answer)
+        self._count_verdicts(verdicts)
+        return self._batch(ids, verdict_columns)
+
+    def _count_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         for row_verdict in verdicts:
             self.statuses[row_verdict.status] += 1
             if row_verdict.error:
                 self._count_error(row_verdict.error, account=row_verdict.account)
-        return self._batch(ids, verdict_columns)
 
     def _count_error(self, error: str, *, account: bool) -> None:
         """Count an error without its words; keep the first one that is the account's fault."""
@@ -147,9 +151,10 @@ class Landing:
             self.account = self.account or shown_error
         if not shown_error:
             return
-        has_room = len(self.errors) < MOST_ERRORS
-        if has_room or shown_error in self.errors:
-            self.errors[shown_error] += 1
+        errors = self.errors
+        has_room = len(errors) < MOST_ERRORS
+        if has_room or shown_error in errors:
+            errors[shown_error] += 1
 
     def _plain(self, answers: Plain, places: np.ndarray) -> pa.RecordBatch:
         text_hashes = answers.text_hashes
@@ -167,8 +172,8 @@ class Landing:
         new_columns = answers.columns.take(new_lines)
         return self._batch(self._ids(new_places), new_columns)
 
-    def _judged(self, decoded: Sequence[ResultLine | None]) -> pa.RecordBatch:
-        lines = [line for line in decoded if line is not None]
+    def _judged(self, decoded: DecodedLines) -> pa.RecordBatch:
+        lines = _readable(decoded)
         garbled_count = len(decoded) - len(lines)
         self._count(garbled=garbled_count)
 
@@ -218,10 +223,6 @@ class Landing:
 
     def _batch(self, ids: pa.Array, landed: Columns) -> pa.RecordBatch:
         """Price rows and lay them out in the schema of a landed shard."""
-        named_models = pc.if_else(pc.equal(landed.models, ""), None, landed.models)
-        models = pc.fill_null(named_models, self.asked_model)
-        used = Used(models, landed.tiers, landed.regions, landed.tokens, landed.tools)
-        costs, is_unknown = charged(self.prices, self.bill, used)
         has_no_tokens = np.asarray(landed.tiers.is_null()) | is_absurd(landed.tokens)
         batch_id = pa.scalar(self.batch, pa.string())
         token_columns = [
@@ -239,9 +240,25 @@ class Landing:
             pa.repeat(batch_id, len(landed)),
             *token_columns,
             landed.tiers,
-            decimals(COST, costs, is_unknown),
+            self._costs(landed),
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
+    def _costs(self, landed: Columns) -> pa.Array:
+        models = self._priced_models(landed.models)
+        used = Used(models, landed.tiers, landed.regions, landed.tokens, landed.tools)
+        costs, is_unknown = charged(self.bill, used)
+        return decimals(COST, costs, is_unknown)
+
+    def _priced_models(self, models: pa.Array) -> pa.Array:
+        """Return the model of each row by the API's word; the one that was asked where it does not say."""
+        has_no_name = pc.equal(models, "")
+        named_models = pc.if_else(has_no_name, None, models)
+        return pc.fill_null(named_models, self.asked_model)
+
     def _count(self, **odd: int) -> None:
         self.odd.update({name: count for name, count in odd.items() if count})
+
+
+def _readable(lines: DecodedLines) -> list[ResultLine]:
+    return [line for line in lines if line is not None]

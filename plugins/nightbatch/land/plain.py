@@ -6,7 +6,6 @@ Its rows are the same as those of `judge`; all other lines are left to `judge`, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import reduce
 from itertools import compress
 from typing import NamedTuple
@@ -15,16 +14,16 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import json
 
-from nightbatch.columnar.json_blocks import nested_field, read
+from nightbatch.columnar.json_blocks import nested_field
 from nightbatch.land.columns import Columns
 from nightbatch.land.landed_schema import all_of
-from nightbatch.messages.answer_bulk import Parsed
+from nightbatch.land.scan import Scan
 from nightbatch.messages.answer_type import AnswerType
+from nightbatch.messages.bulk.answers import Parsed
 from nightbatch.messages.outcome import TABLE, Status
 from nightbatch.messages.usage import BATCH
-from nightbatch.money.billing import ABSURD, is_absurd
+from nightbatch.money.billing.charge import ABSURD, is_absurd
 from nightbatch.money.prices import SERVER_TOOLS
 from nightbatch.money.server_tools import tool_uses
 
@@ -92,11 +91,11 @@ def plain_answers(picked: Pick, answer: AnswerType) -> Plain | None:
         rows = rows.filter(answer_mask)
         texts = texts.filter(answer_mask)
         values = values.filter(answer_mask)
-    other_lines = _other_lines(picked.block, answer_lines)
-    text_hashes = _text_hashes(texts)
-    answer_columns = _columns(rows, texts, values)
     return Plain(
-        nested_field(rows, "custom_id"), text_hashes, answer_columns, other_lines
+        custom_ids=nested_field(rows, "custom_id"),
+        text_hashes=_text_hashes(texts),
+        columns=_columns(rows, texts, values),
+        rest=_other_lines(picked.block, answer_lines),
     )
 
 
@@ -154,7 +153,9 @@ def _has_other_tools(block: bytes, rows: pa.StructArray) -> bool:
         other_count = sum(_other_tool_uses(text) for text in set(use_texts))
     except msgspec.DecodeError:
         return True
-    return other_count > 0 or len(use_texts) < report_count
+    if other_count:
+        return True
+    return bool(len(use_texts) < report_count)
 
 
 def _other_tool_uses(use_text: bytes) -> int:
@@ -172,20 +173,29 @@ def _texts(rows: pa.StructArray) -> pa.Array:
 def _columns(rows: pa.StructArray, texts: pa.Array, values: pa.Array) -> Columns:
     message = nested_field(rows, "result", "message")
     usage = nested_field(message, "usage")
-    service_tiers = nested_field(usage, "service_tier")
-    has_no_tier = pc.fill_null(pc.equal(service_tiers, ""), fill_value=True)
+    row_count = len(rows)
+    no_errors = pa.nulls(row_count, pa.string())
+    no_tools = np.zeros((row_count, len(SERVER_TOOLS)), dtype=np.int64)
     return Columns(
-        statuses=all_of(Status.ANSWERED, len(rows)),
-        errors=pa.nulls(len(rows), pa.string()),
+        statuses=all_of(Status.ANSWERED, row_count),
+        errors=no_errors,
         values=values,
         texts=texts,
         models=nested_field(message, "model"),
         stops=nested_field(message, "stop_reason"),
-        tiers=pc.if_else(has_no_tier, BATCH, service_tiers),
+        tiers=_tiers(usage),
         regions=nested_field(usage, "inference_geo"),
         tokens=_tokens(usage),
-        tools=np.zeros((len(rows), len(SERVER_TOOLS)), dtype=np.int64),
+        tools=no_tools,
     )
+
+
+def _tiers(usage: pa.StructArray) -> pa.Array:
+    """Return the service tier of each message; that of batches where the API names none."""
+    service_tiers = nested_field(usage, "service_tier")
+    is_empty = pc.equal(service_tiers, "")
+    has_no_tier = pc.fill_null(is_empty, fill_value=True)
+    return pc.if_else(has_no_tier, BATCH, service_tiers)
 
 
 def _tokens(usage: pa.StructArray) -> np.ndarray:
@@ -216,72 +226,3 @@ def _tokens(usage: pa.StructArray) -> np.ndarray:
 def _counts(rows: pa.StructArray, name: str) -> np.ndarray:
     """Read a field of counts; 0 where it is null."""
     return np.asarray(pc.fill_null(nested_field(rows, name), 0))
-
-
-_COUNT = pa.int64()
-_WORD = pa.string()
-_USAGE = pa.struct(
-    [
-        ("input_tokens", _COUNT),
-        ("output_tokens", _COUNT),
-        ("cache_creation_input_tokens", _COUNT),
-        ("cache_read_input_tokens", _COUNT),
-        (
-            "cache_creation",
-            pa.struct(
-                [
-                    ("ephemeral_5m_input_tokens", _COUNT),
-                    ("ephemeral_1h_input_tokens", _COUNT),
-                ]
-            ),
-        ),
-        ("service_tier", _WORD),
-        ("inference_geo", _WORD),
-        (
-            "server_tool_use",
-            pa.struct(
-                [("web_search_requests", _COUNT), ("web_fetch_requests", _COUNT)]
-            ),
-        ),
-    ]
-)
-_MESSAGE = pa.struct(
-    [
-        ("content", pa.list_(pa.struct([("type", _WORD), ("text", _WORD)]))),
-        ("model", _WORD),
-        ("stop_reason", _WORD),
-        ("usage", _USAGE),
-    ]
-)
-_LINE = pa.schema(
-    [
-        ("custom_id", _WORD),
-        ("result", pa.struct([("type", _WORD), ("message", _MESSAGE)])),
-    ]
-)
-_PARSE = json.ParseOptions(explicit_schema=_LINE, unexpected_field_behavior="ignore")
-
-
-@dataclass(frozen=True)
-class Scan:
-    """A block of whole lines, and one row for each of them; None if Arrow cannot read it."""
-
-    block: bytes
-    rows: pa.StructArray | None
-
-
-def scan(block: bytes) -> Scan:
-    """Read a block of whole lines. Releases Python's lock while it reads.
-
-    Each line must be one object, and none may be blank: Arrow reads two objects on one line as two rows, and skips
-    blank lines, so the number of rows alone would not show which line a row comes from.
-    """
-    rows = read(pa.py_buffer(block), _PARSE)
-    if rows is None:
-        return Scan(block, None)
-    line_count = block.count(b"\n")
-    if not block.endswith(b"\n"):
-        line_count += 1
-    object_count = block.count(b"}\n{") + 1
-    is_row_per_line = len(rows) == line_count == object_count
-    return Scan(block, rows if is_row_per_line else None)

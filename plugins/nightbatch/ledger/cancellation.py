@@ -42,18 +42,19 @@ def refuse(ledger: Ledger, buyer: str) -> None:
 
 def error(ledger: Ledger, canceled: Canceled) -> RunCanceled:
     """Return the error with which the tasks of a canceled run end."""
-    answers = counted(answers_kept(ledger, canceled.buyer), "answer")
-    verb = "is" if answers.startswith("1 ") else "are"
-    return RunCanceled(
-        f"{canceled.words}; {answers} {verb} kept, and a new run takes them."
-    )
+    answer_count = answers_kept(ledger, canceled.buyer)
+    answers = counted(answer_count, "answer is", "answers are")
+    return RunCanceled(f"{canceled.words}; {answers} kept, and a new run takes them.")
 
 
 def answers_kept(ledger: Ledger, buyer: str) -> int:
     """Count the answers that have landed of what a run has bought."""
+    answered = str(Status.ANSWERED)
     count = 0
     for shard in ledger.view().landed:
-        fact = ledger.landed(shard) if ledger.claim(shard).buyer == buyer else None
+        if ledger.claim(shard).buyer != buyer:
+            continue
+        fact = ledger.landed(shard)
         if fact is not None:
-            count += fact.statuses.get(str(Status.ANSWERED), 0)
+            count += fact.statuses.get(answered, 0)
     return count

@@ -11,7 +11,6 @@ from datetime import datetime
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightbatch.columnar import parquet
@@ -19,7 +18,8 @@ from nightbatch.errors import SettingsError
 from nightbatch.ids import Shard, Snapshot
 from nightbatch.ledger import keys, lease
 from nightbatch.ledger.facts import METADATA, Claim
-from nightbatch.ledger.ledger import Ledger, LedgerView
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.view import LedgerView
 from nightbatch.ports import Retains, Store
 
 TEXT = "text"
@@ -66,14 +66,10 @@ def expire(
         shard for shard in old_shards if _remove_text(ledger, facts, shard, dry=dry)
     ]
     if expired_snapshots and not dry:
-        with lease.hold(
-            ledger.store,
-            lambda: now,
-            holder=f"expire/{uuid4().hex}",
-            seconds=ledger.lease_seconds,
-        ):
-            for snapshot in expired_snapshots:
-                _remove_snapshot(ledger.store, snapshot, old_snapshots[snapshot])
+        expired_keys = {
+            snapshot: old_snapshots[snapshot] for snapshot in expired_snapshots
+        }
+        _remove_snapshots(ledger, expired_keys, now)
     kept_snapshots = sorted(busy_snapshots & old_snapshots.keys())
     return Expired(expired_snapshots, redacted_shards, kept_snapshots)
 
@@ -113,6 +109,20 @@ def _old_snapshots(facts: Retains, before: datetime) -> dict[Snapshot, list[str]
     return snapshot_keys
 
 
+def _remove_snapshots(
+    ledger: Ledger, expired_keys: Mapping[Snapshot, list[str]], now: datetime
+) -> None:
+    """Remove snapshots, with the keys of their objects, while nobody plans."""
+    with lease.hold(
+        ledger.store,
+        lambda: now,
+        holder=f"expire/{uuid4().hex}",
+        seconds=ledger.lease_seconds,
+    ):
+        for snapshot, snapshot_keys in expired_keys.items():
+            _remove_snapshot(ledger.store, snapshot, snapshot_keys)
+
+
 def _remove_snapshot(
     store: Store, snapshot: Snapshot, snapshot_keys: list[str]
 ) -> None:
@@ -126,8 +136,10 @@ def _remove_text(ledger: Ledger, facts: Retains, shard: Shard, *, dry: bool) -> 
     landed_file = parquet.file(ledger.store, landed_key)
     if not _has_text(landed_file):
         return False
-    if not dry:
-        facts.replace(landed_key, _without_text(landed_file))
+    if dry:
+        return True
+    redacted_file = _without_text(landed_file)
+    facts.replace(landed_key, redacted_file)
     return True
 
 
@@ -135,9 +147,7 @@ def _has_text(landed_file: pq.ParquetFile) -> bool:
     if TEXT not in landed_file.schema_arrow.names:
         return False
     texts = landed_file.read([TEXT]).column(0)
-    is_null = pc.is_null(texts)
-    all_null = pc.all(is_null).as_py()  # None where there is no row
-    return all_null is False
+    return bool(texts.null_count < len(texts))
 
 
 def _without_text(landed_file: pq.ParquetFile) -> bytes:

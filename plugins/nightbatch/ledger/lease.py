@@ -101,7 +101,9 @@ def _take(
 
 def _is_held_by_another(store: Store, key: str, holder: str, now: datetime) -> bool:
     try:
-        lease = Lease.from_json(store.get(key))
+        raw_lease = store.get(key)
     except Absent:  # released and removed since it was listed
         return False
-    return lease.holder != holder and lease.until > now
+    lease = Lease.from_json(raw_lease)
+    is_running = lease.until > now
+    return is_running and lease.holder != holder

@@ -7,16 +7,14 @@ on one key, and the second one reads the log again.
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightbatch.columnar import parquet
 from nightbatch.columnar.id_lookup import ID
-from nightbatch.errors import Absent, NoBucket, SettingsError
+from nightbatch.errors import Absent, NoBucket
 from nightbatch.ids import BatchId, Shard, Snapshot
 from nightbatch.ledger import keys
 from nightbatch.ledger.facts import (
@@ -34,51 +32,17 @@ from nightbatch.ledger.facts import (
     Sending,
 )
 from nightbatch.ledger.facts_store import FactsStore
+from nightbatch.ledger.sendings import sendings
 from nightbatch.ledger.shard_facts import ShardFacts
+from nightbatch.ledger.state.mark import has_mark
+from nightbatch.ledger.view import LedgerView
 from nightbatch.ports import Store
 from nightbatch.spec.run import Run
 
-FORMAT = 1
-"""The form of the facts that this version writes. It reads this form and every earlier one."""
-MARK = msgspec.json.encode({"format": FORMAT})
-"""The content of a state's mark: it never changes, so that creating it again is no conflict."""
-
-
-def is_mark(body: bytes) -> bool:
-    """Tell the mark of a state from a file of the same name that another program has written."""
-    return _format_of(body) is not None
-
-
-def _format_of(body: bytes) -> int | None:
-    """Return the format that a state's mark names; None for another program's file. Fields of later versions pass."""
-    try:
-        content = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    state_format = content.get("format") if isinstance(content, dict) else None
-    if isinstance(state_format, bool) or not isinstance(state_format, int):
-        return None
-    return state_format
-
-
-@dataclass(frozen=True)
-class LedgerView:
-    """Which shards are claimed, and which of them have landed."""
-
-    claimed: list[Shard]
-    landed: list[Shard]
-
-    @property
-    def in_flight(self) -> list[Shard]:
-        """Claimed and not landed."""
-        landed_shards = set(self.landed)
-        return [shard for shard in self.claimed if shard not in landed_shards]
-
-    @property
-    def next(self) -> Shard:
-        """The number that a new claim must take."""
-        last_number = int(self.claimed[-1]) if self.claimed else 0
-        return keys.shard(last_number + 1)
+CLAIM = pa.schema(
+    [pa.field("id", ID, nullable=False), pa.field("part", pa.int32(), nullable=False)]
+)
+"""The rows of a claim: its requests, and the part where each is staged."""
 
 
 class Ledger:
@@ -98,29 +62,14 @@ class Ledger:
 
         Raises SettingsError if a newer version of nightbatch has written it in another form.
         """
-        if self._has_mark():
+        if has_mark(self.store):
             return True
         has_claim = any(self.store.list(keys.CLAIMS))
         return has_claim or any(self.store.list(keys.SNAPSHOTS))
 
     def require_readable(self) -> None:
         """Raise SettingsError if a newer version of nightbatch has written the state in another form."""
-        self._has_mark()
-
-    def _has_mark(self) -> bool:
-        """Tell whether there is a mark, of a form that this version reads.
-
-        It is listed before it is read: a store may answer "denied" for an object that does not exist.
-        """
-        if not any(self.store.list(keys.MARK)):
-            return False
-        state_format = _format_of(self.store.get(keys.MARK))
-        if state_format is not None and state_format > FORMAT:
-            raise SettingsError(
-                f"state: {self.store.url} has format {state_format}, of a newer nightbatch; this version reads formats"
-                f" up to {FORMAT}. Upgrade nightbatch wherever Airflow runs. Nothing was changed."
-            )
-        return state_format is not None
+        has_mark(self.store)
 
     def view(self) -> LedgerView:
         """List claims and landed shards, oldest first."""
@@ -173,10 +122,7 @@ class Ledger:
 
     def posts(self, shard: Shard) -> list[Sending]:
         """Read the POSTs of a claim, in their order."""
-        post_entries = self.store.list(f"{keys.POSTS}{shard}/")
-        listed_keys = {entry.key for entry in post_entries}
-        numbers = {keys.number_of(key) for key in listed_keys if keys.is_post(key)}
-        return [self._sending(shard, number, listed_keys) for number in sorted(numbers)]
+        return sendings(self.store, shard)
 
     def write_post(self, shard: Shard, number: int, post: Post) -> bool:
         """Take the right to send; False if another sender has it."""
@@ -233,12 +179,10 @@ class Ledger:
         second_claim = replace(claim, token=f"second {batch}", batch=batch)
         while True:
             view = self.view()
+            for shard in view.claimed:
+                if self.claim(shard).batch == batch:
+                    return shard
             next_shard = view.next
-            claims_of_batch = [
-                shard for shard in view.claimed if self.claim(shard).batch == batch
-            ]
-            if claims_of_batch:
-                return claims_of_batch[0]
             if self.write_claim(next_shard, second_claim, requests):
                 return next_shard
 
@@ -284,27 +228,3 @@ class Ledger:
         """Note which shards an attempt waits for; return the fact's name. The same attempt again is the same fact."""
         self.store.create(keys.awaited(awaited.name), awaited.to_json())
         return awaited.name
-
-    def request_parts(self, run: Run) -> Iterable[str]:
-        """Name the files in which a run's requests are staged."""
-        return (keys.requests(run.snapshot, part) for part in range(run.parts))
-
-    def _sending(
-        self, shard: Shard, number: int, listed_keys: Collection[str]
-    ) -> Sending:
-        post_key = keys.post(shard, number)
-        post = Post.from_json(self.store.get(post_key))
-        refusal = None
-        refusal_key = keys.refusal(shard, number)
-        if refusal_key in listed_keys:
-            refusal = Refusal.from_json(self.store.get(refusal_key))
-        maybe = None
-        maybe_key = keys.maybe(shard, number)
-        if maybe_key in listed_keys:
-            maybe = Maybe.from_json(self.store.get(maybe_key))
-        return Sending(number, post, refusal, maybe)
-
-
-CLAIM = pa.schema(
-    [pa.field("id", ID, nullable=False), pa.field("part", pa.int32(), nullable=False)]
-)

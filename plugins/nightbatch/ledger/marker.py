@@ -38,10 +38,14 @@ def decode(body: bytes, folder: str) -> Marker | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     for key in marker.files:
-        file_name = key.removeprefix(folder)
-        if not key.startswith(folder) or not keys.is_part(file_name):
+        if not _is_part_of(key, folder):
             return None
     return marker
+
+
+def _is_part_of(key: str, folder: str) -> bool:
+    file_name = key.removeprefix(folder)
+    return key.startswith(folder) and keys.is_part(file_name)
 
 
 def read(target: Reads, folder: str) -> Marker | None:

@@ -5,7 +5,7 @@ Loading again gives the same table. If the partition is republished while it loa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -54,16 +54,12 @@ def load(
         staged_count = warehouse.stage(published_rows, schema)
         _reconcile("files hold", staged_count, published)
         if loading.mode == "merge":
-            key_count = warehouse.run(distinct(loading))
+            count_keys = distinct(loading)
+            key_count = warehouse.run(count_keys)
             _reconcile("files, by different keys, hold", key_count, published)
-        staged_types = warehouse.columns(STAGED)
-        table_types = warehouse.columns(loading.table)
-        changes = evolve(loading.table, table_types, staged_types)
-        column_names = list(staged_types)
-        replacements = replacement(loading, partition, column_names)
-        for statement in [*changes, *replacements]:
-            warehouse.run(statement)
-        loaded_count = warehouse.run(tally(loading, partition))
+        added_columns = _replace_rows(warehouse, loading, partition)
+        count_rows = tally(loading, partition)
+        loaded_count = warehouse.run(count_rows)
         _reconcile(f"table {loading.table} holds", loaded_count, published)
         _unchanged(target, partition, published)
     return {
@@ -71,17 +67,21 @@ def load(
         "partition": partition,
         "rows": staged_count,
         "snapshot": published.snapshot,
-        "added": _added_columns(table_types, column_names),
+        "added": added_columns,
     }
 
 
-def _added_columns(
-    table_types: Mapping[str, str], column_names: Sequence[str]
-) -> list[str]:
-    """Name the columns that an existing table gained; none where the table is new."""
+def _replace_rows(warehouse: Warehouse, loading: Loading, partition: str) -> list[str]:
+    """Make the table fit the staged rows, and put them into it; return the columns that an existing table gained."""
+    staged_types = warehouse.columns(STAGED)
+    table_types = warehouse.columns(loading.table)
+    changes = evolve(loading.table, table_types, staged_types)
+    replacements = replacement(loading, partition, list(staged_types))
+    for statement in [*changes, *replacements]:
+        warehouse.run(statement)
     if not table_types:
         return []
-    return [name for name in column_names if name not in table_types]
+    return [name for name in staged_types if name not in table_types]
 
 
 def read_marker(target: Reads, partition: str) -> Published:

@@ -32,9 +32,15 @@ class Loading:
             )
         if self.mode == "merge" and not self.key:
             raise SettingsError("key: merge needs the columns that identify a row.")
-        name_parts = self.table.split(".")
-        has_empty_part = not self.table.strip() or not all(name_parts)
-        if has_empty_part or len(name_parts) > 2:
+        if not _is_table_name(self.table):
             raise SettingsError(
                 f"table: {self.table!r} must be a name such as ticket_triage or mart.ticket_triage."
             )
+
+
+def _is_table_name(name: str) -> bool:
+    """Tell whether a name has the form `table` or `schema.table`."""
+    name_parts = name.split(".")
+    if not name.strip() or len(name_parts) > 2:
+        return False
+    return all(name_parts)

@@ -91,7 +91,8 @@ def _decimal_digits(kind: str) -> _Digits | None:
         return None
     precision = int(decimal[1])
     scale = int(decimal[2])
-    return _Digits(precision - scale, scale)
+    whole_digits = precision - scale
+    return _Digits(whole_digits, scale)
 
 
 def _structs(first_parts: list[str], second_parts: list[str]) -> str | None:

@@ -13,6 +13,13 @@ from nightbatch.load.loading import Loading
 from nightbatch.load.sql_types import both
 from nightbatch.load.warehouse import HOLE, PARTITION, STAGED, Statement
 
+ColumnTypes = Mapping[str, str]
+"""The types of a table's columns, by their names."""
+_OF_PARTITION = f"{PARTITION} = {HOLE}"
+"""The condition that a row is of the partition that is loaded."""
+_NOT_NEWER = f"t.{PARTITION} <= {HOLE}"
+"""The condition that a row `t` is of that partition or an older one."""
+
 
 def sql_quoted(name: str) -> str:
     """Quote the name of a table; a dot separates schema and table."""
@@ -25,24 +32,24 @@ def column(name: str) -> str:
 
 
 def evolve(
-    table: str, present: Mapping[str, str], staged: Mapping[str, str]
+    table: str, present_types: ColumnTypes, staged_types: ColumnTypes
 ) -> list[Statement]:
     """Make the table fit the staged rows: create it, add columns, widen types. Columns are never dropped.
 
-    `present`, `staged`: the types of the table's columns and of the staged ones, by column name.
     Raises TargetError if a type has changed into one that does not hold the old values.
     """
-    if not present:
+    if not present_types:
         return _creation(table)
-    present_names = {name.lower(): name for name in present}
+    present_names = {name.lower(): name for name in present_types}
     changes: list[str] = []
-    for name, staged_type in staged.items():
-        if name not in present:
-            changes.append(_new_column(table, name, staged_type, present_names))
-            continue
-        type_change = _type_change(table, name, present[name], staged_type)
-        if type_change:
-            changes.append(type_change)
+    for name, staged_type in staged_types.items():
+        present_type = present_types.get(name)
+        if present_type is not None:
+            change = _type_change(table, name, present_type, staged_type)
+        else:
+            change = _new_column(table, name, staged_type, present_names)
+        if change:
+            changes.append(change)
     return [
         Statement(f"ALTER TABLE {sql_quoted(table)} {change}") for change in changes
     ]
@@ -94,14 +101,15 @@ def replacement(
     column_list = _column_list(columns)
     insert = f"INSERT INTO {table} ({column_list}) SELECT {column_list} FROM {STAGED}"
     delete_partition = Statement(
-        f"DELETE FROM {table} WHERE {PARTITION} = {HOLE}",
+        f"DELETE FROM {table} WHERE {_OF_PARTITION}",
         [partition],
     )
     if loading.mode == "replace":
-        return [delete_partition, Statement(insert)]
+        insert_all = Statement(insert)
+        return [delete_partition, insert_all]
     staged_match = _staged_match(loading)
     delete_older = Statement(
-        f"DELETE FROM {table} AS t WHERE t.{PARTITION} <= {HOLE} AND EXISTS ({staged_match})",
+        f"DELETE FROM {table} AS t WHERE {_NOT_NEWER} AND EXISTS ({staged_match})",
         [partition],
     )
     same_key = _same_key(loading)
@@ -117,7 +125,7 @@ def tally(loading: Loading, partition: str) -> Statement:
     """
     table = sql_quoted(loading.table)
     if loading.mode == "replace":
-        count_partition = f"SELECT count(*) FROM {table} WHERE {PARTITION} = {HOLE}"
+        count_partition = f"SELECT count(*) FROM {table} WHERE {_OF_PARTITION}"
         return Statement(count_partition, [partition])
     staged_match = _staged_match(loading)
     count_keys = f"SELECT count(*) FROM {table} AS t WHERE EXISTS ({staged_match})"

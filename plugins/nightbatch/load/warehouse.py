@@ -62,8 +62,10 @@ def staged_schema(published: pa.Schema, partition: str) -> pa.Schema:
         for field in [*published, *path_fields]
         if not pa.types.is_null(field.type)
     ]
-    _check_names([field.name for field in typed_fields])
-    return pa.schema([*typed_fields, pa.field(PARTITION, pa.string())])
+    column_names = [field.name for field in typed_fields]
+    _check_names(column_names)
+    partition_field = pa.field(PARTITION, pa.string())
+    return pa.schema([*typed_fields, partition_field])
 
 
 def _check_names(column_names: list[str]) -> None:
@@ -73,12 +75,17 @@ def _check_names(column_names: list[str]) -> None:
         raise TargetError(
             f"columns {', '.join(long_names)}: a warehouse takes names of at most {LONGEST_NAME} bytes."
         )
-    name_counts = Counter(name.lower() for name in column_names)
-    twin_names = [name for name in column_names if name_counts[name.lower()] > 1]
+    twin_names = _twin_names(column_names)
     if twin_names:
         raise TargetError(
             f"columns {', '.join(twin_names)} differ only in case, if at all: rename one of them."
         )
+
+
+def _twin_names(column_names: list[str]) -> list[str]:
+    """Return the names that differ at most in case from another one."""
+    name_counts = Counter(name.lower() for name in column_names)
+    return [name for name in column_names if name_counts[name.lower()] > 1]
 
 
 def staged_rows(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonschema_rs
 import msgspec
@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from nightbatch.columnar.times import is_date_time, is_time
 from nightbatch.errors import AnswerTypeError
-from nightbatch.messages.answer_bulk import Bulk, Parsed
 from nightbatch.messages.arrow_types import Shape, arrow_type
+from nightbatch.messages.bulk.answers import Bulk, Parsed
 from nightbatch.messages.local_schema import local
 from nightbatch.messages.schema import api_schema, definitions_of
 
@@ -30,6 +30,13 @@ MAX_REASON = 300
 _FORMATS = {"date-time": is_date_time, "time": is_time}
 """What is read of these formats is more than RFC 3339 allows."""
 _UNFIT = (pa.ArrowException, OverflowError, ValueError, TypeError)
+
+
+class Answers(NamedTuple):
+    """A value for each of many texts, and which of the texts are answers: the values of the others mean nothing."""
+
+    values: pa.Array
+    is_answer: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -83,18 +90,16 @@ class AnswerType:
         """Parse many texts ahead of `read_all`, as far as Python is not needed: another thread may do this."""
         return self._bulk.parse(texts) if self._bulk is not None else None
 
-    def read_all(
-        self, texts: pa.Array, parsed: Parsed | None
-    ) -> tuple[pa.Array, np.ndarray]:
+    def read_all(self, texts: pa.Array, parsed: Parsed | None) -> Answers:
         """Read many texts at once: their values, and which of them are answers; `read` says what the others are."""
         if self.schema is None:
-            has_text = pc.greater(pc.binary_length(texts), 0)
-            return texts, np.asarray(has_text)
-        if parsed is None or self._bulk is None:
+            return _texts_as_answers(texts)
+        bulk = self._bulk
+        if parsed is None or bulk is None:
             return self._read_each(texts.to_pylist())
-        is_fit = self._bulk.fit(parsed.values)
+        is_fit = bulk.fit(parsed.values)
         if len(is_fit) == len(texts) and is_fit.all():
-            return parsed.values, is_fit
+            return Answers(parsed.values, is_fit)
         in_bulk = parsed.which.copy()
         in_bulk[in_bulk] = is_fit
         bulk_values = parsed.values.filter(pa.array(is_fit))
@@ -102,18 +107,18 @@ class AnswerType:
 
     def _read_others(
         self, texts: pa.Array, bulk_values: pa.Array, in_bulk: np.ndarray
-    ) -> tuple[pa.Array, np.ndarray]:
+    ) -> Answers:
         """Read the texts that were not read in bulk; return all values and which texts are answers."""
         is_other = ~in_bulk
         other_texts = texts.filter(pa.array(is_other))
-        other_values, is_other_answer = self._read_each(other_texts.to_pylist())
-        values = pa.concat_arrays([bulk_values, other_values])
+        others = self._read_each(other_texts.to_pylist())
+        values = pa.concat_arrays([bulk_values, others.values])
         text_order = _text_order(in_bulk)
         is_answer = in_bulk.copy()
-        is_answer[is_other] = is_other_answer
-        return values.take(text_order), is_answer
+        is_answer[is_other] = others.is_answer
+        return Answers(values.take(text_order), is_answer)
 
-    def _read_each(self, texts: Sequence[str]) -> tuple[pa.Array, np.ndarray]:
+    def _read_each(self, texts: Sequence[str]) -> Answers:
         values, is_answer = self._decode_each(texts)
         answers = [
             value if is_valid else None
@@ -121,7 +126,7 @@ class AnswerType:
         ]
         column, unfit_places = self.columns(answers)
         is_answer[unfit_places] = False
-        return column, is_answer
+        return Answers(column, is_answer)
 
     def _decode_each(self, texts: Sequence[str]) -> tuple[list[Any], np.ndarray]:
         """Decode texts one by one: their values, and which of them are valid."""
@@ -204,6 +209,13 @@ class AnswerType:
             raise AnswerTypeError(
                 f"answer_schema: not a valid JSON schema: {reason}. Fix it."
             ) from None
+
+
+def _texts_as_answers(texts: pa.Array) -> Answers:
+    """Take texts as they are; one that is empty is no answer."""
+    text_lengths = pc.binary_length(texts)
+    has_text = pc.greater(text_lengths, 0)
+    return Answers(texts, np.asarray(has_text))
 
 
 def _text_order(in_bulk: np.ndarray) -> pa.Array:

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from nightbatch.columnar.times import read_date_time, read_time
-from nightbatch.messages.schema import Definitions, Schema, resolve
+from nightbatch.messages.schema import Definitions, Schema, alternatives, resolve
 
 Shape = Callable[[Any], Any] | None
 TypeAndShape = tuple[pa.DataType, Shape]
@@ -24,23 +24,33 @@ _SCALARS = {
     "number": pa.float64(),
     "boolean": pa.bool_(),
 }
+_NUMBERS = {pa.int64(), pa.float64()}
+_LITERAL_TYPES = (
+    ({str}, pa.string()),
+    ({bool}, pa.bool_()),
+    ({int}, pa.int64()),
+    ({int, float}, pa.float64()),
+)
+"""The Arrow type of values that all have one of these Python types."""
 
 
 def arrow_type(schema: Any, definitions: Definitions) -> TypeAndShape:
     """Find the Arrow type of a schema, and what shapes a value for it (None: nothing to do)."""
-    schema = _merged_all_of(resolve(schema, definitions), definitions)
+    resolved_schema = resolve(schema, definitions)
+    schema = _merged_all_of(resolved_schema, definitions)
     variants = _variants(schema)
     if variants is not None:
         return _union(variants, definitions)
-    if schema.get("enum") is not None:
-        return _literal(schema["enum"])
-    if "const" in schema:
-        return _literal([schema["const"]])
+    literals = _literals(schema)
+    if literals is not None:
+        return _literal(literals)
     type_name = schema.get("type")
-    if type_name == "object" and schema.get("properties"):
-        return _struct(schema["properties"], definitions)
+    properties = schema.get("properties")
+    if type_name == "object" and properties:
+        return _struct(properties, definitions)
     if type_name == "array":
-        return _list(schema["items"], definitions)
+        item_schema = schema["items"]
+        return _list(item_schema, definitions)
     if type_name == "string":
         return _text(schema.get("format"))
     if type_name in _SCALARS:
@@ -50,20 +60,28 @@ def arrow_type(schema: Any, definitions: Definitions) -> TypeAndShape:
 
 def _merged_all_of(schema: Any, definitions: Definitions) -> Any:
     """Return a schema with the rules of its `allOf` among its own."""
-    for part in schema.get("allOf") or ():
-        own_rules = {
-            keyword: value for keyword, value in schema.items() if keyword != "allOf"
-        }
-        schema = {**resolve(part, definitions), **own_rules}
+    parts = schema.get("allOf") or ()
+    for part in parts:
+        own_rules = dict(schema)
+        own_rules.pop("allOf", None)
+        part_rules = resolve(part, definitions)
+        schema = {**part_rules, **own_rules}
     return schema
 
 
 def _variants(schema: Schema) -> Any:
     """Return the schemas of which a value keeps one; None where there is only this one."""
-    variants = schema.get("anyOf") or schema.get("oneOf")
+    variants = alternatives(schema)
     if variants is None and isinstance(schema.get("type"), list):
         return [{**schema, "type": type_name} for type_name in schema["type"]]
     return variants
+
+
+def _literals(schema: Schema) -> Any:
+    """Return the only values that a schema allows; None where it does not list them."""
+    if schema.get("enum") is not None:
+        return schema["enum"]
+    return [schema["const"]] if "const" in schema else None
 
 
 def _list(item_schema: Any, definitions: Definitions) -> TypeAndShape:
@@ -109,7 +127,7 @@ def _union(variants: Sequence[Any], definitions: Definitions) -> TypeAndShape:
     arrow_types = {kind for kind, _ in types_and_shapes}
     if len(arrow_types) == 1:
         return types_and_shapes[0]
-    if arrow_types == {pa.int64(), pa.float64()}:
+    if arrow_types == _NUMBERS:
         return pa.float64(), None
     return pa.string(), _as_json
 
@@ -121,16 +139,18 @@ def _is_null(schema: Schema) -> bool:
 
 
 def _literal(values: Sequence[Any]) -> TypeAndShape:
-    python_types = {type(value) for value in values if value is not None}
-    for candidates, kind in (
-        ({str}, pa.string()),
-        ({bool}, pa.bool_()),
-        ({int}, pa.int64()),
-        ({int, float}, pa.float64()),
-    ):
-        if python_types and python_types <= candidates:
+    python_types = _python_types(values)
+    if not python_types:
+        return pa.string(), _as_json
+    for candidates, kind in _LITERAL_TYPES:
+        if python_types <= candidates:
             return kind, None
     return pa.string(), _as_json
+
+
+def _python_types(values: Sequence[Any]) -> set[type]:
+    """Return the types of values, without that of null."""
+    return {type(value) for value in values if value is not None}
 
 
 def _text(text_format: Any) -> TypeAndShape:

@@ -21,13 +21,16 @@ def listed(api: Batches, first: datetime) -> Iterator[Batch]:
     after: BatchId | None = None
     while True:
         page = api.page(after)
-        is_broken_off = not page.batches or page.next == after
+        next_page = page.next
+        is_broken_off = not page.batches or next_page == after
         if after is not None and is_broken_off:
             raise ApiUnavailable("the listing of batches broke off between two pages.")
         yield from page.batches
-        if page.next is None or _reaches_before(page.batches, first):
+        if next_page is None:
             return
-        after = page.next
+        if _reaches_before(page.batches, first):
+            return
+        after = next_page
 
 
 def _reaches_before(batches: Sequence[Batch], first: datetime) -> bool:

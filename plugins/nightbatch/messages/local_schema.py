@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nightbatch.errors import AnswerTypeError
-from nightbatch.messages.schema import TYPES, Definitions, Schema
+from nightbatch.messages.schema import TYPES, Schema
 
 MAX_DEPTH = 64
 """Levels of subschemas, with references followed."""
@@ -46,18 +46,23 @@ def local(schema: Schema) -> dict[str, Any]:
     Raises AnswerTypeError for a reference that leads outside, and for a schema that is too deep or too large.
     """
     copied: dict[str, Any] = _copy(schema, schema, "answer_schema", 0)
-    measures = _Measures(copied)
-    measures.measure(copied)
-    for keyword in _PLACES:
-        definitions = copied.get(keyword)
-        if isinstance(definitions, Mapping):
-            _measure_all(measures, definitions)
+    _require_small(copied)
     return copied
 
 
-def _measure_all(measures: _Measures, definitions: Definitions) -> None:
-    for definition in definitions.values():
+def _require_small(schema: Schema) -> None:
+    """Raise AnswerTypeError for a schema that is too deep or too large, be it in a definition that nothing names."""
+    measures = _Measures(schema)
+    measures.measure(schema)
+    for definition in _definitions(schema):
         measures.measure(definition)
+
+
+def _definitions(schema: Schema) -> Iterator[Any]:
+    for keyword in _PLACES:
+        definitions = schema.get(keyword)
+        if isinstance(definitions, Mapping):
+            yield from definitions.values()
 
 
 def _copy(part: Any, root: Schema, path: str, depth: int) -> Any:
@@ -72,8 +77,9 @@ def _copy(part: Any, root: Schema, path: str, depth: int) -> Any:
         return part
     copied = dict[str, Any]()
     for keyword, value in part.items():
+        keyword_path = f"{path}.{keyword}"
         if keyword in _REFERENCES:
-            _check_reference(value, root, f"{path}.{keyword}")
+            _check_reference(value, root, keyword_path)
         if keyword == "type":
             _check_types(value, path)
         if keyword in _DATA:
@@ -84,7 +90,7 @@ def _copy(part: Any, root: Schema, path: str, depth: int) -> Any:
                 for name, item in value.items()
             }
         elif keyword not in _DIALECT:
-            copied[keyword] = copy_below(value, path=f"{path}.{keyword}")
+            copied[keyword] = copy_below(value, path=keyword_path)
     return copied
 
 
@@ -97,14 +103,18 @@ def _check_depth(depth: int) -> None:
 
 def _check_types(named: Any, path: str) -> None:
     """Refuse a type, or one of a list of types, that JSON schemas do not have."""
-    type_names = named if isinstance(named, list) else [named]
+    type_names = [named]
+    if isinstance(named, list):
+        type_names = named
     for type_name in type_names:
-        if not isinstance(type_name, str) or type_name not in TYPES:
-            shown_type = str(type_name)[:100]
-            known_types = ", ".join(sorted(TYPES))
-            raise AnswerTypeError(
-                f"{path}: type {shown_type!r} is not one of {known_types}."
-            )
+        if isinstance(type_name, str) and type_name in TYPES:
+            continue
+        type_text = str(type_name)
+        shown_type = type_text[:100]
+        known_types = ", ".join(sorted(TYPES))
+        raise AnswerTypeError(
+            f"{path}: type {shown_type!r} is not one of {known_types}."
+        )
 
 
 def _check_reference(reference: Any, root: Schema, path: str) -> None:
@@ -112,8 +122,9 @@ def _check_reference(reference: Any, root: Schema, path: str) -> None:
     reference_text = reference if isinstance(reference, str) else ""
     if any(_names_definition(reference_text, root, keyword) for keyword in _PLACES):
         return
-    is_local = reference_text.startswith("#")
-    shown_reference = f" {reference_text[:100]!r}" if is_local else ""
+    shown_reference = ""
+    if reference_text.startswith("#"):
+        shown_reference = f" {reference_text[:100]!r}"
     raise AnswerTypeError(
         f"{path}:{shown_reference} must name a definition of this schema, such as #/$defs/Address."
     )
@@ -125,9 +136,12 @@ def _names_definition(reference: str, root: Schema, keyword: str) -> bool:
     if not reference.startswith(prefix):
         return False
     name = reference.removeprefix(prefix)
+    if _POINTER_MARKS & set(name):
+        return False
     definitions = root.get(keyword)
-    is_plain_name = not _POINTER_MARKS & set(name)
-    return is_plain_name and isinstance(definitions, Mapping) and name in definitions
+    if not isinstance(definitions, Mapping):
+        return False
+    return name in definitions
 
 
 @dataclass(frozen=True)
@@ -144,11 +158,16 @@ class _Measures:
         if not isinstance(part, Mapping):
             return _Extent(0, 0)
         _check_depth(level)
-        extents = [self.measure(item, above, level + 1) for item in _subschemas(part)]
+        level_below = level + 1
+        extents = [self.measure(item, above, level_below) for item in _subschemas(part)]
         if "$ref" in part:
-            extents.append(self._follow(part["$ref"], above, level + 1))
-        part_count = 1 + sum(extent.parts for extent in extents)
-        total_depth = 1 + max((extent.depth for extent in extents), default=0)
+            extent = self._follow(part["$ref"], above, level_below)
+            extents.append(extent)
+        part_count = 1
+        total_depth = 1
+        for extent in extents:
+            part_count += extent.parts
+            total_depth = max(total_depth, 1 + extent.depth)
         _check_depth(total_depth)
         if part_count > MAX_PARTS:
             raise AnswerTypeError(

@@ -63,9 +63,12 @@ def status_of_error(
     error_type: str, message: str, code: str = ""
 ) -> tuple[Status, bool]:
     """Judge an `errored` result: its status, and whether the account is at fault rather than the row."""
-    if blames_account(error_type, message, code):
+    is_account = blames_account(error_type, message, code)
+    if is_account:
         return Status.ERRORED, True
-    return TABLE.get(("errored", error_type), Status.ERRORED), False
+    outcome = ("errored", error_type)
+    status = TABLE.get(outcome, Status.ERRORED)
+    return status, False
 
 
 def status_of_stop(stop_reason: str | None) -> tuple[Status, str | None]:

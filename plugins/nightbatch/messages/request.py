@@ -31,6 +31,8 @@ BODY_HEAD = b'{"requests":['
 BODY_TAIL = b"]}"
 
 SCHEMAS = {"schema", "input_schema"}
+Params = dict[str, Any]
+"""The parameters of one Messages call, by name."""
 
 
 @dataclass(frozen=True)
@@ -80,21 +82,25 @@ class Frame:
 
     def items(self, ids: pa.Array, contents: pa.Array) -> memoryview:
         """Encode entries of `requests`, each with a comma before it, without an object a row."""
-        printed_ids = custom_ids(ids).cast(pa.large_string()).cast(pa.large_binary())
+        printed_ids = custom_ids(ids)
+        id_texts = printed_ids.cast(pa.large_string())
+        id_bytes = id_texts.cast(pa.large_binary())
+        item_start = _large_binary(b"," + _ITEM_HEAD)
+        no_separator = _large_binary(b"")
         joined_items = pc.binary_join_element_wise(
-            _large_binary(b"," + _ITEM_HEAD),
-            printed_ids,
+            item_start,
+            id_bytes,
             _large_binary(_ITEM_MIDDLE + self.wire),
             contents,
             _large_binary(SUFFIX + _ITEM_TAIL),
-            _large_binary(b""),
+            no_separator,
         )
         data, starts = buffer(joined_items)
         first_byte = int(starts[0])
         end_byte = int(starts[-1])
         return data[first_byte:end_byte]
 
-    def params(self, content: bytes) -> dict[str, Any]:
+    def params(self, content: bytes) -> Params:
         """Decode the params of one request, as the API will see them."""
         return _decoded_params(self.wire, content)
 
@@ -123,9 +129,9 @@ def shared_params(
     max_tokens: int,
     params: Mapping[str, Any],
     output_format: Mapping[str, Any] | None,
-) -> dict[str, Any]:
+) -> Params:
     """Merge the named parameters with the author's other Messages parameters, which `billed_params` has checked."""
-    merged: dict[str, Any] = {**params, "model": model, "max_tokens": max_tokens}
+    merged: Params = {**params, "model": model, "max_tokens": max_tokens}
     if output_format is not None:
         output_config = dict(params.get("output_config") or {})
         merged["output_config"] = {
@@ -135,13 +141,13 @@ def shared_params(
     return merged
 
 
-def _decoded_params(prefix: bytes, content: bytes) -> dict[str, Any]:
+def _decoded_params(prefix: bytes, content: bytes) -> Params:
     params_json = prefix + content + SUFFIX
-    params: dict[str, Any] = msgspec.json.decode(params_json)
+    params: Params = msgspec.json.decode(params_json)
     return params
 
 
-def _without_cache_control(params: dict[str, Any]) -> dict[str, Any]:
+def _without_cache_control(params: Params) -> Params:
     """Return params whose system blocks have no `cache_control`."""
     system_blocks = params.get("system")
     if not isinstance(system_blocks, list):
@@ -160,9 +166,10 @@ def _large_binary(value: bytes) -> pa.Scalar:
 def _sorted(value: Any) -> Any:
     """Sort the keys of a value at all levels, but not inside a schema."""
     if isinstance(value, Mapping):
+        sorted_keys = sorted(value)
         return {
             key: value[key] if key in SCHEMAS else _sorted(value[key])
-            for key in sorted(value)
+            for key in sorted_keys
         }
     if isinstance(value, (list, tuple)):
         return [_sorted(item) for item in value]

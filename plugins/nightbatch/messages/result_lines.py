@@ -94,12 +94,19 @@ def _decode_one(raw: bytes) -> ResultLine | None:
     with suppress(*_UNREADABLE):
         return _lines.decode(raw)
     with suppress(*_UNREADABLE):
-        return _lines.decode(_without_surrogates(raw))
+        valid_text = _without_surrogates(raw)
+        return _lines.decode(valid_text)
     with suppress(*_UNREADABLE):
-        odd_line = _odd_line.decode(raw)
-        unreadable_result = ResultBody(type=f"unreadable_{odd_line.result.type}")
-        return ResultLine(custom_id=odd_line.custom_id, result=unreadable_result)
+        return _unreadable(raw)
     return None
+
+
+def _unreadable(raw: bytes) -> ResultLine:
+    """Read only whose result a line is, and of which type."""
+    odd_line = _odd_line.decode(raw)
+    result_type = odd_line.result.type
+    unreadable_result = ResultBody(f"unreadable_{result_type}")
+    return ResultLine(odd_line.custom_id, unreadable_result)
 
 
 def _without_surrogates(raw: bytes) -> bytes:

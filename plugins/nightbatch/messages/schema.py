@@ -16,6 +16,8 @@ from nightbatch.errors import AnswerTypeError
 Schema = Mapping[str, Any]
 Definitions = Mapping[str, Any]
 """Schemas by the names that a `$ref` may give."""
+CleanedSchema = dict[str, Any]
+"""A schema, or a part of one, as it goes on the wire."""
 MAX_OPTIONAL = 24
 MAX_UNIONS = 16
 TYPES = {"object", "array", "string", "integer", "number", "boolean", "null"}
@@ -31,6 +33,8 @@ FORMATS = {
     "ipv6",
     "uuid",
 }
+_KNOWN_MINIMUMS = (0, 1)
+"""The values of `minItems` that structured output knows."""
 _KEPT = {
     "type",
     "enum",
@@ -81,11 +85,10 @@ _KNOWN = (
 class _Count:
     optional: int = 0
     unions: int = 0
-    seen: tuple[str, ...] = ()
     definitions: Definitions = field(default_factory=dict)
 
 
-def api_schema(schema: Schema) -> dict[str, Any]:
+def api_schema(schema: Schema) -> CleanedSchema:
     """Return the schema that goes on the wire, or say which part of it the API would refuse."""
     count = _Count(definitions=definitions_of(schema))
     root = resolve(schema, count.definitions)
@@ -133,7 +136,7 @@ def resolve(schema: Any, definitions: Definitions) -> Any:
     )
 
 
-def _clean(schema: Any, path: str, count: _Count) -> dict[str, Any]:
+def _clean(schema: Any, path: str, count: _Count) -> CleanedSchema:
     if not isinstance(schema, Mapping):
         raise AnswerTypeError(
             f"{path}: must be an object, not {type(schema).__name__}."
@@ -154,12 +157,12 @@ def _clean(schema: Any, path: str, count: _Count) -> dict[str, Any]:
     return cleaned
 
 
-def _move_rules(schema: Schema, cleaned: dict[str, Any]) -> None:
+def _move_rules(schema: Schema, cleaned: CleanedSchema) -> None:
     """Put into the description the rules that structured output does not know."""
     moved_rules = [
         f"{keyword}: {value}"
         for keyword, value in schema.items()
-        if keyword in _MOVED or _moves(keyword, value)
+        if _moves(keyword, value)
     ]
     if not moved_rules:
         return
@@ -169,26 +172,39 @@ def _move_rules(schema: Schema, cleaned: dict[str, Any]) -> None:
 
 
 def _clean_type(
-    schema: Schema, cleaned: dict[str, Any], path: str, count: _Count
+    schema: Schema, cleaned: CleanedSchema, path: str, count: _Count
 ) -> None:
     type_name = schema.get("type")
-    variants = schema.get("anyOf") or schema.get("oneOf")
+    variants = alternatives(schema)
+    parts = schema.get("allOf")
     if isinstance(type_name, list):
         variants = _by_type(schema, type_name)
         cleaned.pop("enum", None)
     if variants:
         count.unions += 1
-        cleaned["anyOf"] = _clean_each(variants, f"{path}.anyOf", count)
-    elif schema.get("allOf"):
-        cleaned["allOf"] = _clean_each(schema["allOf"], f"{path}.allOf", count)
-    elif type_name is None and not ({"enum", "const"} & schema.keys()):
-        raise AnswerTypeError(f"{path}: needs a type, anyOf, enum or const.")
+        variants_path = f"{path}.anyOf"
+        cleaned["anyOf"] = _clean_each(variants, variants_path, count)
+    elif parts:
+        parts_path = f"{path}.allOf"
+        cleaned["allOf"] = _clean_each(parts, parts_path, count)
     elif type_name is not None:
         cleaned["type"] = type_name
         _clean_kind(schema, cleaned, path, count)
+    elif not _lists_values(schema):
+        raise AnswerTypeError(f"{path}: needs a type, anyOf, enum or const.")
 
 
-def _by_type(schema: Schema, types: Sequence[Any]) -> list[dict[str, Any]]:
+def alternatives(schema: Schema) -> Any:
+    """Return the schemas of which a value keeps one; None where a schema names none."""
+    return schema.get("anyOf") or schema.get("oneOf")
+
+
+def _lists_values(schema: Schema) -> bool:
+    """Tell whether a schema names the values that it allows."""
+    return "enum" in schema or "const" in schema
+
+
+def _by_type(schema: Schema, types: Sequence[Any]) -> list[CleanedSchema]:
     """Return a schema for each of several types, with the rules of them all."""
     rules = {
         keyword: value
@@ -203,7 +219,7 @@ def _by_type(schema: Schema, types: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _clean_each(
     schemas: Sequence[Any], path: str, count: _Count
-) -> list[dict[str, Any]]:
+) -> list[CleanedSchema]:
     return [
         _clean(schema, f"{path}[{number}]", count)
         for number, schema in enumerate(schemas)
@@ -211,19 +227,21 @@ def _clean_each(
 
 
 def _clean_kind(
-    schema: Schema, cleaned: dict[str, Any], path: str, count: _Count
+    schema: Schema, cleaned: CleanedSchema, path: str, count: _Count
 ) -> None:
     type_name = schema["type"]
     if type_name == "object":
         _clean_object(schema, cleaned, path, count)
     elif type_name == "array":
         _clean_array(schema, cleaned, path, count)
-    elif type_name == "string" and schema.get("format") in FORMATS:
-        cleaned["format"] = schema["format"]
+    elif type_name == "string":
+        text_format = schema.get("format")
+        if text_format in FORMATS:
+            cleaned["format"] = text_format
 
 
 def _clean_object(
-    schema: Schema, cleaned: dict[str, Any], path: str, count: _Count
+    schema: Schema, cleaned: CleanedSchema, path: str, count: _Count
 ) -> None:
     properties = schema.get("properties") or {}
     required_names = list(schema.get("required") or ())
@@ -231,30 +249,37 @@ def _clean_object(
         raise AnswerTypeError(
             f"{path}: additionalProperties must be false: name every property."
         )
-    if unknown_names := sorted(set(required_names) - properties.keys()):
+    unknown_names = sorted(set(required_names) - properties.keys())
+    if unknown_names:
+        name_list = ", ".join(unknown_names)
         raise AnswerTypeError(
-            f"{path}: required names {', '.join(unknown_names)}, which is not among its properties."
+            f"{path}: required names {name_list}, which is not among its properties."
         )
     cleaned["properties"] = {
         name: _clean(part, f"{path}.{name}", count) for name, part in properties.items()
     }
     cleaned["required"] = required_names
     cleaned["additionalProperties"] = False
-    count.optional += len(properties) - len(required_names)
+    optional_count = len(properties) - len(required_names)
+    count.optional += optional_count
 
 
 def _clean_array(
-    schema: Schema, cleaned: dict[str, Any], path: str, count: _Count
+    schema: Schema, cleaned: CleanedSchema, path: str, count: _Count
 ) -> None:
     if "items" not in schema:
         raise AnswerTypeError(f"{path}: an array needs items.")
-    cleaned["items"] = _clean(schema["items"], f"{path}[]", count)
-    if schema.get("minItems") in (0, 1):
-        cleaned["minItems"] = schema["minItems"]
+    items_path = f"{path}[]"
+    cleaned["items"] = _clean(schema["items"], items_path, count)
+    fewest_items = schema.get("minItems")
+    if fewest_items in _KNOWN_MINIMUMS:
+        cleaned["minItems"] = fewest_items
 
 
 def _moves(keyword: str, value: Any) -> bool:
-    """Tell whether a rule that structured output knows has a value that it does not know."""
-    is_unknown_format = keyword == "format" and value not in FORMATS
-    is_larger_minimum = keyword == "minItems" and value not in (0, 1)
-    return is_unknown_format or is_larger_minimum
+    """Tell whether structured output does not know a rule, or not with this value."""
+    if keyword == "format":
+        return value not in FORMATS
+    if keyword == "minItems":
+        return value not in _KNOWN_MINIMUMS
+    return keyword in _MOVED

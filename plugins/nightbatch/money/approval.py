@@ -53,11 +53,13 @@ def approval_form(
 
 def _table(ref: RunRef, estimate: Estimate, limit_usd: float, asked: int) -> str:
     """Write the figures of the purchase as a Markdown table."""
+    target = markdown_escaped(ref.target)
+    partition = markdown_escaped(ref.partition or "whole dataset")
     lines = [
         "| | |",
         "|---|---|",
-        f"| target | {markdown_escaped(ref.target)} |",
-        f"| partition | {markdown_escaped(ref.partition or 'whole dataset')} |",
+        f"| target | {target} |",
+        f"| partition | {partition} |",
         f"| rows | {ref.rows:,} |",
         f"| different requests | {asked:,} |",
         f"| to be bought | {estimate.requests:,} |",

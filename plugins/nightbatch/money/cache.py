@@ -33,7 +33,9 @@ def too_short(prices: Prices, model: str, frame: Frame) -> str | None:
     """Warn of a system part that is just too short to be cached."""
     system_tokens = len(_system(frame)) / CHARACTERS_A_TOKEN
     minimum_tokens = prices.cache_minimum(model)
-    if not NEARLY_LONG_ENOUGH * minimum_tokens <= system_tokens < minimum_tokens:
+    nearly_enough = NEARLY_LONG_ENOUGH * minimum_tokens
+    is_just_too_short = nearly_enough <= system_tokens < minimum_tokens
+    if not is_just_too_short:
         return None
     return (
         f"The system part has about {system_tokens:,.0f} tokens; {model} caches from {minimum_tokens:,} on. "
@@ -53,11 +55,13 @@ def shared_tokens(frame: Frame, frame_tokens: float) -> float:
     params = _params(frame.identity)
     shared_bytes = 0
     for name in SHARED:
-        if name in params:
-            param_json = msgspec.json.encode(params[name])
-            shared_bytes += len(param_json)
-    shared_share = shared_bytes / len(frame.identity)
-    return frame_tokens * min(1.0, shared_share)
+        if name not in params:
+            continue
+        param_json = msgspec.json.encode(params[name])
+        shared_bytes += len(param_json)
+    frame_bytes = len(frame.identity)
+    shared_share = min(1.0, shared_bytes / frame_bytes)
+    return frame_tokens * shared_share
 
 
 def primed_saves(prices: Prices, model: str, shared: float, requests: int) -> Decimal:

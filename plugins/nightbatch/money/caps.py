@@ -12,9 +12,10 @@ from decimal import Decimal
 
 from nightbatch.amounts import usd
 from nightbatch.ledger.facts import Claim
-from nightbatch.ledger.ledger import Ledger, LedgerView
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.view import LedgerView
 from nightbatch.money import cost_table
-from nightbatch.money.billing import price_sums, price_tools
+from nightbatch.money.billing.bill import price_sums, price_tools
 from nightbatch.money.cost_table import Row, newest_first
 from nightbatch.money.estimate import Estimate
 from nightbatch.money.prices import prices
@@ -49,12 +50,7 @@ class Cap:
         in_flight = self.spent.in_flight
         at_most = estimate.at_most
         if paid is None or in_flight is None or at_most is None:
-            return (
-                f"{self.name}={self.limit:g} cannot be checked: the model's price is not known, or params are billed "
-                "by use, or a result reported usage that cannot be. Nothing was bought by this task. Give the "
-                "model's price in a file named by NIGHTBATCH_PRICES, leave out what is billed by use, or "
-                "remove the cap."
-            )
+            return self._why_uncheckable()
         total_usd = paid + in_flight + at_most
         if total_usd <= Decimal(str(self.limit)):
             return None
@@ -64,6 +60,14 @@ class Cap:
             f"flight by {self.spender} that is {usd(total_usd)}, above {self.name}={self.limit:g}. Nothing was "
             f"bought by this task: raise {self.name}, or {ADVICE}; a run over fewer rows also gives the history that "
             "makes the estimate better."
+        )
+
+    def _why_uncheckable(self) -> str:
+        return (
+            f"{self.name}={self.limit:g} cannot be checked: the model's price is not known, or params are billed "
+            "by use, or a result reported usage that cannot be. Nothing was bought by this task. Give the "
+            "model's price in a file named by NIGHTBATCH_PRICES, leave out what is billed by use, or "
+            "remove the cap."
         )
 
 
@@ -104,9 +108,12 @@ def _oldest_needed(ref: RunRef, now: datetime) -> datetime:
     """Return since when caps need all rows: since the run may have begun and the month has begun."""
     if not ref.rules.has_cap:
         return now
-    month_start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     oldest_run_start = now - LONGEST_RUN
-    return min(oldest_run_start, month_start)
+    return min(oldest_run_start, _month_start(now))
+
+
+def _month_start(now: datetime) -> datetime:
+    return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def caps(
@@ -192,7 +199,7 @@ def _paid(row: Row) -> Decimal | None:
 
 
 def _at_most_for_missing(row: Row) -> Decimal | None:
-    """Return the maximum cost of the requests spender results were missing from their batch."""
+    """Return the maximum cost of the requests whose results were missing from their batch."""
     at_most: Decimal | None = row["at_most_usd"]
     if at_most is None:
         return None
@@ -205,12 +212,20 @@ def _priced_now(row: Row) -> Decimal | None:
     """Price what had no known price when it landed; None if it still has none, or its usage is impossible."""
     if row.get("unknown_usage"):
         return None
-    token_counts = {
-        name: row[column] for name, column in cost_table.TOKEN_COLUMNS.items()
-    }
-    tool_uses = {
-        name: row.get(column) or 0 for name, column in cost_table.TOOL_COLUMNS.items()
-    }
-    tokens_usd = price_sums(prices(), row["model"], token_counts)
-    tools_usd = price_tools(prices(), tool_uses)
+    table = prices()
+    model = row["model"]
+    token_counts = _token_counts(row)
+    tool_uses = _tool_uses(row)
+    tokens_usd = price_sums(table, model, token_counts)
+    tools_usd = price_tools(table, tool_uses)
     return total([tokens_usd, tools_usd])
+
+
+def _token_counts(row: Row) -> dict[str, int]:
+    columns = cost_table.TOKEN_COLUMNS
+    return {name: row[column] for name, column in columns.items()}
+
+
+def _tool_uses(row: Row) -> dict[str, int]:
+    columns = cost_table.TOOL_COLUMNS
+    return {name: row.get(column) or 0 for name, column in columns.items()}

@@ -64,16 +64,6 @@ def row(fact: LandedFact) -> Row:
     claim = fact.claim
     created_at = fact.created_at or claim.created_at
     created_at_utc = created_at.astimezone(UTC)
-    settled_counts = {str(status): _count(fact, status) for status in SETTLED_COLUMNS}
-    settled_count = sum(settled_counts.values())
-    missing_count = _count(fact, Status.MISSING)
-    token_counts = {
-        column: fact.tokens.get(name, 0) for name, column in TOKEN_COLUMNS.items()
-    }
-    tool_counts = {
-        column: fact.server_tools.get(name, 0) for name, column in TOOL_COLUMNS.items()
-    }
-    paid = amount(fact.cost_usd)
     return {
         "month": month(created_at_utc),
         "created_at": created_at_utc,
@@ -86,17 +76,50 @@ def row(fact: LandedFact) -> Row:
         "shard": fact.shard,
         "batch_id": fact.batch,
         "attempt": claim.attempt,
-        "requests": claim.total,
+        **_request_counts(fact),
+        **_usage(fact),
+        "bytes": claim.size,
+        **_amounts(fact),
+    }
+
+
+def _request_counts(fact: LandedFact) -> Row:
+    """Count the requests of a shard by what became of them."""
+    settled_counts = {str(status): _count(fact, status) for status in SETTLED_COLUMNS}
+    settled_count = sum(settled_counts.values())
+    missing_count = _count(fact, Status.MISSING)
+    request_count = fact.claim.total
+    return {
+        "requests": request_count,
         **settled_counts,
-        "lost": claim.total - settled_count,
+        "lost": request_count - settled_count,
         "missing": missing_count if fact.batch else 0,
         "billed": fact.billed,
         "full_price": fact.full_price,
+    }
+
+
+def _usage(fact: LandedFact) -> Row:
+    """Name what the requests of a shard have used."""
+    token_counts = {
+        column: fact.tokens.get(name, 0) for name, column in TOKEN_COLUMNS.items()
+    }
+    tool_counts = {
+        column: fact.server_tools.get(name, 0) for name, column in TOOL_COLUMNS.items()
+    }
+    return {
         **token_counts,
         **tool_counts,
         "unknown_usage": fact.unknown_usage,
         "longest_output_tokens": fact.longest,
-        "bytes": claim.size,
+    }
+
+
+def _amounts(fact: LandedFact) -> Row:
+    """Name what a shard was expected to cost, has cost, and has saved, in US dollars."""
+    claim = fact.claim
+    paid = amount(fact.cost_usd)
+    return {
         "estimated_usd": amount(claim.estimated_usd),
         "at_most_usd": amount(claim.at_most_usd),
         "cost_usd": paid,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,6 +63,18 @@ class PastUsage:
         cached = self.read + self.written
         return self.read / cached if cached else None
 
+    def plus(self, other: PastUsage) -> PastUsage:
+        """Add what other requests have used."""
+        return PastUsage(
+            answers=self.answers + other.answers,
+            output=self.output + other.output,
+            longest=max(self.longest, other.longest),
+            input=self.input + other.input,
+            read=self.read + other.read,
+            written=self.written + other.written,
+            size=self.size + other.size,
+        )
+
 
 @dataclass(frozen=True)
 class AnswerLength:
@@ -95,8 +107,18 @@ class Lengths:
         return Lengths(self.count + len(tokens), self.tokens + new_tokens)
 
 
-ShortAndLong = tuple[Lengths, Lengths]
-"""The short prompts, and those that are so long that the model's prices rise."""
+class ShortAndLong(NamedTuple):
+    """The short prompts, and those that are so long that the model's prices rise."""
+
+    short: Lengths
+    long: Lengths
+
+    @property
+    def tokens(self) -> float:
+        """The input tokens of all of them."""
+        return self.short.tokens + self.long.tokens
+
+
 CountTokens = Callable[[Sizes, int], np.ndarray]
 """Returns the tokens of prompts of these sizes, none above the context window (the second argument)."""
 
@@ -119,26 +141,32 @@ class Estimator:
         request_count = len(sizes.text)
         if not request_count:
             return Estimate()
-        how = (
-            f"input: {self.prompts.how}; output: {self.answers.how}; {self.cached.how}"
-        )
-        short, long = self._lengths(sizes, self.prompts.expected)
-        expected = self._price((short, long), self.answers.mean, self.cached.hits)
+        lengths = self._lengths(sizes, self.prompts.expected)
+        expected = self._price(lengths, self.answers.mean, self.cached.hits)
         longest_prompts = self._lengths(sizes, self.prompts.most)
         at_most = self._price(longest_prompts, self.answers.most, 0.0)
         if self.billed_by_use:
             expected = None
             at_most = None
-            names = ", ".join(self.billed_by_use)
-            how = f"{how}; {names}: billed by use, unknown beforehand"
+        output_tokens = request_count * self.answers.mean
         return Estimate(
             requests=request_count,
-            input_tokens=round(short.tokens + long.tokens),
-            output_tokens=round(request_count * self.answers.mean),
+            input_tokens=round(lengths.tokens),
+            output_tokens=round(output_tokens),
             expected=expected,
             at_most=at_most,
-            how=how,
+            how=self._how(),
         )
+
+    def _how(self) -> str:
+        """Say how the estimate was made, and what it does not include."""
+        how = (
+            f"input: {self.prompts.how}; output: {self.answers.how}; {self.cached.how}"
+        )
+        if not self.billed_by_use:
+            return how
+        names = ", ".join(self.billed_by_use)
+        return f"{how}; {names}: billed by use, unknown beforehand"
 
     def _lengths(self, sizes: Sizes, count_tokens: CountTokens) -> ShortAndLong:
         """Sum the tokens of short and of long prompts, REQUESTS_AT_A_TIME requests at a time."""
@@ -153,21 +181,20 @@ class Estimator:
             is_long = tokens > limit
             short = short.plus(tokens[~is_long])
             long = long.plus(tokens[is_long])
-        return short, long
+        return ShortAndLong(short, long)
 
     def _price(
         self, lengths: ShortAndLong, output_tokens: float, hits: float
     ) -> Decimal | None:
         """Price short and long prompts with answers of a length and a share of cache reads."""
-        short, long = lengths
         long_above = self.prices.long_above(self.model) or 0
         long_prompt = long_above + 1
         short_rates = self.prices.rates(self.model, us=self.us)
         long_rates = self.prices.rates(self.model, prompt=long_prompt, us=self.us)
         if short_rates is None or long_rates is None:
             return None
-        short_usd = self._sum(short_rates, short, output_tokens, hits)
-        long_usd = self._sum(long_rates, long, output_tokens, hits)
+        short_usd = self._sum(short_rates, lengths.short, output_tokens, hits)
+        long_usd = self._sum(long_rates, lengths.long, output_tokens, hits)
         return (short_usd + long_usd).quantize(PICO)
 
     def _sum(
@@ -190,28 +217,31 @@ def past_usage(rows: Iterable[Mapping[str, Any]]) -> PastUsage:
     total = PastUsage()
     attempts: set[int] = set()
     for row in rows:
-        total = _plus(total, row)
+        row_usage = _usage(row)
+        total = total.plus(row_usage)
         attempts.add(row["attempt"])
     only_canary = attempts == {0}
     return replace(total, canary=only_canary)
 
 
-def _plus(total: PastUsage, row: Mapping[str, Any]) -> PastUsage:
-    """Add a row of the cost table."""
+def _usage(row: Mapping[str, Any]) -> PastUsage:
+    """Read what the requests of a row of the cost table have used."""
     read = row["cache_read_tokens"]
     written = row["cache_write_5m_tokens"] + row["cache_write_1h_tokens"]
-    prompt_tokens = row["input_tokens"] + read + written
-    billed_bytes = row["bytes"] * row["billed"] // max(1, row["requests"])
-    was_sent_ahead = not row["attempt"]
-    return PastUsage(
-        answers=total.answers + row["billed"],
-        output=total.output + row["output_tokens"],
-        longest=max(total.longest, row["longest_output_tokens"]),
-        input=total.input + prompt_tokens,
-        read=total.read + (0 if was_sent_ahead else read),
-        written=total.written + (0 if was_sent_ahead else written),
-        size=total.size + billed_bytes,
+    request_count = max(1, row["requests"])
+    usage = PastUsage(
+        answers=row["billed"],
+        output=row["output_tokens"],
+        longest=row["longest_output_tokens"],
+        input=row["input_tokens"] + read + written,
+        read=read,
+        written=written,
+        size=row["bytes"] * row["billed"] // request_count,
     )
+    was_sent_ahead = not row["attempt"]
+    if was_sent_ahead:
+        return replace(usage, read=0, written=0)
+    return usage
 
 
 def answer_length(past: PastUsage, max_tokens: int) -> AnswerLength:

@@ -34,14 +34,20 @@ def measure(content: bytes, parts: Sequence[str | Piece], read: Read) -> Measure
     for part in parts:
         if isinstance(part, Piece):
             text_size -= _base64_size(part, read)
-            media_tokens += IMAGE_TOKENS if part.kind == "image" else DOCUMENT_TOKENS
+            if part.kind == "image":
+                media_tokens += IMAGE_TOKENS
+            else:
+                media_tokens += DOCUMENT_TOKENS
     return Measure(text_size, media_tokens)
 
 
 def _base64_size(piece: Piece, read: Read) -> int:
     """Count the bytes of a piece's data in the content; an address that the API reads counts as text."""
-    data = read.get(piece.value) if isinstance(piece.value, str) else piece.value
+    data = piece.value
+    if isinstance(data, str):
+        data = read.get(data)
     if not isinstance(data, bytes):
         return 0
-    three_byte_groups = (len(data) + 2) // 3
+    byte_count = len(data)
+    three_byte_groups = (byte_count + 2) // 3
     return 4 * three_byte_groups

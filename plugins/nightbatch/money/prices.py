@@ -32,6 +32,20 @@ UNKNOWN_CONTEXT = 1_000_000
 """Tokens of the largest context window of any model (platform.claude.com, "Context windows", November 2026)."""
 
 
+class Terms(NamedTuple):
+    """What determines a price: the model, a long prompt, the batch tier, inference in the US."""
+
+    model: str
+    is_long: bool
+    is_batch: bool
+    is_us: bool
+
+    @property
+    def outside_batch(self) -> Terms:
+        """The same terms at the standard price."""
+        return self._replace(is_batch=False)
+
+
 class Rates(NamedTuple):
     """US dollars a token, by class, in the order of a `Usage`."""
 
@@ -47,9 +61,7 @@ class Prices:
     """A price table; see `prices.json` for its form."""
 
     table: Mapping[str, Any]
-    _rates_by_terms: dict[tuple[str, bool, bool, bool], Rates | None] = field(
-        default_factory=dict, repr=False
-    )
+    _rates_by_terms: dict[Terms, Rates | None] = field(default_factory=dict, repr=False)
 
     @property
     def as_of(self) -> str:
@@ -66,9 +78,9 @@ class Prices:
     ) -> Rates | None:
         """Look up what each class of token costs in a request whose whole prompt has this many tokens."""
         is_long = self.is_long(model, prompt)
-        terms = (model, is_long, batch, us)
+        terms = Terms(model, is_long, batch, us)
         if terms not in self._rates_by_terms:
-            self._rates_by_terms[terms] = self._rates(*terms)
+            self._rates_by_terms[terms] = self._rates(terms)
         return self._rates_by_terms[terms]
 
     def is_long(self, model: str, prompt: int) -> bool:
@@ -150,24 +162,26 @@ class Prices:
         row: Mapping[str, Any] | None = self.table["models"].get(undated(model))
         return row
 
-    def _rates(
-        self, model: str, is_long: bool, is_batch: bool, is_us: bool
-    ) -> Rates | None:
-        row = self._row(model)
+    def _rates(self, terms: Terms) -> Rates | None:
+        row = self._row(terms.model)
         if row is None:
             return None
-        if is_long:
+        if terms.is_long:
             row = {**row, **row["above"]}
-        batch_factor = self.batch_factor if is_batch else 1
-        us_factor = Decimal(self.table["us_inference"]) if is_us else 1
-        scale = batch_factor * us_factor / _MILLION
+        scale = self._scale(terms)
         input_usd = Decimal(row["input"]) * scale
         output_usd = Decimal(row["output"]) * scale
-        cache_usd = {
-            name: input_usd * Decimal(row.get(name, self.table[name]))
-            for name in _FACTORS
-        }
+        cache_usd = {}
+        for name in _FACTORS:
+            factor = row.get(name, self.table[name])
+            cache_usd[name] = input_usd * Decimal(factor)
         return Rates(input=input_usd, output=output_usd, **cache_usd)
+
+    def _scale(self, terms: Terms) -> Decimal:
+        """Compute by what a price for a million tokens is multiplied to get that of one token under these terms."""
+        batch_factor = self.batch_factor if terms.is_batch else 1
+        us_factor = Decimal(self.table["us_inference"]) if terms.is_us else 1
+        return batch_factor * us_factor / _MILLION
 
 
 def undated(model: str) -> str:
@@ -179,7 +193,8 @@ def checked_prices(table: Mapping[str, Any]) -> Prices:
     """Make prices from a table. Raises SettingsError that names what cannot be read."""
     place = "as_of"
     try:
-        date.fromisoformat(str(table["as_of"]))
+        as_of = str(table["as_of"])
+        date.fromisoformat(as_of)
         place = "source"
         str(table["source"])
         for place in ("batch", "us_inference", *_FACTORS):
@@ -188,7 +203,8 @@ def checked_prices(table: Mapping[str, Any]) -> Prices:
             place = f"models.{name}"
             _check_model(row)
         for place in ("cache_minimum_tokens", "context_tokens"):
-            _check_positive(*table[place].values())
+            token_counts = table[place].values()
+            _check_positive(*token_counts)
         for name, row in table["server_tools"].items():
             place = f"server_tools.{name}"
             _check_tool(name, row)
@@ -202,10 +218,11 @@ def checked_prices(table: Mapping[str, Any]) -> Prices:
 def _check_model(row: Mapping[str, Any]) -> None:
     """Refuse a model with a price, above some length of a prompt or below, that is not a positive number."""
     _check_rates(row)
-    if "above" in row:
-        above = row["above"]
-        _check_rates(above)
-        int(above["prompt_tokens"])
+    if "above" not in row:
+        return
+    above = row["above"]
+    _check_rates(above)
+    int(above["prompt_tokens"])
 
 
 def _check_rates(row: Mapping[str, Any]) -> None:
@@ -251,7 +268,8 @@ def prices() -> Prices:
 def _from_file(path: Path, _modified_ns: int) -> Prices:
     """Read the user's table; again once the file was modified."""
     try:
-        user_table = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        user_table = json.loads(text)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{VARIABLE}: {path} cannot be read: {error}") from None
     if not isinstance(user_table, dict):

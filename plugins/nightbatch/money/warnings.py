@@ -74,14 +74,15 @@ def _unpriced_tools(prices: Prices, facts: Sequence[LandedFact]) -> str:
 
 
 def _before(prices: Prices, run: Run, today: date) -> Iterator[str]:
-    if not prices.has_price(run.model):
-        yield f"The price of {run.model} is not known, so its cost is not either: name it in NIGHTBATCH_PRICES."
-    doubt = prices.doubt(run.model)
+    model = run.model
+    if not prices.has_price(model):
+        yield f"The price of {model} is not known, so its cost is not either: name it in NIGHTBATCH_PRICES."
+    doubt = prices.doubt(model)
     if doubt:
-        yield f"The price of {run.model} was {doubt}: compare it with your bill, or name it in NIGHTBATCH_PRICES."
+        yield f"The price of {model} was {doubt}: compare it with your bill, or name it in NIGHTBATCH_PRICES."
     stale_prices = prices.age_warning(today)
     if stale_prices:
         yield stale_prices
-    short_system = cache.too_short(prices, run.model, run.frame)
+    short_system = cache.too_short(prices, model, run.frame)
     if short_system:
         yield short_system

@@ -1,5 +1,6 @@
 """What is pending becomes claimed shards: pending = asked - settled - in flight.
 
-After caps and canary are checked, what is pending is cut into shards and claimed. `quote` and `offer` estimate what it
-would cost, without claiming anything.
+`difference` takes that difference, request by request (`pending`); `quote` estimates what it would cost. An `attempt`
+chooses what of it to buy, after caps and canary are checked; `claims` cuts that into shards, and claims them. `plan`
+does all of it; `offer` says what it would buy, without claiming anything.
 """

@@ -7,7 +7,7 @@ which the later batches read, and its tokens show how many a row needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from nightbatch.ledger.ledger import Ledger
 from nightbatch.messages.outcome import Status
 from nightbatch.money import cache
 from nightbatch.money.prices import prices
+from nightbatch.plan.difference import Asker
 from nightbatch.plan.quote import Quote
 from nightbatch.prepare.staged import RequestSet
 from nightbatch.spec.run import Run
@@ -36,14 +37,19 @@ def representative(sizes: np.ndarray) -> list[int]:
     """
     if len(sizes) <= ROWS:
         return []
-    request_count = len(sizes)
-    ranks = [request_count * eighths // 8 for eighths in (1, 4, 7)]
-    chosen_sizes = np.partition(sizes, ranks)[ranks]
-    chosen_places: set[int] = set()
-    for chosen_size in chosen_sizes:
+    chosen_places = set[int]()
+    for chosen_size in _spread_sizes(sizes):
         new_place = _place_of_size(sizes, chosen_size, chosen_places)
         chosen_places.add(new_place)
     return sorted(chosen_places)
+
+
+def _spread_sizes(sizes: np.ndarray) -> np.ndarray:
+    """Choose three of the sizes: a short one, a middle one and a long one."""
+    request_count = len(sizes)
+    ranks = [request_count * eighths // 8 for eighths in (1, 4, 7)]
+    ranked_sizes = np.partition(sizes, ranks)
+    return ranked_sizes[ranks]
 
 
 def _place_of_size(sizes: np.ndarray, size: np.integer[Any], taken: set[int]) -> int:
@@ -75,57 +81,53 @@ class FirstBatch:
         if self.is_canary:
             canary_places = representative(pending.sizes)
             return pending[canary_places]
-        estimator = quote.estimator
-        shared_tokens = estimator.cached.tokens if estimator else 0.0
+        shared_tokens = quote.cached_tokens
         request_count = len(pending)
-        is_primed = cache.priming_pays(
+        priming_pays = cache.priming_pays(
             prices(), run.model, shared_tokens, request_count
         )
-        return pending[:1] if is_primed else pending[:0]
+        if priming_pays:
+            return pending[:1]
+        return pending[:0]
 
 
-def first_batch(ref: RunRef, run: Run, ledger: Ledger) -> FirstBatch:
+def first_batch(asker: Asker) -> FirstBatch:
     """Decide what may be sent first, before anything is read."""
-    may_prime = _may_prime(run)
-    wants_canary = _wants_canary(ref, run, ledger)
+    may_prime = _may_prime(asker.run)
+    wants_canary = _wants_canary(asker)
     return FirstBatch(wants_canary, may_prime)
 
 
 def _may_prime(run: Run) -> bool:
     """Tell whether filling the cache may be worth it, by a rough upper bound of the shared tokens."""
-    frame_bytes = len(run.identity)
-    frame_tokens = frame_bytes / cache.CHARACTERS_A_TOKEN
-    shared_tokens = cache.shared_tokens(run.frame, frame_tokens)
-    most_tokens = 2 * shared_tokens
-    price_table = prices()
-    return cache.priming_pays(price_table, run.model, most_tokens, run.requests)
+    frame_tokens = len(run.identity) / cache.CHARACTERS_A_TOKEN
+    most_shared_tokens = 2 * cache.shared_tokens(run.frame, frame_tokens)
+    return cache.priming_pays(prices(), run.model, most_shared_tokens, run.requests)
 
 
-def first_batches_in_flight(
-    run: Run, ledger: Ledger, joined: list[Shard]
-) -> list[Shard]:
+def first_batches_in_flight(asker: Asker, joined: Iterable[Shard]) -> Iterator[Shard]:
     """Name the first batches of the same question that are in flight: they serve this run as well."""
-    first_batches: list[Shard] = []
     for shard in joined:
-        claim = ledger.claim(shard)
-        if claim.attempt == ATTEMPT and claim.question == run.question:
-            first_batches.append(shard)
-    return first_batches
+        claim = asker.ledger.claim(shard)
+        if claim.attempt == ATTEMPT and claim.question == asker.run.question:
+            yield shard
 
 
-def _wants_canary(ref: RunRef, run: Run, ledger: Ledger) -> bool:
+def _wants_canary(asker: Asker) -> bool:
     """Tell whether a canary is sent first: always, never, or if this question was never answered."""
-    if ref.rules.canary == "always":
-        return not _has_landed_canary(ref, ledger)
-    return ref.rules.canary == "new" and not ledger.answered_before(run)
+    canary = asker.ref.rules.canary
+    if canary == "always":
+        return not _has_landed_canary(asker.ref, asker.ledger)
+    return canary == "new" and not asker.ledger.answered_before(asker.run)
 
 
 def _has_landed_canary(ref: RunRef, ledger: Ledger) -> bool:
     """Tell whether a canary of this run has landed."""
     for shard in ledger.view().landed:
         fact = ledger.landed(shard)
-        if fact is None or fact.claim.buyer != ref.buyer:
+        if fact is None:
             continue
-        if fact.claim.attempt == ATTEMPT:
+        claim = fact.claim
+        if claim.buyer == ref.buyer and claim.attempt == ATTEMPT:
             return True
     return False

@@ -9,7 +9,8 @@ from datetime import datetime
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.money import caps
 from nightbatch.money.estimate import Estimate
-from nightbatch.plan.plan import cap_refusal, notes_on, take_difference
+from nightbatch.plan.attempt import Attempt, Prospect, cap_refusal, notes_on
+from nightbatch.plan.difference import Asker, take_difference
 from nightbatch.plan.quote import TokenCounter, quote_for
 from nightbatch.spec.run_ref import RunRef
 
@@ -38,13 +39,16 @@ def quote(
 ) -> Offer:
     """Estimate what a run would buy."""
     run = ledger.run(ref.snapshot)
-    difference = take_difference(ref, run, ledger)
+    asker = Asker(ref, run, ledger)
+    difference = take_difference(asker)
     cost_rows = caps.read(ref, run.question, ledger, now())
+    attempt = Attempt(asker, 1, cost_rows, first_batch=None, now=now)
     run_quote = quote_for(run, difference.pending, cost_rows, count_tokens)
+    prospect = Prospect(attempt, difference, run_quote)
     return Offer(
         asked=difference.asked,
         in_flight=difference.in_flight,
         estimate=run_quote.whole,
-        notes=notes_on(ref, run, ledger, difference, run_quote, now()),
-        refusal=cap_refusal(ref, ledger, difference.view, cost_rows, run_quote, now()),
+        notes=notes_on(prospect),
+        refusal=cap_refusal(prospect),
     )

@@ -48,24 +48,32 @@ class Pending:
         self.in_flight[unsettled_numbers] = True
         return len(unsettled_numbers) > 0
 
+    @property
+    def asked_count(self) -> int:
+        """Count the requests that are asked."""
+        return int(self.asked.sum())
+
+    @property
+    def in_flight_count(self) -> int:
+        """Count the requests that are in flight."""
+        return int(self.in_flight.sum())
+
     def pending_numbers(self) -> np.ndarray:
         """Return the numbers of the pending requests, in rising order."""
         number_parts = [np.empty(0, np.int32)]
         for start in range(0, self.count, ROUND):
-            stop = start + ROUND
-            is_pending = self._is_pending(start, stop)
-            pending_places = np.flatnonzero(is_pending)
-            pending_numbers = pending_places + start
-            number_parts.append(pending_numbers.astype(np.int32))
+            span = slice(start, start + ROUND)
+            pending_places = self._pending_places(span)
+            pending_numbers = start + pending_places
+            small_numbers = pending_numbers.astype(np.int32)
+            number_parts.append(small_numbers)
         return np.concatenate(number_parts)
 
-    def _is_pending(self, start: int, stop: int) -> np.ndarray:
-        """Tell which of the requests from `start` to before `stop` are pending."""
-        is_asked = self.asked[start:stop]
-        is_settled = self.settled[start:stop]
-        is_in_flight = self.in_flight[start:stop]
-        is_pending: np.ndarray = is_asked & ~is_settled & ~is_in_flight
-        return is_pending
+    def _pending_places(self, span: slice) -> np.ndarray:
+        """Return the places in a span at which requests are pending."""
+        is_asked = self.asked[span]
+        is_done = self.settled[span] | self.in_flight[span]
+        return np.flatnonzero(is_asked & ~is_done)
 
 
 def shards(
@@ -85,9 +93,11 @@ def shards(
     start = 0
     while start < len(sizes):
         candidate_sizes = sizes[start : start + max_requests]
-        candidate_counts = np.arange(1, len(candidate_sizes) + 1)
+        candidate_count = len(candidate_sizes)
+        request_counts = np.arange(1, candidate_count + 1)
+        overheads = overhead * request_counts
         content_bytes = np.cumsum(candidate_sizes, dtype=np.int64)
-        item_bytes = content_bytes + overhead * candidate_counts
+        item_bytes = content_bytes + overheads
         fitting_count = int(np.searchsorted(item_bytes, max_item_bytes, side="right"))
         stop = start + max(1, fitting_count)
         yield range(start, stop)

@@ -53,6 +53,11 @@ class Quote:
             return Estimate()
         return self.estimator.estimate(requests.token_sizes)
 
+    @property
+    def cached_tokens(self) -> float:
+        """The tokens that all requests share in the cache."""
+        return self.estimator.cached.tokens if self.estimator else 0.0
+
 
 def quote_for(
     run: Run, pending: RequestSet, rows: list[Row], count_tokens: TokenCounter | None
@@ -61,7 +66,8 @@ def quote_for(
     if not len(pending):
         return Quote(Estimate())
     run_estimator = estimator(run, pending, rows, count_tokens)
-    whole = run_estimator.estimate(pending.token_sizes)
+    token_sizes = pending.token_sizes
+    whole = run_estimator.estimate(token_sizes)
     return Quote(whole, run_estimator)
 
 
@@ -120,12 +126,14 @@ def _counted_prompts(
     """Estimate the length of prompts from a counted sample. Raises ApiError."""
     context_tokens = prices().context_tokens(run.model)
     one_token_params = run.frame.params(b'"."')
-    frame_tokens = count_tokens(_countable(one_token_params)) - 1
+    one_token_prompt = _countable(one_token_params)
+    one_token_count = count_tokens(one_token_prompt)
+    frame_tokens = max(1, one_token_count - 1)
     chosen_requests = _sample(pending)
     samples = _counted(run, chosen_requests, count_tokens)
     is_complete = len(samples) == len(pending)
     return prompt_tokens.counted(
-        max(1, frame_tokens), samples, context_tokens, complete=is_complete
+        frame_tokens, samples, context_tokens, complete=is_complete
     )
 
 
@@ -156,10 +164,11 @@ def _counted(run: Run, sample: RequestSet, count_tokens: TokenCounter) -> list[S
     """Count the tokens of requests. Raises ApiError."""
     text_sizes, media_bounds = sample.token_sizes
     contents = sample.staged.contents(sample.numbers)
-    samples: list[Sample] = []
+    samples = list[Sample]()
     for place, content in enumerate(contents):
         params = run.frame.params(content)
-        token_count = count_tokens(_countable(params))
+        prompt = _countable(params)
+        token_count = count_tokens(prompt)
         text_bytes = int(text_sizes[place])
         media_bound = 0
         if media_bounds is not None:

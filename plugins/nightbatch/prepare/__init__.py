@@ -1,5 +1,5 @@
 """Rows become requests: the partition is read once.
 
-Each row is rendered and gets a request id; rows and requests are staged as a snapshot. Entry points: `prepare.prepare`,
-and `staged` to read what was staged.
+`source` reads the rows, `encoding` makes a request of each, and `snapshot` writes both; `prepare` does it all, and
+names the snapshot by its content. `staged` reads what was staged; `stage` is the first step of a run.
 """

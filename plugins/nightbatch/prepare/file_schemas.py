@@ -16,27 +16,39 @@ class FileSchema(NamedTuple):
     key: str
     schema: pa.Schema
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        names: list[str] = self.schema.names
+        return names
+
+    def field(self, name: str) -> pa.Field:
+        """Return the field of a column."""
+        return self.schema.field(name)
+
 
 def unify(first: FileSchema, other: FileSchema, columns: Sequence[str]) -> pa.Schema:
     """Merge the schemas of two files in these columns, or name the file and column that differ."""
-    merged_fields = []
-    for name in columns:
-        merged_field = _merged_field(name, first, other)
-        merged_fields.append(merged_field.with_nullable(True).remove_metadata())
-    return pa.schema(merged_fields)
+    merged_fields = [_merged_field(name, first, other) for name in columns]
+    nullable_fields = [field.with_nullable(True) for field in merged_fields]
+    plain_fields = [field.remove_metadata() for field in nullable_fields]
+    return pa.schema(plain_fields)
 
 
 def _merged_field(name: str, first: FileSchema, other: FileSchema) -> pa.Field:
-    first_field = first.schema.field(name)
-    other_field = other.schema.field(name)
+    first_field = first.field(name)
+    other_field = other.field(name)
     first_type = first_field.type
     other_type = other_field.type
     if pa.types.is_null(first_type):
         return other_field
-    if pa.types.is_null(other_type) or first_type == other_type:
+    is_other_null = pa.types.is_null(other_type)
+    if is_other_null or first_type == other_type:
         return first_field
-    if _logical(first_type) == _logical(other_type):
-        return first_field.with_type(_logical(other_type))
+    first_meaning = _logical(first_type)
+    other_meaning = _logical(other_type)
+    if first_meaning == other_meaning:
+        return first_field.with_type(first_meaning)
     raise InputError(
         f"column {name!r} is {first_type} in {first.key} but {other_type} in {other.key}: "
         "write both with the same type."

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 from nightbatch.errors import (
@@ -24,6 +26,23 @@ from nightbatch.spec.media_roots import HTTPS, MediaPlace, MediaRoots
 from nightbatch.template.media import Fetch, Read
 
 T = TypeVar("T")
+OpenFolder = Callable[[str], Measures]
+ReadObject = Callable[[Measures, str], T | str]
+"""Reads something of the object of a key, or says what is wrong with it."""
+Addresses = Sequence[str]
+"""What one row names."""
+Places = Mapping[str, MediaPlace]
+"""Where the object of each address is."""
+Located = Mapping[str, MediaPlace | str | None]
+"""Where the object of each address is, or what is wrong with it; None: a page."""
+LocatedOrSize = Mapping[str, int | MediaPlace | str | None]
+"""The same, or how large the object of an address is."""
+Problems = dict[str, str | None]
+"""What is wrong with each address; None: a page."""
+ByAddress = dict[str, T | str]
+"""What was read from each address, or what is wrong with it."""
+ByteCounts = Mapping[str, int]
+"""How large the object of each address is."""
 
 READ_THREADS = 16
 OBJECT_BYTES = 32 * 1024 * 1024
@@ -46,31 +65,45 @@ STORE_PROBLEMS: dict[type[StoreError], str] = {
 }
 
 
-def fetcher(open_folder: Callable[[str], Measures], roots: MediaRoots) -> Fetch:
+def fetcher(open_folder: OpenFolder, roots: MediaRoots) -> Fetch:
     """Return a function that reads the objects that rows name, row by row; a page (https://) is left to the API.
 
     `open_folder` opens a store, once for each folder of `roots` that a row names. The fetch raises
     StoreUnavailable and BadCredentials.
     """
-    stores: dict[Location, Measures] = {}
+    return _Fetcher(open_folder, roots).fetch
 
-    def fetch(rows: Sequence[Sequence[str]]) -> Iterator[Read]:
-        located = {address: _locate(roots, address) for row in rows for address in row}
+
+class _Fetcher:
+    """Reads what rows name, from stores that it opens when the first row names something in them."""
+
+    def __init__(self, open_folder: OpenFolder, roots: MediaRoots) -> None:
+        self._open_folder = open_folder
+        self._roots = roots
+        self._stores = dict[Location, Measures]()
+
+    def fetch(self, rows: Sequence[Addresses]) -> Iterator[Read]:
+        addresses = chain.from_iterable(rows)
+        located = {address: self._locate(address) for address in addresses}
         places = _media_places(located)
-        used_roots = {place.root for place in places.values()}
-        new_roots = used_roots - stores.keys()
-        for root in new_roots:
-            stores[root] = open_folder(root.url)
+        self._open_stores(places)
         with ThreadPoolExecutor(READ_THREADS, "fetch") as threads:
-            objects = _Objects(stores, places, threads)
+            objects = _Objects(self._stores, places, threads)
             yield from _read_rows(rows, located, objects)
 
-    return fetch
+    def _locate(self, address: str) -> MediaPlace | str | None:
+        if address.startswith(HTTPS):
+            return self._roots.page_problem(address)
+        return self._roots.find(address)
+
+    def _open_stores(self, places: Places) -> None:
+        used_roots = {place.root for place in places.values()}
+        new_roots = used_roots - self._stores.keys()
+        for root in new_roots:
+            self._stores[root] = self._open_folder(root.url)
 
 
-def _media_places(
-    located: Mapping[str, MediaPlace | str | None],
-) -> dict[str, MediaPlace]:
+def _media_places(located: Located) -> Places:
     """Keep the addresses of objects; the others are pages, or have a problem."""
     return {
         address: place
@@ -80,9 +113,7 @@ def _media_places(
 
 
 def _read_rows(
-    rows: Sequence[Sequence[str]],
-    located: Mapping[str, MediaPlace | str | None],
-    objects: _Objects,
+    rows: Sequence[Addresses], located: Located, objects: _Objects
 ) -> Iterator[Read]:
     """Read the objects of each row, group after group."""
     sizes = objects.sizes()
@@ -93,15 +124,14 @@ def _read_rows(
     for group in _groups(rows, byte_counts):
         bodies = objects.bodies(group.addresses)
         for row in group.rows:
-            if _total(row, byte_counts) > ROW_BYTES:
+            row_bytes = _total(row, byte_counts)
+            if row_bytes > ROW_BYTES:
                 yield dict.fromkeys(row, TOO_MANY_BYTES)
             else:
                 yield {**problems, **bodies}
 
 
-def _problems(
-    located_or_size: Mapping[str, int | MediaPlace | str | None],
-) -> dict[str, str | None]:
+def _problems(located_or_size: LocatedOrSize) -> Problems:
     """Keep the addresses that have neither a size nor a place, each with its problem; None for a page."""
     return {
         address: problem
@@ -116,35 +146,28 @@ class _Objects:
     def __init__(
         self,
         stores: Mapping[Location, Measures],
-        places: Mapping[str, MediaPlace],
+        places: Places,
         threads: ThreadPoolExecutor,
     ) -> None:
         self._stores = stores
         self._places = places
         self._threads = threads
 
-    def sizes(self) -> dict[str, int | str]:
+    def sizes(self) -> ByAddress[int]:
         """Return the size in bytes of each object, or the problem of its address."""
         return self._read_all(self._size, self._places)
 
-    def bodies(self, addresses: Iterable[str]) -> dict[str, bytes | str]:
+    def bodies(self, addresses: Iterable[str]) -> ByAddress[bytes]:
         """Return the bytes of these objects, or the problem of an address."""
         return self._read_all(self._body, addresses)
 
-    def _read_all(
-        self, read: Callable[[Measures, str], T | str], addresses: Iterable[str]
-    ) -> dict[str, T | str]:
+    def _read_all(self, read: ReadObject[T], addresses: Iterable[str]) -> ByAddress[T]:
         sorted_addresses = sorted(addresses)
-
-        def read_address(address: str) -> T | str:
-            return self._read(read, self._places[address])
-
-        values = self._threads.map(read_address, sorted_addresses)
+        places = [self._places[address] for address in sorted_addresses]
+        values = self._threads.map(partial(self._read, read), places)
         return dict(zip(sorted_addresses, values, strict=True))
 
-    def _read(
-        self, read: Callable[[Measures, str], T | str], place: MediaPlace
-    ) -> T | str:
+    def _read(self, read: ReadObject[T], place: MediaPlace) -> T | str:
         """Read, or return the problem in our own words, since the store's words contain the address."""
         error_type: type[StoreError]
         try:
@@ -176,29 +199,22 @@ class _Objects:
 class _Group:
     """Rows whose objects are held in memory together."""
 
-    rows: list[Sequence[str]] = field(default_factory=list)
+    rows: list[Addresses] = field(default_factory=list)
     addresses: set[str] = field(default_factory=set)
     size: int = 0
 
 
-def _locate(roots: MediaRoots, address: str) -> MediaPlace | str | None:
-    if address.startswith(HTTPS):
-        return roots.page_problem(address)
-    return roots.find(address)
-
-
-def _total(addresses: Iterable[str], sizes: Mapping[str, int]) -> int:
+def _total(addresses: Iterable[str], sizes: ByteCounts) -> int:
     return sum(sizes.get(address, 0) for address in addresses)
 
 
-def _groups(
-    rows: Sequence[Sequence[str]], sizes: Mapping[str, int]
-) -> Iterator[_Group]:
+def _groups(rows: Sequence[Addresses], sizes: ByteCounts) -> Iterator[_Group]:
     """Cut rows into groups whose objects take at most BYTES_AT_ONCE; a row that takes more is a group of its own."""
     group = _Group()
     for row in rows:
         row_addresses = _readable_addresses(row, sizes)
-        added_bytes = _total(row_addresses - group.addresses, sizes)
+        new_addresses = row_addresses - group.addresses
+        added_bytes = _total(new_addresses, sizes)
         if group.rows and group.size + added_bytes > BYTES_AT_ONCE:
             yield group
             group = _Group()
@@ -210,7 +226,7 @@ def _groups(
         yield group
 
 
-def _readable_addresses(row: Sequence[str], sizes: Mapping[str, int]) -> set[str]:
+def _readable_addresses(row: Addresses, sizes: ByteCounts) -> set[str]:
     """Return the addresses of a row that are worth reading: none where the row is too large."""
     if _total(row, sizes) > ROW_BYTES:
         return set()

@@ -5,43 +5,31 @@ The snapshot is named by its content, so preparing the same input again finds it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
-import pyarrow as pa
-
-from nightbatch.columnar import parquet
-from nightbatch.columnar.threads import BackgroundCalls, map_in_thread, read_ahead
 from nightbatch.errors import Absent, StoreUnfit
 from nightbatch.failpoints import reach
 from nightbatch.ids import Snapshot
 from nightbatch.ledger import keys
 from nightbatch.ledger.marker import refuse_foreign
-from nightbatch.ledger.state import OpenStore, mark
+from nightbatch.ledger.state.mark import mark
+from nightbatch.ledger.state.state import OpenStore
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.request import Frame, frame, shared_params
 from nightbatch.money import cache
 from nightbatch.money.prices import prices
 from nightbatch.ports import Entry, Store
+from nightbatch.prepare.encoding.schemas import MEDIA_REQUESTS
+from nightbatch.prepare.encoding.stager import Stager
+from nightbatch.prepare.snapshot import SnapshotWriter, StagedCounts
 from nightbatch.prepare.source import (
-    BATCH_ROWS,
     Source,
     check_unchanged,
     common_schema,
     parquet_files,
-    read,
 )
-from nightbatch.prepare.stager import (
-    MEDIA_REQUESTS,
-    Encoded,
-    Staged,
-    Stager,
-    rows_schema,
-)
-from nightbatch.prepare.unique_key import KeyCheck
 from nightbatch.spec import locations
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.locations import partition_path
@@ -50,18 +38,6 @@ from nightbatch.spec.run import Run, question_name, snapshot_name
 from nightbatch.template.limited import limited
 from nightbatch.template.media import Fetch, no_fetch
 from nightbatch.template.template import Template
-
-PART_ROWS = 65_536
-PART_BYTES = 512 * 1024 * 1024
-MEDIA_ROWS = 64
-
-
-class _StagedCounts(NamedTuple):
-    """How much is staged in a snapshot."""
-
-    parts: int
-    rows: int
-    requests: int
 
 
 def prepare(
@@ -93,8 +69,9 @@ def prepare(
     schema = common_schema(source, schema_files, template, columns)
     stager = Stager(template, shared_frame, enrichment.max_batch_bytes, fetch)
     partition_source = Source(source, files, schema)
+    writer = SnapshotWriter(partition_source, state, stager, enrichment, snapshot)
     try:
-        counts = _stage(partition_source, state, stager, enrichment, snapshot)
+        counts = writer.write()
     finally:
         check_unchanged(source, enrichment.partition, files)
     reach("source seen unchanged")
@@ -176,149 +153,12 @@ def _media_settings(enrichment: Enrichment) -> dict[str, Any]:
     return settings
 
 
-def _stage(
-    source: Source,
-    state: Store,
-    stager: Stager,
-    enrichment: Enrichment,
-    snapshot: Snapshot,
-) -> _StagedCounts:
-    """Write rows and requests part by part; return the counts of parts, rows and requests."""
-    key_columns = list(enrichment.key)
-    key_check = KeyCheck(key_columns)
-    row_schema = rows_schema(source.schema, enrichment.kept)
-    part_count = 0
-    row_count = 0
-    request_count = 0
-    with ExitStack() as stack, BackgroundCalls() as background:
-        for part in _source_parts(source, stager, enrichment.limit):
-            part_stack = stack.enter_context(ExitStack())
-            row_upload = part_stack.enter_context(
-                _upload(state, keys.rows(snapshot, part_count), row_schema)
-            )
-            request_upload = part_stack.enter_context(
-                _upload(state, keys.requests(snapshot, part_count), stager.schema)
-            )
-            writer = _PartWriter(
-                row_upload, request_upload, enrichment.kept, background
-            )
-            request_numbers = dict[bytes, int]()
-            for encoded in part:
-                key_check.add(encoded.rows)
-                staged = stager.stage(encoded, request_numbers)
-                writer.write(encoded.rows, staged)
-                row_count += encoded.rows.num_rows
-            writer.commit()
-            # Otherwise the data of the uploads would stay in memory to the end.
-            background.do(part_stack.close)
-            part_count += 1
-            request_count += len(request_numbers)
-    key_check.check(lambda: _staged_rows(state, snapshot, part_count, key_columns))
-    return _StagedCounts(part_count, row_count, request_count)
-
-
-def _upload(state: Store, key: str, schema: pa.Schema) -> parquet.ParquetUpload:
-    return parquet.ParquetUpload(state, key, schema, parquet.PLAIN)
-
-
-@dataclass(frozen=True)
-class _PartWriter:
-    """Writes the two files of a part, in the thread of `background`."""
-
-    row_upload: parquet.ParquetUpload
-    request_upload: parquet.ParquetUpload
-    kept: Sequence[str]
-    background: BackgroundCalls
-
-    def write(self, rows: pa.RecordBatch, staged: Staged) -> None:
-        """Write a batch of rows, and the requests that are new with them."""
-        kept_columns = [rows.column(name) for name in self.kept]
-        row_batch = pa.RecordBatch.from_arrays(
-            [*kept_columns, staged.numbers, staged.problems],
-            schema=self.row_upload.schema,
-        )
-        self.background.do(self.row_upload.write, row_batch)
-        self.background.do(self.request_upload.write, staged.requests)
-
-    def commit(self) -> None:
-        """Publish the rows, then the requests."""
-        for upload in (self.row_upload, self.request_upload):
-            self.background.do(upload.close)
-            self.background.do(upload.commit)
-            self.background.do(reach, "part of the snapshot written")
-
-
-def _staged_rows(
-    state: Store, snapshot: Snapshot, part_count: int, columns: list[str]
-) -> Iterator[pa.RecordBatch]:
-    for part in range(part_count):
-        row_key = keys.rows(snapshot, part)
-        yield from parquet.batches(state, row_key, columns, BATCH_ROWS)
-
-
-def _source_parts(
-    source: Source, stager: Stager, limit: int | None
-) -> Iterator[Iterator[Encoded]]:
-    batches = read_ahead(read(source, limit))
-    encoded_batches = _encoded(batches, stager)
-    return _parts(encoded_batches)
-
-
-def _encoded(batches: Iterator[pa.RecordBatch], stager: Stager) -> Iterator[Encoded]:
-    """Encode rows; only a few at a time if they have images or documents, since each may be megabytes."""
-    if stager.template.has_media:
-        return read_ahead(_encoded_media(batches, stager))
-    return map_in_thread(stager.encode, _sliced(batches, BATCH_ROWS))
-
-
-def _encoded_media(
-    batches: Iterator[pa.RecordBatch], stager: Stager
-) -> Iterator[Encoded]:
-    for rows in _sliced(batches, MEDIA_ROWS):
-        yield from stager.encode_media(rows)
-
-
-def _sliced(
-    batches: Iterator[pa.RecordBatch], most_rows: int
-) -> Iterator[pa.RecordBatch]:
-    """Cut batches into slices; an empty batch is one slice."""
-    for batch in batches:
-        end = max(1, batch.num_rows)
-        for start in range(0, end, most_rows):
-            yield batch.slice(start, most_rows)
-
-
-def _parts(batches: Iterator[Encoded]) -> Iterator[Iterator[Encoded]]:
-    """Cut a stream of batches into parts of about PART_ROWS rows; each part must be read before the next."""
-    first_batch = next(batches, None)
-    while first_batch is not None:
-        upcoming: list[Encoded | None] = [first_batch]
-        yield _part(upcoming, batches)
-        first_batch = upcoming[0]
-
-
-def _part(
-    upcoming: list[Encoded | None], batches: Iterator[Encoded]
-) -> Iterator[Encoded]:
-    """Yield the batches of one part; `upcoming` then holds the first batch of the next part, None at the end."""
-    row_count = 0
-    byte_count = 0
-    while row_count < PART_ROWS and byte_count < PART_BYTES:
-        batch = upcoming[0]
-        if batch is None:
-            return
-        row_count += batch.rows.num_rows
-        byte_count += batch.rows.nbytes
-        yield batch
-        upcoming[0] = next(batches, None)
-
-
 def _run(
     enrichment: Enrichment,
     snapshot: Snapshot,
     shared_frame: Frame,
     files: list[Entry],
-    counts: _StagedCounts,
+    counts: StagedCounts,
 ) -> Run:
     schema = enrichment.schema
     question = question_name(shared_frame, enrichment.user_template, schema)

@@ -6,6 +6,7 @@ The listing is taken before and compared after reading, by size and ETag, so tha
 from __future__ import annotations
 
 import io
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +30,7 @@ from nightbatch.errors import (
 from nightbatch.ports import Entry, Reads, Store
 from nightbatch.prepare.file_schemas import FileSchema, unify
 from nightbatch.prepare.time_zones import check_zones
+from nightbatch.spec.hive_columns import HIVE_NULL, encoded_values
 from nightbatch.spec.locations import is_data_file
 from nightbatch.template.template import Template
 
@@ -38,7 +40,8 @@ FILES_AHEAD = 8
 SMALL_BYTES = 4 * 1024 * 1024
 """Files up to this size are read in one request."""
 _NETWORK = ("AWS Error", "curlCode", "NETWORK_CONNECTION", "timed out")
-HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+Columns = Sequence[str]
+"""Names of the wanted columns."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +55,25 @@ class Source:
 
 def parquet_files(source: Store, partition: str) -> tuple[list[Entry], list[Entry]]:
     """List the partition's Parquet files, and the files that define its schema (those, or another partition's)."""
+    prefix = ""
     partition_folder = partition.strip("/")
-    prefix = f"{partition_folder}/" if partition_folder else ""
+    if partition_folder:
+        prefix = f"{partition_folder}/"
     objects = list(source.list(prefix))
     files = _data_files(objects)
     if files:
         return files, files
+    place = f"{source.url}{prefix}"
     if not objects:
         raise SourceError(
-            f"source: there is nothing below {source.url}{prefix}. Check source and partition."
+            f"source: there is nothing below {place}. Check source and partition."
         )
-    other_files = _data_files(source.list("")) if prefix else []
+    other_files = list[Entry]()
+    if prefix:
+        other_files = _data_files(source.list(""))
     if not other_files:
         raise SourceError(
-            f"source: {source.url}{prefix} holds {len(objects)} objects, but no Parquet file."
+            f"source: {place} holds {len(objects)} objects, but no Parquet file."
         )
     return [], other_files[-1:]
 
@@ -75,52 +83,59 @@ def _data_files(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def common_schema(
-    source: Reads, files: Sequence[Entry], template: Template, columns: Sequence[str]
+    source: Reads, files: Sequence[Entry], template: Template, columns: Columns
 ) -> pa.Schema:
     """Find the one type of each wanted column over all files; the columns' own order is kept."""
     merged: FileSchema | None = None
     for entry, opened in _opened(source, files):
         schema = _with_partition(opened.schema_arrow, entry.key)
-        _check_unique(columns, schema, entry.key)
-        template.check(schema)
-        check_zones(template.columns, schema, entry.key)
-        _check_present(columns, schema, entry.key)
-        following = FileSchema(entry.key, schema)
-        unified = unify(merged or following, following, columns)
+        file_schema = FileSchema(entry.key, schema)
+        _check(file_schema, template, columns)
+        unified = unify(merged or file_schema, file_schema, columns)
         merged = FileSchema(entry.key, unified)
     assert merged is not None
     return merged.schema
 
 
-def _check_unique(columns: Sequence[str], schema: pa.Schema, key: str) -> None:
-    repeated = [name for name in columns if schema.names.count(name) > 1]
+def _check(file: FileSchema, template: Template, columns: Columns) -> None:
+    """Refuse a file whose columns cannot be read or printed."""
+    _check_unique(file, columns)
+    template.check(file.schema)
+    check_zones(file, template.columns)
+    _check_present(file, columns)
+
+
+def _check_unique(file: FileSchema, columns: Columns) -> None:
+    file_columns = file.names
+    repeated = [name for name in columns if file_columns.count(name) > 1]
     if repeated:
+        names = ", ".join(repeated)
         raise SourceError(
-            f"column {', '.join(repeated)} occurs more than once in {key}: rename one of them."
+            f"column {names} occurs more than once in {file.key}: rename one of them."
         )
 
 
-def _check_present(columns: Sequence[str], schema: pa.Schema, key: str) -> None:
-    missing = [name for name in columns if name not in schema.names]
+def _check_present(file: FileSchema, columns: Columns) -> None:
+    file_columns = file.names
+    missing = [name for name in columns if name not in file_columns]
     if missing:
+        names = ", ".join(missing)
+        known_names = ", ".join(file_columns)
         raise SourceError(
-            f"key/keep: {', '.join(missing)} is not a column of {key}. It has: {', '.join(schema.names)}."
+            f"key/keep: {names} is not a column of {file.key}. It has: {known_names}."
         )
 
 
 def read(source: Source, limit: int | None) -> Iterator[pa.RecordBatch]:
     """Read the wanted columns of all files, in the order of their names; the first batch has no rows."""
-    rows_left = limit
-    yield pa.RecordBatch.from_pylist([], schema=source.schema)
     schema = source.schema
+    yield pa.RecordBatch.from_pylist([], schema=schema)
+    rows_left = sys.maxsize if limit is None else limit
     for entry, opened in _opened(source.store, source.files):
         file_columns = opened.schema_arrow.names
         names = [name for name in schema.names if name in file_columns]
         with _read_errors(entry.key):
             for batch in parquet.in_steps(opened, names, BATCH_ROWS, BATCH_BYTES):
-                if rows_left is None:
-                    yield _conform(batch, schema, entry.key)
-                    continue
                 if rows_left <= 0:
                     return
                 limited_batch = batch.slice(0, rows_left)
@@ -213,16 +228,12 @@ def check_unchanged(source: Store, partition: str, files: list[Entry]) -> None:
 
 def _partition_values(key: str) -> dict[str, str | None]:
     """Read the columns that a Hive path holds, percent-decoded: `dt=2026-11-21/city=New%20York/part-0.parquet`."""
-    partition_values: dict[str, str | None] = {}
-    *folders, _ = key.split("/")
-    for folder in folders:
-        encoded_name, separator, encoded_value = folder.partition("=")
-        if not separator:
-            continue
-        name = unquote(encoded_name)
-        is_null = encoded_value == HIVE_NULL
-        partition_values[name] = None if is_null else unquote(encoded_value)
-    return partition_values
+    folder, _, _ = key.rpartition("/")
+    return {name: _decoded(value) for name, value in encoded_values(folder)}
+
+
+def _decoded(encoded_value: str) -> str | None:
+    return None if encoded_value == HIVE_NULL else unquote(encoded_value)
 
 
 def _with_partition(schema: pa.Schema, key: str) -> pa.Schema:

@@ -147,10 +147,10 @@ class RequestSet:
     def token_sizes(self) -> Sizes:
         """The sizes from which the tokens of each prompt are estimated."""
         text_sizes = self._select(self.staged.text_sizes)
-        all_media_tokens = self.staged.media_tokens
-        if all_media_tokens is None:
-            return Sizes(text_sizes)
-        return Sizes(text_sizes, self._select(all_media_tokens))
+        media_tokens = self.staged.media_tokens
+        if media_tokens is not None:
+            media_tokens = self._select(media_tokens)
+        return Sizes(text_sizes, media_tokens)
 
     def body_size(self, frame: Frame) -> int:
         """Count the exact bytes of a body that holds them."""

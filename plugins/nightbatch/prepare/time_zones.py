@@ -10,17 +10,19 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from nightbatch.errors import SourceError
+from nightbatch.prepare.file_schemas import FileSchema
 
 
-def check_zones(columns: Iterable[str], schema: pa.Schema, key: str) -> None:
+def check_zones(file: FileSchema, columns: Iterable[str]) -> None:
     """Raise SourceError for the first of these columns of a file that has a time zone nobody knows, at any depth."""
     for name in columns:
-        for zone in _zones(schema.field(name).type):
+        field = file.field(name)
+        for zone in _zones(field.type):
             if not _is_known(zone):
                 raise SourceError(
-                    f"prompt: column {name!r} of {key} has times in the zone {zone[:100]!r}, which is not known: write "
-                    "them as UTC, or with a name of the IANA database such as Europe/Berlin; or leave the column out "
-                    "of the prompt."
+                    f"prompt: column {name!r} of {file.key} has times in the zone {zone[:100]!r}, which is not known: "
+                    "write them as UTC, or with a name of the IANA database such as Europe/Berlin; or leave the column "
+                    "out of the prompt."
                 )
 
 
@@ -33,7 +35,8 @@ def _zones(kind: pa.DataType) -> Iterator[str]:
         yield from _zones(kind.value_type)
     else:
         for place in range(kind.num_fields):
-            yield from _zones(kind.field(place).type)
+            inner_field = kind.field(place)
+            yield from _zones(inner_field.type)
 
 
 def _is_known(zone: str) -> bool:

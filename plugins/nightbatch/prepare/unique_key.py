@@ -45,15 +45,19 @@ class KeyCheck:
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Check a batch of rows."""
-        if not self.columns or not rows.num_rows:
+        if not self.columns:
             return
-        self.nulls += _null_keys(rows, self.columns)
+        row_count = rows.num_rows
+        if not row_count:
+            return
+        null_count = _null_keys(rows, self.columns)
+        self.nulls += null_count
         all_have_risen = self._rising == self.rows
         if all_have_risen and self._rises(rows):
-            self._rising += rows.num_rows
+            self._rising += row_count
         else:
             self._hash(rows)
-        self.rows += rows.num_rows
+        self.rows += row_count
 
     def _rises(self, rows: pa.RecordBatch) -> bool:
         """Return whether keys rise from the last row before these to the last row of these."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightbatch.columnar.custom_ids import custom_ids
+from nightbatch.columnar.value_counts import value_counts
 from nightbatch.land.landed_schema import REPEATING
 from nightbatch.messages import safe_words
 from nightbatch.messages.answer_type import AnswerType
@@ -85,15 +86,14 @@ class Join:
         return pc.if_else(is_rejected, str(Status.REJECTED), status)
 
     def _count_statuses(self, status: pa.Array) -> None:
-        for counted in pc.value_counts(status).to_pylist():
-            self.by_status[counted["values"]] += counted["counts"]
+        for value, row_count in value_counts(status):
+            self.by_status[value] += row_count
 
     def _count_errors(self, errors: pa.Array) -> None:
         """Count errors without the API's words."""
-        error_counts = pc.value_counts(errors.drop_null())
-        for counted in error_counts[:MOST_ERRORS].to_pylist():
-            shown_error = safe_words.shown(counted["values"])
-            self.errors[shown_error] += counted["counts"]
+        for error, row_count in value_counts(errors, MOST_ERRORS):
+            shown_error = safe_words.shown(error)
+            self.errors[shown_error] += row_count
 
     def _answer_columns(
         self, landed_rows: pa.Table, status: pa.Array
@@ -169,10 +169,13 @@ def _input_tokens(landed_rows: pa.Table) -> pa.Array:
     """Add up plain and cached input tokens; null where nothing was used."""
     total = _column(landed_rows, "input")
     for token_class in ("cache_write_5m", "cache_write_1h", "cache_read"):
-        class_tokens = _column(landed_rows, token_class)
-        token_counts = pc.fill_null(class_tokens, 0)
-        total = pc.add(total, token_counts)
+        total = pc.add(total, _filled(landed_rows, token_class))
     return total
+
+
+def _filled(table: pa.Table, name: str) -> pa.Array:
+    """Return a column of counts, with 0 for null."""
+    return pc.fill_null(_column(table, name), 0)
 
 
 def _column(table: pa.Table, name: str) -> pa.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pyarrow as pa
 
@@ -11,12 +12,12 @@ from nightbatch.columnar import parquet
 from nightbatch.columnar.threads import BackgroundCalls, read_ahead
 from nightbatch.ledger import keys
 from nightbatch.ports import Store
-from nightbatch.publish.folder_target import FolderTarget
 from nightbatch.publish.join import Join
 from nightbatch.publish.publication import Publication
 from nightbatch.publish.quality import QualityProbe
 from nightbatch.publish.report import Report
-from nightbatch.publish.table_target import TableTarget
+from nightbatch.publish.targets.folder_target import FolderTarget
+from nightbatch.publish.targets.table_target import TableTarget
 from nightbatch.spec import locations
 from nightbatch.spec.parameters.output_columns import REQUEST_ID
 from nightbatch.spec.published_columns import require_categories
@@ -69,12 +70,15 @@ class Output:
         self._destination.replace(self.store, self.uploads, content, self.schema)
 
     def _add_file(self) -> None:
+        upload = self._new_upload()
+        self._stack.enter_context(upload)
+        self.uploads.append(upload)
+
+    def _new_upload(self) -> parquet.ParquetUpload:
         folder = locations.folder(self._destination.partition)
         key = keys.part(folder, self.publication.name, len(self.uploads))
         layout = _layout(self.publication.run)
-        upload = parquet.ParquetUpload(self.store, key, self.schema, layout)
-        self._stack.enter_context(upload)
-        self.uploads.append(upload)
+        return parquet.ParquetUpload(self.store, key, self.schema, layout)
 
 
 def _layout(run: Run) -> parquet.GroupLayout:
@@ -87,19 +91,30 @@ def _layout(run: Run) -> parquet.GroupLayout:
 
 def write(output: Output, probe: QualityProbe) -> Join:
     """Upload all files of the partition without publishing any of them."""
-    run = output.publication.run
-    state_store = output.publication.ledger.store
-    first_key = keys.rows(run.snapshot, 0)
-    staged_schema = parquet.file(state_store, first_key).schema_arrow
-    kept_fields = [staged_schema.field(name) for name in run.kept]
-    join = Join(run.answer, kept_fields)
-    require_categories(probe.checks, join.schema)
-    output.open(join.schema)
+    publication = output.publication
+    join = _join(publication)
+    schema = join.schema
+    require_categories(probe.checks, schema)
+    output.open(schema)
+    read_keys = partial(_key_rows, publication)
     with BackgroundCalls() as background:
         _write_rows(output, join, probe, background)
-        probe.check_keys(lambda: _key_rows(state_store, run))
+        probe.check_keys(read_keys)
     output.close()
     return join
+
+
+def _join(publication: Publication) -> Join:
+    run = publication.run
+    staged_schema = _staged_schema(publication)
+    kept_fields = [staged_schema.field(name) for name in run.kept]
+    return Join(run.answer, kept_fields)
+
+
+def _staged_schema(publication: Publication) -> pa.Schema:
+    first_key = keys.rows(publication.run.snapshot, 0)
+    first_part = parquet.file(publication.ledger.store, first_key)
+    return first_part.schema_arrow
 
 
 def _write_rows(
@@ -107,26 +122,29 @@ def _write_rows(
 ) -> None:
     """Join all rows with their answers, part by part, and write them."""
     publication = output.publication
-    state_store = publication.ledger.store
-    for part in read_ahead(publication.parts()):
-        used_before = publication.is_used[part.first_numbers]
+    parts = publication.parts()
+    for part in read_ahead(parts):
+        used_before = publication.used_before(part)
         join.start_part(part.answers, used_before)
-        staged_rows = _staged_rows(state_store, publication.run, part.number)
-        for batch in read_ahead(staged_rows):
+        staged_rows = _staged_rows(publication, part.number)
+        rows_ahead = read_ahead(staged_rows)
+        for batch in rows_ahead:
             joined_rows = join.join(batch)
             probe.count(joined_rows)
             output.write(joined_rows, background)
-        publication.add_to_sums(part, join.row_counts)
+        row_counts = join.row_counts
+        publication.add_to_sums(part, row_counts)
 
 
 def _staged_rows(
-    state_store: Store, run: Run, part: int, columns: list[str] | None = None
+    publication: Publication, part: int, columns: list[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    rows_key = keys.rows(run.snapshot, part)
-    return parquet.batches(state_store, rows_key, columns, BATCH_ROWS)
+    rows_key = keys.rows(publication.run.snapshot, part)
+    return parquet.batches(publication.ledger.store, rows_key, columns, BATCH_ROWS)
 
 
-def _key_rows(state_store: Store, run: Run) -> Iterator[pa.RecordBatch]:
+def _key_rows(publication: Publication) -> Iterator[pa.RecordBatch]:
     """Read the key columns of all rows."""
+    run = publication.run
     for part in range(run.parts):
-        yield from _staged_rows(state_store, run, part, run.key)
+        yield from _staged_rows(publication, part, run.key)

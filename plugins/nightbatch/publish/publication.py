@@ -1,6 +1,6 @@
-"""Find the landed rows that a run publishes, a span of ids at a time, and read them, a part of the rows at a time.
+"""Read the landed rows that a run publishes, a part of the rows at a time, and what was paid for them.
 
-Memory grows with the partition only by a few bytes per request, and history is read once for all parts.
+Memory grows with the partition only by a few bytes per request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from nightbatch.ids import Shard
 from nightbatch.land.landed_schema import REPEATING, published_schema
 from nightbatch.ledger import keys
 from nightbatch.ledger.facts import LandedFact
-from nightbatch.ledger.history import History, history
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.prepare.staged import StagedRequests
 from nightbatch.publish.published_part import PublishedPart, PublishedSums
@@ -34,9 +33,7 @@ from nightbatch.publish.winners import (
     picos,
     read_rows,
 )
-from nightbatch.spec.locations import canonical
 from nightbatch.spec.run import Run
-from nightbatch.spec.run_ref import RunRef
 
 
 @dataclass
@@ -81,6 +78,11 @@ class Publication:
         digest = hashlib.sha256(content.encode()).hexdigest()
         return digest[:12]
 
+    def add_entries(self, id_round: IdRound, entries: Iterator[pa.Table]) -> None:
+        """Add the landed rows of the requests of a round."""
+        self.winners.add(id_round, read_ahead(entries))
+        self.repeats.append(id_round.repeats)
+
     def partly_published(self) -> list[Shard]:
         """List the shards of `partition_facts` with rows that are not published. Needs all entries of `winners`."""
         published_counts = self.winners.counts()
@@ -90,6 +92,14 @@ class Publication:
             if published_counts[int(shard)] != row_count:
                 shards.append(shard)
         return shards
+
+    def find_extra_costs(self) -> None:
+        """Find what was paid for rows that are not published. Needs all entries."""
+        shards = self.partly_published()
+        if not shards:
+            return
+        for _, id_round in self.staged.rounds():
+            self.add_extra_costs(id_round, shards)
 
     def add_extra_costs(self, id_round: IdRound, shards: Iterable[Shard]) -> None:
         """Add the costs of these shards' rows that are not published, for the requests of a round."""
@@ -111,9 +121,14 @@ class Publication:
         for number in range(self.run.parts):
             yield self._part(number)
 
+    def used_before(self, part: PublishedPart) -> np.ndarray:
+        """Tell which requests of a part earlier rows have."""
+        is_used: np.ndarray = self.is_used[part.first_numbers]
+        return is_used
+
     def add_to_sums(self, part: PublishedPart, row_counts: np.ndarray) -> None:
         """Add a part to the sums. `row_counts`: how many rows have each of its requests."""
-        used_before = self.is_used[part.first_numbers]
+        used_before = self.used_before(part)
         self.sums.add(part, used_before, row_counts)
         used_numbers = part.first_numbers[row_counts > 0]
         self.is_used[used_numbers] = True
@@ -199,71 +214,15 @@ class Publication:
         if fact.cost_usd is not None:
             cost_usd = Decimal(fact.cost_usd)
             return int(cost_usd * PICOS_PER_USD)
+        return self._cost_of_rows(shard)
+
+    def _cost_of_rows(self, shard: Shard) -> int:
         landed_costs = self._landed_columns(shard, ["cost_usd"])
         row_costs = picos(landed_costs.column("cost_usd"))
         return int(row_costs.sum())
 
     def _landed_columns(self, shard: Shard, names: list[str]) -> pa.Table:
         return parquet.table(self.ledger.store, keys.landed(shard), names)
-
-
-def publication(ref: RunRef, run: Run, ledger: Ledger) -> Publication:
-    """Find the facts that a run's publication is computed from."""
-    past = history(ledger.store, ledger.view().landed)
-    usable_shards = [
-        shard
-        for shard, origin in past.shards.items()
-        if not ref.scope or origin.scope == ref.scope
-    ]
-    partition_facts = _partition_facts(run, ledger, past)
-    run_shards = {
-        shard
-        for shard, fact in partition_facts.items()
-        if fact.claim.buyer == ref.buyer
-    }
-    staged = StagedRequests(run, ledger.store)
-    request_count = len(staged)
-    run_publication = Publication(
-        run=run,
-        ledger=ledger,
-        usable_shards=usable_shards,
-        partition_facts=partition_facts,
-        run_shards=run_shards,
-        staged=staged,
-        winners=Winners(request_count),
-        has_unpublished_row=np.zeros(request_count, dtype=bool),
-        is_used=np.zeros(request_count, dtype=bool),
-    )
-    _find_rows(run_publication, past)
-    return run_publication
-
-
-def _partition_facts(
-    run: Run, ledger: Ledger, past: History
-) -> dict[Shard, LandedFact]:
-    """Read the facts of all shards that were bought for a run's partition, by any run."""
-    own_output = (canonical(run.target), run.partition)
-    partition_facts: dict[Shard, LandedFact] = {}
-    for shard, origin in past.shards.items():
-        output = (canonical(origin.target), origin.partition)
-        fact = ledger.landed(shard) if output == own_output else None
-        if fact is not None:
-            partition_facts[shard] = fact
-    return partition_facts
-
-
-def _find_rows(run_publication: Publication, past: History) -> None:
-    """Find the row to publish for each request, and what was paid for other rows."""
-    staged = run_publication.staged
-    for span, id_round in staged.rounds():
-        entries = past.entries(run_publication.usable_shards, span)
-        run_publication.winners.add(id_round, read_ahead(entries))
-        run_publication.repeats.append(id_round.repeats)
-    shards = run_publication.partly_published()
-    if not shards:
-        return
-    for _, id_round in staged.rounds():
-        run_publication.add_extra_costs(id_round, shards)
 
 
 def _is_among(shards: np.ndarray, members: Iterable[Shard]) -> np.ndarray:

@@ -20,12 +20,13 @@ from nightbatch.money.prices import prices
 from nightbatch.money.warnings import warnings_after
 from nightbatch.ports import Store, Table
 from nightbatch.publish import report, schema_changes
-from nightbatch.publish.folder_target import FolderTarget
+from nightbatch.publish.find_publication import publication
 from nightbatch.publish.join import Join
 from nightbatch.publish.output import Output, write
-from nightbatch.publish.publication import Publication, publication
+from nightbatch.publish.publication import Publication
 from nightbatch.publish.quality import Finding, QualityProbe, findings, require_passed
-from nightbatch.publish.table_target import TableTarget
+from nightbatch.publish.targets.folder_target import FolderTarget
+from nightbatch.publish.targets.table_target import TableTarget
 from nightbatch.publish.winners import PICOS_PER_USD
 from nightbatch.spec import locations
 from nightbatch.spec.checks import Checks
@@ -86,18 +87,28 @@ def require_enough(
     """Raise RunFailed if too few rows are answered. `rows`: counts by status; `errors`: counts by error."""
     total = sum(rows.values())
     answered = rows.get(str(Status.ANSWERED), 0)
-    least_answered = ref.rules.min_answered * total
-    is_enough = answered > 0 and answered >= least_answered
-    if is_enough or not total:
+    min_answered = ref.rules.min_answered
+    least_answered = min_answered * total
+    if not total:
         return
-    truncated = rows.get(str(Status.TRUNCATED), 0)
-    advice = " Raise max_tokens for those that are truncated." if truncated else ""
+    if answered > 0 and answered >= least_answered:
+        return
+    status_counts = _most_first(rows)
+    error = most_common_error(errors)
     raise RunFailed(
-        f"{answered:,} of {total:,} rows were answered, below min_answered={ref.rules.min_answered}: "
-        f"{_most_first(rows)}. The most common error: {most_common_error(errors)}; the words are in column error of "
+        f"{answered:,} of {total:,} rows were answered, below min_answered={min_answered}: "
+        f"{status_counts}. The most common error: {error}; the words are in column error of "
         f"{ref.state}{keys.LANDED}. Nothing was published; answers that were bought are kept, and a rerun sends "
-        f"only what is lost.{advice}"
+        f"only what is lost.{_advice(rows)}"
     )
+
+
+def _advice(rows: Mapping[str, int]) -> str:
+    """Return what to do about rows that are truncated, after a space; nothing where none is."""
+    truncated = rows.get(str(Status.TRUNCATED), 0)
+    if not truncated:
+        return ""
+    return " Raise max_tokens for those that are truncated."
 
 
 def _most_first(status_counts: Mapping[str, int]) -> str:

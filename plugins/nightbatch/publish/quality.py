@@ -11,13 +11,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from nightbatch.columnar.value_counts import value_counts
 from nightbatch.errors import RunFailed, SourceError
 from nightbatch.ledger.marker import Profile
 from nightbatch.prepare.unique_key import KeyCheck
 from nightbatch.spec.checks import OFF, RED, Checks
 
+Counts = Mapping[str, int]
+"""How many rows have which value."""
+Shares = Mapping[str, float]
+"""The share of each value in all rows, 0 to 1."""
 FEWEST_ROWS = 30
 """With fewer rows the share of a category is not significant: drift is not checked."""
 MOST_VALUES = 1_000
@@ -67,17 +71,18 @@ class QualityProbe:
         """Count rows, their keys and the values of the checked columns."""
         self.rows += rows.num_rows
         self._keys.add(rows)
-        for name, value_counts in self._values.items():
-            if len(value_counts) > MOST_VALUES:
-                continue
-            column = rows.column(name)
-            _count_values(column, value_counts)
+        for name, counts in self._categories().items():
+            _count_values(rows.column(name), counts)
 
     @property
     def profile(self) -> Profile:
         """How many rows have which value, by column, for the checks of later partitions."""
+        return {name: dict(counts) for name, counts in self._categories().items()}
+
+    def _categories(self) -> dict[str, Counter[str]]:
+        """Return the counts of the columns that may still be columns of categories."""
         return {
-            name: dict(counts)
+            name: counts
             for name, counts in self._values.items()
             if len(counts) <= MOST_VALUES
         }
@@ -90,19 +95,18 @@ class QualityProbe:
             self.repeats = True
 
 
-def _count_values(column: pa.Array, value_counts: Counter[str]) -> None:
-    values = pc.drop_null(column)
-    counted_values = pc.value_counts(values).to_pylist()
-    for counted in counted_values:
-        value = str(counted["values"])
-        value_counts[value] += counted["counts"]
+def _count_values(column: pa.Array, counts: Counter[str]) -> None:
+    for value, row_count in value_counts(column):
+        counts[str(value)] += row_count
 
 
-def drift(profile: Mapping[str, int], before: Sequence[Mapping[str, int]]) -> float:
+def drift(profile: Counts, before: Sequence[Counts]) -> float:
     """Return the largest difference of a value's share from its mean over the profiles before, 0 to 1."""
     past_shares = [_shares(counts) for counts in before if sum(counts.values())]
     present_shares = _shares(profile)
-    if not past_shares or not present_shares:
+    if not past_shares:
+        return 0.0
+    if not present_shares:
         return 0.0
     values = set(present_shares)
     for night_shares in past_shares:
@@ -116,12 +120,12 @@ def drift(profile: Mapping[str, int], before: Sequence[Mapping[str, int]]) -> fl
     return largest_difference
 
 
-def _mean_share(value: str, night_shares: Sequence[Mapping[str, float]]) -> float:
+def _mean_share(value: str, night_shares: Sequence[Shares]) -> float:
     value_shares = [shares.get(value, 0.0) for shares in night_shares]
     return sum(value_shares) / len(value_shares)
 
 
-def _shares(counts: Mapping[str, int]) -> dict[str, float]:
+def _shares(counts: Counts) -> Shares:
     """Return the share of each value in all rows."""
     total = sum(counts.values())
     if not total:
@@ -172,7 +176,8 @@ def _drift_findings(
     checks: Checks, profile: Profile, history: Sequence[Profile]
 ) -> list[Finding]:
     """Check each column for drift; a column with too many values to be one of categories fails."""
-    last_profiles = history[-checks.nights :]
+    night_count = checks.nights
+    last_profiles = history[-night_count:]
     drift_findings: list[Finding] = []
     for name in checks.columns:
         counts = profile.get(name)

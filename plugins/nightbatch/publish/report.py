@@ -60,7 +60,7 @@ def money(facts: list[LandedFact]) -> Mapping[str, Any]:
     }
 
 
-def _attempt(facts: list[LandedFact], attempt_number: int) -> dict[str, Any]:
+def _attempt(facts: list[LandedFact], attempt_number: int) -> Report:
     attempt_facts = [fact for fact in facts if fact.claim.attempt == attempt_number]
     request_counts = [fact.claim.total for fact in attempt_facts]
     paid = cost(attempt_facts)
@@ -74,17 +74,29 @@ def _attempt(facts: list[LandedFact], attempt_number: int) -> dict[str, Any]:
 
 def lines(report: Mapping[str, Any]) -> Iterator[str]:
     """Say what was published, bought and paid."""
+    yield _published(report)
+    yield _bought(report)
+    yield _cost(report)
+
+
+def _published(report: Mapping[str, Any]) -> str:
     rows = counted(report["rows"], "row")
     place = report["target"] + report["partition"]
     statuses = _statuses(report["by_status"])
-    yield f"Published {rows} in {place}: {statuses}."
-    bought = counted(report["bought"], "request")
+    return f"Published {rows} in {place}: {statuses}."
+
+
+def _bought(report: Mapping[str, Any]) -> str:
+    requests = counted(report["bought"], "request")
     batches = counted(report["batches"], "batch", "batches")
-    reused = counted(report["reused"], "answer")
-    yield f"Bought {bought} in {batches}, reused {reused}."
-    cost = usd(report["cost_usd"])
-    estimate = usd(report["estimated_usd"])
-    yield f"Cost {cost}, estimated {estimate}."
+    answers = counted(report["reused"], "answer")
+    return f"Bought {requests} in {batches}, reused {answers}."
+
+
+def _cost(report: Mapping[str, Any]) -> str:
+    cost_usd = usd(report["cost_usd"])
+    estimated_usd = usd(report["estimated_usd"])
+    return f"Cost {cost_usd}, estimated {estimated_usd}."
 
 
 def _statuses(counts: Mapping[str, int]) -> str:

@@ -32,6 +32,8 @@ KNOWN = frozenset(
 RESERVED = frozenset({"messages", "model", "max_tokens", "system"})
 UNBATCHABLE = frozenset({"stream", "speed", "custom_id"})
 OWN_TOOL_TYPE = "custom"
+_OWN_TOOL_TYPES = (OWN_TOOL_TYPE, None)
+"""Of a tool that the author's own program runs; it may have no type at all."""
 
 
 def check(
@@ -48,7 +50,8 @@ def check(
     """
     _check_own(params, structured)
     names = billed(params)
-    if barred := sorted(names - set(allowed)):
+    barred = sorted(names - set(allowed))
+    if barred:
         raise SettingsError(
             f"params: {', '.join(barred)} may cost more than tokens or reach other hosts. "
             "The author of a DAG allows it with allow_params in its Enrichment."
@@ -103,7 +106,10 @@ def _billed_tool_types(tools: Collection[Any]) -> set[str]:
     """Name the types of those tools that are not the author's own."""
     tool_types = set[str]()
     for tool in tools:
-        tool_type = tool.get("type") if isinstance(tool, Mapping) else "unknown"
-        if tool_type is not None and tool_type != OWN_TOOL_TYPE:
+        tool_type = "unknown"
+        if isinstance(tool, Mapping):
+            tool_type = tool.get("type", OWN_TOOL_TYPE)
+        is_own = tool_type in _OWN_TOOL_TYPES
+        if not is_own:
             tool_types.add(str(tool_type))
     return tool_types

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightbatch.errors import SettingsError
-from nightbatch.wording import did_you_mean
+from nightbatch.wording import known_instead, quoted
 
 RED = "red"
 WARN = "warn"
 OFF = "off"
 LEVELS = (RED, WARN, OFF)
 NAMES = ("rows", "unique", "answered", "drift")
+Settings = Mapping[str, Any]
+"""What is set of the checks or of one of them, by name."""
 _SETTINGS = {
     "answered": frozenset({"least", "level"}),
     "drift": frozenset({"columns", "most", "nights", "level"}),
@@ -35,18 +37,17 @@ class Checks:
     nights: int = 7
 
     @classmethod
-    def read(cls, parameter: Mapping[str, Any] | None) -> Checks:
+    def read(cls, parameter: Settings | None) -> Checks:
         """Read the parameter `checks`.
 
         `{"unique": "warn", "answered": {"least": 0.99, "level": "warn"}, "drift": {"columns": ["category"],
         "most": 0.2, "nights": 7, "level": "red"}}`; a level is `red`, `warn` or `off`.
         """
         settings = dict(parameter or {})
-        if unknown_names := sorted(settings.keys() - set(NAMES)):
-            raise SettingsError(
-                f"checks: unknown {', '.join(map(repr, unknown_names))}.{did_you_mean(unknown_names[0], NAMES)}"
-                f" Known: {', '.join(NAMES)}."
-            )
+        unknown_names = sorted(settings.keys() - set(NAMES))
+        if unknown_names:
+            instead = known_instead(unknown_names[0], NAMES)
+            raise SettingsError(f"checks: unknown {quoted(unknown_names)}.{instead}")
         answered = _part(settings, "answered")
         drift = _part(settings, "drift")
         answered_default = RED if answered else OFF
@@ -66,7 +67,7 @@ class Checks:
         return checks
 
 
-def _part(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _part(settings: Settings, name: str) -> Settings:
     """Read the settings of one check that has several."""
     part = settings.get(name) or {}
     allowed_names = _SETTINGS[name]
@@ -74,7 +75,7 @@ def _part(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise SettingsError(
             f"checks: {name} must be an object with {', '.join(sorted(allowed_names))}."
         )
-    return dict(part)
+    return part
 
 
 def _names(columns: Any) -> tuple[str, ...]:
@@ -82,9 +83,13 @@ def _names(columns: Any) -> tuple[str, ...]:
     if columns is None:
         return ()
     is_list = isinstance(columns, (list, tuple))
-    if not is_list or not all(isinstance(name, str) for name in columns):
+    if not is_list or not all(map(_is_text, columns)):
         raise SettingsError("checks: drift needs columns, a list of names.")
     return tuple(columns)
+
+
+def _is_text(name: Any) -> bool:
+    return isinstance(name, str)
 
 
 def _level(name: str, level: Any) -> str:

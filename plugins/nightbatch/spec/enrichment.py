@@ -17,7 +17,7 @@ from nightbatch.spec.parameters.combinations import check_complete
 from nightbatch.spec.parameters.prompts import EMPTY
 from nightbatch.spec.parameters.reference import docstring
 from nightbatch.spec.rules import Rules
-from nightbatch.wording import did_you_mean
+from nightbatch.wording import known_instead, quoted
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,11 @@ class Enrichment(Rules):
         An empty field of a form arrives as None: it clears what may be None, and leaves alone what may not.
         """
         parameter_names = {parameter.name for parameter in fields(self)} - {"answer"}
-        if unknown_names := sorted(params.keys() - parameter_names):
-            raise SettingsError(
-                f"unknown parameter {', '.join(map(repr, unknown_names))}."
-                f"{did_you_mean(unknown_names[0], parameter_names)}"
-                f" Known: {', '.join(sorted(parameter_names))}."
-            )
+        unknown_names = sorted(params.keys() - parameter_names)
+        if unknown_names:
+            known_names = sorted(parameter_names)
+            instead = known_instead(unknown_names[0], known_names)
+            raise SettingsError(f"unknown parameter {quoted(unknown_names)}.{instead}")
         changes = self._changes(params)
         if "answer_schema" in changes:
             changes["answer"] = None
@@ -107,9 +106,7 @@ class Enrichment(Rules):
 
     def _changes(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of a run's parameters that count; a changed half of a `Prompt` brings its other half along."""
-        clearable_names = {
-            parameter.name for parameter in fields(self) if parameter.default is None
-        }
+        clearable_names = _clearable_names(self)
         changes = {
             name: value
             for name, value in params.items()
@@ -183,6 +180,12 @@ class Enrichment(Rules):
 
 
 Enrichment.__doc__ = docstring(Enrichment)
+
+
+def _clearable_names(settings: Enrichment) -> set[str]:
+    """Name the parameters that may be None."""
+    parameters = fields(settings)
+    return {parameter.name for parameter in parameters if parameter.default is None}
 
 
 def _find(name: Path, caller: Path) -> Path:

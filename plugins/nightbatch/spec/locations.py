@@ -202,8 +202,10 @@ def folder(partition: str) -> str:
 
 def partition_key(partition: str) -> str:
     """Name a partition as schedulers do: `dt=2026-11-21` is `2026-11-21`; of several folders, all values."""
-    folder_values = list[str]()
-    for folder_name in partition.strip("/").split("/"):
-        _, _, value = folder_name.partition("=")
-        folder_values.append(value or folder_name)
-    return "/".join(folder_values)
+    folders = partition.strip("/").split("/")
+    return "/".join(map(_folder_value, folders))
+
+
+def _folder_value(name: str) -> str:
+    _, _, value = name.partition("=")
+    return value or name

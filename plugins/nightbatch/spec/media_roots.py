@@ -6,7 +6,7 @@ No message of this module holds an address: only what is wrong with it.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -16,6 +16,8 @@ from nightbatch.spec.locations import SCHEME, Location, parse
 
 Place = TypeVar("Place", Location, str)
 HTTPS = "https://"
+Pages = tuple[str, ...] | None
+"""Prefixes of https:// addresses; None: any such address."""
 MALFORMED = "is not a plain URL of an object"
 OUTSIDE = "lies outside media_roots"
 
@@ -30,10 +32,10 @@ class MediaPlace:
 
 @dataclass(frozen=True)
 class MediaRoots:
-    """The folders below which addresses of rows must lie. `pages` None: any https:// address may be sent."""
+    """The folders and pages below which addresses of rows must lie."""
 
     folders: tuple[Location, ...]
-    pages: tuple[str, ...] | None = None
+    pages: Pages = None
 
     @classmethod
     def read(cls, urls: Sequence[str] | None, source: str) -> MediaRoots:
@@ -53,14 +55,9 @@ class MediaRoots:
             raise SettingsError(
                 f"{name}: must be a list of URLs such as s3://bucket/folder/."
             )
-        pages = tuple(
-            url for url in urls if isinstance(url, str) and url.startswith(HTTPS)
-        )
+        pages = tuple(filter(_is_https, urls))
         for page in pages:
-            if _page(page) is None or not page.endswith("/"):
-                raise SettingsError(
-                    f"{name}: {page!r} must be a prefix such as https://example.com/scans/."
-                )
+            _check_prefix(page, name)
         folder_urls = [url for url in urls if url not in pages]
         folders = tuple(parse(url, name, root=True) for url in folder_urls)
         return cls(folders, pages)
@@ -73,7 +70,8 @@ class MediaRoots:
 
     def contains(self, other: MediaRoots) -> bool:
         """Tell whether whatever lies below the other's roots lies below these too."""
-        if not all(self._contains_folder(folder) for folder in other.folders):
+        are_folders_inside = all(map(self.contains_folder, other.folders))
+        if not are_folders_inside:
             return False
         if self.pages is None:
             return True
@@ -81,26 +79,23 @@ class MediaRoots:
             return False
         return all(_is_covered(page, self.pages) for page in other.pages)
 
-    def _contains_folder(self, folder: Location) -> bool:
+    def contains_folder(self, folder: Location) -> bool:
+        """Tell whether a folder is one of these or lies below one."""
         return any(root.contains(folder) for root in self.folders)
 
     def within(self, outer: MediaRoots) -> MediaRoots:
         """Return what lies both below these roots and below those of `outer`."""
-        shared_folders = list[Location]()
+        folders = _without_repeats(self._shared_folders(outer))
+        pages = _shared_pages(self.pages, outer.pages)
+        return MediaRoots(folders, pages)
+
+    def _shared_folders(self, outer: MediaRoots) -> Iterator[Location]:
         for folder in self.folders:
-            shared_folders += outer.folders_below(folder)
-        folders = _without_repeats(shared_folders)
-        if self.pages is None:
-            return MediaRoots(folders, outer.pages)
-        if outer.pages is None:
-            return MediaRoots(folders, self.pages)
-        below_outer = [page for page in self.pages if _is_covered(page, outer.pages)]
-        below_own = [page for page in outer.pages if _is_covered(page, self.pages)]
-        return MediaRoots(folders, _without_repeats([*below_outer, *below_own]))
+            yield from outer.folders_below(folder)
 
     def folders_below(self, folder: Location) -> list[Location]:
         """Return a folder where it lies below one of these roots, else those of these roots that lie below it."""
-        if self._contains_folder(folder):
+        if self.contains_folder(folder):
             return [folder]
         return [root for root in self.folders if folder.contains(root)]
 
@@ -110,12 +105,15 @@ class MediaRoots:
             location = parse(address, "address", root=True)
         except SettingsError:
             return MALFORMED
-        key = address.removeprefix(f"{SCHEME}{location.bucket}/")
+        bucket_url = f"{SCHEME}{location.bucket}/"
+        key = address.removeprefix(bucket_url)
         if not location.prefix or key.endswith("/"):
             return MALFORMED
         for root in self.folders:
-            if root.contains(location) and root != location:
-                return MediaPlace(root, key.removeprefix(root.prefix))
+            is_below = root.contains(location) and root != location
+            if is_below:
+                key_below = key.removeprefix(root.prefix)
+                return MediaPlace(root, key_below)
         return OUTSIDE
 
     def page_problem(self, address: str) -> str | None:
@@ -127,8 +125,35 @@ class MediaRoots:
         return None if _is_covered(address, self.pages) else OUTSIDE
 
 
+def _check_prefix(page: str, name: str) -> None:
+    if _page(page) is None or not page.endswith("/"):
+        raise SettingsError(
+            f"{name}: {page!r} must be a prefix such as https://example.com/scans/."
+        )
+
+
+def _is_https(url: object) -> bool:
+    return isinstance(url, str) and url.startswith(HTTPS)
+
+
 def _without_repeats(places: Iterable[Place]) -> tuple[Place, ...]:
     return tuple(dict.fromkeys(places))
+
+
+def _shared_pages(first: Pages, second: Pages) -> Pages:
+    """Return the prefixes of both that lie below one of the other's."""
+    if first is None:
+        return second
+    if second is None:
+        return first
+    below_second = _pages_below(second, first)
+    below_first = _pages_below(first, second)
+    shared_pages = [*below_second, *below_first]
+    return _without_repeats(shared_pages)
+
+
+def _pages_below(roots: Sequence[str], pages: Sequence[str]) -> list[str]:
+    return [page for page in pages if _is_covered(page, roots)]
 
 
 def _is_covered(address: str, roots: Sequence[str]) -> bool:
@@ -145,16 +170,19 @@ def _covers(root: str, address: str) -> bool:
 
 def _page(url: str) -> SplitResult | None:
     """Split an https:// URL that all programs read alike; None for any other."""
-    if "\\" in url or any(_is_invisible(character) for character in url):
+    if "\\" in url or any(map(_is_invisible, url)):
         return None
     try:
         page = urlsplit(url)
     except ValueError:
         return None
-    segments = unquote(page.path).replace("\\", "/").split("/")
+    path = unquote(page.path)
+    segments = path.replace("\\", "/").split("/")
     has_dot_segment = "." in segments or ".." in segments
     has_user_info = "@" in page.netloc
-    if not page.hostname or has_user_info or page.fragment or has_dot_segment:
+    if has_dot_segment or has_user_info:
+        return None
+    if not page.hostname or page.fragment:
         return None
     return page
 

@@ -10,7 +10,7 @@ from typing import Any
 from nightbatch.errors import SettingsError
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.media_roots import MediaRoots
-from nightbatch.wording import did_you_mean
+from nightbatch.wording import known_instead, quoted
 
 AUTHORS_ONLY = frozenset({"approvers", "allow_params"})
 """Attributes that no run may set: they say who may decide and what may be billed besides tokens."""
@@ -26,11 +26,13 @@ ONLY_LOWER = frozenset(
     }
 )
 ONLY_HIGHER = frozenset({"min_answered"})
+Params = Mapping[str, Any]
+"""What a run sets, by name."""
 NAMES = frozenset(field.name for field in fields(Enrichment)) - {"answer"}
 
 
 def of_author(
-    enrichment: Enrichment, params: Mapping[str, Any], declared: Collection[str]
+    enrichment: Enrichment, params: Params, declared: Collection[str]
 ) -> Enrichment:
     """Return an author's enrichment with what a run changes of it.
 
@@ -39,10 +41,11 @@ def of_author(
     """
     _refuse_undeclared(params, declared)
     _refuse_changed(enrichment, params)
+    changeable_names = NAMES - KEPT
     changes = {
         name: _limited(enrichment, name, value)
         for name, value in params.items()
-        if name in NAMES - KEPT
+        if name in changeable_names
     }
     if "media_roots" in changes and changes["media_roots"] is None:
         del changes["media_roots"]
@@ -52,46 +55,54 @@ def of_author(
     return changed
 
 
-def of_form(
-    blank: Enrichment, params: Mapping[str, Any], declared: Collection[str]
-) -> Enrichment:
+def of_form(blank: Enrichment, params: Params, declared: Collection[str]) -> Enrichment:
     """Return the enrichment that a run's parameters describe.
 
     A declared name that no enrichment has is the DAG's own, and skipped. Raises SettingsError for a name that is not
     declared, and for what only an author may set.
     """
-    declared_names = set(declared)
-    if unknown_names := sorted(params.keys() - NAMES - declared_names):
-        known_names = sorted(NAMES & declared_names)
-        raise SettingsError(
-            f"unknown parameter {', '.join(map(repr, unknown_names))}.{did_you_mean(unknown_names[0], known_names)}"
-            f" Known: {', '.join(known_names)}."
-        )
-    authors_names = AUTHORS_ONLY & params.keys()
-    if barred_names := sorted(name for name in authors_names if params[name]):
+    _refuse_unknown(params, declared)
+    authors_names = sorted(AUTHORS_ONLY & params.keys())
+    barred_names = [name for name in authors_names if params[name]]
+    if barred_names:
         raise SettingsError(
             f"{', '.join(barred_names)}: only an Enrichment in a DAG's code may set this."
         )
     _refuse_undeclared(params, declared)
+    changeable_names = NAMES - AUTHORS_ONLY
     changes = {
-        name: value for name, value in params.items() if name in NAMES - AUTHORS_ONLY
+        name: value for name, value in params.items() if name in changeable_names
     }
     return blank.override(changes)
 
 
-def _refuse_changed(enrichment: Enrichment, params: Mapping[str, Any]) -> None:
+def _refuse_unknown(params: Params, declared: Collection[str]) -> None:
+    declared_names = set(declared)
+    unknown_names = sorted(params.keys() - NAMES - declared_names)
+    if not unknown_names:
+        return
+    known_names = sorted(NAMES & declared_names)
+    instead = known_instead(unknown_names[0], known_names)
+    raise SettingsError(f"unknown parameter {quoted(unknown_names)}.{instead}")
+
+
+def _refuse_changed(enrichment: Enrichment, params: Params) -> None:
     """Refuse a value for what only the author sets, unless it is the author's own."""
-    for name in sorted(KEPT & params.keys()):
+    kept_names = KEPT & params.keys()
+    for name in sorted(kept_names):
         value = params[name]
+        if not value:
+            continue
         own_value = getattr(enrichment, name)
-        if value and not _is_same(value, own_value):
+        if not _is_same(value, own_value):
             raise SettingsError(
                 f"{name}: only the author of the DAG sets this, in its Enrichment. Leave it empty."
             )
 
 
-def _refuse_undeclared(params: Mapping[str, Any], declared: Collection[str]) -> None:
-    if undeclared_names := sorted(params.keys() - set(declared)):
+def _refuse_undeclared(params: Params, declared: Collection[str]) -> None:
+    undeclared_names = sorted(params.keys() - set(declared))
+    if undeclared_names:
         raise SettingsError(
             f"{', '.join(undeclared_names)}: the DAG does not let a run change it. "
             "Its author can, with a Param of that name in the DAG's params."
@@ -117,14 +128,16 @@ def _is_same(value: Any, own_value: Any) -> bool:
 
 def _limited(enrichment: Enrichment, name: str, value: Any) -> Any:
     """Keep an author's limit where a run's own is weaker; what is not a number is left to the check of parameters."""
-    own_limit = getattr(enrichment, name)
     if name not in ONLY_LOWER | ONLY_HIGHER:
         return value
+    own_limit = getattr(enrichment, name)
     if value is None:
         return own_limit
     if own_limit is None or not _is_number(value):
         return value
-    return min(own_limit, value) if name in ONLY_LOWER else max(own_limit, value)
+    if name in ONLY_LOWER:
+        return min(own_limit, value)
+    return max(own_limit, value)
 
 
 def _is_number(value: Any) -> bool:

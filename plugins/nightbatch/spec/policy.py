@@ -32,17 +32,21 @@ class Policy:
         """Read the three variables; empty ones do not count. Raises SettingsError for what cannot be read."""
         root_urls = _listed(environment, ROOTS)
         conn_ids = _listed(environment, CONNECTIONS)
-        return cls(
-            roots=None if root_urls is None else MediaRoots.of(root_urls, ROOTS),
-            connections=None if conn_ids is None else frozenset(conn_ids),
-            max_cost_usd=_amount(environment.get(MAX_COST)),
-        )
+        roots = None
+        if root_urls is not None:
+            roots = MediaRoots.of(root_urls, ROOTS)
+        connections = None
+        if conn_ids is not None:
+            connections = frozenset(conn_ids)
+        max_cost_text = environment.get(MAX_COST)
+        max_cost_usd = _amount(max_cost_text)
+        return cls(roots, connections, max_cost_usd)
 
     def check_place(self, location: Location, name: str) -> None:
         """Raise SettingsError for a place that lies below none of the roots. `name`: the parameter."""
         if self.roots is None:
             return
-        if not any(root.contains(location) for root in self.roots.folders):
+        if not self.roots.contains_folder(location):
             raise SettingsError(
                 f"{name}: {location} lies below none of the places that {ROOTS} allows here."
             )
@@ -56,17 +60,21 @@ class Policy:
 
     def check(self, settings: Enrichment) -> None:
         """Raise SettingsError for settings that name a place or a connection that is not allowed."""
-        places = {"source": settings.source_root, "state": settings.state_url}
-        if not settings.table:
-            places["target"] = settings.output_name
-        for name, url in places.items():
-            self.check_place(parse(url, name), name)
-        for url in settings.media_roots or ():
-            self._check_media_root(url)
+        self._check_places(settings)
         self.check_connection(settings.anthropic_conn_id, "anthropic_conn_id")
         self.check_connection(settings.aws_conn_id, "aws_conn_id")
         if settings.table:
             self.check_connection(settings.iceberg_conn_id, "iceberg_conn_id")
+
+    def _check_places(self, settings: Enrichment) -> None:
+        places = {"source": settings.source_root, "state": settings.state_url}
+        if not settings.table:
+            places["target"] = settings.output_name
+        for name, url in places.items():
+            location = parse(url, name)
+            self.check_place(location, name)
+        for url in settings.media_roots or ():
+            self._check_media_root(url)
 
     def _check_media_root(self, url: str) -> None:
         if self.roots is None:
@@ -92,10 +100,12 @@ class Policy:
 
 def _listed(environment: Mapping[str, str], name: str) -> list[str] | None:
     """Read a list; None where the variable is empty. Commas with nothing between them are not an empty variable."""
-    text = environment.get(name, "").strip()
+    value = environment.get(name, "")
+    text = value.strip()
     if not text:
         return None
-    stripped_parts = [part.strip() for part in text.split(",")]
+    parts = text.split(",")
+    stripped_parts = [part.strip() for part in parts]
     entries = [part for part in stripped_parts if part]
     if not entries:
         raise SettingsError(

@@ -32,13 +32,16 @@ def check_drift(enrichment: Enrichment, answer: AnswerType) -> None:
 
 def require_categories(checks: Checks, schema: pa.Schema) -> None:
     """Refuse a check of drift in columns that the output does not have, or that hold no categories."""
-    names = checks.columns if checks.drift != OFF else ()
-    if missing_names := [name for name in names if name not in schema.names]:
+    if checks.drift == OFF:
+        return
+    names = checks.columns
+    missing_names = [name for name in names if name not in schema.names]
+    if missing_names:
         raise SettingsError(
             f"checks: drift names {', '.join(missing_names)}, which is no column of the output."
         )
-    column_types = {name: schema.field(name).type for name in names}
-    nested_names = [name for name in names if pa.types.is_nested(column_types[name])]
+    fields = [schema.field(name) for name in names]
+    nested_names = [field.name for field in fields if pa.types.is_nested(field.type)]
     if nested_names:
         raise SettingsError(
             f"checks: drift names {', '.join(nested_names)}: a list or an object is no category."

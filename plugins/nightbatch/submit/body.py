@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.messages.request import BODY_HEAD, BODY_TAIL, Frame
 from nightbatch.ports import Body
 from nightbatch.spec.run import Run
+from nightbatch.submit.decide import Clock
 
 BATCH_ROWS = 4_096
 CHUNK_BYTES = 256 * 1024
@@ -34,12 +35,12 @@ class SendTimeOver(NightbatchError):
 class SendLimit:
     """Until when a POST may be sent, by the wall clock and the monotonic clock, since either may have stood still."""
 
-    now: Callable[[], datetime]
+    now: Clock
     until: datetime
     ticks: float
 
     @classmethod
-    def starting(cls, now: Callable[[], datetime], seconds: float) -> SendLimit:
+    def starting(cls, now: Clock, seconds: float) -> SendLimit:
         """Return a limit that is reached in `seconds`."""
         until = now() + timedelta(seconds=seconds)
         ticks = time.monotonic() + seconds
@@ -58,6 +59,15 @@ def body_of(facts: ShardFacts, limit: SendLimit) -> Body:
     """
     claim = facts.claim
     ledger = facts.ledger
+    run = _run(ledger, claim)
+    claimed = facts.requests()
+    batches = read_ahead(_staged(claimed, run, ledger))
+    chunks = _chunks(batches, run.frame, claim, limit)
+    return Body(claim.size, chunks)
+
+
+def _run(ledger: Ledger, claim: Claim) -> Run:
+    """Read the run that has planned a claim, and check that its parameters were not changed since."""
     try:
         run = ledger.run(claim.snapshot)
     except Absent as error:
@@ -66,8 +76,7 @@ def body_of(facts: ShardFacts, limit: SendLimit) -> Body:
         raise Incomplete(
             f"the parameters in {keys.run(claim.snapshot)} are not those that were planned: it was changed."
         )
-    batches = read_ahead(_staged(facts.requests(), run, ledger))
-    return Body(claim.size, _chunks(batches, run.frame, claim, limit))
+    return run
 
 
 def _staged(claimed: pa.Table, run: Run, ledger: Ledger) -> Iterator[pa.RecordBatch]:
@@ -89,15 +98,18 @@ def _claimed_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Read the claimed requests of one part; which of its rows are claimed is computed once, from its ids."""
     part_file = parquet.file(ledger.store, key)
-    part_ids = part_file.read(columns=["id"], use_threads=False).column("id")
-    is_claimed = pc.is_in(part_ids, value_set=claimed_ids).combine_chunks()
+    id_table = part_file.read(columns=["id"], use_threads=False)
+    part_ids = id_table.column("id")
+    is_in_claim = pc.is_in(part_ids, value_set=claimed_ids)
+    is_claimed = is_in_claim.combine_chunks()
     start = 0
     columns = ["id", "content"]
     for batch in parquet.batches_of(part_file, columns, BATCH_ROWS):
         row_count = batch.num_rows
         row_mask = is_claimed.slice(start, row_count)
         start += row_count
-        if row_mask.true_count == row_count:
+        all_claimed = row_mask.true_count == row_count
+        if all_claimed:
             yield batch
         else:
             yield batch.filter(row_mask)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from nightbatch.errors import BatchGone, SettingsError
 from nightbatch.ids import BatchId, Shard
@@ -13,7 +12,7 @@ from nightbatch.ledger.facts import Canceled
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import CancelingBatches
-from nightbatch.submit.decide import Done, decide
+from nightbatch.submit.decide import Clock, Done, decide
 from nightbatch.submit.release import InDoubt, release
 from nightbatch.wording import did_you_mean
 
@@ -33,35 +32,52 @@ def cancel(
     wanted: Canceled,
     ledger: Ledger,
     api: CancelingBatches,
-    now: Callable[[], datetime],
+    now: Clock,
 ) -> Cancellation:
     """Note that a run is canceled, then cancel its batches and give up its claims that have none.
 
     Doing it again keeps the first fact, and tries what is still in flight. Raises SettingsError for a run that has
     claimed nothing in this state.
     """
-    view = ledger.view()
-    newest_first = view.claimed[::-1]
-    if all(ledger.claim(shard).buyer != wanted.buyer for shard in newest_first):
-        raise _unknown_run(wanted.buyer, newest_first, ledger)
+    buyer = wanted.buyer
+    newest_first = ledger.view().claimed[::-1]
+    if buyer not in _buyers(newest_first, ledger):
+        raise _unknown_run(buyer, newest_first, ledger)
     fact = cancellation.write(ledger, wanted)
+    outcomes = _end_in_flight(fact, ledger, api, now)
+    return Cancellation(fact, outcomes)
+
+
+def _buyers(shards: Iterable[Shard], ledger: Ledger) -> Iterator[str]:
+    """Read which run has claimed each shard."""
+    return (ledger.claim(shard).buyer for shard in shards)
+
+
+def _end_in_flight(
+    canceled: Canceled, ledger: Ledger, api: CancelingBatches, now: Clock
+) -> dict[Shard, str]:
+    """End each shard of the run that is in flight, and describe the outcomes."""
     outcomes: dict[Shard, str] = {}
     for shard in ledger.view().in_flight:
         facts = ledger.shard(shard)
-        if facts.claim.buyer == wanted.buyer:
-            outcomes[shard] = _end(facts, fact, api, now)
-    return Cancellation(fact, outcomes)
+        if facts.claim.buyer == canceled.buyer:
+            outcomes[shard] = _end(facts, canceled, api, now)
+    return outcomes
 
 
 def _unknown_run(
     buyer: str, newest_first: Iterable[Shard], ledger: Ledger
 ) -> SettingsError:
     """Return the error for a run that has no claim: it names the last runs that have, once each."""
-    buyers = list(dict.fromkeys(ledger.claim(shard).buyer for shard in newest_first))
-    last_buyers = ", ".join(buyers[:LAST_RUNS]) or "none"
+    all_buyers = _buyers(newest_first, ledger)
+    buyers = list(dict.fromkeys(all_buyers))
+    last_buyers = buyers[:LAST_RUNS]
+    last_runs = ", ".join(last_buyers) or "none"
+    suggestion = did_you_mean(buyer, buyers)
+    state_url = ledger.store.url
     return SettingsError(
-        f"run: no run {buyer!r} has claimed anything in {ledger.store.url}."
-        f"{did_you_mean(buyer, buyers)} The last runs that have: {last_buyers}."
+        f"run: no run {buyer!r} has claimed anything in {state_url}."
+        f"{suggestion} The last runs that have: {last_runs}."
     )
 
 
@@ -69,7 +85,7 @@ def _end(
     facts: ShardFacts,
     canceled: Canceled,
     api: CancelingBatches,
-    now: Callable[[], datetime],
+    now: Clock,
 ) -> str:
     """Cancel the batch of a shard, or give its claim up, and describe the outcome."""
     decision = decide(facts, now())

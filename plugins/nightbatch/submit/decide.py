@@ -8,7 +8,7 @@ lists; the next POST may be sent only after the grace period, and only if no lis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +18,8 @@ from nightbatch.ledger.facts import Bought, Claim, Refusal, Sending
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batch
 
+Clock = Callable[[], datetime]
+"""Returns the present time."""
 RESUMED_AFTER = timedelta(minutes=10)
 """A POST that comes so much later than it could have been sent is the first one of a new try of a person."""
 LOOK_CEILING = timedelta(minutes=15)
@@ -42,6 +44,16 @@ class SubmitTiming:
     """How long temporary refusals are retried before one is raised."""
     lease: float = 300
     """How long a planner that has died may still block the others."""
+
+    @property
+    def longest_sending(self) -> timedelta:
+        """From the post fact until its sender has ended at the latest."""
+        return timedelta(seconds=self.send + self.answer)
+
+    @property
+    def grace(self) -> timedelta:
+        """From the sender's end until a batch that it bought is listed at the latest, by any clock."""
+        return timedelta(seconds=self.settle + self.clock_slack)
 
 
 def submit_timing() -> SubmitTiming:
@@ -104,27 +116,33 @@ def next_step(
     if bought is not None:
         return Done(bought)
     for sending in sent:
-        if sending.refusal is not None and sending.refusal.released:
-            return Released(sending.refusal.why)
+        refusal = sending.refusal
+        if refusal is not None and refusal.released:
+            return Released(refusal.why)
     if not sent:
         return Send(1)
     last = sent[-1]
-    refusal = last.refusal
-    if refusal is None:
+    if last.refusal is None:
         return Search(last)
-    if refusal.retry_at is not None and refusal.retry_at > now:
-        return Wait(refusal.retry_at, refusal.why)
+    retry_at = last.refusal.retry_at
+    if retry_at is not None and retry_at > now:
+        return Wait(retry_at, last.refusal.why)
     return Send(last.number + 1)
 
 
 def over(sending: Sending, timing: SubmitTiming) -> datetime:
     """Return when a POST can no longer have bought an unlisted batch: earlier if its sender has noted its end."""
-    sender_seconds = timing.send + timing.answer
-    sender_end = sending.post.at + timedelta(seconds=sender_seconds)
+    sender_end = sending.post.at + timing.longest_sending
     if sending.maybe is not None:
         sender_end = min(sender_end, sending.maybe.at)
-    grace_seconds = timing.settle + timing.clock_slack
-    return sender_end + timedelta(seconds=grace_seconds)
+    return sender_end + timing.grace
+
+
+def sender_state(sending: Sending) -> str:
+    """Say what is known of the sender of a POST in doubt."""
+    if sending.maybe is None:
+        return SENDER_AT_WORK
+    return sending.maybe.why.rstrip(".")
 
 
 def since(sending: Sending, timing: SubmitTiming) -> datetime:
@@ -191,5 +209,9 @@ def patience_ends(
     sent: Sequence[Sending], now: datetime, timing: SubmitTiming
 ) -> datetime:
     """Return after what time temporary refusals are not retried any more, however often somebody took it up again."""
-    first_sent_at = sent[0].post.at if sent else now
-    return first_sent_at + timedelta(seconds=timing.patience)
+    return first_sent_at(sent, now) + timedelta(seconds=timing.patience)
+
+
+def first_sent_at(sent: Sequence[Sending], now: datetime) -> datetime:
+    """Return when the first POST was sent; now if none was."""
+    return sent[0].post.at if sent else now

@@ -7,6 +7,7 @@ as a fact, so that each batch is read once.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -47,31 +48,63 @@ def look_for(
     facts: ShardFacts, sending: Sending, context: SearchContext
 ) -> OrphanSearch:
     """Search the listed batches. Raises ApiUnavailable."""
+    batches = _listed(facts, sending, context)
+    owners = facts.ledger.owners()
+    owned_batch = _owned(facts, batches, owners)
+    if owned_batch is not None:
+        return OrphanSearch(mine=owned_batch)
+    possible_batches = candidates(batches, facts.claim, sending, owners, context.timing)
+    return _identified(facts, possible_batches, context)
+
+
+def _identified(
+    facts: ShardFacts, batches: Iterable[Batch], context: SearchContext
+) -> OrphanSearch:
+    """Find the batch whose results are the claim's, and assign it to the claim."""
     ledger = facts.ledger
-    claim = facts.claim
-    earliest = since(sending, context.timing)
-    batches = [
-        batch
-        for batch in listed(context.api, earliest)
-        if batch.created_at >= earliest and batch.total == claim.total
-    ]
-    owners = ledger.owners()
-    for batch in batches:
-        if batch.id in owners and ledger.owner(batch.id) == facts.shard:
-            return OrphanSearch(mine=batch)
+    id_column = facts.requests().column("id")
+    claimed_ids = frozenset(id_column.to_pylist())
     waiting: list[Batch] = []
-    claimed_ids = frozenset(facts.requests().column("id").to_pylist())
-    for batch in candidates(batches, claim, sending, owners, context.timing):
-        seen = _seen(batch, ledger, context) if batch.ended else None
+    for batch in batches:
+        seen = _seen(batch, ledger, context)
         if seen is None:
             waiting.append(batch)
-        elif _is_ours(seen, claimed_ids) and ledger.write_owner(batch.id, facts.shard):
+            continue
+        is_ours = _is_ours(seen, claimed_ids)
+        if is_ours and ledger.write_owner(batch.id, facts.shard):
             return OrphanSearch(mine=batch)
     return OrphanSearch(waiting=waiting)
 
 
+def _listed(facts: ShardFacts, sending: Sending, context: SearchContext) -> list[Batch]:
+    """List the batches of the claim's total that were created since the POST."""
+    earliest = since(sending, context.timing)
+    total = facts.claim.total
+    batches = listed(context.api, earliest)
+    return [
+        batch
+        for batch in batches
+        if batch.created_at >= earliest and batch.total == total
+    ]
+
+
+def _owned(
+    facts: ShardFacts, batches: Iterable[Batch], owners: Collection[BatchId]
+) -> Batch | None:
+    """Find the batch that the ledger has assigned to the claim already."""
+    for batch in batches:
+        if batch.id not in owners:
+            continue
+        owner = facts.ledger.owner(batch.id)
+        if owner == facts.shard:
+            return batch
+    return None
+
+
 def _seen(batch: Batch, ledger: Ledger, context: SearchContext) -> Seen | None:
-    """Return the custom_ids of our form among the first of an ended batch; None while none can be read."""
+    """Return the custom_ids of our form among the first of a batch; None while none can be read."""
+    if not batch.ended:
+        return None
     stored = ledger.seen(batch.id)
     if stored is not None:
         return stored

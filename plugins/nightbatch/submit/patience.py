@@ -29,26 +29,30 @@ class Patience:
 
     def check(self, refusal: Refusal) -> None:
         """Raise NotSent once a run that has bought nothing has tried too long."""
-        give_up_at = self._give_up_at(refusal.at)
-        if give_up_at is None or refusal.at <= give_up_at:
+        tried_at = refusal.at
+        give_up_at = self._give_up_at(tried_at)
+        if give_up_at is None or tried_at <= give_up_at:
             return
         assert self.give_up_seconds is not None
-        started_at = tried_since(self.facts.sendings, refusal.at)
+        minutes = self.give_up_seconds / 60
+        started_at = tried_since(self.facts.sendings, tried_at)
         raise NotSent(
-            f"{refusal.why} It was tried from {started_at:%H:%M} to {refusal.at:%H:%M} UTC, as "
-            f"give_up_minutes={self.give_up_seconds / 60:g} allows. Nothing was bought.",
+            f"{refusal.why} It was tried from {started_at:%H:%M} to {tried_at:%H:%M} UTC, as "
+            f"give_up_minutes={minutes:g} allows. Nothing was bought.",
             retryable=False,
         )
 
     def words(self, why: str, now: datetime) -> str:
         """Say why a POST was refused, and until when it is sent again."""
-        ends = [patience_ends(self.facts.sendings, now, self.timing)]
+        patience_end = patience_ends(self.facts.sendings, now, self.timing)
+        ends = [patience_end]
         give_up_at = self._give_up_at(now)
         if give_up_at is not None:
             ends.append(give_up_at)
         if self.deadline is not None:
             ends.append(self.deadline)
-        return f"{why} It is sent again until {min(ends):%Y-%m-%d %H:%M} UTC."
+        until = min(ends)
+        return f"{why} It is sent again until {until:%Y-%m-%d %H:%M} UTC."
 
     def _give_up_at(self, now: datetime) -> datetime | None:
         """Return when a run that has bought nothing gives up; None: it does not."""

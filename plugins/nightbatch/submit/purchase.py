@@ -9,26 +9,26 @@ attempt's shards is kept.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from nightbatch.errors import LeaseTaken, NightbatchError, ShardsFailed
-from nightbatch.failpoints import reach
+from nightbatch.errors import LeaseTaken, ShardsFailed
 from nightbatch.ids import Shard
 from nightbatch.land.read_results import Pause
 from nightbatch.ledger import cancellation
 from nightbatch.ledger.facts import Awaited, Canceled
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.plan import canary
-from nightbatch.plan.plan import plan
 from nightbatch.plan.quote import TokenCounter
 from nightbatch.ports import Batches
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.decide import SubmitTiming
-from nightbatch.submit.land_attempt import AttemptLander, AttemptLanding, reasons
-from nightbatch.submit.send_attempt import AttemptSender, AttemptSending, unsent
-from nightbatch.submit.submit import Later
+from nightbatch.submit.attempt import own
+from nightbatch.submit.attempt.land import AttemptLander, AttemptLanding
+from nightbatch.submit.attempt.plan import AttemptPlanner
+from nightbatch.submit.attempt.send import AttemptSender, AttemptSending, unsent
+from nightbatch.submit.decide import Clock, SubmitTiming
+from nightbatch.submit.outcome import Later
 
 Say = Callable[[str], None]
 PLANNER_SECONDS = 30.0
@@ -79,7 +79,7 @@ class Purchase:
     ref: RunRef
     ledger: Ledger
     api: Batches
-    now: Callable[[], datetime]
+    now: Clock
     timing: SubmitTiming
     counts: TokenCounter | None = None
     admitted: Shard | None = None
@@ -107,18 +107,22 @@ class Purchase:
                 attempt = self._plan(1)
         except LeaseTaken as error:
             return self._wait_for_planner(awaited, error)
-        sending = self._send(attempt)
-        failure = sending.failure
-        if failure is not None and len(sending.unsent) == len(attempt.shards):
-            raise failure
-        failed = _failure_reason(failure)
-        if sending.later is not None and not failed:
-            return Waiting(attempt.name, sending.later, sending.queued)
-        return Sent(attempt.name, len(attempt.shards), failed)
+        return self._send_first(attempt)
 
     def _planned(self, awaited: str) -> Awaited:
         """Read the attempt that an earlier call has planned; without one, plan the canary."""
         return self.ledger.awaited(awaited) if awaited else self._plan(canary.ATTEMPT)
+
+    def _send_first(self, attempt: Awaited) -> Sent | Waiting:
+        """Send the first attempt. Raises the error of a shard if none has a batch."""
+        sending = self._send(attempt)
+        has_bought_nothing = len(sending.unsent) == len(attempt.shards)
+        if sending.failure is not None and has_bought_nothing:
+            raise sending.failure
+        failed = sending.why_failed
+        if sending.later is not None and not failed:
+            return Waiting(attempt.name, sending.later, sending.queued)
+        return Sent(attempt.name, len(attempt.shards), failed)
 
     def land(self, awaited: str, failed: str = "") -> AllLanded | Waiting:
         """Land an attempt, then plan, send and land the next one while requests are lost.
@@ -129,34 +133,50 @@ class Purchase:
             canceled = cancellation.read(self.ledger, self.ref.buyer)
             if canceled is not None:
                 return self._stop(canceled)
-            attempt = self.ledger.awaited(awaited)
-            sending = self._send_nothing(attempt) if failed else self._send(attempt)
-            failed = failed or _failure_reason(sending.failure)
-            if sending.later is not None:
-                return Waiting(awaited, sending.later, sending.queued, failed)
-            landing = self._land(attempt, sending)
-            failed = failed or reasons(landing.failures)
-            if landing.running:
-                return Waiting(awaited, failed=failed)
-            if failed:
-                raise ShardsFailed(failed)
-            if landing.trouble is not None:
-                raise landing.trouble
-            last_attempt, is_landed = self._last_attempt(attempt)
-            if is_landed and self._is_last(last_attempt):
-                return AllLanded(last_attempt)
-            next_attempt = last_attempt + 1 if is_landed else last_attempt
-            try:
-                following = self._plan(next_attempt)
-            except LeaseTaken as error:
-                return self._wait_for_planner(awaited, error)
-            if not following.shards:
-                return AllLanded(last_attempt)
+            following = self._land_attempt(awaited, failed)
+            if not isinstance(following, Awaited):
+                return following
             awaited = following.name
+
+    def _land_attempt(self, awaited: str, failed: str) -> Awaited | AllLanded | Waiting:
+        """Land an attempt and plan the next one. `failed`: why sending some of its shards has failed before."""
+        attempt = self.ledger.awaited(awaited)
+        sending = self._send_unless(failed, attempt)
+        failed = failed or sending.why_failed
+        later = sending.later
+        if later is not None:
+            return Waiting(awaited, later, sending.queued, failed)
+        landing = self._land(attempt, sending)
+        failed = failed or landing.why_failed
+        if landing.running:
+            return Waiting(awaited, failed=failed)
+        if failed:
+            raise ShardsFailed(failed)
+        trouble = landing.trouble
+        if trouble is not None:
+            raise trouble
+        try:
+            return self._following(attempt)
+        except LeaseTaken as error:
+            return self._wait_for_planner(awaited, error)
+
+    def _following(self, attempt: Awaited) -> Awaited | AllLanded:
+        """Plan the attempt that follows, or what has not landed of the last one that the run has begun since."""
+        last = own.last_attempt(self.ref, self.ledger, attempt)
+        last_number = last.number
+        next_number = last_number
+        if last.is_landed:
+            if self._is_last(last_number):
+                return AllLanded(last_number)
+            next_number = last_number + 1
+        following = self._plan(next_number)
+        if not following.shards:
+            return AllLanded(last_number)
+        return following
 
     def _stop(self, canceled: Canceled) -> Waiting:
         """Land what a canceled run has bought, give up its other claims, then raise RunCanceled. Nothing is sent."""
-        attempt = self._own_in_flight()
+        attempt = own.in_flight(self.ref, self.ledger)
         if not attempt.shards:
             raise cancellation.error(self.ledger, canceled)
         self.ledger.write_awaited(attempt)
@@ -165,28 +185,25 @@ class Purchase:
             return landing
         if landing.running:
             return Waiting(attempt.name)
-        for error in (landing.trouble, *landing.failures):
-            if error is not None:
-                raise error
+        trouble = landing.trouble
+        if trouble is not None:
+            raise trouble
+        if landing.failures:
+            raise landing.failures[0]
         raise cancellation.error(self.ledger, canceled)
-
-    def _own_in_flight(self) -> Awaited:
-        """Name the shards that the run has claimed and that have not landed."""
-        in_flight = self.ledger.view().in_flight
-        own_attempts = self._own_attempts(in_flight)
-        last_attempt = max(own_attempts.values(), default=0)
-        shards = sorted(own_attempts)
-        return Awaited(self.ref.snapshot, self.ref.buyer, last_attempt, shards, [])
 
     def _canary(self, attempt: Awaited) -> Waiting | None:
         """Send the canary and land it; None: it has landed, or none was wanted."""
         landing = self._send_and_land(attempt)
         if isinstance(landing, Waiting):
             return landing
-        for error in (*landing.failures, landing.trouble):
-            if error is not None:
-                raise error
-        return Waiting(attempt.name) if landing.running else None
+        if landing.failures:
+            raise landing.failures[0]
+        if landing.trouble is not None:
+            raise landing.trouble
+        if landing.running:
+            return Waiting(attempt.name)
+        return None
 
     def _send_and_land(
         self, attempt: Awaited, stopped: str = ""
@@ -196,52 +213,19 @@ class Purchase:
         `stopped`: why nothing is sent any more; shards without a batch are then given up.
         """
         sending = self._send(attempt, stopped)
-        if sending.failure is not None:
-            raise sending.failure
-        if sending.later is not None:
-            return Waiting(attempt.name, sending.later, sending.queued)
+        failure = sending.failure
+        if failure is not None:
+            raise failure
+        later = sending.later
+        if later is not None:
+            return Waiting(attempt.name, later, sending.queued)
         return self._land(attempt, sending)
 
     def _plan(self, number: int) -> Awaited:
-        """Claim what is pending, and store which shards the attempt waits for."""
-        planned = plan(self.ref, number, self.ledger, self.now, self.counts)
-        own_shards = [shard.shard for shard in planned.shards if not shard.joined]
-        joined_shards = [shard.shard for shard in planned.shards if shard.joined]
-        attempt = Awaited(
-            self.ref.snapshot, self.ref.buyer, number, own_shards, joined_shards
+        planner = AttemptPlanner(
+            self.ref, self.ledger, self.now, self.counts, self.info, self.warning
         )
-        if (
-            number == 1 or attempt.shards
-        ):  # without any, an attempt has nothing left to do
-            self.info(planned.words(number))
-        for note in planned.notes:
-            self.warning(note)
-        if attempt.shards:
-            self.ledger.write_awaited(attempt)
-            reach("wait noted")
-        return attempt
-
-    def _last_attempt(self, attempt: Awaited) -> tuple[int, bool]:
-        """Return the last attempt that the run has begun since it planned this one, and whether all of it has landed.
-
-        An earlier try of the task may have begun others: those count, and the run continues one that has not landed.
-        """
-        view = self.ledger.view()
-        last_shard = max(attempt.shards)
-        later_shards = [shard for shard in view.claimed if shard > last_shard]
-        own_attempts = self._own_attempts(later_shards)
-        is_landed = own_attempts.keys().isdisjoint(view.in_flight)
-        last_attempt = max([attempt.attempt, *own_attempts.values()])
-        return last_attempt, is_landed
-
-    def _own_attempts(self, shards: Iterable[Shard]) -> dict[Shard, int]:
-        """Return the attempt of each shard that the run itself has claimed."""
-        own_attempts: dict[Shard, int] = {}
-        for shard in shards:
-            claim = self.ledger.claim(shard)
-            if claim.buyer == self.ref.buyer:
-                own_attempts[shard] = claim.attempt
-        return own_attempts
+        return planner.plan(number)
 
     def _send(self, attempt: Awaited, stopped: str = "") -> AttemptSending:
         sender = AttemptSender(
@@ -257,8 +241,10 @@ class Purchase:
         )
         return sender.send(attempt)
 
-    def _send_nothing(self, attempt: Awaited) -> AttemptSending:
-        """Find out which shards have no batch, where sending has failed before."""
+    def _send_unless(self, failed: str, attempt: Awaited) -> AttemptSending:
+        """Send an attempt; where that has failed before, only find out which shards have no batch."""
+        if not failed:
+            return self._send(attempt)
         unsent_shards = unsent(attempt, self.ledger)
         return AttemptSending(unsent=frozenset(unsent_shards))
 
@@ -276,7 +262,3 @@ class Purchase:
 
     def _is_last(self, attempt_number: int) -> bool:
         return attempt_number >= self.ref.rules.attempts or self.ref.late(self.now())
-
-
-def _failure_reason(failure: NightbatchError | None) -> str:
-    return "" if failure is None else str(failure)

@@ -6,8 +6,7 @@ reads it, so nothing can be bought for a claim that was given up. Its requests l
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Sequence
 from uuid import uuid4
 
 from nightbatch.columnar import parquet
@@ -18,16 +17,17 @@ from nightbatch.land.landed_schema import landed_schema
 from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received
 from nightbatch.ledger import keys
-from nightbatch.ledger.facts import METADATA, LandedFact, Post, Refusal
+from nightbatch.ledger.facts import METADATA, LandedFact, Post, Refusal, Sending
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.messages.outcome import Status
 from nightbatch.money.prices import prices
 from nightbatch.submit.decide import (
-    SENDER_AT_WORK,
+    Clock,
     Done,
     Released,
     Search,
     decide,
+    sender_state,
 )
 
 NO_BATCH = BatchId("")
@@ -37,32 +37,42 @@ class InDoubt(NightbatchError):
     """The claim may have bought a batch: it cannot be released before that is known."""
 
 
-def release(facts: ShardFacts, now: Callable[[], datetime], why: str) -> None:
+def release(facts: ShardFacts, now: Clock, why: str) -> None:
     """Give up a claim that has no batch and no POST in doubt. Raises InDoubt.
 
     The facts may be a moment old: a sender that has gone on since has taken the number of the next POST.
     """
+    shard = facts.shard
     match decide(facts, now()):
         case Released():
             land_as_lost(facts, why)
             return
         case Done(bought):
             raise InDoubt(
-                f"shard {facts.shard} is batch {bought.batch}: cancel that instead; what it answered is kept."
+                f"shard {shard} is batch {bought.batch}: cancel that instead; what it answered is kept."
             )
         case Search(sending):
-            sender_state = sending.maybe.why if sending.maybe else SENDER_AT_WORK
             raise InDoubt(
-                f"shard {facts.shard} may have been bought by POST {sending.number}: {sender_state.rstrip('.')}."
+                f"shard {shard} may have been bought by POST {sending.number}: {sender_state(sending)}."
             )
-    sent = facts.sendings
-    next_number = sent[-1].number + 1 if sent else 1
-    post = Post(at=now(), token=uuid4().hex)
-    if not facts.ledger.write_post(facts.shard, next_number, post):
-        raise InDoubt(f"shard {facts.shard} is being posted just now.")
+    next_number = _next_number(facts.sendings)
+    if not take_right(facts, next_number, now):
+        raise InDoubt(f"shard {shard} is being posted just now.")
     reach("right to post taken back")
     refusal = Refusal(at=now(), why=why, released=True)
     give_up(facts, next_number, refusal)
+
+
+def _next_number(sent: Sequence[Sending]) -> int:
+    if not sent:
+        return 1
+    return sent[-1].number + 1
+
+
+def take_right(facts: ShardFacts, number: int, now: Clock) -> bool:
+    """Take the right to the POST of this number; False if another process has it."""
+    post = Post(at=now(), token=uuid4().hex)
+    return facts.ledger.write_post(facts.shard, number, post)
 
 
 def give_up(facts: ShardFacts, number: int, refusal: Refusal) -> None:

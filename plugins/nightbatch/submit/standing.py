@@ -13,7 +13,6 @@ from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batch, Batches
 from nightbatch.submit.decide import (
-    SENDER_AT_WORK,
     Done,
     Released,
     Search,
@@ -22,6 +21,7 @@ from nightbatch.submit.decide import (
     Wait,
     decide,
     over,
+    sender_state,
 )
 
 
@@ -62,7 +62,14 @@ def standing(
     else:
         words = _unbought(facts.shard, decision, now, timing)
     claim = facts.claim
-    return Standing(facts.shard, claim.total, claim.buyer, *words)
+    return Standing(
+        shard=facts.shard,
+        requests=claim.total,
+        buyer=claim.buyer,
+        state=words.state,
+        waits_for=words.waits_for,
+        way_out=words.way_out,
+    )
 
 
 def _unbought(
@@ -126,20 +133,18 @@ def _of_batch(shard: Shard, bought: Bought, reported: ReportedBatch) -> _Words:
 def _of_orphan(
     shard: Shard, sending: Sending, now: datetime, timing: SubmitTiming
 ) -> _Words:
-    sender_state = SENDER_AT_WORK
-    if sending.maybe is not None:
-        sender_state = sending.maybe.why.rstrip(".")
+    state_of_sender = sender_state(sending)
     post = f"POST {sending.number} of {_time(sending.post.at)}"
     certain_at = over(sending, timing)
     if certain_at > now:
         return _Words(
             state="orphan",
-            waits_for=f"{post}: {sender_state}; known by {_time(certain_at)}",
+            waits_for=f"{post}: {state_of_sender}; known by {_time(certain_at)}",
             way_out="wait",
         )
     return _Words(
         state="orphan",
-        waits_for=f"a run that looks for what {post} bought: {sender_state}",
+        waits_for=f"a run that looks for what {post} bought: {state_of_sender}",
         way_out="run the DAG again (looks for its batch; sends it again if there is none), "
         f"or --release {shard} (if there is none)",
     )

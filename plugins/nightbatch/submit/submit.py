@@ -5,10 +5,9 @@ Returns at once with the batch, or with what to wait for; the caller waits witho
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from nightbatch.errors import (
     AccountStopped,
@@ -20,15 +19,16 @@ from nightbatch.errors import (
     StoreError,
 )
 from nightbatch.failpoints import reach
-from nightbatch.ids import BatchId, Shard
+from nightbatch.ids import Shard
 from nightbatch.ledger import cancellation
-from nightbatch.ledger.facts import Bought, Maybe, Post, Refusal, Sending
+from nightbatch.ledger.facts import Maybe, Refusal, Sending
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batch, Batches
 from nightbatch.submit import orphans
 from nightbatch.submit.body import SendLimit, body_of
 from nightbatch.submit.decide import (
+    Clock,
     Done,
     Released,
     Search,
@@ -36,53 +36,22 @@ from nightbatch.submit.decide import (
     SubmitTiming,
     Wait,
     decide,
-    growing_pause,
     next_look,
     over,
-    patience_ends,
-    repeated,
 )
+from nightbatch.submit.outcome import Late, Later, Outcome, Submitted
 from nightbatch.submit.patience import Patience
-from nightbatch.submit.release import give_up, land_as_lost, release
+from nightbatch.submit.record import record
+from nightbatch.submit.refused import RefusedPost, WhyNotSent
+from nightbatch.submit.release import (
+    NO_BATCH,
+    give_up,
+    land_as_lost,
+    release,
+    take_right,
+)
 from nightbatch.submit.room.queue import QueuePosition
 from nightbatch.submit.room.turns import NO_LIMIT, QueueLimit, QueueRoom
-
-RETRY_AFTER = 30.0
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """The claim's batch; empty if the claim was given up, and there is nothing to wait for.
-
-    `warning` reports a second purchase of the same claim.
-    """
-
-    batch: BatchId
-    warning: str | None = None
-
-
-@dataclass(frozen=True)
-class Later:
-    """Nothing can be done before `until`, or before one of these batches has ended.
-
-    `place`: after `until`, there must also be room in the account's queue. `holds_all`: until then, no other batch
-    can be sent either. `at_latest`: when to continue even if there is no room.
-    """
-
-    until: datetime
-    why: str
-    batches: tuple[BatchId, ...] = ()
-    place: QueuePosition | None = None
-    holds_all: bool = False
-    at_latest: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Late:
-    """The run's deadline has passed: nothing more is bought. `owned`: the claim is the run's own."""
-
-    owned: bool
-    why: str = "the deadline had passed before it was sent."
 
 
 @dataclass(frozen=True)
@@ -91,7 +60,7 @@ class Submitter:
 
     ledger: Ledger
     api: Batches
-    now: Callable[[], datetime]
+    now: Clock
     timing: SubmitTiming
     rule: QueueLimit = NO_LIMIT
     late: Late | None = None
@@ -100,31 +69,36 @@ class Submitter:
     deadline: datetime | None = None
     """When the run stops buying, for messages that say until when something is tried."""
 
-    def submit(self, shard: Shard) -> Submitted | Later | Late:
+    def submit(self, shard: Shard) -> Outcome:
         """Do the next step for a claim. Raises AccountStopped, or NotSent for a final refusal."""
-        outcome: Submitted | Later | Late | None = None
+        outcome: Outcome | None = None
         while outcome is None:
             # New facts for each step: others may have sent, bought or released the claim meanwhile.
             facts = self.ledger.shard(shard)
-            match decide(facts, self.now()):
-                case Done(bought):
-                    outcome = Submitted(bought.batch)
-                case Released(why):
-                    land_as_lost(facts, why)
-                    outcome = Submitted(BatchId(""))
-                case Send() | Wait() if self.late is not None:
-                    outcome = self._too_late(facts, self.late)
-                case Wait(until, why):
-                    words = self._patience(facts).words(why, self.now())
-                    outcome = Later(until, words)
-                case Search(sending):
-                    outcome = self._search(facts, sending)
-                case Send(number):
-                    outcome = self._send(facts, number)
+            outcome = self._step(facts)
         return outcome
 
+    def _step(self, facts: ShardFacts) -> Outcome | None:
+        """Do what the facts of a claim ask for; None: they have changed."""
+        match decide(facts, self.now()):
+            case Done(bought):
+                return Submitted(bought.batch)
+            case Released(why):
+                land_as_lost(facts, why)
+                return Submitted(NO_BATCH)
+            case Send() | Wait() if self.late is not None:
+                return self._too_late(facts, self.late)
+            case Wait(until, why):
+                patience = self._patience(facts)
+                words = patience.words(why, self.now())
+                return Later(until, words)
+            case Search(sending):
+                return self._search(facts, sending)
+            case Send(number):
+                return self._send(facts, number)
+
     def _send(self, facts: ShardFacts, number: int) -> Submitted | Later | None:
-        """Send one POST if this process gets the right to it; None: read the facts again.
+        """Send one POST if this process gets the right to it; None: the facts have changed.
 
         The facts need not be read once more: another sender would have taken the post fact of this number.
         """
@@ -136,8 +110,7 @@ class Submitter:
             if wait_for_room is not None:
                 return wait_for_room
             limit = SendLimit.starting(self.now, self.timing.send)
-            post = Post(at=self.now(), token=uuid4().hex)
-            if not self.ledger.write_post(facts.shard, number, post):
+            if not take_right(facts, number, self.now):
                 return None
         reach("post written")
         # Read after the post fact: who cancels the run from now on sees that POST.
@@ -146,6 +119,12 @@ class Submitter:
             refusal = Refusal(at=self.now(), why=canceled.words, released=True)
             give_up(facts, number, refusal)
             return None
+        return self._post(facts, number, limit)
+
+    def _post(
+        self, facts: ShardFacts, number: int, limit: SendLimit
+    ) -> Submitted | Later | None:
+        """Send the POST to which this process has the right, and record what became of it."""
         try:
             body = body_of(facts, limit)
             batch = self.api.create(body)
@@ -157,7 +136,7 @@ class Submitter:
         except MaybeSent as error:
             return self._unknown(facts, number, error)
         reach("batch created")
-        return self._record(facts, batch)
+        return record(facts, batch)
 
     def _search(self, facts: ShardFacts, sending: Sending) -> Submitted | Later | None:
         """Search for the batch that a POST may have bought; None: the facts have changed."""
@@ -169,17 +148,24 @@ class Submitter:
             return self._search_later(sending, now, error)
         reach("orphan looked for")
         if result.mine is not None:
-            return self._record(facts, result.mine, how="adopted")
-        search_again = next_look(sending, now, self.timing)
+            return record(facts, result.mine, how="adopted")
         if result.waiting:
-            running_ids = tuple(batch.id for batch in result.waiting if not batch.ended)
-            why = f"one of {len(result.waiting)} batches may be what was bought: waiting for an end"
-            return Later(search_again, why, running_ids)
+            search_again = next_look(sending, now, self.timing)
+            return _wait_for_end(result.waiting, search_again)
+        return self._not_found(facts, sending, now)
+
+    def _not_found(
+        self, facts: ShardFacts, sending: Sending, now: datetime
+    ) -> Later | None:
+        """Search again while a batch may still come to be listed; then record that the POST bought nothing."""
         certain_at = over(sending, self.timing)
         if certain_at > now:
+            search_again = next_look(sending, now, self.timing)
             why = "a create may have bought a batch: looking for it"
-            return Later(min(search_again, certain_at), why)
-        refusal = Refusal(at=now, why="no batch of it was found")
+            until = min(search_again, certain_at)
+            return Later(until, why)
+        why = "no batch of it was found"
+        refusal = Refusal(at=now, why=why)
         self.ledger.write_refusal(facts.shard, sending.number, refusal)
         reach("orphan ruled out")
         return None
@@ -188,12 +174,11 @@ class Submitter:
         self, sending: Sending, now: datetime, error: ApiUnavailable
     ) -> Later:
         """Search again when the API may be readable; raise its error once patience is over."""
-        search_time = now - sending.post.at
-        if search_time > timedelta(seconds=self.timing.patience):
+        patience_end = sending.post.at + timedelta(seconds=self.timing.patience)
+        if now > patience_end:
             raise error
         asked_until = now + timedelta(seconds=error.retry_after or 0)
         search_again = next_look(sending, now, self.timing)
-        patience_end = sending.post.at + timedelta(seconds=self.timing.patience)
         why = f"looking for an orphan: {error} It is looked for until {patience_end:%Y-%m-%d %H:%M} UTC."
         return Later(max(asked_until, search_again), why)
 
@@ -205,14 +190,16 @@ class Submitter:
         return None
 
     def _no_room(self, facts: ShardFacts) -> Later | None:
-        """Return what to wait for if the account's queue has no room; an admitted shard then pauses first.
-
-        Raises ApiUnavailable.
-        """
+        """Return what to wait for if the account's queue has no room. Raises ApiUnavailable."""
         place = self._room.place_to_wait(facts)
         if place is None:
             return None
-        until = self._after(self.timing.look if self.rule.admitted else 0)
+        return self._wait_in_line(place)
+
+    def _wait_in_line(self, place: QueuePosition) -> Later:
+        """Wait for room in the account's queue; an admitted shard pauses first."""
+        pause_seconds = self.timing.look if self.rule.admitted else 0.0
+        until = self._after(pause_seconds)
         why = f"no room: the queue may hold {place.cap} requests"
         return Later(until, why, place=place, holds_all=True)
 
@@ -220,8 +207,7 @@ class Submitter:
         self, facts: ShardFacts, number: int, error: ApiUnavailable
     ) -> Later | None:
         """Record a look at the queue that failed as a POST that was refused: so facts say since when it is tried."""
-        post = Post(at=self.now(), token=uuid4().hex)
-        if not self.ledger.write_post(facts.shard, number, post):
+        if not take_right(facts, number, self.now):
             return None
         not_sent = NotSent(
             f"the queue could not be read: {error}", retry_after=error.retry_after
@@ -231,100 +217,30 @@ class Submitter:
     def _unknown(self, facts: ShardFacts, number: int, error: ApiError) -> Later:
         """Record that this sender has ended and does not know what it bought."""
         reach("answer lost")
-        why = str(error)
-        maybe = Maybe(at=self.now(), why=why)
+        maybe = Maybe(at=self.now(), why=str(error))
         self.ledger.write_maybe(facts.shard, number, maybe)
-        return Later(self._after(self.timing.look), why)
+        return Later(self._after(self.timing.look), maybe.why)
 
     def _after(self, seconds: float) -> datetime:
         """Return the time in N seconds."""
         return self.now() + timedelta(seconds=seconds)
 
     def _refused(
-        self,
-        facts: ShardFacts,
-        number: int,
-        error: NotSent | AccountStopped | Incomplete,
+        self, facts: ShardFacts, number: int, error: WhyNotSent
     ) -> Later | None:
-        """Record a refusal: then send again later, give the claim up, or raise what only a person can fix."""
-        reach("create refused")
-        refusal = Refusal(at=self.now(), why=str(error))
-        if isinstance(error, AccountStopped):
-            self.ledger.write_refusal(facts.shard, number, refusal)
-            raise error
-        if isinstance(error, Incomplete):
-            give_up(facts, number, replace(refusal, released=True))
-            return None
-        retry_seconds = error.retry_after or RETRY_AFTER
-        retry_at = refusal.at + timedelta(seconds=retry_seconds)
-        if error.full:
-            return self._full(facts, number, refusal, retry_at)
-        retryable = replace(refusal, retry_at=retry_at, once=error.once)
-        if not error.retryable or repeated(facts.sendings, retryable):
-            give_up(facts, number, replace(retryable, released=True))
-            raise NotSent(refusal.why, retryable=False)
-        self._write_temporary_refusal(facts, number, retryable)
-        patience = self._patience(facts)
-        patience.check(refusal)
-        why = patience.words(refusal.why, refusal.at)
-        return Later(retry_at, why, holds_all=True)
+        refused = RefusedPost(facts, number, self._room, self._patience(facts))
+        return refused.record(error, self.now)
 
     def _patience(self, facts: ShardFacts) -> Patience:
         return Patience(facts, self.timing, self.give_up_seconds, self.deadline)
-
-    def _full(
-        self, facts: ShardFacts, number: int, refusal: Refusal, retry_at: datetime
-    ) -> Later:
-        """Wait for room in the queue, possibly for hours; the first in line tries again, less and less often."""
-        self._write_temporary_refusal(facts, number, refusal)
-        refused_at = refusal.at
-        sent = facts.sendings
-        first_sent_at = sent[0].post.at if sent else refused_at
-        full_until = max(
-            retry_at, refused_at + growing_pause(first_sent_at, refused_at)
-        )
-        place = self._room.place(facts)
-        full_place = replace(place, full_until=full_until)
-        return Later(refused_at, refusal.why, place=full_place, holds_all=True)
-
-    def _write_temporary_refusal(
-        self, facts: ShardFacts, number: int, refusal: Refusal
-    ) -> None:
-        """Record a refusal after which the POST may be sent again; raise NotSent once patience is over."""
-        self.ledger.write_refusal(facts.shard, number, refusal)
-        reach("refusal written")
-        if refusal.at > patience_ends(facts.sendings, refusal.at, self.timing):
-            raise NotSent(refusal.why, retryable=False)
 
     @property
     def _room(self) -> QueueRoom:
         return QueueRoom(self.ledger, self.api, self.now, self.timing, self.rule)
 
-    def _record(
-        self, facts: ShardFacts, batch: Batch, how: str = "created"
-    ) -> Submitted:
-        """Create the facts of a purchase; if the claim has got another batch meanwhile, keep both."""
-        shard = facts.shard
-        bought = Bought(
-            batch=batch.id,
-            created_at=batch.created_at,
-            total=facts.claim.total,
-            how=how,
-        )
-        try:
-            self.ledger.write_owner(batch.id, shard)
-            reach("owner written")
-            recorded = self.ledger.write_batch(shard, bought)
-        except StoreError as error:
-            raise StoreError(
-                f"batch {batch.id} was bought for shard {shard}, but not noted: {error}"
-            ) from None
-        reach("batch written")
-        if recorded.batch == batch.id:
-            return Submitted(batch.id)
-        second_claim = self.ledger.write_second(facts.claim, facts.requests(), batch.id)
-        warning = (
-            f"shard {shard} was bought twice, as {recorded.batch} and {batch.id}; "
-            f"the second became claim {second_claim}."
-        )
-        return Submitted(recorded.batch, warning=warning)
+
+def _wait_for_end(waiting: Sequence[Batch], search_again: datetime) -> Later:
+    """Wait until one of the batches that may be what was bought has ended, so that it can be identified."""
+    running_ids = tuple(batch.id for batch in waiting if not batch.ended)
+    why = f"one of {len(waiting)} batches may be what was bought: waiting for an end"
+    return Later(search_again, why, running_ids)

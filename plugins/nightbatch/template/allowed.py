@@ -27,6 +27,7 @@ _LIST_FILTERS = frozenset(
 _OTHER_FILTERS = frozenset(
     ["abs", "count", "d", "default", "first", "float", "int", "last", "length", "max", "min", "sum", "wordcount"]
 )  # fmt: skip
+_PLAIN_FILTERS = _TEXT_FILTERS | _OTHER_FILTERS | {NOT_NULL}
 _INSERTING_FILTERS = frozenset(["join", "replace"])
 _LIST_METHODS = frozenset(
     ["items", "keys", "partition", "rpartition", "rsplit", "split", "splitlines", "values"]
@@ -48,7 +49,7 @@ def allows_filter(node: nodes.Filter) -> bool:
         return _inserts_little(node)
     if name in _LIST_FILTERS:
         return not _lists_printed_lists(node) and _maps_little(node)
-    return name in _TEXT_FILTERS or name in _OTHER_FILTERS or name == NOT_NULL
+    return name in _PLAIN_FILTERS
 
 
 def allows_method(call: nodes.Call, name: str) -> bool:
@@ -89,12 +90,17 @@ def _inserts_little(node: nodes.Filter) -> bool:
         return False
     if node.name == "replace" and _shortens(arguments):
         return True
-    are_short = all(len(str(argument)) <= _SHORT_TEXT for argument in arguments)
-    is_only = not any(
-        isinstance(part, nodes.Filter) and part.name in _INSERTING_FILTERS
-        for part in _below(node)
-    )
-    return are_short and is_only
+    if any(map(_inserts, _below(node))):
+        return False
+    return all(map(_is_short, arguments))
+
+
+def _inserts(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Filter) and node.name in _INSERTING_FILTERS
+
+
+def _is_short(argument: Any) -> bool:
+    return len(str(argument)) <= _SHORT_TEXT
 
 
 def _shortens(arguments: list[Any]) -> bool:
@@ -106,11 +112,12 @@ def _shortens(arguments: list[Any]) -> bool:
 
 def _maps_little(node: nodes.Filter) -> bool:
     """Tell whether a map, if it is one, takes an attribute, and nothing long where that is missing."""
-    values = [keyword.value for keyword in node.kwargs if keyword.key != "attribute"]
-    texts = map(str, _constants(values))
     if node.name != "map":
         return True
-    return not node.args and all(len(text) <= _SHORT_TEXT for text in texts)
+    if node.args:
+        return False
+    values = [keyword.value for keyword in node.kwargs if keyword.key != "attribute"]
+    return all(map(_is_short, _constants(values)))
 
 
 def _lists_printed_lists(node: nodes.Node) -> bool:
@@ -143,11 +150,14 @@ def _below(node: nodes.Node) -> Iterator[nodes.Node]:
 
 
 def _has_small_precision(node: nodes.Filter) -> bool:
+    if node.kwargs:
+        return False
     numbers = _constants(node.args[:1])
-    are_small = all(
-        isinstance(number, int) and number <= _LARGEST_PRECISION for number in numbers
-    )
-    return are_small and not node.kwargs
+    return all(map(_is_small, numbers))
+
+
+def _is_small(number: Any) -> bool:
+    return isinstance(number, int) and number <= _LARGEST_PRECISION
 
 
 def _is_short_format(node: nodes.Call) -> bool:

@@ -46,6 +46,8 @@ TEMPLATE = b"template"
 CUT = b"cut"
 ERROR = b"error"
 UNREADABLE = b"unreadable"
+Prompt = Sequence[str | Piece]
+Row = dict[str, object]
 _MEMORY_STATUS = Path("/proc/self/statm")
 """Where Linux says how many pages of memory the process has."""
 
@@ -55,14 +57,18 @@ def main() -> None:
     signal.signal(signal.SIGVTALRM, _interrupt)
     start_bytes = _memory_bytes()
     requests = cast("BufferedReader", sys.stdin.buffer)
+    answers = sys.stdout.buffer
     largest_batch_bytes = 0
     while requests.peek(1):
         _limit(sys.maxsize)
         batch = _read_batch(requests)
-        largest_batch_bytes = max(largest_batch_bytes, batch.nbytes)
+        batch_bytes = batch.nbytes
+        largest_batch_bytes = max(largest_batch_bytes, batch_bytes)
         if start_bytes:
-            _limit(start_bytes + EXTRA_BYTES + COPIES * largest_batch_bytes)
-        write(sys.stdout.buffer, *answer(batch))
+            row_bytes = COPIES * largest_batch_bytes
+            limit_bytes = start_bytes + EXTRA_BYTES + row_bytes
+            _limit(limit_bytes)
+        write(answers, *answer(batch))
 
 
 def _interrupt(_: int, frame: object) -> None:
@@ -101,10 +107,12 @@ def _memory_bytes() -> int:
 def _read_batch(stream: BinaryIO) -> pa.RecordBatch:
     """Read one Arrow stream as one batch."""
     with ipc.open_stream(stream) as reader:
-        table = reader.read_all().combine_chunks()
-    batches = table.to_batches()
+        table = reader.read_all()
+    one_chunk_table = table.combine_chunks()
+    batches = one_chunk_table.to_batches()
     if not batches:
-        return pa.RecordBatch.from_pylist([], schema=table.schema)
+        schema = table.schema
+        return pa.RecordBatch.from_pylist([], schema=schema)
     (batch,) = batches
     return batch
 
@@ -140,12 +148,13 @@ def answer(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[bytes, bytes]]:
 
 def _prompts(
     template: Template, rows: pa.RecordBatch, *, cut: bool
-) -> Sequence[Sequence[str | Piece]]:
+) -> Sequence[Prompt]:
     """Render one prompt for each row; `cut`: as texts, images and documents in turn, else as one text."""
     if cut:
         return template.cut(rows)
-    texts = template.render(rows)
-    return [[text] for text in texts.to_pylist()]
+    prompts = template.render(rows)
+    texts = prompts.to_pylist()
+    return [[text] for text in texts]
 
 
 def check_size(answer_bytes: int, row_bytes: int) -> None:
@@ -165,20 +174,21 @@ def write(out: BinaryIO, batch: pa.RecordBatch, metadata: dict[bytes, bytes]) ->
     out.flush()
 
 
-def _row(prompt: Sequence[str | Piece]) -> dict[str, object]:
+def _row(prompt: Prompt) -> Row:
     piece_numbers = dict[Piece, int]()
-    parts = list[dict[str, str | int]]()
+    parts = list[Row]()
     for part in prompt:
         if isinstance(part, str):
             parts.append({"text": part})
         else:
-            number = piece_numbers.setdefault(part, len(piece_numbers))
+            next_number = len(piece_numbers)
+            number = piece_numbers.setdefault(part, next_number)
             parts.append({"piece": number})
     pieces = [_piece_row(piece) for piece in piece_numbers]
     return {"parts": parts, "pieces": pieces}
 
 
-def _piece_row(piece: Piece) -> dict[str, object]:
+def _piece_row(piece: Piece) -> Row:
     value_field = "data" if isinstance(piece.value, bytes) else "address"
     return {"kind": piece.kind, value_field: piece.value}
 

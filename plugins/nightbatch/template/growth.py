@@ -161,7 +161,8 @@ class _Judge:
     def _arguments(self, node: nodes.Filter | nodes.Test | nodes.Call) -> None:
         """Judge arguments: only constants."""
         _require(node.dyn_args is None and node.dyn_kwargs is None)
-        for argument in (*node.args, *(keyword.value for keyword in node.kwargs)):
+        named_arguments = [keyword.value for keyword in node.kwargs]
+        for argument in (*node.args, *named_arguments):
             self._count_part()
             if not isinstance(argument, nodes.Const):
                 raise _Unbounded

@@ -38,6 +38,9 @@ QUESTION_BYTES = 32 * 1024 * 1024
 ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 """Arrow's own allocator would reserve a gigabyte for itself, and so use up what the limit allows."""
 
+Row = dict[str, Any]
+"""One row of the answer, such as `child.PROMPTS` describes it."""
+
 
 def limited(template: Template) -> Template:
     """Return the template, or one of the same text that is rendered under limits where it may grow without end."""
@@ -61,13 +64,14 @@ class LimitedTemplate(Template):
     def _child(self) -> Child:
         return Child()
 
-    def _rows(self, rows: pa.RecordBatch, cut: bytes) -> Iterator[dict[str, Any]]:
+    def _rows(self, rows: pa.RecordBatch, cut: bytes) -> Iterator[Row]:
         column_names = [name for name in rows.schema.names if name in self.columns]
         needed_columns = rows.select(column_names)
         request_metadata = {TEMPLATE: self.text.encode(), CUT: cut}
         row_count = rows.num_rows
         needed_bytes = needed_columns.nbytes
-        step_rows = max(1, QUESTION_BYTES * row_count // max(1, needed_bytes))
+        rows_that_fit = QUESTION_BYTES * row_count // max(1, needed_bytes)
+        step_rows = max(1, rows_that_fit)
         answer_bytes = 0
         for start in range(0, max(1, row_count), step_rows):
             request_rows = needed_columns.slice(start, step_rows)
@@ -138,26 +142,30 @@ def _raise_reported(answered: pa.Table) -> None:
     """Raise the error that the process reports in the metadata of its answer, if any."""
     metadata = answered.schema.metadata or {}
     if ERROR in metadata:
-        raise TemplateError(metadata[ERROR].decode())
+        message = metadata[ERROR].decode()
+        raise TemplateError(message)
     if UNREADABLE in metadata:
         raise UnicodeError
 
 
-def _text(row: dict[str, Any]) -> str:
+def _text(row: Row) -> str:
     return "".join(part["text"] for part in row["parts"])
 
 
-def _parts(row: dict[str, Any]) -> list[str | Piece]:
+def _parts(row: Row) -> list[str | Piece]:
     """Put the images and documents of a row where their numbers are."""
     pieces = [_piece(piece_row) for piece_row in row["pieces"]]
     parts = list[str | Piece]()
     for part in row["parts"]:
         piece_number = part["piece"]
-        parts.append(part["text"] if piece_number is None else pieces[piece_number])
+        if piece_number is None:
+            parts.append(part["text"])
+        else:
+            parts.append(pieces[piece_number])
     return parts
 
 
-def _piece(piece_row: dict[str, Any]) -> Piece:
+def _piece(piece_row: Row) -> Piece:
     data = piece_row["data"]
     value = piece_row["address"] if data is None else data
     return Piece(piece_row["kind"], value)

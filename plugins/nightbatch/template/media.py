@@ -155,11 +155,14 @@ def _media_block(kind: str, content: bytes | str) -> dict[str, Any]:
 def _media_type(kind: str, content: bytes) -> str:
     """Return the media type of a content, if it is one that the API takes as this kind."""
     media_type = _detected_type(content)
-    if kind == "image" and media_type.startswith("image/"):
+    if kind == "image":
+        is_allowed = media_type.startswith("image/")
+        allowed_types = "PNG, JPEG, GIF or WebP"
+    else:
+        is_allowed = media_type == "application/pdf"
+        allowed_types = "a PDF"
+    if is_allowed:
         return media_type
-    if kind == "document" and media_type == "application/pdf":
-        return media_type
-    allowed_types = "PNG, JPEG, GIF or WebP" if kind == "image" else "a PDF"
     raise UnfitError(f"the {kind} is not {allowed_types}")
 
 

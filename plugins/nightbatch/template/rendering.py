@@ -40,8 +40,9 @@ class Compiled:
         functions = {
             name: partial(self._cutter.take, kind) for kind, name in MEDIA.items()
         }
+        template_globals = environment.make_globals(functions)
         self._template = environment.template_class.from_code(
-            environment, program.bytecode, environment.make_globals(functions)
+            environment, program.bytecode, template_globals
         )
         self._shared_context = self._template.new_context()
         self._functions = dict(self._template.globals)

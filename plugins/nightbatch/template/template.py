@@ -55,7 +55,8 @@ class Template:
 
     def check(self, schema: pa.Schema) -> None:
         """Refuse columns that are not there or that cannot be printed."""
-        if missing := [name for name in self.columns if name not in schema.names]:
+        missing = [name for name in self.columns if name not in schema.names]
+        if missing:
             raise TemplateError(
                 f"prompt: the template names {_listed(missing)}, but the source has no such column. "
                 f"It has: {_listed(schema.names)}."
@@ -76,7 +77,8 @@ class Template:
         """Render one prompt (large_string) for each row. Raises UnicodeError where text is not valid UTF-8."""
         if self.pieces is None:
             texts = self._renderer.texts(rows)
-            return pa.array(texts, pa.large_string(), size=rows.num_rows)
+            row_count = rows.num_rows
+            return pa.array(texts, pa.large_string(), size=row_count)
         prompts = self._join(self.pieces, rows)
         try:
             prompts.validate(full=True)
@@ -86,12 +88,16 @@ class Template:
 
     def _join(self, pieces: Sequence[str], rows: pa.RecordBatch) -> pa.Array:
         if len(pieces) == 1:
-            return pa.repeat(_large_string(pieces[0]), rows.num_rows)
+            only_text = _large_string(pieces[0])
+            return pa.repeat(only_text, rows.num_rows)
         parts = list[Any]()
         for place, piece in enumerate(pieces):
             is_column = place % 2 == 1
-            part = printed(rows.column(piece)) if is_column else _large_string(piece)
-            parts.append(part)
+            if is_column:
+                column = rows.column(piece)
+                parts.append(printed(column))
+            else:
+                parts.append(_large_string(piece))
         separator = _large_string("")
         return pc.binary_join_element_wise(*parts, separator)
 
@@ -106,13 +112,19 @@ def printed(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_null(kind):
-        return pa.array([""] * len(column), pa.large_string())
+        no_texts = [""] * len(column)
+        return pa.array(no_texts, pa.large_string())
     if _is_text(kind) or pa.types.is_integer(kind):
         texts = column.cast(kind).cast(pa.large_string())
         return pc.fill_null(texts, "")
-    values = seen_values(column) if pa.types.is_nested(kind) else values_of(column)
-    displayed_values = [display(value) for value in values]
+    displayed_values = [display(value) for value in _printable_values(column, kind)]
     return pa.array(displayed_values, pa.large_string())
+
+
+def _printable_values(column: pa.Array, kind: pa.DataType) -> list[Any]:
+    if pa.types.is_nested(kind):
+        return seen_values(column)
+    return values_of(column)
 
 
 def _large_string(text: str) -> pa.Scalar:

@@ -104,11 +104,12 @@ class AwaitedBatches:
         self, poll_result: PollResult
     ) -> dict[BatchId, StateSeen | Missing | Unread]:
         """Collect the states of a look; the listing takes precedence over batches that were read alone."""
-        listed_ids = self._watched.keys() & poll_result.listed.keys()
-        listed_states = {
-            batch_id: StateSeen(poll_result.listed[batch_id]) for batch_id in listed_ids
-        }
-        return {**poll_result.alone, **listed_states}
+        listed = poll_result.listed
+        listed_ids = self._watched.keys() & listed.keys()
+        states = dict(poll_result.alone)
+        for batch_id in listed_ids:
+            states[batch_id] = StateSeen(listed[batch_id])
+        return states
 
     def fail(self, error: Exception) -> None:
         """End all waits with an error."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -19,6 +19,10 @@ PROGRESS_SECONDS = 300.0
 """Between two progress lines in the log."""
 
 
+Waits = Mapping[asyncio.Task[None], AwaitedBatch]
+"""For each batch, what is done once it has ended."""
+
+
 @dataclass
 class Follower:
     """Waits for the batches of a run. At the run's deadline it cancels its own batches and leaves those of others."""
@@ -31,23 +35,31 @@ class Follower:
 
     async def run(self) -> dict[BatchId, Batch | None]:
         """Return the ended batches, None for one that is gone. Raises AccountStopped, SettingsError."""
-        waits = {
-            asyncio.ensure_future(self._wait(batch)): batch
-            for batch in self.progress.batches
-        }
+        waits = self._start_waits()
         try:
             await self._until(waits, self._deadline())
-            late_batches = [batch for wait, batch in waits.items() if not wait.done()]
-            if late_batches:
-                await self._cut_short(late_batches)
-                own_waits = [wait for wait, batch in waits.items() if batch.is_own]
-                await self._until(own_waits, None)
+            await self._end_late(waits)
         finally:
             for wait in waits:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
         self._say_progress()
         return self.ended
+
+    def _start_waits(self) -> Waits:
+        return {
+            asyncio.ensure_future(self._wait(batch)): batch
+            for batch in self.progress.batches
+        }
+
+    async def _end_late(self, waits: Waits) -> None:
+        """Cancel the run's own batches that have not ended, and wait for their ends."""
+        late_batches = [batch for wait, batch in waits.items() if not wait.done()]
+        if not late_batches:
+            return
+        await self._cut_short(late_batches)
+        own_waits = [wait for wait, batch in waits.items() if batch.is_own]
+        await self._until(own_waits, None)
 
     async def _wait(self, batch: AwaitedBatch) -> None:
         poll_seconds = self.ref.rules.poll_seconds

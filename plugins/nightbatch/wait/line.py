@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from nightbatch.ports import Batch
@@ -20,6 +20,28 @@ from nightbatch.wait.pace import PollTiming, interval
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
+@dataclass
+class _Waiting:
+    """A place in the line, and the futures of those who wait for it.
+
+    `learned_cap`: how many requests were in the queue when the API said that it was full.
+    """
+
+    place: QueuePosition
+    futures: list[asyncio.Future[None]] = field(default_factory=list)
+    learned_cap: int | None = None
+
+    def capped_place(self, used: int) -> QueuePosition:
+        """Lower the cap to the queue's length when the API said that it was full: it holds at least that many."""
+        place = self.place
+        if place.full_until is None:
+            return place
+        if self.learned_cap is None:
+            self.learned_cap = used
+        lower_cap = min(place.cap, self.learned_cap)
+        return replace(place, cap=lower_cap)
+
+
 class WaitingLine:
     """The shards that wait for room, and the room held for admitted shards whose batches are not listed yet."""
 
@@ -28,13 +50,15 @@ class WaitingLine:
         """When the queue should be looked at next; None if nobody waits."""
         self._pace = pace
         self._ceiling = pace.most
-        self._places: dict[str, QueuePosition] = {}
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
-        self._learned: dict[str, int] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._held: list[HeldRoom] = []
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._waiting)
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether the queue should be looked at now."""
+        return self.due is not None and self.due <= now
 
     def join(self, place: QueuePosition, ceiling: float) -> asyncio.Future[None]:
         """Take a place; the future is done when the shard may send. Its room is held until its batch is listed.
@@ -43,11 +67,10 @@ class WaitingLine:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        order = place.order
-        self._release_held(order)
-        self._places[order] = place
-        futures = self._waiting.setdefault(order, [])
-        futures.append(future)
+        self._release_held(place.order)
+        waiting = self._waiting.setdefault(place.order, _Waiting(place))
+        waiting.place = place
+        waiting.futures.append(future)
         self._ceiling = ceiling
         self.due = LONG_AGO
         return future
@@ -57,7 +80,10 @@ class WaitingLine:
 
     def leave(self, place: QueuePosition, future: asyncio.Future[None]) -> None:
         """Stop a wait, if it has not ended yet."""
-        futures = self._waiting.get(place.order, [])
+        waiting = self._waiting.get(place.order)
+        if waiting is None:
+            return
+        futures = waiting.futures
         if future in futures:
             futures.remove(future)
         if not futures:
@@ -68,21 +94,25 @@ class WaitingLine:
         self._held = held_room(self._held, batches, now)
         used = self._used(batches)
         listed_ids = frozenset(batch.id for batch in batches)
-        held_until = now + timedelta(seconds=self._pace.held)
-        places = [
-            self._with_learned_cap(place, used) for place in self._places.values()
-        ]
+        places = [waiting.capped_place(used) for waiting in self._waiting.values()]
         for place in admit(places, used, now):
-            held = HeldRoom(place.order, place.total, listed_ids, held_until)
-            self._held.append(held)
+            self._hold_room(place, listed_ids, now)
             self._let_through(place.order)
-        if self._places:
+        if self._waiting:
             self.due = self._next_due(batches, now)
 
     def _used(self, batches: Iterable[Batch]) -> int:
         """Count the requests in the queue and those that are about to be sent."""
         held_requests = sum(held.total for held in self._held)
         return queued(batches) + held_requests
+
+    def _hold_room(
+        self, place: QueuePosition, listed_ids: frozenset[str], now: datetime
+    ) -> None:
+        """Hold the room of an admitted shard until its batch is listed."""
+        held_until = now + timedelta(seconds=self._pace.held)
+        held = HeldRoom(place.order, place.total, listed_ids, held_until)
+        self._held.append(held)
 
     def _let_through(self, order: str) -> None:
         for future in self._drop(order):
@@ -101,22 +131,14 @@ class WaitingLine:
 
     def fail(self, error: Exception) -> None:
         """End all waits with an error."""
-        for order in list(self._places):
+        for order in list(self._waiting):
             for future in self._drop(order):
                 if not future.done():
                     future.set_exception(error)
 
-    def _with_learned_cap(self, place: QueuePosition, used: int) -> QueuePosition:
-        """Lower the cap to the queue's length when the API said that it was full: it holds at least that many."""
-        if place.full_until is None:
-            return place
-        learned_cap = self._learned.setdefault(place.order, used)
-        return replace(place, cap=min(place.cap, learned_cap))
-
     def _drop(self, order: str) -> list[asyncio.Future[None]]:
         """Remove a place, and return the futures that waited for it."""
-        self._places.pop(order, None)
-        self._learned.pop(order, None)
-        if not self._places:
+        waiting = self._waiting.pop(order, None)
+        if not self._waiting:
             self.due = None
-        return self._waiting.pop(order, [])
+        return waiting.futures if waiting else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -51,14 +51,19 @@ def poll_targets(
     """Choose what a look must read now; the longest overdue first."""
     due_now = [target for target in watched if target.due <= now]
     due_now.sort(key=lambda target: target.due)
+    oldest = _oldest_creation(due_now, now)
+    reach = sum(1 for target in watched if _may_be_since(target, oldest))
+    return PollTargets(due_now, reach, now, everything)
+
+
+def _oldest_creation(due_now: Iterable[Watched], now: datetime) -> datetime:
+    """Return when the oldest batch was created that the listing is expected to reach."""
     creation_times = [
         target.created_at
         for target in due_now
         if target.created_at and not target.straggler
     ]
-    oldest = min(creation_times, default=now)
-    reach = sum(1 for target in watched if _may_be_since(target, oldest))
-    return PollTargets(due_now, reach, now, everything)
+    return min(creation_times, default=now)
 
 
 def _may_be_since(target: Watched, oldest: datetime) -> bool:
@@ -77,7 +82,8 @@ async def poll_once(
     if wanted or targets.everything:
         await _list(reads, wanted, targets, result)
     unlisted = [target for target in targets.due if target.batch not in result.listed]
-    await _read_alone(reads, unlisted[:MOST_ALONE], result)
+    read_alone = unlisted[:MOST_ALONE]
+    await _read_alone(reads, read_alone, result)
 
 
 async def _read_alone(

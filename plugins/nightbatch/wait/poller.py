@@ -78,7 +78,8 @@ class Poller:
 
         Raises ApiUnavailable once the queue could not be read for a minute, AccountStopped and SettingsError.
         """
-        future = self._line.join(place, longest(ceiling))
+        longest_pause = longest(ceiling)
+        future = self._line.join(place, longest_pause)
         self._wake()
         try:
             await future
@@ -158,10 +159,20 @@ class Poller:
 
     async def _look(self) -> None:
         now = self.now()
+        queue_is_due = self._line.is_due(now)
+        poll_result = await self._poll(now, everything=queue_is_due)
+        self._last_look = self.now()
+        self._last_calls = poll_result.calls
+        await self._waits.absorb(poll_result, self.now)
+        if poll_result.whole and queue_is_due:
+            listed_batches = poll_result.listed.values()
+            self._line.settle(listed_batches, self.now())
+
+    async def _poll(self, now: datetime, *, everything: bool) -> PollResult:
+        """Read the batches that are due, as far as the API can be read; note why it cannot."""
         poll_result = PollResult()
-        queue_is_due = self._line.due is not None and self._line.due <= now
         try:
-            targets = poll_targets(self._waits.watched, now, everything=queue_is_due)
+            targets = poll_targets(self._waits.watched, now, everything=everything)
             client = await self._connection.open()
             await poll_once(client, targets, poll_result)
             self._failures = 0
@@ -171,11 +182,7 @@ class Poller:
             self._back_off(error, error.retry_after)
         except AccountStopped as error:
             self._refused(error)
-        self._last_look = self.now()
-        self._last_calls = poll_result.calls
-        await self._waits.absorb(poll_result, self.now)
-        if poll_result.whole and queue_is_due:
-            self._line.settle(poll_result.listed.values(), self.now())
+        return poll_result
 
     def _back_off(self, error: Exception, asked: float | None = None) -> None:
         self._failures += 1
@@ -186,19 +193,20 @@ class Poller:
 
     def _note_trouble(self, error: Exception) -> None:
         """Note since when the API cannot be read; end the waits for room if that is too long ago."""
-        now = self.now()
-        since = now if self.trouble is None else self.trouble.since
+        since = self.now() if self.trouble is None else self.trouble.since
         self.trouble = Trouble(str(error), since)
         is_unavailable = isinstance(error, ApiUnavailable)
-        if is_unavailable and now - since >= timedelta(seconds=self.pace.unread):
+        if is_unavailable and self._has_lasted(since, self.pace.unread):
             self._line.fail(error)
+
+    def _has_lasted(self, since: datetime, seconds: float) -> bool:
+        return self.now() - since >= timedelta(seconds=seconds)
 
     def _refused(self, error: AccountStopped) -> None:
         """Tolerate a refusal for a while: the key may be about to change."""
         self._connection.doubt()
         self._refused_since = self._refused_since or self.now()
-        refused_time = self.now() - self._refused_since
-        if refused_time >= timedelta(seconds=self.pace.refused):
+        if self._has_lasted(self._refused_since, self.pace.refused):
             self._refused_since = None
             self._fail_all(error)
         self._back_off(error)

@@ -53,15 +53,18 @@ class Progress:
         """Write when the last of these will probably end."""
         if not self.usual:
             return "when they end is not known yet: no batch of this target has ended before"
-        past_seconds = [duration.total_seconds() for duration in self.usual]
-        usual_duration = timedelta(seconds=median(past_seconds))
+        usual_duration = self._usual_duration()
         latest_creation = max(batch.created_at for batch in running)
         expected_end = latest_creation + usual_duration
         past_count = counted(len(self.usual), "batch", "batches")
-        history = (
-            f"the last {past_count} of this target took {_duration(usual_duration)}"
-        )
+        usual_time = _duration(usual_duration)
+        history = f"the last {past_count} of this target took {usual_time}"
         return f"expected to end about {expected_end:%Y-%m-%d %H:%M} UTC ({history})"
+
+    def _usual_duration(self) -> timedelta:
+        past_seconds = [duration.total_seconds() for duration in self.usual]
+        median_seconds = median(past_seconds)
+        return timedelta(seconds=median_seconds)
 
 
 def cut_short(own_batches: Sequence[AwaitedBatch]) -> str:
@@ -96,10 +99,12 @@ def _counts(batches: Collection[Batch | None]) -> str:
 
 def _duration(duration: timedelta) -> str:
     """Write a duration as a person says it."""
-    seconds = max(0, round(duration.total_seconds()))
+    exact_seconds = duration.total_seconds()
+    seconds = max(0, round(exact_seconds))
     if seconds < 100:
         return counted(seconds, "second")
     minutes = round(seconds / 60)
     if minutes < 100:
         return counted(minutes, "minute")
-    return f"{minutes / 60:.1f} hours"
+    hours = minutes / 60
+    return f"{hours:.1f} hours"

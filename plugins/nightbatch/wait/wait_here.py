@@ -66,10 +66,16 @@ class Following:
 
     def pause(self, until: datetime, batches: Collection[BatchId]) -> None:
         """Wait for a time, or until one of these batches has ended."""
-        while (left := (until - self.now()).total_seconds()) > 0:
+        while True:
+            time_left = until - self.now()
+            seconds_left = time_left.total_seconds()
+            if seconds_left <= 0:
+                return
             if any(self._has_ended(batch) for batch in batches):
                 return
-            self.sleep(min(left, self.ref.rules.poll_seconds))
+            poll_seconds = self.ref.rules.poll_seconds
+            pause = min(seconds_left, poll_seconds)
+            self.sleep(pause)
 
     def _look(self, running: Collection[AwaitedBatch], tried_until: datetime) -> float:
         """Look at batches once; note which have ended, and return the seconds until the next look.
@@ -79,21 +85,18 @@ class Following:
         try:
             states = self._states(running)
         except ApiUnavailable as error:
-            if self.now() > tried_until:
+            has_tried_enough = self.now() > tried_until
+            if has_tried_enough:
                 raise
-            self._failures += 1
-            self._say_unread(error, tried_until)
-            return self.timing.backoff.pause(self._failures, error.retry_after)
+            return self._unread(error, tried_until)
         self._failures = 0
-        ceiling = self.ref.rules.poll_seconds
-        pauses = [ceiling]
+        pauses = [self.ref.rules.poll_seconds]
         for batch_id, batch in states.items():
             if batch is None or batch.ended:
                 self.ended[batch_id] = batch
             else:
-                pauses.append(
-                    interval(batch, self.now(), self.timing, hint=None, ceiling=ceiling)
-                )
+                pause = self._pause_before_look(batch)
+                pauses.append(pause)
         return min(pauses)
 
     def _tried_until(self, running: Collection[AwaitedBatch]) -> datetime:
@@ -101,6 +104,16 @@ class Following:
         patience = timedelta(minutes=self.ref.rules.give_up_minutes)
         batch_ends = [batch.created_at + LIFETIME for batch in running]
         return max([self.now() + patience, *batch_ends])
+
+    def _pause_before_look(self, batch: Batch) -> float:
+        ceiling = self.ref.rules.poll_seconds
+        return interval(batch, self.now(), self.timing, hint=None, ceiling=ceiling)
+
+    def _unread(self, error: ApiUnavailable, tried_until: datetime) -> float:
+        """Say that the batches cannot be read; return the seconds until the next try."""
+        self._failures += 1
+        self._say_unread(error, tried_until)
+        return self.timing.backoff.pause(self._failures, error.retry_after)
 
     def _say_unread(self, error: ApiUnavailable, tried_until: datetime) -> None:
         """Say that the batches cannot be read, and until when it is tried: at the deadline they are canceled."""
@@ -111,13 +124,22 @@ class Following:
 
     def _states(self, running: Collection[AwaitedBatch]) -> dict[BatchId, Batch | None]:
         """Read the state of each batch; None for one that the API no longer knows."""
-        seen = dict[BatchId, Batch]()
+        states: dict[BatchId, Batch | None] = {}
+        listed_batches: dict[BatchId, Batch] = {}
         if len(running) > FEW:
-            oldest = min(batch.created_at for batch in running)
-            seen = {batch.id: batch for batch in listed(self.api, oldest - CLOCKS)}
-        return {
-            batch.id: seen.get(batch.id) or self._read(batch.id) for batch in running
-        }
+            listed_batches = self._listed(running)
+        for batch in running:
+            if batch.id in listed_batches:
+                states[batch.id] = listed_batches[batch.id]
+            else:
+                states[batch.id] = self._read(batch.id)
+        return states
+
+    def _listed(self, running: Collection[AwaitedBatch]) -> dict[BatchId, Batch]:
+        """Read the account's batches since the oldest of these."""
+        oldest = min(batch.created_at for batch in running)
+        batches = listed(self.api, oldest - CLOCKS)
+        return {batch.id: batch for batch in batches}
 
     def _read(self, batch: BatchId) -> Batch | None:
         try:

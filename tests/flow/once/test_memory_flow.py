@@ -35,8 +35,9 @@ from nightbatch.land.land import land
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ports import Page
 from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.outcome import Late, Later, Submitted
 from nightbatch.submit.release import InDoubt, release
-from nightbatch.submit.submit import Late, Later, Submitted, Submitter
+from nightbatch.submit.submit import Submitter
 
 HERE = "Single cases, in memory"
 TEXTS = ["one", "two", "three", "two"]

@@ -99,6 +99,17 @@ def test_a_row_of_the_cost_table_is_read_with_one_request(night: Night) -> None:
     assert rows_read == ["GET costs/00000001.parquet"]
 
 
+def test_a_plan_opens_each_landed_shard_once(night: Night) -> None:
+    night.flow.wait(night.flow.submit(night.shard))
+    night.flow.land(night.shard)
+    again = Flow(night.world, settings(), "dag/again")
+    ref = again.prepare()
+    with night.world.counting() as requests:
+        assert again.plan(ref) == []
+    opened = [request for request in requests if request.startswith("HEAD landed/")]
+    assert opened == ["HEAD landed/00000001.parquet"]
+
+
 def test_a_claim_and_a_run_are_read_once_however_often_they_are_needed(
     night: Night,
 ) -> None:

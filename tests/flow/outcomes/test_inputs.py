@@ -15,6 +15,7 @@ from nightbatch.airflow import ports
 from nightbatch.columnar.parquet import table
 from nightbatch.errors import SourceError, SourceMoving, TemplateError
 from nightbatch.io.memory import MemoryStore
+from nightbatch.ledger import keys
 from nightbatch.prepare.media_fetch import fetcher
 from nightbatch.prepare.prepare import prepare
 from nightbatch.spec.media_roots import MediaRoots
@@ -47,7 +48,8 @@ TEXTS = [name for name in ODD.column_names if name != "raw"]
 def contents(night: Any, ref: Any) -> list[Any]:
     """Return the content of every staged request, as the API will see it."""
     run = night.ledger.run(ref.snapshot)
-    parts = (table(night.ledger.store, key) for key in night.ledger.request_parts(run))
+    part_keys = [keys.requests(run.snapshot, part) for part in range(run.parts)]
+    parts = (table(night.ledger.store, key) for key in part_keys)
     staged = [
         content for part in parts for content in part.column("content").to_pylist()
     ]

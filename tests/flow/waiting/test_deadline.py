@@ -23,7 +23,8 @@ from tests.support.nights.memory import MemoryWorld
 from nightbatch.errors import RunFailed
 from nightbatch.ids import BatchId
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.submit import Late, Submitted, Submitter
+from nightbatch.submit.outcome import Late, Submitted
+from nightbatch.submit.submit import Submitter
 
 
 def late_night(world: MemoryWorld, min_answered: float) -> tuple[Flow, RunRef]:

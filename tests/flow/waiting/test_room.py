@@ -25,6 +25,7 @@ from nightbatch.ports import Batch
 from nightbatch.spec.rules import Rules
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.outcome import Late, Later, Submitted
 from nightbatch.submit.room.queue import (
     HeldRoom,
     QueuePosition,
@@ -34,7 +35,7 @@ from nightbatch.submit.room.queue import (
     queued,
 )
 from nightbatch.submit.room.turns import QueueLimit
-from nightbatch.submit.submit import Late, Later, Submitted, Submitter
+from nightbatch.submit.submit import Submitter
 from nightbatch.wait.line import WaitingLine
 from nightbatch.wait.pace import PollTiming
 

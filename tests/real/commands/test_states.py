@@ -11,7 +11,7 @@ from tests.support.command_output import result
 
 from nightbatch.__main__ import main
 from nightbatch.ledger import keys
-from nightbatch.ledger.ledger import MARK
+from nightbatch.ledger.state.mark import MARK
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,7 +13,9 @@ from tests.support.parquet import parquet
 from tests.support.servers.forward_proxy import forward_proxy
 from tests.support.servers.seaweed import ACCESS, SECRET, seaweed
 
+from nightbatch.errors import StoreDenied
 from nightbatch.io.s3 import S3Store, filesystem
+from nightbatch.io.s3.errors import file_error
 from nightbatch.io.s3.files import certificate_options, endpoint_options
 
 TABLE = pa.table({"id": [1, 2, 3]})
@@ -79,3 +81,16 @@ def test_certificates_are_those_of_the_connection_else_of_the_environment(
     assert certificate_options(None) == {"tls_ca_file_path": "/etc/private/ca.pem"}
     monkeypatch.delenv("AWS_CA_BUNDLE")
     assert certificate_options(True) == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_denied"),
+    [("ACCESS_DENIED", True), ("UNKNOWN (HTTP status 403)", True), ("UNKNOWN (HTTP status 503)", False)],
+)  # fmt: skip
+def test_only_the_answer_makes_a_file_denied_not_its_name(
+    answer: str, is_denied: bool
+) -> None:
+    reason = f"When reading information for key 'part-403.parquet': AWS Error {answer} during HeadObject operation."
+    error = file_error(OSError(reason), "s3://lake/part-403.parquet")
+    assert isinstance(error, StoreDenied) == is_denied
+    assert reason in str(error)

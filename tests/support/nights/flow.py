@@ -24,8 +24,9 @@ from nightbatch.publish.report import Report
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.outcome import Later
 from nightbatch.submit.purchase import Purchase, Waiting
-from nightbatch.submit.submit import Later, Submitter
+from nightbatch.submit.submit import Submitter
 from nightbatch.wait.pace import PollTiming
 from nightbatch.wait.read_progress import progress
 

@@ -32,7 +32,8 @@ from nightbatch.publish.publish import publish
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
-from nightbatch.submit.submit import Submitted, Submitter
+from nightbatch.submit.outcome import Submitted
+from nightbatch.submit.submit import Submitter
 from nightbatch.wait.pace import PollTiming
 
 SOURCE, TARGET = "s3://lake/tickets/", "s3://lake/triage/"

@@ -30,7 +30,8 @@ from nightbatch.spec import locations
 from nightbatch.spec.run import reference
 from nightbatch.spec.run_ref import RunRef
 from nightbatch.submit.decide import SubmitTiming
-from nightbatch.submit.submit import Later, Submitter
+from nightbatch.submit.outcome import Later
+from nightbatch.submit.submit import Submitter
 
 Json = dict[str, Any]
 MODEL = "claude-haiku-4-5"

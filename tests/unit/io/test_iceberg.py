@@ -18,7 +18,7 @@ from nightbatch.errors import TargetError
 from nightbatch.io import iceberg_files
 from nightbatch.io.iceberg import IcebergTable
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.publish.table_target import TableTarget
+from nightbatch.publish.targets.table_target import TableTarget
 
 NAME = "lake.odd"
 AT = datetime(2026, 11, 20, 1, 2, 3, 456000)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from nightbatch.ids import BatchId
 from nightbatch.land.landing import Landing
-from nightbatch.land.plain import Scan, pick, scan
+from nightbatch.land.plain import pick
 from nightbatch.land.received import Received
+from nightbatch.land.scan import Scan, scan
 from nightbatch.messages.answer_type import AnswerType
 from nightbatch.messages.result_lines import decode
 from nightbatch.money.prices import our_prices

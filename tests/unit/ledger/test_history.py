@@ -17,8 +17,9 @@ from tests.support.nights.flow import (
 )
 from tests.support.nights.memory import MemoryWorld
 
+from nightbatch.errors import Absent
 from nightbatch.ledger import keys
-from nightbatch.ledger.history import compact, history
+from nightbatch.ledger.history.history import compact, history
 from nightbatch.ledger.ledger import Ledger
 
 NIGHTS = [
@@ -126,3 +127,40 @@ def test_a_shard_that_is_gone_is_read_no_more_though_an_index_covers_it() -> Non
         for row in table.to_pylist()
     }
     assert numbers == {int(shard) for shard in kept}
+
+
+def test_what_is_settled_in_any_shard_is_what_is_settled_in_all_of_them() -> None:
+    world = MemoryWorld()
+    run_nights(world, lambda _: None)
+    ledger = ledger_of(world)
+    landed = ledger.view().landed
+    compact(ledger.store, landed[:2])
+    past = history(ledger.store, landed)
+    assert past.indexes
+    assert past.uncovered
+    in_any = [ids.to_pylist() for ids in past.all_settled()]
+    assert in_any == [ids.to_pylist() for ids in past.settled(landed)]
+
+
+def test_a_shard_that_is_gone_before_it_is_read_has_settled_nothing() -> None:
+    world = MemoryWorld()
+    run_nights(world, lambda _: None)
+    ledger = ledger_of(world)
+    landed = ledger.view().landed
+    past = history(ledger.store, landed)
+    ledger.store.remove([keys.landed(landed[0])])
+    without_it = history(ledger.store, landed[1:])
+    in_any = [ids.to_pylist() for ids in past.all_settled()]
+    assert in_any == [ids.to_pylist() for ids in without_it.all_settled()]
+
+
+def test_a_shard_that_is_gone_after_it_was_read_is_an_error() -> None:
+    world = MemoryWorld()
+    run_nights(world, lambda _: None)
+    ledger = ledger_of(world)
+    landed = ledger.view().landed
+    past = history(ledger.store, landed)
+    assert list(past.all_settled())
+    ledger.store.remove([keys.landed(landed[0])])
+    with pytest.raises(Absent):
+        list(past.all_settled())

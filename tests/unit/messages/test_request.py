@@ -14,7 +14,7 @@ from nightbatch.columnar.json_strings import json_quoted
 from nightbatch.messages.request import frame, shared_params
 from nightbatch.plan.canary import ROWS, all_rejected, representative
 from nightbatch.plan.pending import Pending, shards
-from nightbatch.prepare.stager import Stager
+from nightbatch.prepare.encoding.stager import Stager
 from nightbatch.template.template import Template
 
 

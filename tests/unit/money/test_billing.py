@@ -12,7 +12,8 @@ from tests.support import oracles
 
 from nightbatch.land.landed_schema import COST
 from nightbatch.messages.usage import TokenUsage
-from nightbatch.money.billing import BilledUsage, Used, charged, decimals
+from nightbatch.money.billing.bill import BilledUsage
+from nightbatch.money.billing.charge import Used, charged, decimals
 from nightbatch.money.prices import PICO, Prices, our_prices
 
 TOKENS = st.integers(0, 300_000)
@@ -70,7 +71,7 @@ def test_rows_cost_together_what_they_cost_alone(
     tools = np.array(
         [one[1].tools if one else (0,) * 3 for one in used], np.int64
     ).reshape(-1, 3)
-    cost, unknown = charged(prices, bill, Used(models, tiers, regions, counts, tools))
+    cost, unknown = charged(bill, Used(models, tiers, regions, counts, tools))
     assert decimals(COST, cost, unknown).to_pylist() == [
         None if one is None else one.quantize(PICO) for one in alone(prices, used)
     ]

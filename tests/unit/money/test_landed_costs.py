@@ -10,7 +10,7 @@ from nightbatch.ids import BatchId
 from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received
 from nightbatch.messages.answer_type import AnswerType
-from nightbatch.money.billing import BilledUsage
+from nightbatch.money.billing.bill import BilledUsage
 from nightbatch.money.prices import our_prices
 
 ID = bytes(20)

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightbatch.io.memory import MemoryBucket, MemoryStore, MemoryUpload
-from nightbatch.prepare.prepare import PART_ROWS, prepare
+from nightbatch.prepare.prepare import prepare
+from nightbatch.prepare.snapshot import PART_ROWS
 from nightbatch.spec.enrichment import Enrichment
 
 JOB = Enrichment(

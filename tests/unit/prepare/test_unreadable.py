@@ -13,7 +13,7 @@ from tests.support.nights.memory import MemoryWorld
 
 from nightbatch.columnar.unreadable import unreadable_rows
 from nightbatch.messages.request import frame
-from nightbatch.prepare.stager import Stager
+from nightbatch.prepare.encoding.stager import Stager
 from nightbatch.template.template import Template
 
 YEAR_10000 = 253_402_300_800

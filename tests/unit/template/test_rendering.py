@@ -14,7 +14,7 @@ from tests.support import oracles
 from nightbatch.columnar.custom_ids import custom_ids
 from nightbatch.columnar.json_strings import json_quoted
 from nightbatch.messages.request import frame
-from nightbatch.prepare.stager import EMPTY, TOO_LARGE, Stager
+from nightbatch.prepare.encoding.stager import EMPTY, TOO_LARGE, Stager
 from nightbatch.template.template import Template
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

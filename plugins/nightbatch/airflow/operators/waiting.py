@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from nightbatch.ids import Shard
     from nightbatch.spec.run_ref import RunRef
+    from nightbatch.submit.outcome import Later
     from nightbatch.submit.purchase import Purchase, Waiting
-    from nightbatch.submit.submit import Later
 
 Outcome = TypeVar("Outcome")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +14,8 @@ from nightbatch.ports import Reads
 BATCH_BYTES = 16 * 1024 * 1024
 SAMPLED = 32
 """Row groups from which the size of a file's rows is estimated."""
+ColumnNames: TypeAlias = Sequence[str] | None
+"""The columns to read; None: all of them."""
 STEP_ROWS = 128
 """Rows of a foreign file that are decoded before their size is checked: fewer cost time, more cost memory."""
 
@@ -61,7 +63,7 @@ def _opened(
         ) from None
 
 
-def table(store: Reads, key: str, columns: Sequence[str] | None = None) -> pa.Table:
+def table(store: Reads, key: str, columns: ColumnNames = None) -> pa.Table:
     """Read some columns of a whole file."""
     return file(store, key).read(columns=columns, use_threads=False)
 
@@ -76,29 +78,35 @@ def metadata(store: Reads, key: str, name: bytes) -> bytes:
 
 def rows_within(
     opened: pq.ParquetFile,
-    columns: Sequence[str] | None,
+    columns: ColumnNames,
     most: int,
     most_bytes: int = BATCH_BYTES,
 ) -> int:
     """Return how many rows to read at a time, at most `most`: fewer where the rows are large."""
+    file_metadata = opened.metadata
     sample_count = min(opened.num_row_groups, SAMPLED)
-    row_groups = [opened.metadata.row_group(number) for number in range(sample_count)]
-    sampled_rows: int = sum(row_group.num_rows for row_group in row_groups)
+    sampled_rows = 0
+    sampled_bytes = 0
+    for number in range(sample_count):
+        row_group = file_metadata.row_group(number)
+        sampled_rows += row_group.num_rows
+        sampled_bytes += _group_bytes(row_group, columns)
     if not sampled_rows:
         return most
-    sampled_bytes = sum(_group_bytes(row_group, columns) for row_group in row_groups)
     rows_that_fit: int = most_bytes * sampled_rows // max(1, sampled_bytes)
     return max(1, min(most, rows_that_fit))
 
 
-def _group_bytes(row_group: Any, columns: Sequence[str] | None) -> int:
-    """Sum the uncompressed bytes of some columns of a row group, by its metadata; None: of all columns."""
+def _group_bytes(row_group: Any, columns: ColumnNames) -> int:
+    """Sum the uncompressed bytes of some columns of a row group, by its metadata."""
     total_bytes = 0
     for number in range(row_group.num_columns):
         chunk = row_group.column(number)
-        column_name = chunk.path_in_schema.split(".")[0]
-        if columns is None or column_name in columns:
-            total_bytes += chunk.total_uncompressed_size
+        path_parts = chunk.path_in_schema.split(".")
+        column_name = path_parts[0]
+        if columns is not None and column_name not in columns:
+            continue
+        total_bytes += chunk.total_uncompressed_size
     return total_bytes
 
 
@@ -122,7 +130,8 @@ def in_steps(
         batch_bytes = batch.nbytes
         exceeds_bytes = pending_bytes + batch_bytes > most_bytes
         exceeds_rows = pending_rows + step_rows > row_limit
-        if pending and (exceeds_bytes or exceeds_rows):
+        is_full = exceeds_bytes or exceeds_rows
+        if pending and is_full:
             yield pa.concat_batches(pending)
             pending.clear()
             pending_bytes = 0
@@ -141,7 +150,7 @@ def _all_fixed(opened: pq.ParquetFile, columns: Sequence[str]) -> bool:
 
 
 def batches(
-    store: Reads, key: str, columns: Sequence[str] | None, size: int
+    store: Reads, key: str, columns: ColumnNames, size: int
 ) -> Iterator[pa.RecordBatch]:
     """Read some columns of a file of ours, at most `size` rows at a time; one without rows gives one empty batch.
 
@@ -151,12 +160,13 @@ def batches(
 
 
 def batches_of(
-    opened: pq.ParquetFile, columns: Sequence[str] | None, size: int
+    opened: pq.ParquetFile, columns: ColumnNames, size: int
 ) -> Iterator[pa.RecordBatch]:
     """Do the same for a file that is open already."""
     if not opened.metadata.num_rows:
         empty_table = opened.read(columns=columns)
-        yield pa.RecordBatch.from_pylist([], schema=empty_table.schema)
+        empty_batch = pa.RecordBatch.from_pylist([], schema=empty_table.schema)
+        yield empty_batch
         return
     batch_rows = rows_within(opened, columns, size)
     for number in range(opened.num_row_groups):

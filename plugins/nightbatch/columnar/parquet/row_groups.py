@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,8 @@ from nightbatch.columnar.parquet.reading import file
 from nightbatch.ports import Reads
 
 KEPT_BYTES = 16 * 1024 * 1024
+_GroupPlace: TypeAlias = tuple[str, int]
+"""A file's key, and the number of a row group in it."""
 
 
 class RowGroups:
@@ -27,8 +29,8 @@ class RowGroups:
         self._store = store
         self._columns = columns
         self._repeating = repeating
-        self._opened: tuple[str, pq.ParquetFile | None] = ("", None)
-        self._kept = dict[tuple[str, int], _KeptGroup]()
+        self._opened: _OpenedFile | None = None
+        self._kept = dict[_GroupPlace, _KeptGroup]()
         """Row groups by file and number, the one that was used last at the end."""
         self._kept_bytes = 0
 
@@ -65,11 +67,19 @@ class RowGroups:
         return kept_group.table
 
     def _open(self, key: str) -> pq.ParquetFile:
-        opened_key, opened_file = self._opened
-        if opened_key != key or opened_file is None:
+        opened = self._opened
+        if opened is None or opened.key != key:
             opened_file = file(self._store, key, self._repeating, together=True)
-            self._opened = (key, opened_file)
-        return opened_file
+            opened = _OpenedFile(key, opened_file)
+            self._opened = opened
+        return opened.file
+
+
+class _OpenedFile(NamedTuple):
+    """The file that was read last."""
+
+    key: str
+    file: pq.ParquetFile
 
 
 class _KeptGroup(NamedTuple):
@@ -97,9 +107,12 @@ def groups(
     for group_number in range(opened.num_row_groups):
         row_group = opened.metadata.row_group(group_number)
         statistics = row_group.column(column_number).statistics
-        if (
-            statistics is None
-            or not statistics.has_min_max
-            or wanted(statistics.min, statistics.max)
-        ):
+        if _may_be_wanted(statistics, wanted):
             yield opened.read_row_group(group_number, use_threads=False)
+
+
+def _may_be_wanted(statistics: Any, wanted: Callable[[Any, Any], bool]) -> bool:
+    """Tell whether a row group may have wanted values; one without statistics may."""
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return wanted(statistics.min, statistics.max)

@@ -12,6 +12,8 @@ from nightbatch.ports import Creates, Upload
 
 GROUP_BYTES = 16 * 1024 * 1024
 GROUP_ROWS = 131_072
+FileMetadata = dict[bytes, bytes]
+"""What a file says of itself, by name."""
 
 
 class GroupLayout(NamedTuple):
@@ -76,9 +78,10 @@ class ParquetUpload:
         self._pending_bytes = 0
         self._pending_rows = 0
         row_count = row_group.num_rows
-        self._writer.write_table(row_group, row_group_size=max(1, row_count))
+        group_size = max(1, row_count)
+        self._writer.write_table(row_group, row_group_size=group_size)
 
-    def close(self, metadata: dict[bytes, bytes] | None = None) -> None:
+    def close(self, metadata: FileMetadata | None = None) -> None:
         """Finish the file without publishing it."""
         if self._pending:
             self._write_group()

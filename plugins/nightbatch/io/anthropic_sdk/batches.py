@@ -39,6 +39,7 @@ from nightbatch.io.anthropic_sdk.errors import (
     reading,
 )
 from nightbatch.io.anthropic_sdk.http_library import http
+from nightbatch.io.anthropic_sdk.unreachable import reason
 from nightbatch.ports import Batch, Body, Page
 
 PAGE = 1000
@@ -149,13 +150,12 @@ class _SentBody:
             return cause
         if isinstance(cause, NightbatchError):
             return NotSent(f"the body was not sent whole: {cause}")
-        cause_name = type(cause).__name__
         if isinstance(cause, _NEVER_OPENED) or self._unsent_bytes > 0:
             return NotSent(
-                f"the API at {self._address} could not be reached: {cause_name}."
+                f"the API at {self._address} could not be reached: {reason(cause)}."
             )
         return MaybeSent(
-            f"the answer of {self._address} to the create was lost: {cause_name}."
+            f"the answer of {self._address} to the create was lost: {reason(cause)}."
         )
 
     def _judge_status(self, error: anthropic.APIStatusError) -> NightbatchError:

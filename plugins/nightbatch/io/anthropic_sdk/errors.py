@@ -18,6 +18,7 @@ from nightbatch.errors import (
     NotSent,
 )
 from nightbatch.io.anthropic_sdk.http_library import http
+from nightbatch.io.anthropic_sdk.unreachable import reason
 from nightbatch.messages import safe_words
 from nightbatch.messages.account import (
     PASSING_CODES,
@@ -180,7 +181,6 @@ def reading(address: str) -> Iterator[None]:
     except anthropic.APIStatusError as error:
         raise read_error(error) from None
     except UNREADABLE as error:
-        error_name = type(error).__name__
         raise ApiUnavailable(
-            f"the API at {address} could not be read: {error_name}."
+            f"the API at {address} could not be read: {reason(error)}."
         ) from None

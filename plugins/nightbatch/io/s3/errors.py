@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from botocore.exceptions import (
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
+    ProxyConnectionError,
+    SSLError,
 )
 
 from nightbatch.errors import (
@@ -44,6 +47,13 @@ TAKEN = {"PreconditionFailed", "412"}
 BUSY = {"ConditionalRequestConflict", "409", "OperationAborted"}
 UNFIT = {"NotImplemented", "501"}
 COMPLETED = {"NoSuchUpload"}
+UNTRUSTED = (
+    "its certificate is not trusted; a network with an authority of its own needs AWS_CA_BUNDLE, or `verify` in the"
+    " extra of the aws connection, with that authority among the public ones"
+)
+_ARROW_DENIED = re.compile(r"AWS Error (ACCESS_DENIED|UNKNOWN \(HTTP status 403\))")
+_ARROW_UNTRUSTED = re.compile(r"curlCode: 60\b")
+"""How pyarrow, whose errors have no codes, words an answer 403 and a certificate of an unknown authority."""
 
 
 def code_of(error: ClientError) -> str:
@@ -66,6 +76,27 @@ def _place(error: Exception) -> str:
     return f" at {endpoint.hostname}:{endpoint.port or default_port}"
 
 
+def _reason(error: Exception) -> str:
+    """Say why a store did not answer: what is wrong with certificate or proxy, else the name of the error's class."""
+    if isinstance(error, SSLError):
+        return UNTRUSTED
+    if isinstance(error, ProxyConnectionError):
+        return (
+            "the proxy that HTTPS_PROXY or the connection names did not let it through"
+        )
+    return type(error).__name__
+
+
+def file_error(error: OSError, url: str) -> StoreError:
+    """Return the error of ours that pyarrow's failure to open an object means."""
+    reason = str(error)
+    if _ARROW_DENIED.search(reason):
+        return StoreDenied(f"{url} cannot be opened: {reason}")
+    if _ARROW_UNTRUSTED.search(reason):
+        reason = f"{UNTRUSTED}."
+    return StoreError(f"{url} cannot be opened: {reason}")
+
+
 def store_error(error: Exception, url: str) -> StoreError:
     """Return the error of ours that an answer of the store means."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
@@ -75,9 +106,8 @@ def store_error(error: Exception, url: str) -> StoreError:
     if isinstance(error, ParamValidationError):
         return StoreError(f"{url}: is no name that the store could hold.")
     if not isinstance(error, ClientError):
-        error_name = type(error).__name__
         return StoreUnavailable(
-            f"{url}: the store{_place(error)} did not answer: {error_name}."
+            f"{url}: the store{_place(error)} did not answer: {_reason(error)}."
         )
     code = code_of(error)
     if code == "NoSuchBucket":

@@ -17,8 +17,6 @@ from botocore.exceptions import (
 from nightbatch.errors import (
     Absent,
     SettingsError,
-    StoreDenied,
-    StoreError,
     StoreUnfit,
 )
 from nightbatch.io.s3.errors import (
@@ -28,6 +26,7 @@ from nightbatch.io.s3.errors import (
     TAKEN,
     UNFIT,
     code_of,
+    file_error,
     status_of,
     store_error,
 )
@@ -112,10 +111,7 @@ class S3Store:
         except FileNotFoundError:
             raise Absent(f"{self.url}{key} is not there.") from None
         except OSError as error:
-            reason = str(error)
-            is_denied = "ACCESS_DENIED" in reason or "403" in reason
-            error_class = StoreDenied if is_denied else StoreError
-            raise error_class(f"{self.url}{key} cannot be opened: {reason}") from None
+            raise file_error(error, self.url + key) from None
 
     def list(self, prefix: str) -> Iterator[Entry]:
         for listed in self._listed(prefix):

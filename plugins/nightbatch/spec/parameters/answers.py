@@ -64,7 +64,7 @@ def _model_schema(model: Any) -> Mapping[str, Any]:
     try:
         schema: Mapping[str, Any] = model.model_json_schema()
     except (RuntimeError, TypeError, ValueError, NameError) as error:
-        reason = str(error).splitlines()[0][:MAX_REASON]
+        reason = _reason(error)
     else:
         return schema
     raise AnswerTypeError(f"answer: {model.__name__} has no JSON schema: {reason}")
@@ -77,10 +77,16 @@ def _check_form(schema: dict[str, Any]) -> None:
     try:
         jsonschema_rs.Draft202012Validator(schema)
     except (ValueError, jsonschema_rs.ValidationError) as error:
-        reason = str(error).splitlines()[0][:MAX_REASON]
+        reason = _reason(error)
         raise AnswerTypeError(
             f"answer_schema: not a valid JSON schema: {reason}. Fix it."
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of an error's message, cut; the name of its class where it has none."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0][:MAX_REASON]
 
 
 def _warn_of_validators(model: Any) -> None:

@@ -39,20 +39,27 @@ def form_fields(of: Any, defaults: Mapping[str, Any]) -> dict[str, FormField]:
 
 
 def _field(parameter: Parameter, form_default: Any) -> FormField:
-    own_default = parameter.default
-    is_blank = own_default in ("", ()) or parameter.is_required
-    default = None if is_blank else own_default
-    if form_default is not None:
-        default = form_default
-    return FormField(default, _description(parameter), _schema(parameter))
+    default = form_default
+    if default is None:
+        default = _own_default(parameter)
+    description = _description(parameter)
+    schema = _schema(parameter)
+    return FormField(default, description, schema)
+
+
+def _own_default(parameter: Parameter) -> Any:
+    """Return the default of the class; None where the field is left blank."""
+    is_blank = parameter.default in ("", ()) or parameter.is_required
+    return None if is_blank else parameter.default
 
 
 def _description(parameter: Parameter) -> str:
-    sentences = [parameter.about.text]
+    about = parameter.about
+    sentences = [about.text]
     if parameter.kind is Kind.NAMES:
         sentences.append("One a line.")
-    if parameter.about.empty:
-        sentences.append(f"Empty: {parameter.about.empty}.")
+    if about.empty:
+        sentences.append(f"Empty: {about.empty}.")
     return " ".join(sentences)
 
 
@@ -63,9 +70,13 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
         return {**schema, "enum": list(about.choices)}
     type_name = _TYPES[parameter.kind]
     may_be_empty = parameter.is_optional or bool(about.empty)
-    schema["type"] = ["null", type_name] if may_be_empty else type_name
-    bounds = {"minimum": about.low, "maximum": about.high}
-    schema |= {rule: bound for rule, bound in bounds.items() if bound is not None}
+    schema["type"] = type_name
+    if may_be_empty:
+        schema["type"] = ["null", type_name]
+    if about.low is not None:
+        schema["minimum"] = about.low
+    if about.high is not None:
+        schema["maximum"] = about.high
     if parameter.kind is Kind.NAMES:
         schema["items"] = {"type": "string"}
     if about.multiline:

@@ -8,7 +8,7 @@ from nightbatch.errors import SettingsError
 from nightbatch.spec import billed_params
 from nightbatch.spec.checks import Checks
 from nightbatch.spec.parameters import answers, places, prompts
-from nightbatch.spec.parameters.parameter import REQUIRED, parameters
+from nightbatch.spec.parameters.parameter import Parameter, parameters
 from nightbatch.spec.parameters.values import check_value
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ def check(settings: Enrichment) -> None:
     for parameter in parameters(settings):
         value = getattr(settings, parameter.name)
         check_value(parameter, value)
-        is_blank = isinstance(value, str) and value and not value.strip()
-        if parameter.name in REQUIRED and parameter.name != "prompt" and is_blank:
-            raise SettingsError(f"{parameter.name}: is missing; it holds only spaces.")
+        _check_not_blank(parameter, value)
     places.check(settings)
     prompts.check(settings)
     answers.check(settings)
@@ -33,3 +31,14 @@ def check(settings: Enrichment) -> None:
         capped=settings.has_cap,
         structured=bool(settings.answer or settings.answer_schema),
     )
+
+
+def _check_not_blank(parameter: Parameter, value: object) -> None:
+    """Refuse spaces alone where a value is required; the prompt has a check of its own."""
+    name = parameter.name
+    if not parameter.is_required or name == "prompt":
+        return
+    if not isinstance(value, str):
+        return
+    if value and not value.strip():
+        raise SettingsError(f"{name}: is missing; it holds only spaces.")

@@ -42,7 +42,8 @@ def _data_places(settings: Enrichment) -> dict[str, Location]:
 def _check_partition(partition: str) -> None:
     """Refuse a path that cannot be used, and placeholders that nothing fills in."""
     fixed_path = partition.replace(PLACEHOLDER, "x")
-    if unknown := _BRACES.search(fixed_path):
+    unknown = _BRACES.search(fixed_path)
+    if unknown:
         raise SettingsError(
             f"partition: {unknown[0]!r} in {partition[:100]!r} is not filled in; only {PLACEHOLDER} is."
         )
@@ -63,7 +64,9 @@ def _check_table(settings: Enrichment) -> None:
 def _check_overlap(data_places: dict[str, Location]) -> None:
     source = data_places.get("source")
     target = data_places.get("target")
-    if source is not None and target is not None and target.overlaps(source):
+    if source is None or target is None:
+        return
+    if target.overlaps(source):
         raise SettingsError(
             f"target: {target} and source: {source} lie inside each other; use separate folders."
         )

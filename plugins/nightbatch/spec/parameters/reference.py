@@ -102,11 +102,15 @@ def value(parameter: Parameter) -> str:
 
 def default(parameter: Parameter) -> str:
     """Say what holds where a parameter is not given."""
+    default_value = parameter.default
+    if parameter.name == "target":
+        return "required, or `table`"
     if parameter.is_required:
-        is_target = parameter.name == "target"
-        return "required, or `table`" if is_target else "required"
+        return "required"
     if parameter.about.empty:
         return f"none, {parameter.about.empty}"
-    if isinstance(parameter.default, int) and not isinstance(parameter.default, bool):
-        return f"{parameter.default:,}"
-    return f"`{json.dumps(parameter.default)}`"
+    if isinstance(default_value, bool):
+        return f"`{json.dumps(default_value)}`"
+    if isinstance(default_value, int):
+        return f"{default_value:,}"
+    return f"`{json.dumps(default_value)}`"

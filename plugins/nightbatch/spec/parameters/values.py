@@ -20,38 +20,49 @@ def check_value(parameter: Parameter, value: Any) -> None:
     """Raise SettingsError for a value that a parameter cannot have."""
     if value is None and parameter.is_optional:
         return
-    is_number = parameter.kind in (Kind.WHOLE, Kind.NUMBER)
-    has_type = _TYPE_CHECKS[parameter.kind](value)
-    if not has_type or (is_number and not _is_in_bounds(parameter, value)):
-        subject = f"{parameter.name}: {shown(parameter.name, value)}"
-        raise SettingsError(
-            f"{subject} must be {_expected(parameter)}{_hint(parameter, value)}."
-        )
+    name = parameter.name
+    if not _fits(parameter, value):
+        shown_value = shown(name, value)
+        expected = _expected(parameter)
+        hint = _hint(parameter, value)
+        raise SettingsError(f"{name}: {shown_value} must be {expected}{hint}.")
     choices = parameter.about.choices
     if choices and value not in choices:
-        raise SettingsError(
-            f"{parameter.name}: {value!r} must be one of {', '.join(choices)}."
-        )
+        raise SettingsError(f"{name}: {value!r} must be one of {', '.join(choices)}.")
     if parameter.kind is Kind.NAMES:
-        _check_names(parameter.name, value)
+        _check_names(name, value)
+
+
+def _fits(parameter: Parameter, value: Any) -> bool:
+    """Tell whether a value has the type of a parameter, and a number its bounds."""
+    if not _TYPE_CHECKS[parameter.kind](value):
+        return False
+    is_number = parameter.kind in (Kind.WHOLE, Kind.NUMBER)
+    return not is_number or _is_in_bounds(parameter, value)
 
 
 def shown(name: str, value: Any) -> str:
     """Show a wrong value, cut; of a prompt only its type."""
+    is_hidden = name in HIDDEN
     is_object = isinstance(value, Mapping)
-    if name in HIDDEN or is_object:
-        return f"a value of type {type(value).__name__}"
+    if is_hidden or is_object:
+        type_name = type(value).__name__
+        return f"a value of type {type_name}"
     text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    if len(text) <= SHOWN:
+        return text
+    cut_text = text[:SHOWN]
+    return f"{cut_text}…"
 
 
 def _expected(parameter: Parameter) -> str:
     """Say what a value must be, with its bounds."""
+    about = parameter.about
     words = [str(parameter.kind)]
-    if parameter.about.low is not None:
-        words.append(f"from {parameter.about.low:,}")
-    if parameter.about.high is not None:
-        words.append(f"to {parameter.about.high:,}")
+    if about.low is not None:
+        words.append(f"from {about.low:,}")
+    if about.high is not None:
+        words.append(f"to {about.high:,}")
     return " ".join(words)
 
 
@@ -80,17 +91,20 @@ def _model_hint(value: Any) -> str:
 
 def _is_in_bounds(parameter: Parameter, value: float) -> bool:
     low = parameter.about.low
+    if low is None:
+        low = float("-inf")
     high = parameter.about.high
-    lowest = float("-inf") if low is None else low
-    highest = float("inf") if high is None else high
-    return is_within(value, lowest, highest)
+    if high is None:
+        high = float("inf")
+    return is_within(value, low, high)
 
 
 def _check_names(name: str, value: Any) -> None:
     """Refuse a list in which a name is empty or stands twice."""
-    if any(not entry.strip() for entry in value):
+    entries = list(value)
+    if any(not entry.strip() for entry in entries):
         raise SettingsError(f"{name}: has an empty entry; remove it.")
-    repeated = sorted({entry for entry in value if list(value).count(entry) > 1})
+    repeated = sorted({entry for entry in entries if entries.count(entry) > 1})
     if repeated:
         raise SettingsError(
             f"{name}: must be a list of different names; {', '.join(repeated)} stands in it twice."

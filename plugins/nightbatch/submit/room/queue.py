@@ -7,7 +7,7 @@ empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,7 +38,8 @@ def admit(
     admitted = []
     used_ahead = used
     is_first = True
-    for place in sorted(line, key=lambda position: position.order):
+    places_in_order = sorted(line, key=lambda place: place.order)
+    for place in places_in_order:
         retries_now = place.full_until is not None and now >= place.full_until
         if (is_first and retries_now) or fits(place, used_ahead):
             admitted.append(place)
@@ -75,14 +76,15 @@ def held_room(
     """Drop the room of shards whose batch is listed now (matched by its total), and room that has expired."""
     still_held = [room for room in held if room.until > now]
     for batch in batches:
-        room_of_batch = next(_rooms_of(batch, still_held), None)
-        if room_of_batch is not None:
+        room_of_batch = _room_of(batch, still_held)
+        if room_of_batch:
             still_held.remove(room_of_batch)
     return still_held
 
 
-def _rooms_of(batch: Batch, held: Iterable[HeldRoom]) -> Iterator[HeldRoom]:
-    """Return the room that a batch can be the batch of: of its total, and held before it was listed."""
+def _room_of(batch: Batch, held: Iterable[HeldRoom]) -> HeldRoom | None:
+    """Find the room that was held for a batch: of its total, and held before it was listed."""
     for room in held:
         if room.total == batch.total and batch.id not in room.known:
-            yield room
+            return room
+    return None

@@ -6,6 +6,7 @@ The messages of Python and of Jinja may quote a value, so only the kind of an er
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from types import TracebackType
 
@@ -20,6 +21,8 @@ from nightbatch.template.language.syntax import MEDIA, Program
 
 _ABSENT = "Write … | default('') or {% if … is defined %} where it may be absent."
 LESS = "Let the template loop, collect, repeat and join less."
+Position = tuple[int | None, int | None, int | None, int | None]
+"""First and last line, first and last column; None where Python does not know them."""
 
 
 class TimeLimit(BaseException):
@@ -33,9 +36,15 @@ def described(error: BaseException, program: Program, row: int) -> str:
     place = ""
     markup = ""
     if node is not None:
-        place = f"{where(program.source, node.lineno)}"
-        markup = f": {tag(program.source, node.lineno)}"
-    return f"prompt: {problem}{place}, in row {row:,} of the partition{markup}. {advice}".rstrip()
+        source = program.source
+        offset = node.lineno
+        place = where(source, offset)
+        node_tag = tag(source, offset)
+        markup = f": {node_tag}"
+    message = (
+        f"prompt: {problem}{place}, in row {row:,} of the partition{markup}. {advice}"
+    )
+    return message.rstrip()
 
 
 def _problem(error: BaseException, node: nodes.Node | None) -> tuple[str, str]:
@@ -86,7 +95,9 @@ def _undefined(node: nodes.Node | None) -> tuple[str, str]:
     is_constant = isinstance(absent, nodes.Getitem) and isinstance(
         absent.arg, nodes.Const
     )
-    name = _named(absent) if is_named or is_constant else "a value that is used"
+    name = "a value that is used"
+    if is_named or is_constant:
+        name = _named(absent)
     return f"{name} is not there", _ABSENT
 
 
@@ -137,7 +148,9 @@ def _named(node: nodes.Node | None) -> str:
 
 def _node(error: BaseException, program: Program) -> nodes.Node | None:
     """Find the expression whose code raised an error: the innermost one that the code belongs to."""
-    for frame in reversed(_template_frames(error.__traceback__)):
+    traceback = error.__traceback__
+    frames = list(_template_frames(traceback))
+    for frame in reversed(frames):
         node = _node_of(frame, program)
         if node is not None:
             return node
@@ -146,16 +159,25 @@ def _node(error: BaseException, program: Program) -> nodes.Node | None:
 
 def _node_of(frame: TracebackType, program: Program) -> nodes.Node | None:
     """Find the expression to which the current instruction of a frame belongs."""
-    positions = frame.tb_frame.f_code.co_positions()
-    instruction = frame.tb_lasti // 2
-    line, end_line, start, end = next(
-        islice(positions, instruction, None), (None, None, None, None)
-    )
-    spans = [span for span in program.spans if span.line == (line or frame.tb_lineno)]
+    line, end_line, start, end = _position(frame)
+    frame_line = line or frame.tb_lineno
+    spans = [span for span in program.spans if span.line == frame_line]
+    if not spans:
+        return None
     if start is None or end is None:
-        return spans[-1].node if spans else None
+        return spans[-1].node
     is_whole_statement = end_line != line
-    return _nearest(spans, start, sys.maxsize if is_whole_statement else end)
+    if is_whole_statement:
+        end = sys.maxsize
+    return _nearest(spans, start, end)
+
+
+def _position(frame: TracebackType) -> Position:
+    """Return where the code of a frame's current instruction stands."""
+    instruction = frame.tb_lasti // 2
+    positions = frame.tb_frame.f_code.co_positions()
+    rest = islice(positions, instruction, None)
+    return next(rest, (None, None, None, None))
 
 
 def _nearest(spans: list[Span], start: int, end: int) -> nodes.Node | None:
@@ -164,21 +186,23 @@ def _nearest(spans: list[Span], start: int, end: int) -> nodes.Node | None:
     if around:
         return min(around, key=_length).node
     within = [span for span in spans if start <= span.start and span.end <= end]
-    return max(within, key=_length).node if within else None
+    if not within:
+        return None
+    return max(within, key=_length).node
 
 
 def _length(span: Span) -> int:
     return span.end - span.start
 
 
-def _template_frames(traceback: TracebackType | None) -> list[TracebackType]:
-    """Return the frames of a traceback that run the template's own code."""
-    frames = list[TracebackType]()
+def _template_frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    """Yield the frames of a traceback that run the template's own code."""
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == FILE:
-            frames.append(traceback)
+        code = traceback.tb_frame.f_code
+        is_own = code.co_filename == FILE
+        if is_own:
+            yield traceback
         traceback = traceback.tb_next
-    return frames
 
 
 _SIGNS = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 _CLOSER = re.compile(r"\}\}|%\}|#\}")
+_OPENERS = ("{{", "{%", "{#")
 _MOST_CHARACTERS = 80
+_MOST_READ = 1_000
 
 
 def where(source: str, offset: int) -> str:
@@ -17,13 +19,16 @@ def where(source: str, offset: int) -> str:
 
 def tag(source: str, offset: int) -> str:
     """Return the tag at an offset, such as `{{ body | upper }}`, in one line and cut to a readable length."""
-    opener_starts = [
-        source.rfind(opener, 0, offset + 2) for opener in ("{{", "{%", "{#")
-    ]
+    before_end = offset + 2
+    opener_starts = [source.rfind(opener, 0, before_end) for opener in _OPENERS]
     start = max(0, *opener_starts)
+    end = start + _MOST_READ
     closer = _CLOSER.search(source, offset)
-    end = closer.end() if closer else len(source)
-    one_line = " ".join(source[start : min(end, start + 1_000)].split())
+    if closer:
+        end = min(end, closer.end())
+    markup = source[start:end]
+    one_line = " ".join(markup.split())
     if len(one_line) <= _MOST_CHARACTERS:
         return one_line
-    return one_line[: _MOST_CHARACTERS - 1] + "…"
+    shown_line = one_line[: _MOST_CHARACTERS - 1]
+    return f"{shown_line}…"

@@ -18,6 +18,10 @@ _OTHER_TEMPLATES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends
 _ESCAPING = (nodes.EvalContextModifier, nodes.ScopedEvalContextModifier)
 _PASSED = ("context", "env", "environment", "eval_ctx")
 """Names of a filter's first parameter that Jinja fills in."""
+_POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+)
 
 
 def check(node: nodes.Node, environment: Environment) -> None:
@@ -53,13 +57,14 @@ def _check_call(
     node: nodes.Filter | nodes.Test,
     functions: Mapping[str, Any],
 ) -> None:
+    subject = f"{kind} {node.name!r}"
     function = functions.get(node.name)
     if function is None:
         similar = _similar(node.name, functions)
-        _refuse(node, f"there is no {kind} {node.name!r}{similar}")
+        _refuse(node, f"there is no {subject}{similar}")
     elif not _takes_arguments(node, function):
         parameters = ", ".join(_parameters(function))
-        _refuse(node, f"{kind} {node.name!r} takes other arguments: ({parameters})")
+        _refuse(node, f"{subject} takes other arguments: ({parameters})")
 
 
 def _similar(name: str, names: Iterable[str]) -> str:
@@ -77,7 +82,8 @@ def _takes_arguments(
     if signature is None or has_unknown_number:
         return True
     arguments = [None for _ in node.args]
-    named = dict.fromkeys(str(keyword.key) for keyword in node.kwargs)
+    keywords = [str(keyword.key) for keyword in node.kwargs]
+    named = dict.fromkeys(keywords)
     try:
         signature.bind(*arguments, **named)
     except TypeError:
@@ -93,18 +99,20 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
         return None
     parameters = list(signature.parameters.values())
     if parameters and parameters[0].name in _PASSED:
-        parameters = parameters[1:]
-    is_value_first = bool(parameters) and parameters[0].kind in (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    )
-    return inspect.Signature(parameters[1:]) if is_value_first else None
+        del parameters[0]
+    if not parameters:
+        return None
+    value = parameters.pop(0)
+    if value.kind not in _POSITIONAL:
+        return None
+    return inspect.Signature(parameters)
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:
+    no_annotation = inspect.Parameter.empty
     signature = _signature(function)
     assert signature is not None
     return [
-        str(parameter.replace(annotation=inspect.Parameter.empty))
+        str(parameter.replace(annotation=no_annotation))
         for parameter in signature.parameters.values()
     ]

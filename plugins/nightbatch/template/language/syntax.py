@@ -29,6 +29,7 @@ RESERVED = frozenset(_RESERVED_WORDS.split())
 _PLAIN = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
 _MARKUP = re.compile(r"\{\{|\{%|\{#")
 ADVICE = "docs/templates.md describes the language."
+_ASSIGNMENTS = (nodes.Assign, nodes.AssignBlock)
 _LINE_BREAK = re.compile(r"\r\n|\r")
 _OFFSET = re.compile(r" at \d+$")
 
@@ -57,12 +58,18 @@ def check_syntax(text: str) -> None:
 def plain_pieces(text: str) -> list[str] | None:
     """Return literals and column names in turn, if a template has only plain substitutions."""
     source = lines_normalized(text)
-    if _MARKUP.search(_PLAIN.sub("", source)):
+    other_text = _PLAIN.sub("", source)
+    if _MARKUP.search(other_text):
         return None
     pieces = _PLAIN.split(source)
     names = pieces[1::2]
-    are_columns = all(name.isidentifier() and name not in RESERVED for name in names)
-    return pieces if are_columns else None
+    if not all(map(_can_be_column, names)):
+        return None
+    return pieces
+
+
+def _can_be_column(name: str) -> bool:
+    return name.isidentifier() and name not in RESERVED
 
 
 def read(text: str) -> Program:
@@ -71,9 +78,12 @@ def read(text: str) -> Program:
     try:
         return _program(source)
     except TemplateSyntaxError as error:
-        message = _OFFSET.sub("", error.message or "").rstrip(".")
         offset = error.lineno
-        problem = f"{message}{where(source, offset)}: {tag(source, offset)}. {ADVICE}"
+        message = _OFFSET.sub("", error.message or "")
+        sentence = message.rstrip(".")
+        place = where(source, offset)
+        markup = tag(source, offset)
+        problem = f"{sentence}{place}: {markup}. {ADVICE}"
     except (RecursionError, MemoryError, SyntaxError):
         problem = "blocks or brackets of the template are nested too deeply."
     except (ValueError, OverflowError):
@@ -128,7 +138,7 @@ def _in_order(node: nodes.Node) -> Iterator[nodes.Node]:
     """Yield all nodes as they are evaluated: what is assigned comes before the name that it is assigned to."""
     yield node
     children = list(node.iter_child_nodes())
-    if isinstance(node, nodes.Assign | nodes.AssignBlock):
+    if isinstance(node, _ASSIGNMENTS):
         children.reverse()
     for child in children:
         yield from _in_order(child)
@@ -137,13 +147,18 @@ def _in_order(node: nodes.Node) -> Iterator[nodes.Node]:
 def _name_media_calls(all_nodes: list[nodes.Node]) -> bool:
     """Give `image(…)` and `document(…)` names that no column has; tell whether there are any."""
     has_media = False
-    for node in all_nodes:
-        if not isinstance(node, nodes.Call) or not isinstance(node.node, nodes.Name):
-            continue
-        if node.node.name in MEDIA:
-            node.node.name = MEDIA[node.node.name]
+    for called in _called(all_nodes):
+        if called.name in MEDIA:
+            called.name = MEDIA[called.name]
             has_media = True
     return has_media
+
+
+def _called(all_nodes: list[nodes.Node]) -> Iterator[nodes.Name]:
+    """Yield the names that stand before the brackets of a call."""
+    for node in all_nodes:
+        if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name):
+            yield node.node
 
 
 def _accept_nulls(all_nodes: list[nodes.Node]) -> None:
@@ -170,24 +185,20 @@ def _own_names(all_nodes: list[nodes.Node]) -> set[str]:
     set_names = set[int]()
     is_own = dict[str, bool]()
     for node in all_nodes:
-        if isinstance(node, nodes.Assign | nodes.AssignBlock):
-            targets = [node.target, *node.target.find_all(nodes.Name)]
-            set_names |= {id(target) for target in targets}
-        elif isinstance(node, nodes.Macro):
-            is_own.setdefault(node.name, True)
-        elif isinstance(node, nodes.Name):
-            if node.ctx == "load":
-                is_own.setdefault(node.name, False)
-            elif id(node) in set_names:
+        match node:
+            case nodes.Assign() | nodes.AssignBlock():
+                targets = [node.target, *node.target.find_all(nodes.Name)]
+                set_names.update(map(id, targets))
+            case nodes.Macro():
                 is_own.setdefault(node.name, True)
+            case nodes.Name(ctx="load"):
+                is_own.setdefault(node.name, False)
+            case nodes.Name():
+                if id(node) in set_names:
+                    is_own.setdefault(node.name, True)
     return {name for name, own in is_own.items() if own}
 
 
 def _called_names(all_nodes: list[nodes.Node]) -> dict[str, int]:
     """Name the functions that are called, each with the offset of a call."""
-    calls = [node for node in all_nodes if isinstance(node, nodes.Call)]
-    return {
-        call.node.name: call.node.lineno
-        for call in calls
-        if isinstance(call.node, nodes.Name)
-    }
+    return {called.name: called.lineno for called in _called(all_nodes)}

@@ -25,7 +25,7 @@ from nightbatch.io.overlay import Overlay
 from nightbatch.io.s3 import PART_BYTES, S3Store, filesystem
 from nightbatch.ledger.expire import Expired, expire
 from nightbatch.ledger.ledger import Ledger
-from nightbatch.ledger.state import with_state
+from nightbatch.ledger.state.state import with_state
 from nightbatch.load.load import read_marker
 from nightbatch.ports import Store
 from nightbatch.prepare.prepare import check_target, prepare

@@ -29,9 +29,10 @@ from nightbatch.errors import (
 from nightbatch.io.memory import MemoryBucket, MemoryStore
 from nightbatch.io.s3 import S3Store
 from nightbatch.prepare import media_fetch as limits
+from nightbatch.prepare.encoding.encoded import MEDIA_BYTES
+from nightbatch.prepare.encoding.stager import TOO_LARGE
 from nightbatch.prepare.media_fetch import fetcher
 from nightbatch.prepare.prepare import prepare
-from nightbatch.prepare.stager import MEDIA_BYTES, TOO_LARGE
 from nightbatch.spec.enrichment import Enrichment
 from nightbatch.spec.media_roots import MALFORMED, OUTSIDE, MediaRoots
 from nightbatch.template.media import TOO_MANY

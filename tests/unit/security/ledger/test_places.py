@@ -14,7 +14,7 @@ from nightbatch.errors import RunFailed, SettingsError, TargetError
 from nightbatch.ledger import keys
 from nightbatch.ledger.expire import expire
 from nightbatch.ledger.ledger import Ledger
-from nightbatch.ledger.state import with_state
+from nightbatch.ledger.state.state import with_state
 from nightbatch.load.load import read_marker
 from nightbatch.prepare.prepare import check_target
 from nightbatch.spec import locations

@@ -18,7 +18,7 @@ from nightbatch.ledger import marker
 from nightbatch.load.load import load, read_marker
 from nightbatch.load.loading import Loading
 from nightbatch.prepare.arrival import arrived
-from nightbatch.publish.table_target import REPORT, TableTarget
+from nightbatch.publish.targets.table_target import REPORT, TableTarget
 
 TARGET = "s3://lake/out/"
 PART = "dt=1/part-00000-0123456789ab.parquet"

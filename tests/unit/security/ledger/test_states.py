@@ -15,7 +15,8 @@ from nightbatch.io.memory import MemoryStore
 from nightbatch.ledger import keys
 from nightbatch.ledger.expire import expire
 from nightbatch.ledger.ledger import Ledger
-from nightbatch.ledger.state import mark, with_state
+from nightbatch.ledger.state.mark import mark
+from nightbatch.ledger.state.state import with_state
 from nightbatch.spec.run_ref import RunRef
 
 OUTER = "s3://lake/state/"

@@ -18,7 +18,7 @@ from tests.support.nights.memory import MemoryWorld
 from nightbatch.columnar import json_blocks, parquet
 from nightbatch.errors import Unreadable
 from nightbatch.io.memory import MemoryBucket, MemoryStore
-from nightbatch.land import plain
+from nightbatch.land import scan
 from nightbatch.land.landing import Landing
 from nightbatch.land.received import Received
 from nightbatch.ledger import keys
@@ -229,7 +229,7 @@ def test_a_block_beyond_what_arrow_can_address_is_left_to_the_careful_reader() -
     class Huge:
         size = 2**31
 
-    assert json_blocks.read(Huge(), plain._PARSE) is None  # type: ignore[arg-type]
+    assert json_blocks.read(Huge(), scan._PARSE) is None  # type: ignore[arg-type]
 
 
 def test_a_dictionary_does_not_expand_beyond_what_is_read_at_a_time() -> None:

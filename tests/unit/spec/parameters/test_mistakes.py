@@ -19,7 +19,7 @@ from pydantic import (
 )
 from tests.support.mistakes import GOOD, MISTAKES, Stars, enrichment
 
-from nightbatch.errors import InputError, SettingsError
+from nightbatch.errors import AnswerTypeError, InputError, SettingsError
 from nightbatch.spec.enrichment import Enrichment, Prompt
 from nightbatch.spec.parameters.answers import AnswerWarning
 from nightbatch.spec.parameters.combinations import check_authored
@@ -230,6 +230,21 @@ def test_validators_that_will_not_be_run_are_named() -> None:
 @pytest.mark.filterwarnings("error")
 def test_a_model_without_validators_is_not_warned_of() -> None:
     enrichment(answer=Stars)
+
+
+class Wordless(BaseModel):
+    """A model whose schema cannot be made, for a reason that nothing says."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, *_: Any) -> Any:
+        raise ValueError
+
+
+def test_an_answer_model_without_a_schema_is_refused_with_what_is_known_of_it() -> None:
+    with pytest.raises(
+        AnswerTypeError, match="answer: Wordless has no JSON schema: ValueError"
+    ):
+        enrichment(answer=Wordless)
 
 
 def test_checking_imports_nothing_heavy() -> None:

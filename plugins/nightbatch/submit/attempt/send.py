@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from typing import NamedTuple
 
 from nightbatch.deadlines import time_of
 from nightbatch.errors import AccountStopped, NightbatchError, NotSent
@@ -15,11 +15,12 @@ from nightbatch.ledger.facts import Awaited
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ports import Batches
 from nightbatch.spec.run_ref import RunRef
-from nightbatch.submit.decide import SubmitTiming
+from nightbatch.submit.decide import Clock, SubmitTiming
+from nightbatch.submit.outcome import Late, Later, Outcome, Submitted
 from nightbatch.submit.room.turns import QueueLimit
-from nightbatch.submit.submit import Late, Later, Submitted, Submitter
+from nightbatch.submit.submit import Submitter
 
-Outcome = Submitted | Later | Late | NightbatchError
+ShardOutcome = Outcome | NightbatchError
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class AttemptSending:
     failure: NightbatchError | None = None
     unsent: frozenset[Shard] = frozenset()
 
+    @property
+    def why_failed(self) -> str:
+        """Say why some shards could not be sent; empty if none has failed."""
+        return "" if self.failure is None else str(self.failure)
+
 
 @dataclass(frozen=True)
 class AttemptSender:
@@ -46,7 +52,7 @@ class AttemptSender:
     ref: RunRef
     ledger: Ledger
     api: Batches
-    now: Callable[[], datetime]
+    now: Clock
     timing: SubmitTiming
     warning: Callable[[str], None]
     admitted: Shard | None = None
@@ -56,33 +62,43 @@ class AttemptSender:
     def send(self, attempt: Awaited) -> AttemptSending:
         """Send every shard that has no batch, several at a time. Raises an error that a retry may change."""
         unsent_shards = unsent(attempt, self.ledger)
-        at_once = self.uploads if self.ref.rules.max_in_flight_requests is None else 1
         results = _Results()
-        for start in range(0, len(unsent_shards), at_once):
-            shards = unsent_shards[start : start + at_once]
+        for shards in self._groups(unsent_shards):
             outcomes = self._submit_each(shards, attempt)
-            for shard, outcome in zip(shards, outcomes, strict=True):
-                results.add(shard, outcome)
-                if isinstance(outcome, Submitted) and outcome.warning:
-                    self.warning(outcome.warning)
+            results.add_all(shards, outcomes)
+            self._warn(outcomes)
             if results.stop_all:
                 break
         if results.failures:
             # A shard that was refused may have been given up, and then it has landed.
-            return results.sending(unsent(attempt, self.ledger))
+            unsent_shards = unsent(attempt, self.ledger)
         return results.sending(unsent_shards)
 
-    def _submit_each(self, shards: Sequence[Shard], attempt: Awaited) -> list[Outcome]:
+    def _groups(self, shards: Sequence[Shard]) -> Iterator[Sequence[Shard]]:
+        """Group the shards that are sent at the same time: alone, where each must find room in the queue."""
+        has_limit = self.ref.rules.max_in_flight_requests is not None
+        group_size = 1 if has_limit else self.uploads
+        for start in range(0, len(shards), group_size):
+            yield shards[start : start + group_size]
+
+    def _warn(self, outcomes: Iterable[ShardOutcome]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Submitted) and outcome.warning:
+                self.warning(outcome.warning)
+
+    def _submit_each(
+        self, shards: Sequence[Shard], attempt: Awaited
+    ) -> list[ShardOutcome]:
         if len(shards) == 1:
             return [self._submit(shards[0], attempt)]
 
-        def submit_shard(shard: Shard) -> Outcome:
+        def submit_shard(shard: Shard) -> ShardOutcome:
             return self._submit(shard, attempt)
 
         with ThreadPoolExecutor(len(shards)) as pool:
             return list(pool.map(submit_shard, shards))
 
-    def _submit(self, shard: Shard, attempt: Awaited) -> Outcome:
+    def _submit(self, shard: Shard, attempt: Awaited) -> ShardOutcome:
         """Do the next step for one shard; return the error if the API refuses it for good."""
         is_admitted = shard == self.admitted
         queue_limit = QueueLimit(self.ref.rules.max_in_flight_requests, is_admitted)
@@ -124,59 +140,69 @@ def unsent(attempt: Awaited, ledger: Ledger) -> list[Shard]:
     ]
 
 
+class _ShardWait(NamedTuple):
+    """What a shard waits for."""
+
+    shard: Shard
+    later: Later
+
+
 @dataclass
 class _Results:
     """What came of sending the shards of an attempt so far: what to wait for, and errors."""
 
-    laters: list[tuple[Later, Shard]] = field(default_factory=list)
+    waits: list[_ShardWait] = field(default_factory=list)
     failures: list[NightbatchError] = field(default_factory=list)
     sent: set[Shard] = field(default_factory=set)
 
-    def add(self, shard: Shard, outcome: Outcome) -> None:
-        """Keep the outcome of a shard."""
-        if isinstance(outcome, NightbatchError):
-            self.failures.append(outcome)
-        elif isinstance(outcome, Later):
-            self.laters.append((outcome, shard))
-        elif isinstance(outcome, Submitted):
-            self.sent.add(shard)
+    def add_all(
+        self, shards: Sequence[Shard], outcomes: Sequence[ShardOutcome]
+    ) -> None:
+        """Keep the outcomes of shards."""
+        for shard, outcome in zip(shards, outcomes, strict=True):
+            self._add(shard, outcome)
+
+    def _add(self, shard: Shard, outcome: ShardOutcome) -> None:
+        match outcome:
+            case NightbatchError():
+                self.failures.append(outcome)
+            case Later():
+                self.waits.append(_ShardWait(shard, outcome))
+            case Submitted():
+                self.sent.add(shard)
 
     @property
     def stop_all(self) -> bool:
         """Whether no other shard can be sent now."""
         if any(isinstance(failure, AccountStopped) for failure in self.failures):
             return True
-        return any(later.holds_all for later, _ in self.laters)
+        return any(wait.later.holds_all for wait in self.waits)
 
     def sending(self, unsent_before: Iterable[Shard]) -> AttemptSending:
         """Combine the outcomes of all shards. `unsent_before`: those that had no batch when it was last asked."""
         failure = self.failures[0] if self.failures else None
         unsent_shards = frozenset(unsent_before) - self.sent
-        if not self.laters:
-            return AttemptSending(failure=failure, unsent=unsent_shards)
-        later, queued_shard = _soonest(self.laters)
+        later, queued_shard = _soonest(self.waits)
         return AttemptSending(later, queued_shard, failure, unsent_shards)
 
 
-def _soonest(laters: Sequence[tuple[Later, Shard]]) -> tuple[Later, Shard | None]:
+def _soonest(waits: Sequence[_ShardWait]) -> tuple[Later | None, Shard | None]:
     """Combine what several shards wait for: the first place in the queue, the first time, any of their batches."""
-    waiting_in_line: list[tuple[Later, Shard]] = []
-    others: list[Later] = []
-    for later, shard in laters:
-        if later.place is None:
-            others.append(later)
-        else:
-            waiting_in_line.append((later, shard))
-    if not waiting_in_line:
+    in_line = [wait for wait in waits if wait.later.place is not None]
+    others = [wait.later for wait in waits if wait.later.place is None]
+    if not in_line:
         return _combined(others), None
-    first_in_line, queued_shard = waiting_in_line[0]
+    first_in_line = in_line[0]
     other_times = [later.until for later in others]
     at_latest = min(other_times, default=None)
-    return replace(first_in_line, at_latest=at_latest), queued_shard
+    later = replace(first_in_line.later, at_latest=at_latest)
+    return later, first_in_line.shard
 
 
-def _combined(laters: Sequence[Later]) -> Later:
-    """Wait for the first time, or for any of the batches."""
+def _combined(laters: Sequence[Later]) -> Later | None:
+    """Wait for the first time, or for any of the batches; None: there is nothing to wait for."""
+    if not laters:
+        return None
     soonest = min(laters, key=lambda later: later.until)
     batch_ids = tuple(batch_id for later in laters for batch_id in later.batches)
     return replace(soonest, batches=batch_ids)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from nightbatch.amounts import usd
@@ -17,6 +16,7 @@ from nightbatch.ledger.facts import Awaited, LandedFact
 from nightbatch.ledger.ledger import Ledger
 from nightbatch.ports import Batches
 from nightbatch.spec.run_ref import RunRef
+from nightbatch.submit.decide import Clock
 from nightbatch.wording import counted
 
 MOST_REASONS = 3
@@ -31,6 +31,11 @@ class AttemptLanding:
     failures: list[NightbatchError]
     trouble: NightbatchError | None
 
+    @property
+    def why_failed(self) -> str:
+        """Name each different reason once; empty where nothing failed."""
+        return reasons(self.failures)
+
 
 @dataclass(frozen=True)
 class AttemptLander:
@@ -39,7 +44,7 @@ class AttemptLander:
     ref: RunRef
     ledger: Ledger
     api: Batches
-    now: Callable[[], datetime]
+    now: Clock
     info: Callable[[str], None]
     pause: Pause
 

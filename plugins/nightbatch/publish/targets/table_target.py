@@ -12,13 +12,15 @@ import pyarrow as pa
 from nightbatch.columnar import parquet
 from nightbatch.ledger.marker import Profile
 from nightbatch.ports import Store, Table
-from nightbatch.publish.iceberg_columns import filled, fitting, with_path
 from nightbatch.publish.schema_changes import Columns
+from nightbatch.publish.targets.iceberg_columns import filled, fitting, with_path
 
 PARTITION = "nightbatch.partition"
 REPORT = "nightbatch.report"
 PROFILE = "nightbatch.profile"
 COLUMNS = "nightbatch.columns"
+ByPartition = dict[str, Any]
+"""Something that is known of each partition, by the partition's name."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,16 @@ class TableTarget:
     def _earlier(self, partitions: Iterable[str]) -> list[str]:
         return [partition for partition in partitions if partition < self.partition]
 
-    def _summary_values(self, name: str) -> dict[str, Any]:
-        """Read one entry of the newest commit of each partition, by partition."""
-        values: dict[str, Any] = {}
+    def _summary_values(self, name: str) -> ByPartition:
+        """Read one entry of the newest commit of each partition."""
+        values: ByPartition = {}
         for summary in self.table.summaries():
             partition = summary.get(PARTITION)
             value_json = summary.get(name)
             if partition is None or value_json is None:
                 continue
-            values[partition] = msgspec.json.decode(value_json)
+            value = msgspec.json.decode(value_json)
+            values[partition] = value
         return values
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from nightbatch.errors import Absent, SettingsError, StoreDenied
 from nightbatch.ledger import keys
-from nightbatch.ledger.ledger import MARK, Ledger, is_mark
+from nightbatch.ledger.ledger import Ledger
+from nightbatch.ledger.state.mark import is_mark
 from nightbatch.ports import Reads, Store
 from nightbatch.spec import locations
 from nightbatch.spec.enrichment import Enrichment
@@ -39,7 +40,8 @@ def with_state(settings: Enrichment, open_store: OpenStore) -> Enrichment:
     if existing_url is not None:
         return replace(settings, state=existing_url)
     url = settings.state_url
-    _refuse_inside(parse(url, "state"), open_store)
+    location = parse(url, "state")
+    _refuse_inside(location, open_store)
     if settings.state:  # a target's own state can only be around states of version 0.1, whose keys never collide
         _refuse_around(open_store(url))
     return replace(settings, state=url)
@@ -51,38 +53,39 @@ def _is_other_state(nested_url: str, url: str, open_store: OpenStore) -> bool:
     return Ledger(open_store(nested_url)).is_there
 
 
-def mark(state: Store) -> None:
-    """Mark a folder as a state. Raises SettingsError where another program has a file of that name there."""
-    if not state.create(keys.MARK, MARK) and not is_mark(state.get(keys.MARK)):
-        raise SettingsError(
-            f"state: {state.url}{keys.MARK} was not written by nightbatch. Choose another folder for the state."
-        )
-
-
 def _refuse_inside(state: Location, open_store: OpenStore) -> None:
     """Refuse a state in the folders above."""
     bucket_root = Location(state.bucket, "")
     bucket = open_store(bucket_root.url)
-    for depth in range(1, len(state.segments)):
-        parent_segments = state.segments[:depth]
-        parent_folder = "/".join(parent_segments) + "/"
-        above = Location(state.bucket, parent_folder)
+    for above in _folders_above(state):
         if _is_marked(bucket, above.prefix):
             raise SettingsError(
                 f"state: {state} lies in {above}, which is the state of another target."
             )
 
 
+def _folders_above(location: Location) -> Iterator[Location]:
+    """Name the folders in which a location lies, the outermost first."""
+    for depth in range(1, len(location.segments)):
+        folder = "/".join(location.segments[:depth])
+        yield Location(location.bucket, f"{folder}/")
+
+
 def _refuse_around(state: Store) -> None:
     """Refuse a state in the folders below. All is listed, once: no ledger is there yet."""
+    for folder in _folders_below(state):
+        if _is_marked(state, folder):
+            raise SettingsError(
+                f"state: {state.url} lies around {state.url}{folder}, which is another state."
+            )
+
+
+def _folders_below(state: Store) -> Iterator[str]:
+    """Name the folders that hold a file of the name of a mark."""
     for entry in state.list(""):
         folder, _, file_name = entry.key.rpartition("/")
-        if file_name != keys.MARK or not folder:
-            continue
-        if _is_marked(state, f"{folder}/"):
-            raise SettingsError(
-                f"state: {state.url} lies around {state.url}{folder}/, which is another state."
-            )
+        if file_name == keys.MARK and folder:
+            yield f"{folder}/"
 
 
 def _is_marked(store: Reads, folder: str) -> bool:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightbatch.messages.answer_bulk import Bulk
 from nightbatch.messages.answer_type import AnswerType
+from nightbatch.messages.bulk.answers import Bulk
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

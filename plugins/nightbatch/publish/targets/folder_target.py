@@ -7,7 +7,7 @@ files are completed, and the new `_SUCCESS` is written. A reader that requires `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -54,13 +54,15 @@ class FolderTarget:
 
     def profiles(self, nights: int) -> list[Profile]:
         """Read the profiles of the last partitions before this one in the same parent folder, the newest last."""
-        own_folder = self._folder
-        parent_folder = own_folder.rstrip("/").rpartition("/")[0]
-        within = f"{parent_folder}/" if parent_folder else ""
-        all_markers = marker.before(self.store, own_folder, within=within)
-        last_markers = islice(all_markers, nights)
+        last_markers = islice(self._siblings_before(), nights)
         newest_first = [earlier.profile for earlier in last_markers if earlier.profile]
         return newest_first[::-1]
+
+    def _siblings_before(self) -> Iterator[Marker]:
+        """Read the partitions before this one in the same parent folder, the newest first."""
+        parent_folder = self._folder.rstrip("/").rpartition("/")[0]
+        within = f"{parent_folder}/" if parent_folder else ""
+        return marker.before(self.store, self._folder, within=within)
 
     def columns_before(self) -> Columns | None:
         """Read the columns of the last partition whose name comes before this one's, else of this one as published.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pyarrow as pa
@@ -13,9 +13,10 @@ from nightbatch.columnar import parquet
 from nightbatch.columnar.id_lookup import ALL, IdRange, Ids
 from nightbatch.errors import Absent
 from nightbatch.ids import Shard
-from nightbatch.ledger import index, keys
+from nightbatch.ledger import keys
 from nightbatch.ledger.facts import METADATA, LandedFact
-from nightbatch.ledger.index import BoughtFor
+from nightbatch.ledger.history import index
+from nightbatch.ledger.history.index import BoughtFor
 from nightbatch.ports import Store
 
 BATCH_ROWS = 262_144
@@ -37,10 +38,23 @@ class IdFile:
 
 @dataclass(frozen=True)
 class History:
-    """All landed shards of a view, each in one id_file."""
+    """All landed shards of a view, each in an index or, where none covers it, in its own file."""
 
     store: Store
-    id_files: list[IdFile]
+    indexes: list[IdFile]
+    uncovered: list[Shard]
+    _read: set[Shard] = field(default_factory=set)
+    """Uncovered shards whose file was read: one that is gone later is an error, not a shard that has not landed."""
+
+    @cached_property
+    def id_files(self) -> list[IdFile]:
+        """The indexes, then the files of the shards that none covers; for whom those were bought is read from each."""
+        id_files = list(self.indexes)
+        for shard in self.uncovered:
+            bought_for = _bought_for(self.store, shard)
+            if bought_for is not None:
+                id_files.append(IdFile(keys.landed(shard), {shard: bought_for}))
+        return id_files
 
     @cached_property
     def shards(self) -> dict[Shard, BoughtFor]:
@@ -52,11 +66,28 @@ class History:
 
     def settled(self, wanted: Collection[Shard], span: IdRange = ALL) -> Iterator[Ids]:
         """Read the ids that were settled in the wanted shards: all that are in the span, and maybe others."""
-        for entries in self.entries(wanted, span):
-            ids = entries.column("id")
-            is_settled = entries.column("settled")
-            all_settled = pc.all(is_settled).as_py()
-            yield ids if all_settled else ids.filter(is_settled)
+        return map(_settled_ids, self.entries(wanted, span))
+
+    def all_settled(self, span: IdRange = ALL) -> Iterator[Ids]:
+        """Read the ids that were settled in any shard, without reading for whom it was bought."""
+        for index_file in self.indexes:
+            covered_shards = index_file.shards.keys()
+            for entries in self._from_index(index_file, covered_shards, span):
+                yield _settled_ids(entries)
+        for entries in self._uncovered_entries():
+            yield _settled_ids(entries)
+
+    def _uncovered_entries(self) -> Iterator[pa.Table]:
+        for shard in self.uncovered:
+            landed_key = keys.landed(shard)
+            try:
+                entries = _own_entries(self.store, shard, landed_key)
+            except Absent:
+                if shard in self._read:
+                    raise
+                continue
+            self._read.add(shard)
+            yield entries
 
     def entries(
         self, wanted: Collection[Shard], span: IdRange = ALL
@@ -89,9 +120,9 @@ class History:
 
 
 def history(store: Store, landed: Sequence[Shard]) -> History:
-    """Find the id_files of these landed shards: the indexes first, then the files of the shards that none covers."""
+    """Find the indexes over these landed shards, and the shards that none covers."""
     uncovered = set(landed)
-    id_files: list[IdFile] = []
+    indexes: list[IdFile] = []
     for entry in store.list(keys.INDEX):
         covered = _covered_by(store, entry.key)
         newly_covered = {
@@ -100,13 +131,9 @@ def history(store: Store, landed: Sequence[Shard]) -> History:
             if shard in uncovered
         }
         if newly_covered:
-            id_files.append(IdFile(entry.key, newly_covered, len(covered)))
+            indexes.append(IdFile(entry.key, newly_covered, len(covered)))
             uncovered -= newly_covered.keys()
-    for shard in sorted(uncovered):
-        bought_for = _bought_for(store, shard)
-        if bought_for is not None:
-            id_files.append(IdFile(keys.landed(shard), {shard: bought_for}))
-    return History(store, id_files)
+    return History(store, indexes, sorted(uncovered))
 
 
 def compact(
@@ -164,6 +191,13 @@ def _own_entries(store: Store, shard: Shard, landed_key: str) -> pa.Table:
     return index.entries(shard, landed_rows)
 
 
+def _settled_ids(entries: pa.Table) -> Ids:
+    ids = entries.column("id")
+    is_settled = entries.column("settled")
+    all_settled = pc.all(is_settled).as_py()
+    return ids if all_settled else ids.filter(is_settled)
+
+
 def _covered_by(store: Store, index_key: str) -> dict[Shard, BoughtFor]:
     """Read which shards an index covers; none where it has no metadata."""
     raw_metadata = parquet.metadata(store, index_key, index.METADATA)
@@ -176,4 +210,5 @@ def _bought_for(store: Store, shard: Shard) -> BoughtFor | None:
         raw_fact = parquet.metadata(store, keys.landed(shard), METADATA)
     except Absent:
         return None
-    return index.bought_for(LandedFact.from_json(raw_fact))
+    landed_fact = LandedFact.from_json(raw_fact)
+    return index.bought_for(landed_fact)
