@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
+settings.register_profile("nightbatch", deadline=None)
+settings.load_profile(
+    "nightbatch"
+)  # how long an example takes says nothing: the machine may be busy
 AIRFLOW = "tests/airflow/"
 MARKS = {
     "airflow": ("airflow", "real"),

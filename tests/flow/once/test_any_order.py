@@ -309,7 +309,7 @@ class Nights(RuleBasedStateMachine):
 def test_no_sequence_of_events_buys_twice_or_loses_an_answer(table: Table) -> None:
     examples, steps = (150, 30) if CHAOS else (30, 12)
     given = how(
-        max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=not CHAOS, database=None,
+        max_examples=examples, stateful_step_count=steps, derandomize=not CHAOS, database=None,
         suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
     )  # fmt: skip
     machine: Any = seed(int(CHAOS))(Nights) if CHAOS else Nights

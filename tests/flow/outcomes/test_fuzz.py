@@ -23,9 +23,7 @@ from nightbatch.money.prices import our_prices
 from nightbatch.prepare.prepare import prepare
 from nightbatch.spec.enrichment import Enrichment
 
-QUIET = settings(
-    derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
-)
+QUIET = settings(derandomize=True, suppress_health_check=list(HealthCheck))
 """The same examples each time: of some damaged files pyarrow aborts the process, which no test can catch."""
 IDS = [bytes([number]) * 20 for number in range(6)]
 MOOD = AnswerType(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightbatch.columnar.id_lookup import IdLookup, heads, id_ranges, repeats, words
@@ -19,7 +19,6 @@ IDS = st.lists(ID, max_size=12)
 KIND = pa.binary(20)
 
 
-@settings(deadline=None)
 @given(st.lists(ID, max_size=8, unique=True), IDS)
 def test_what_is_found_is_what_is_in_both(
     sought: list[bytes], given_ids: list[bytes]
@@ -31,7 +30,6 @@ def test_what_is_found_is_what_is_in_both(
     ]
 
 
-@settings(deadline=None)
 @given(IDS, st.integers(0, 12))
 def test_repeats_are_all_but_the_first(ids: list[bytes], start: int) -> None:
     ids = ids[start:]
@@ -42,7 +40,6 @@ def test_repeats_are_all_but_the_first(ids: list[bytes], start: int) -> None:
     )
 
 
-@settings(deadline=None)
 @given(IDS, st.lists(IDS, max_size=3), st.lists(IDS, max_size=2), st.integers(1, 12))
 def test_pending_is_asked_less_settled_less_in_flight_whatever_is_compared_at_a_time(
     asked: list[bytes], settled: list[list[bytes]], flying: list[list[bytes]], most: int

@@ -54,7 +54,7 @@ def test_a_file_that_is_forgotten_leaves_nothing_and_its_writer_goes_in_silence(
     assert list(made.list("")) == []
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.integers(1, 7), st.sets(st.integers(0, 39), min_size=1))
 def test_rows_are_found_at_their_places(group: int, wanted: set[int]) -> None:
     numbers = np.array(sorted(wanted))
@@ -80,7 +80,7 @@ def test_a_group_that_two_reads_share_is_read_once() -> None:
     assert again is first
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(
     st.lists(
         st.lists(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightbatch.columnar.times import (
@@ -83,7 +83,6 @@ moments = st.datetimes(
 )
 
 
-@settings(deadline=None)
 @given(moments)
 def test_every_iso_time_with_a_zone_is_read_as_python_reads_it(
     moment: datetime,
@@ -91,7 +90,6 @@ def test_every_iso_time_with_a_zone_is_read_as_python_reads_it(
     assert read_date_time(moment.isoformat()) == moment
 
 
-@settings(deadline=None)
 @given(st.times())
 def test_every_iso_time_of_day_is_read_as_python_reads_it(moment: time) -> None:
     assert read_time(moment.isoformat()) == moment

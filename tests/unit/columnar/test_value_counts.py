@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightbatch.columnar.value_counts import value_counts
@@ -13,7 +13,6 @@ from nightbatch.columnar.value_counts import value_counts
 COLUMNS = st.lists(st.none() | st.sampled_from(["a", "b", "c", "d"]))
 
 
-@settings(deadline=None)
 @given(COLUMNS)
 def test_values_are_counted_as_in_a_loop(values: list[str | None]) -> None:
     column = pa.array(values, pa.string())
@@ -23,7 +22,6 @@ def test_values_are_counted_as_in_a_loop(values: list[str | None]) -> None:
     assert counted == Counter(value for value in values if value is not None)
 
 
-@settings(deadline=None)
 @given(COLUMNS)
 def test_the_values_that_come_first_are_counted_where_there_are_too_many(
     values: list[str | None],

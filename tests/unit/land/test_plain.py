@@ -153,7 +153,7 @@ def told(one: Landing, scanned: list[Scan]) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(
     st.lists(lines | odd_lines, max_size=8),
     st.lists(lines, max_size=3),

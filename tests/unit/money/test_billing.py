@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import oracles
 
@@ -51,7 +51,6 @@ def alone(
     return [Decimal(0) if one is None else oracles.cost(prices, *one) for one in used]
 
 
-@settings(deadline=None)
 @given(USED, st.sampled_from([our_prices(), FINE, SEARCHES]))
 def test_rows_cost_together_what_they_cost_alone(
     used: list[tuple[str, TokenUsage] | None], prices: Prices
@@ -89,7 +88,6 @@ def test_rows_cost_together_what_they_cost_alone(
     )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-(10**17), 10**17), st.booleans()), max_size=8))
 def test_decimals_are_what_arrow_makes_of_them(rows: list[tuple[int, bool]]) -> None:
     whole, null = (

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightbatch.errors import SourceError
@@ -28,7 +28,6 @@ def check(batches: list[pa.RecordBatch], columns: list[str]) -> str | None:
     return None
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.text("ab", max_size=2)), max_size=12))
 def test_repeats_are_counted_over_batches_and_columns(
     keys: list[tuple[int, str]],
@@ -44,7 +43,6 @@ def test_repeats_are_counted_over_batches_and_columns(
         assert f"{repeats} of {len(keys)} rows repeat" in told
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.lists(st.integers(-3, 9) | st.none(), max_size=6)),
     st.sampled_from([pa.int64(), pa.string()]),

@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nightbatch.columnar.id_lookup import ID
@@ -39,7 +39,6 @@ def told(*entries: Entry) -> pa.Table:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(ENTRIES, max_size=4))
 @example(
     [[(IDS[0], 1, 5, True)], [(IDS[0], 10_737, 0, False), (IDS[1], 3, 100_000, False)]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import oracles
 
@@ -53,7 +53,6 @@ LITERAL = st.text(
 FRAME = frame({"model": "m", "max_tokens": 9}, system="Be brief.", cache=True)
 
 
-@settings(deadline=None)
 @given(
     ROWS,
     st.lists(st.sampled_from(sorted(CELLS)), max_size=4),
@@ -71,7 +70,6 @@ def test_a_template_of_plain_substitutions_renders_as_its_compiled_form(
     assert Template(plain).render(batch) == Template(compiled).render(batch)
 
 
-@settings(deadline=None)
 @given(st.lists(TEXT, max_size=6))
 def test_a_body_built_in_columns_equals_one_built_item_by_item(
     prompts: list[str],

@@ -140,7 +140,7 @@ def in_bulk(texts: list[str]) -> tuple[list[Any], list[bool]]:
     ], fit.tolist()
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     st.lists(pretty, max_size=6),
     st.lists(pretty | odd_texts | more.map(json.dumps), max_size=2),

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightbatch import Enrichment, Prompt
@@ -153,7 +153,6 @@ REQUESTS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(REQUESTS, st.integers(1, 2_000), st.data())
 def test_the_bound_holds_whichever_requests_were_counted(
     requests: list[tuple[int, float]], frame: int, data: st.DataObject
