@@ -16,15 +16,14 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parent))
 
-from dagpage import table, write_page
-from dagrun import measure, put, stack, wait_idle
-from run import machine, numbers
+from tests.bench.on_airflow.dag_run import measure, put, stack, wait_idle
+from tests.bench.run import numbers
+from tests.bench.tables.dag_page import table, write_page
+from tests.bench.tables.rows import ROOT, machine
 
 from nightbatch.local.stack.stack import Stack
 
-ROOT = Path(__file__).parents[2]
 OUT = ROOT / ".local" / "bench" / "dag.json"
 KINDS = ("ours", "official")
 SIZES = {"compared": "BENCH_DAG_ROWS", "scale": "BENCH_DAG_SCALE"}

@@ -17,18 +17,17 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parent))
 
 import boto3
 import psutil
 from botocore.config import Config
-from rows import ROOT, busy, machine, renew, show
+from tests.bench.data import MODEL, NARROW_SCHEMA, NARROW_TEMPLATE, write_narrow
+from tests.bench.on_airflow import answers
+from tests.bench.tables.rows import ROOT, busy, machine, renew, show
 from tests.support.servers.seaweed import ACCESS, SECRET, seaweed
 
-from data import MODEL, NARROW_SCHEMA, NARROW_TEMPLATE, write_narrow
 from nightbatch.local.stack.ports import free_port
 
-HERE = Path(__file__).parent
 ROWS = int(os.environ.get("BENCH_LARGE_ROWS", "10000000"))
 FILE_ROWS = 1_000_000
 LOOK_SECONDS = 0.5
@@ -95,10 +94,10 @@ def put(folder: Path, s3_url: str) -> None:
 def start_emulator(folder: Path, port: int) -> subprocess.Popen[bytes]:
     """Start the local API, whose batches end as soon as they are answered."""
     command = [
-        sys.executable, "-m", "nightbatch.emulator", "--port", str(port), "--responder", "answers:narrow",
+        sys.executable, "-m", "nightbatch.emulator", "--port", str(port), "--responder", f"{answers.__name__}:narrow",
         "--seconds", "0", "--retry-after", "1", "--queue-limit", str(10 * ROWS), "--state", str(folder / "account"),
     ]  # fmt: skip
-    env = {**os.environ, "PYTHONPATH": str(HERE)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
     time.sleep(4)
     return process

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parent))
 
 import anthropic
-from rows import busy, machine, renew, show
 from tests.airflow.runs import Run, enrich, on_worker, seconds
+from tests.bench.tables.rows import busy, machine, renew, show
 
 from nightbatch.local.stack.settings import API_KEY, Settings
 from nightbatch.local.stack.stack import Stack

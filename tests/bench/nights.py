@@ -18,18 +18,17 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parent))
 
-from dagrun import cpu, database_bytes, rendered, seconds
-from rows import ROOT, busy, machine, renew, show
 from tests.airflow import runs
+from tests.bench.on_airflow.dag_run import cpu, database_bytes, rendered, seconds
+from tests.bench.tables.rows import ROOT, busy, machine, renew, show
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.local.cluster.cluster import Cluster
 from nightbatch.local.stack.settings import Settings
 from nightbatch.local.stack.stack import Stack
 
-HERE = Path(__file__).parent
+DAGS = Path(__file__).parent / "on_airflow" / "dags"
 REPEATS = int(os.environ.get("BENCH_NIGHTS_REPEATS", "3"))
 STOCK = {
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
@@ -54,7 +53,7 @@ def stack(folder: Path, kind: str) -> Iterator[Stack]:
     """Run one kind of Airflow with the DAGs of the project and the chain, the embedded S3 and the local API."""
     dags = folder / "dags"
     dags.mkdir(parents=True)
-    for file in (HERE / "dags" / "night.py", HERE / "dags" / "chain.py"):
+    for file in (DAGS / "night.py", DAGS / "chain.py"):
         (dags / file.name).symlink_to(file)
     batches = ("--seconds", "0.5", "--retry-after", "1")
     settings = Settings(

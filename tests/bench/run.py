@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from cases import path_of_rows, run
-from pages import figure, table, write_page
+from tests.bench.cases.measure import path_of_rows, run
+from tests.bench.tables.pages import figure, table, write_page
+from tests.bench.tables.rows import ROOT, machine
 
-ROOT = Path(__file__).parents[2]
 OUT = ROOT / ".local" / "bench" / "throughput.json"
 NIGHTS = 365
 SDK_ROWS = 100_000
@@ -36,23 +35,6 @@ PAIRS = {
 def numbers(name: str, default: str) -> list[int]:
     """Read a list of whole numbers from the environment."""
     return [int(one) for one in os.environ.get(name, default).split(",") if one]
-
-
-def machine() -> str:
-    """Name the machine."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in lines
-            if line.startswith("model name")
-        ),
-        "unknown",
-    )
-    system = f"{platform.system()} {platform.machine()}"
-    return (
-        f"{model}, {os.cpu_count()} CPUs, {system}, Python {platform.python_version()}"
-    )
 
 
 def compare(work: Path) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rows import busy, machine, renew, show
-from waiter import CONN, POLL
+from tests.bench.on_airflow.waiter import CONN, POLL
+from tests.bench.tables.rows import ROOT, busy, machine, renew, show
 
 TITLE = f"Waiting in one triggerer process, poll_seconds {POLL}"
 OURS = [
@@ -183,7 +183,11 @@ class Child:
             f"AIRFLOW_CONN_{CONN.upper()}": connection,
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         }
-        argv = [sys.executable, str(Path(__file__).with_name("waiter.py")), kind]
+        argv = [
+            sys.executable,
+            str(ROOT / "tests" / "bench" / "on_airflow" / "waiter.py"),
+            kind,
+        ]
         self._process = subprocess.Popen(
             argv,
             env=env,

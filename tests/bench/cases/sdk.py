@@ -8,8 +8,7 @@ import anthropic
 import pyarrow as pa
 import pyarrow.parquet as pq
 from anthropic.types.messages import MessageBatchIndividualResponse
-
-from data import MAX_TOKENS, MODEL, SCHEMA, SYSTEM
+from tests.bench.data import MAX_TOKENS, MODEL, SCHEMA, SYSTEM
 
 MOST = 100_000
 

@@ -11,9 +11,8 @@ from typing import Any
 import anthropic
 import numpy as np
 from anthropic.types.messages import MessageBatchIndividualResponse
-from folder import FolderStore
-
-from data import (
+from tests.bench.cases.folder import FolderStore
+from tests.bench.data import (
     MAX_TOKENS,
     MODEL,
     NARROW_SCHEMA,
@@ -23,6 +22,7 @@ from data import (
     TEMPLATE,
     write_tickets,
 )
+
 from nightbatch.io.anthropic_sdk.batches import AnthropicBatches
 from nightbatch.land.land import land
 from nightbatch.ledger.ledger import Ledger

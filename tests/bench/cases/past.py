@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from ours import ledger, prepare_rows, ref, warm
+from tests.bench.cases.ours import ledger, prepare_rows, ref, warm
+from tests.bench.data import result_lines, write_narrow
 
-from data import result_lines, write_narrow
 from nightbatch.columnar import parquet
 from nightbatch.columnar.id_lookup import ID
 from nightbatch.ids import BatchId

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OUT = ROOT / ".local" / "bench"
 PAGE = ROOT / "docs" / "waiting.md"
 

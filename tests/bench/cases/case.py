@@ -1,7 +1,7 @@
 """Run one case in a process of its own, and say how long it took and how far its memory rose above its imports.
 
-`python case.py module function JSON-arguments`: the module is imported and its `warm` called, so that everything that
-is imported late is there; then the peak is reset.
+`python case.py module function JSON-arguments`: the module of this folder is imported and its `warm` called, so that
+everything that is imported late is there; then the peak is reset.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def resident(field: str) -> float:
 
 def main(module: str, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Call the function and measure it."""
-    loaded = importlib.import_module(module)
+    loaded = importlib.import_module(f"tests.bench.cases.{module}")
     loaded.warm()
     call = getattr(loaded, function)
     before = resident("VmRSS")
@@ -44,5 +44,5 @@ def main(module: str, function: str, arguments: dict[str, Any]) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
+    sys.path.insert(0, str(Path(__file__).parents[3]))
     print(json.dumps(main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))))

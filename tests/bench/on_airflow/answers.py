@@ -6,7 +6,7 @@ import json
 import zlib
 from typing import Any
 
-from data import result_lines
+from tests.bench.data import result_lines
 
 ANSWERS = [
     json.loads(line)["result"]["message"]["content"][0]["text"]

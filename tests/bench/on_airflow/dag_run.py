@@ -14,9 +14,10 @@ from typing import Any
 import boto3
 import psutil
 from botocore.config import Config
+from tests.bench.data import MAX_TOKENS, MODEL, SCHEMA, SYSTEM, TEMPLATE, write_tickets
+from tests.bench.on_airflow import answers
 from tests.support.servers.seaweed import ACCESS, SECRET, seaweed
 
-from data import MAX_TOKENS, MODEL, SCHEMA, SYSTEM, TEMPLATE, write_tickets
 from nightbatch.local.cluster.servers import POSTGRES, VALKEY
 from nightbatch.local.stack.environment import connections
 from nightbatch.local.stack.processes import marked
@@ -86,7 +87,8 @@ def stack(folder: Path) -> Iterator[Stack]:
                 dags=HERE / "dags",
                 parts=(EMULATOR, *AIRFLOW_PARTS),
                 emulator_args=(
-                    "--responder", "answers:ready", "--seconds", "0", "--retry-after", "1", "--queue-limit", "10000000",
+                    "--responder", f"{answers.__name__}:ready", "--seconds", "0", "--retry-after", "1",
+                    "--queue-limit", "10000000",
                 ),
                 env={
                     "AIRFLOW_CONN_AWS_DEFAULT": aws,
@@ -94,7 +96,7 @@ def stack(folder: Path) -> Iterator[Stack]:
                 },
             )
         )  # fmt: skip
-        made.emulator.env = {**made.emulator.env, "PYTHONPATH": str(HERE)}
+        made.emulator.env = {**made.emulator.env, "PYTHONPATH": str(HERE.parents[2])}
         with made:
             for dag_id in CONF:
                 made.airflow.wait_parsed(dag_id)

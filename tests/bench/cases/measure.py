@@ -16,11 +16,10 @@ from statistics import median
 from typing import Any
 
 import pyarrow.parquet as pq
-
-from data import result_lines, write_narrow, write_tickets
+from tests.bench.data import result_lines, write_narrow, write_tickets
 
 HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / ".local" / "bench" / "pycache"
+CACHE = HERE.parents[2] / ".local" / "bench" / "pycache"
 ENVIRONMENT = {
     **os.environ,
     "PYTHONDONTWRITEBYTECODE": "",
