@@ -155,7 +155,7 @@ class Prices:
     def _long_above(self) -> int:
         """The shortest prompt, of any model, above which prices may rise: a quick check for most prompts."""
         rows = self.table["models"].values()
-        limits = [row["above"]["prompt_tokens"] for row in rows if "above" in row]
+        limits = [int(row["above"]["prompt_tokens"]) for row in rows if "above" in row]
         return min(limits, default=0)
 
     def _row(self, model: str) -> Mapping[str, Any] | None:
@@ -222,7 +222,9 @@ def _check_model(row: Mapping[str, Any]) -> None:
         return
     above = row["above"]
     _check_rates(above)
-    int(above["prompt_tokens"])
+    prompt_tokens = above["prompt_tokens"]
+    _check_positive(prompt_tokens)
+    int(prompt_tokens)
 
 
 def _check_rates(row: Mapping[str, Any]) -> None:

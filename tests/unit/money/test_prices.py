@@ -216,6 +216,19 @@ def test_a_users_file_is_laid_over_the_table(
     assert prices().as_of == "2026-12-24"
 
 
+@pytest.mark.parametrize("limit", [1_000, "1000"])
+def test_a_users_long_prompts_may_have_another_price(
+    limit: int | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above = {"prompt_tokens": limit, "input": "4", "output": "8"}
+    own = {"models": {"mine": {"input": "1", "output": "2", "above": above}}}
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps(own))
+    monkeypatch.setenv(VARIABLE, str(path))
+    assert cost(prices(), "mine", TokenUsage(input=1_000)) == Decimal("0.0005")
+    assert cost(prices(), "mine", TokenUsage(input=1_001)) == Decimal("0.002002")
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -227,6 +240,8 @@ def test_a_users_file_is_laid_over_the_table(
         '{"as_of": "soon"}',
         '{"models": {"m": {"input": 0.1, "output": "1"}}}',
         '{"batch": "0"}',
+        '{"models": {"m": {"input": "1", "output": "2", "above": {"prompt_tokens": 0, "input": "2", "output": "3"}}}}',
+        '{"models": {"m": {"input": "1", "output": "2", "above": {"prompt_tokens": -1, "input": "2", "output": "3"}}}}',
     ],
 )
 def test_an_unreadable_file_is_told_and_never_half_used(
