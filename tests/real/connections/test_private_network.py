@@ -49,18 +49,25 @@ class PrivateNetwork:
     authority_file: Path
 
 
+@pytest.fixture(scope="module")
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run one S3 server for all tests, with a night's rows."""
+    with seaweed(tmp_path_factory.mktemp("s3")) as url:
+        fill_lake(url)
+        yield url
+
+
 @pytest.fixture
 def private(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[PrivateNetwork]:
-    """Run API and S3 behind the proxy, and connect to them by names that lead nowhere without it."""
+    """Run the API, set both behind the proxy, and connect to them by names that lead nowhere without it."""
     authority = trustme.CA()
     authority_file = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(authority_file))
     settings = Settings(allowed_hosts=frozenset({host("api")}))
     with (
         running(settings) as emulator,
-        seaweed(tmp_path) as s3_url,
         network(authority, api=emulator.url, s3=s3_url) as tunnels,
     ):
         connect(monkeypatch)
@@ -68,7 +75,6 @@ def private(
             monkeypatch.setenv(name, tunnels.url)
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.setenv(name, "127.0.0.1,localhost")
-        fill_lake(s3_url)
         yield PrivateNetwork(emulator, tunnels, authority_file)
 
 

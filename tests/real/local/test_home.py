@@ -73,3 +73,8 @@ def test_a_port_that_is_in_use_is_refused_by_number(tmp_path: Path) -> None:
 
 def test_a_free_port_lies_below_those_that_clients_get() -> None:
     assert free_port() in RANGE
+
+
+def test_no_port_is_picked_twice() -> None:
+    ports = [free_port() for _ in range(500)]
+    assert len(set(ports)) == len(ports)

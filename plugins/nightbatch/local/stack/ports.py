@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Iterator
+from functools import cache
+from itertools import cycle, islice
 
 from nightbatch.local.stack.errors import PortTaken
 
 LOOPBACK = "127.0.0.1"
 RANGE = range(20_000, 32_000)
+TRIES = 200
 
 
 def is_free(port: int) -> bool:
@@ -23,13 +27,23 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Pick a free port at random, so that stacks started side by side rarely pick the same one."""
-    for port in random.sample(RANGE, k=200):
+    """Pick a free port at random, so that stacks started side by side rarely pick the same one.
+
+    One process does not pick a port twice, so that it can pick several before it uses the first.
+    """
+    for port in islice(_ports_in_turn(), TRIES):
         if is_free(port):
             return port
     raise PortTaken(
-        f"None of 200 ports tried between {RANGE.start} and {RANGE.stop} is free."
+        f"None of {TRIES} ports tried between {RANGE.start} and {RANGE.stop} is free."
     )
+
+
+@cache
+def _ports_in_turn() -> Iterator[int]:
+    """Return all ports, again and again, in an order that is this process's own."""
+    shuffled_ports = random.sample(RANGE, k=len(RANGE))
+    return cycle(shuffled_ports)
 
 
 def require_free(port: int) -> int:
