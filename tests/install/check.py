@@ -1,6 +1,7 @@
 """What an installed nightbatch must do, run by the Python of an environment that has the wheel and no source tree.
 
-It imports every module, is listed by Airflow, and runs a whole flow over a store in memory and the local API.
+It imports every module, is listed by Airflow, runs a whole flow over a store in memory and the local API, and says
+what a cluster lacks here, since no environment has that extra.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import pkgutil
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -101,10 +103,19 @@ def run_a_flow() -> int:
     return int(report["answered"])
 
 
+def miss_the_cluster() -> None:
+    """Start a cluster without its extra: the command says what to install."""
+    command = [sys.executable, "-m", "nightbatch.local", "cluster", "--home", "cluster"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, ended
+    assert "pip install 'nightbatch[cluster]'" in ended.stdout, ended
+
+
 def main() -> None:
     """Check, and print what was installed."""
     modules = import_everything()
     be_listed()
+    miss_the_cluster()
     answered = run_a_flow()
     versions = " ".join(f"{name}={version(name)}" for name in SHOWN)
     print(f"modules={modules} answered={answered} {versions}")

