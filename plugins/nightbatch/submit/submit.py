@@ -27,6 +27,7 @@ from nightbatch.ledger.shard_facts import ShardFacts
 from nightbatch.ports import Batch, Batches
 from nightbatch.submit import orphans
 from nightbatch.submit.body import SendLimit, body_of
+from nightbatch.submit.bought import record_bought
 from nightbatch.submit.decide import (
     Clock,
     Done,
@@ -41,7 +42,6 @@ from nightbatch.submit.decide import (
 )
 from nightbatch.submit.outcome import Late, Later, Outcome, Submitted
 from nightbatch.submit.patience import Patience
-from nightbatch.submit.record import record
 from nightbatch.submit.refused import RefusedPost, WhyNotSent
 from nightbatch.submit.release import (
     NO_BATCH,
@@ -136,7 +136,7 @@ class Submitter:
         except MaybeSent as error:
             return self._unknown(facts, number, error)
         reach("batch created")
-        return record(facts, batch)
+        return record_bought(facts, batch)
 
     def _search(self, facts: ShardFacts, sending: Sending) -> Submitted | Later | None:
         """Search for the batch that a POST may have bought; None: the facts have changed."""
@@ -148,7 +148,7 @@ class Submitter:
             return self._search_later(sending, now, error)
         reach("orphan looked for")
         if result.mine is not None:
-            return record(facts, result.mine, how="adopted")
+            return record_bought(facts, result.mine, how="adopted")
         if result.waiting:
             search_again = next_look(sending, now, self.timing)
             return _wait_for_end(result.waiting, search_again)

@@ -1,4 +1,4 @@
-"""What the parts of a cluster are told besides what those of a small stack are."""
+"""The settings of a cluster's parts, besides those of a small stack."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from nightbatch.ports import Batch
 from nightbatch.submit.outcome import Submitted
 
 
-def record(facts: ShardFacts, batch: Batch, how: str = "created") -> Submitted:
+def record_bought(facts: ShardFacts, batch: Batch, how: str = "created") -> Submitted:
     """Create the facts of a purchase; if the claim has got another batch meanwhile, keep both."""
     ledger = facts.ledger
     shard = facts.shard
