@@ -45,6 +45,11 @@ class Connection:
         self._settings_error: SettingsError | None = None
         self._lock = asyncio.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether there is a client."""
+        return self._client is not None
+
     async def open(self) -> AsyncBatches:
         """Return the client; read the connection first if that was too long ago."""
         async with self._lock:
