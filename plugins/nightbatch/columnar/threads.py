@@ -16,7 +16,7 @@ _END: Any = object()
 
 def read_ahead(items: Iterator[T]) -> Iterator[T]:
     """Yield the same items, while a thread makes the next one."""
-    with ThreadPoolExecutor(1, "read-ahead") as thread:
+    with lent_threads("read-ahead") as thread:
         next_item = thread.submit(next, items, _END)
         while (item := next_item.result()) is not _END:
             next_item = thread.submit(next, items, _END)
@@ -29,7 +29,7 @@ def map_in_thread(call: Callable[[S], T], items: Iterator[S]) -> Iterator[T]:
     For calls that release Python's lock, and items that need it often: each wait for it may take milliseconds. Where
     the items end with an error, it is raised after the results of the items before it.
     """
-    with ThreadPoolExecutor(1, "map") as thread:
+    with lent_threads("map") as thread:
         calls = deque[Future[T]]()
         items_error: Exception | None = None
         while items_error is None:
@@ -50,6 +50,25 @@ def map_in_thread(call: Callable[[S], T], items: Iterator[S]) -> Iterator[T]:
             yield first_call.result()
         if items_error is not None:
             raise items_error
+
+
+@contextmanager
+def lent_threads(name: str, count: int = 1) -> Iterator[ThreadPoolExecutor]:
+    """Lend threads to a generator; wait for their end unless the generator is closed before it is exhausted.
+
+    The cycle collector may close a generator in any thread, also in one that is just starting and holds the lock that
+    the end of another thread needs: waiting there would never end.
+    """
+    threads = ThreadPoolExecutor(count, name)
+    try:
+        yield threads
+    except GeneratorExit:
+        threads.shutdown(wait=False, cancel_futures=True)
+        raise
+    except BaseException:
+        threads.shutdown(cancel_futures=True)
+        raise
+    threads.shutdown()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import chain
 from typing import TypeVar
 
+from nightbatch.columnar.threads import lent_threads
 from nightbatch.errors import (
     Absent,
     BadCredentials,
@@ -87,7 +88,7 @@ class _Fetcher:
         located = {address: self._locate(address) for address in addresses}
         places = _media_places(located)
         self._open_stores(places)
-        with ThreadPoolExecutor(READ_THREADS, "fetch") as threads:
+        with lent_threads("fetch", READ_THREADS) as threads:
             objects = _Objects(self._stores, places, threads)
             yield from _read_rows(rows, located, objects)
 

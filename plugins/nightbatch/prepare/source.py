@@ -9,7 +9,7 @@ import io
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightbatch.columnar import parquet
+from nightbatch.columnar.threads import lent_threads
 from nightbatch.errors import (
     Absent,
     InputError,
@@ -147,7 +148,7 @@ def _opened(
     store: Reads, files: Sequence[Entry]
 ) -> Iterator[tuple[Entry, pq.ParquetFile]]:
     """Open files in their order, several ahead of their use: with many small files, opening takes most of the time."""
-    with ThreadPoolExecutor(FILES_AHEAD, "open") as threads:
+    with lent_threads("open", FILES_AHEAD) as threads:
         unopened = iter(files)
         opening = deque[tuple[Entry, Future[pq.ParquetFile]]]()
 

@@ -45,6 +45,22 @@ def test_read_ahead_stops_when_its_reader_stops() -> None:
     assert len(made) <= 3
 
 
+@pytest.mark.timeout(20)
+def test_read_ahead_is_left_without_waiting_for_the_item_that_is_made() -> None:
+    may_go_on = threading.Event()
+
+    def slow_items() -> Iterator[int]:
+        yield 1
+        may_go_on.wait()
+        yield 2
+
+    items = read_ahead(slow_items())
+    assert next(items) == 1
+    items.close()  # type: ignore[attr-defined]
+    assert not may_go_on.is_set()
+    may_go_on.set()
+
+
 def test_map_in_thread_calls_in_order_in_one_other_thread() -> None:
     called = list(
         map_in_thread(
