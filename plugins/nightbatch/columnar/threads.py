@@ -1,4 +1,4 @@
-"""One background thread: it reads items before they are needed, or runs writes in order; both release Python's lock."""
+"""Background threads: they read items before they are needed, or run writes in order; both release Python's lock."""
 
 from __future__ import annotations
 
@@ -60,15 +60,14 @@ def lent_threads(name: str, count: int = 1) -> Iterator[ThreadPoolExecutor]:
     the end of another thread needs: waiting there would never end.
     """
     threads = ThreadPoolExecutor(count, name)
+    is_abandoned = False
     try:
         yield threads
     except GeneratorExit:
-        threads.shutdown(wait=False, cancel_futures=True)
+        is_abandoned = True
         raise
-    except BaseException:
-        threads.shutdown(cancel_futures=True)
-        raise
-    threads.shutdown()
+    finally:
+        threads.shutdown(wait=not is_abandoned, cancel_futures=True)
 
 
 @contextmanager

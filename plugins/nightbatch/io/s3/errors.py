@@ -51,6 +51,9 @@ UNTRUSTED = (
     "its certificate is not trusted; a network with an authority of its own needs AWS_CA_BUNDLE, or `verify` in the"
     " extra of the aws connection, with that authority among the public ones"
 )
+PROXY_FAILED = (
+    "the proxy that HTTPS_PROXY or the connection names did not let it through"
+)
 _ARROW_DENIED = re.compile(r"AWS Error (ACCESS_DENIED|UNKNOWN \(HTTP status 403\))")
 _ARROW_UNTRUSTED = re.compile(r"curlCode: 60\b")
 """How pyarrow, whose errors have no codes, words an answer 403 and a certificate of an unknown authority."""
@@ -81,9 +84,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, SSLError):
         return UNTRUSTED
     if isinstance(error, ProxyConnectionError):
-        return (
-            "the proxy that HTTPS_PROXY or the connection names did not let it through"
-        )
+        return PROXY_FAILED
     return type(error).__name__
 
 
