@@ -12,10 +12,9 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
+# How long an example of a property test takes says nothing: the machine may be busy.
 settings.register_profile("nightbatch", deadline=None)
-settings.load_profile(
-    "nightbatch"
-)  # how long an example takes says nothing: the machine may be busy
+settings.load_profile("nightbatch")
 AIRFLOW = "tests/airflow/"
 MARKS = {
     "airflow": ("airflow", "real"),

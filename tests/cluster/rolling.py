@@ -19,12 +19,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.install.matrix import ROOT, call
 from tests.support.airflow.cluster import (
-    TARGET,
     backfill,
     books,
+    cluster_settings,
     ended,
-    patient_environment,
+    published,
     put_days,
     states,
     until,
@@ -38,10 +39,8 @@ from nightbatch.local.stack.settings import (
     DAG_PROCESSOR,
     SCHEDULER,
     TRIGGERER,
-    Settings,
 )
 
-ROOT = Path(__file__).parents[2]
 ROWS = 40
 STOP_SECONDS = 120.0
 """How long a worker may take to finish its tasks."""
@@ -59,13 +58,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="nightbatch-rolling-") as name:
         folder = Path(name)
         older = installed(revision, folder / "older")
-        settings = Settings(
-            home=folder / "home",
-            dags=Path(__file__).parent / "dags",
-            emulator_args=("--seconds", "40", "--retry-after", "1"),
-            schedules=True,
-            env=patient_environment(),
-        )
+        dags = Path(__file__).parent / "dags"
+        settings = cluster_settings(folder / "home", dags, batch_seconds=40)
         cluster = Cluster(settings)
         newer = {
             part.name: replace_version(part, older) for part in parts(cluster, ALL)
@@ -83,10 +77,7 @@ def installed(revision: str, folder: Path) -> Path:
     ).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
-    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    subprocess.run(
-        ["uv", "sync", "--frozen", "--quiet"], cwd=folder, env=env, check=True
-    )
+    call(["uv", "sync", "--frozen", "--quiet"], folder)
     return folder
 
 
@@ -159,8 +150,7 @@ def ended_backfill(cluster: Cluster, runs: list[Json]) -> list[str]:
 
 def answered(cluster: Cluster, day: int) -> int:
     """Return the number of answered rows of a day."""
-    table = cluster.lake.table(f"{TARGET}/dt=2026-05-{day:02d}/")
-    statuses: list[str] = table["_status"].to_pylist()
+    statuses: list[str] = published(cluster, day)["_status"].to_pylist()
     return statuses.count("answered")
 
 

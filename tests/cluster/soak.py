@@ -23,13 +23,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import psutil
 import pyarrow as pa
-from tests.support.airflow.cluster import patient_environment
+from tests.support.airflow.cluster import cluster_settings
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.local.cluster.cluster import Cluster
 from nightbatch.local.stack.processes import marked
 from nightbatch.local.stack.rest import FINISHED
-from nightbatch.local.stack.settings import Settings
 
 MINUTES = float(os.environ.get("MINUTES", "60"))
 OUT = Path(__file__).parents[2] / ".local" / "soak.json"
@@ -60,13 +59,8 @@ def main() -> int:
     samples: list[dict[str, float]] = []
     states: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="nightbatch-soak-") as name:
-        settings = Settings(
-            home=Path(name) / "home",
-            dags=Path(__file__).parents[2] / "dags",
-            emulator_args=("--seconds", "3", "--retry-after", "1"),
-            schedules=True,
-            env=patient_environment(),
-        )
+        dags = Path(__file__).parents[2] / "dags"
+        settings = cluster_settings(Path(name) / "home", dags, batch_seconds=3)
         with Cluster(settings) as cluster:
             soak(cluster, samples, states)
             bought = Emulator(cluster.emulator_url).books()["bought"]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 from tests.support.airflow.cluster import (
     DAG_ID,
-    TARGET,
     backfill,
     books,
     ended,
+    published,
     put_days,
     states,
     texts_of,
@@ -82,7 +82,7 @@ def test_every_row_has_its_answer_in_its_place(
     cluster: Cluster, killed: Backfill
 ) -> None:
     for day in DAYS:
-        rows = cluster.lake.table(f"{TARGET}/dt=2026-05-{day:02d}/")
+        rows = published(cluster, day)
         assert rows["id"].to_pylist() == list(range(ROWS))
         assert set(rows["_status"].to_pylist()) == {"answered"}
 

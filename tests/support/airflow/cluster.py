@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow as pa
 
 from nightbatch.emulator.embedded import Emulator
 from nightbatch.local.cluster.cluster import Cluster
 from nightbatch.local.stack.rest import Json
+from nightbatch.local.stack.settings import Settings
 
 CLUSTER = "NIGHTBATCH_CLUSTER"
 """The variable that lets the tests on a cluster be collected."""
@@ -19,7 +21,18 @@ TARGET = "parcel_answers"
 PATIENCE_SECONDS = 900.0
 
 
-def patient_environment() -> dict[str, str]:
+def cluster_settings(home: Path, dags: Path, *, batch_seconds: int) -> Settings:
+    """Return the settings of a cluster whose scheduler runs DAGs, and whose batches take so long."""
+    return Settings(
+        home=home,
+        dags=dags,
+        emulator_args=("--seconds", str(batch_seconds), "--retry-after", "1"),
+        schedules=True,
+        env=_patient_environment(),
+    )
+
+
+def _patient_environment() -> dict[str, str]:
     """Return the options that let a cluster notice in seconds, not minutes, that a part is dead."""
     return {
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
@@ -43,11 +56,26 @@ def texts_of(day: int, rows: int) -> list[str]:
     ]
 
 
+def partition(day: int) -> str:
+    """Return the folder of a day's rows, in the source and in the target."""
+    return f"dt={date(day)}"
+
+
+def date(day: int) -> str:
+    """Return a day of the month that is backfilled."""
+    return f"2026-05-{day:02d}"
+
+
+def published(cluster: Cluster, day: int) -> pa.Table:
+    """Read what was published of a day."""
+    return cluster.lake.table(f"{TARGET}/{partition(day)}/")
+
+
 def put_days(cluster: Cluster, days: list[int], rows: int) -> None:
     """Put a partition for each day of a month."""
     for day in days:
         columns = {"id": list(range(rows)), "text": texts_of(day, rows)}
-        key = f"{SOURCE}/dt=2026-05-{day:02d}/part-0.parquet"
+        key = f"{SOURCE}/{partition(day)}/part-0.parquet"
         cluster.lake.put_table(key, pa.table(columns))
 
 
@@ -59,12 +87,12 @@ def backfill(cluster: Cluster, first: int, last: int, *, at_once: int) -> list[J
     body = {
         "dag_id": DAG_ID,
         "max_active_runs": at_once,
-        "from_date": f"2026-05-{first:02d}T00:00:00Z",
-        "to_date": f"2026-05-{last:02d}T00:00:00Z",
+        "from_date": f"{date(first)}T00:00:00Z",
+        "to_date": f"{date(last)}T00:00:00Z",
     }
     airflow.post("/backfills", body)
     response = airflow.get(f"/dags/{DAG_ID}/dagRuns", run_type="backfill", limit=100)
-    days = {f"2026-05-{day:02d}" for day in range(first, last + 1)}
+    days = {date(day) for day in range(first, last + 1)}
     return [run for run in response["dag_runs"] if run["partition_key"] in days]
 
 

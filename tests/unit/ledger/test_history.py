@@ -54,6 +54,13 @@ def compact_all(ledger: Ledger) -> None:
     compact(ledger.store, ledger.view().landed)
 
 
+def ledger_after(between: Callable[[Ledger], Any] = lambda _: None) -> Ledger:
+    """Run the nights in a world of their own; return its ledger."""
+    world = MemoryWorld()
+    run_nights(world, between)
+    return ledger_of(world)
+
+
 @pytest.mark.parametrize("reuse", [True, False])
 def test_nights_buy_and_publish_the_same_whether_the_state_is_compacted_or_not(
     reuse: bool,
@@ -85,9 +92,7 @@ def test_two_compactions_at_once_are_no_hindrance() -> None:
 
 
 def test_compacting_again_writes_only_what_is_new() -> None:
-    world = MemoryWorld()
-    run_nights(world, compact_all)
-    ledger = ledger_of(world)
+    ledger = ledger_after(compact_all)
     before = [entry.key for entry in ledger.store.list(keys.INDEX)]
     assert compact(ledger.store, ledger.view().landed) == []
     assert [entry.key for entry in ledger.store.list(keys.INDEX)] == before
@@ -97,9 +102,7 @@ def test_compacting_again_writes_only_what_is_new() -> None:
 
 
 def test_an_index_says_what_the_shards_say() -> None:
-    world = MemoryWorld()
-    run_nights(world, lambda _: None)
-    ledger = ledger_of(world)
+    ledger = ledger_after()
     landed = ledger.view().landed
 
     def said() -> set[tuple[bytes, int, bool]]:
@@ -117,9 +120,7 @@ def test_an_index_says_what_the_shards_say() -> None:
 
 
 def test_a_shard_that_is_gone_is_read_no_more_though_an_index_covers_it() -> None:
-    world = MemoryWorld()
-    run_nights(world, compact_all)
-    ledger = ledger_of(world)
+    ledger = ledger_after(compact_all)
     kept = ledger.view().landed[1:]
     numbers = {
         row["shard"]
@@ -130,9 +131,7 @@ def test_a_shard_that_is_gone_is_read_no_more_though_an_index_covers_it() -> Non
 
 
 def test_what_is_settled_in_any_shard_is_what_is_settled_in_all_of_them() -> None:
-    world = MemoryWorld()
-    run_nights(world, lambda _: None)
-    ledger = ledger_of(world)
+    ledger = ledger_after()
     landed = ledger.view().landed
     compact(ledger.store, landed[:2])
     past = history(ledger.store, landed)
@@ -143,9 +142,7 @@ def test_what_is_settled_in_any_shard_is_what_is_settled_in_all_of_them() -> Non
 
 
 def test_a_shard_that_is_gone_before_it_is_read_has_settled_nothing() -> None:
-    world = MemoryWorld()
-    run_nights(world, lambda _: None)
-    ledger = ledger_of(world)
+    ledger = ledger_after()
     landed = ledger.view().landed
     past = history(ledger.store, landed)
     ledger.store.remove([keys.landed(landed[0])])
@@ -155,9 +152,7 @@ def test_a_shard_that_is_gone_before_it_is_read_has_settled_nothing() -> None:
 
 
 def test_a_shard_that_is_gone_after_it_was_read_is_an_error() -> None:
-    world = MemoryWorld()
-    run_nights(world, lambda _: None)
-    ledger = ledger_of(world)
+    ledger = ledger_after()
     landed = ledger.view().landed
     past = history(ledger.store, landed)
     assert list(past.all_settled())
