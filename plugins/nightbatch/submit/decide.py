@@ -40,6 +40,8 @@ class SubmitTiming:
     """How much the clocks of the API and the workers may differ: a little over five minutes."""
     look: float = 15
     """Until the second search for an orphan; later pauses are longer."""
+    retry: float = 30
+    """Until a POST that was refused for the moment is sent again, where the API does not say when."""
     patience: float = 86_400
     """How long temporary refusals are retried before one is raised."""
     lease: float = 300

@@ -21,8 +21,6 @@ from nightbatch.submit.patience import Patience
 from nightbatch.submit.release import give_up
 from nightbatch.submit.room.turns import QueueRoom
 
-RETRY_AFTER = 30.0
-
 WhyNotSent = NotSent | AccountStopped | Incomplete
 
 
@@ -51,7 +49,7 @@ class RefusedPost:
 
     def _retry(self, refusal: Refusal, error: NotSent) -> Later:
         """Wait until the POST may be sent again; give the claim up if it may not. Raises NotSent."""
-        retry_seconds = error.retry_after or RETRY_AFTER
+        retry_seconds = error.retry_after or self.patience.timing.retry
         retry_at = refusal.at + timedelta(seconds=retry_seconds)
         if error.full:
             return self._wait_for_room(refusal, retry_at)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from nightbatch.local.stack.settings import BUCKET
 from nightbatch.local.stack.stack import Stack
 
 DAG_ID = "enrich_parquet"
+BY_ANOTHER, BY_ADMIN = "approved_by_another", "approved_by_admin"
 SOURCE = "approval/in"
 PATIENCE = 240.0
 DWELL = 4.0
@@ -65,28 +67,38 @@ def decide(stack: Stack, run_id: str, choice: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def start(stack: Stack) -> Callable[..., str]:
-    """Put the rows, and return what starts a run of them."""
+def runs(stack: Stack) -> Iterator[dict[str, str]]:
+    """Start all runs at once, by what is to become of them. Forget them at the end."""
     rows = {
         "id": [f"A-{n}" for n in range(30)],
         "body": [f"the invoice of order {n} is wrong" for n in range(30)],
     }
     stack.lake.put_table(f"{SOURCE}/part-0.parquet", pa.table(rows))
-    stack.airflow.wait_parsed(DAG_ID)
-    return lambda name, **given: stack.airflow.trigger(DAG_ID, conf=job(name, **given))
+    for dag_id in (DAG_ID, BY_ANOTHER, BY_ADMIN):
+        stack.airflow.wait_parsed(dag_id)
+    yield {
+        "approved": start(stack, "approved"),
+        "rejected": start(stack, "rejected"),
+        "unanswered": start(stack, "unanswered", approve_within_hours=0.002),
+        BY_ANOTHER: stack.airflow.trigger(BY_ANOTHER, conf={}),
+        BY_ADMIN: stack.airflow.trigger(BY_ADMIN, conf={}),
+    }
+    call(stack.emulator_port, "POST", "/_emulator/reset")
+
+
+def start(stack: Stack, name: str, **given: object) -> str:
+    """Start a run that needs an approval whatever it costs."""
+    conf = job(name, approve_above_usd=0, **given)
+    return stack.airflow.trigger(DAG_ID, conf=conf)
 
 
 @pytest.fixture(scope="module")
-def runs(stack: Stack, start: Callable[..., str]) -> Iterator[dict[str, str]]:
-    """Start three runs at once: to be approved, to be rejected, and left without an answer. Forget them at the end."""
-    yield {
-        "approved": start("approved", approve_above_usd=0),
-        "rejected": start("rejected", approve_above_usd=0),
-        "unanswered": start(
-            "unanswered", approve_above_usd=0, approve_within_hours=0.002
-        ),
-    }
-    call(stack.emulator_port, "POST", "/_emulator/reset")
+def decided(stack: Stack, runs: dict[str, str]) -> dict[str, str]:
+    """Approve one run and reject another, at the same time; return their ends."""
+    choices = {"approved": "Approve", "rejected": "Reject"}
+    with ThreadPoolExecutor(len(choices)) as pool:
+        ends = pool.map(lambda name: decide(stack, runs[name], choices[name]), choices)
+        return dict(zip(choices, ends, strict=True))
 
 
 def claims(stack: Stack, name: str) -> list[str]:
@@ -94,10 +106,10 @@ def claims(stack: Stack, name: str) -> list[str]:
     return stack.lake.keys(f"_nightbatch/approval%2F{name}/claims/")
 
 
-def states(stack: Stack, run_id: str) -> dict[str, str]:
+def states(stack: Stack, run_id: str, dag_id: str = DAG_ID) -> dict[str, str]:
     """Tell the state of each task of a run that has finished."""
     return {
-        task["task_id"]: task["state"] for task in stack.airflow.tasks(DAG_ID, run_id)
+        task["task_id"]: task["state"] for task in stack.airflow.tasks(dag_id, run_id)
     }
 
 
@@ -115,20 +127,27 @@ def test_the_form_has_the_figures_and_nothing_is_claimed_before_the_answer(
     assert claims(stack, "approved") == []
 
 
+def test_only_an_approver_may_answer(stack: Stack, runs: dict[str, str]) -> None:
+    form = waiting(stack, runs[BY_ANOTHER], BY_ANOTHER)
+    assert [user["id"] for user in form["assigned_users"]] == ["another"]
+    path = f"/dags/{BY_ANOTHER}/dagRuns/{quote(runs[BY_ANOTHER])}/taskInstances/approve/-1/hitlDetails"
+    with pytest.raises(AirflowRefused) as refused:
+        stack.airflow.patch(path, {"chosen_options": ["Approve"], "params_input": {}})
+    assert refused.value.status == 403
+
+
 def test_what_is_approved_is_bought_and_published(
-    stack: Stack, runs: dict[str, str]
+    stack: Stack, runs: dict[str, str], decided: dict[str, str]
 ) -> None:
-    waiting(stack, runs["approved"])
-    assert decide(stack, runs["approved"], "Approve") == "success"
+    assert decided["approved"] == "success"
     report = stack.airflow.xcom(DAG_ID, runs["approved"], "publish")
     assert (report["answered"], report["bought"]) == (30, 30)
 
 
 def test_what_is_rejected_ends_well_having_bought_nothing(
-    stack: Stack, runs: dict[str, str]
+    stack: Stack, runs: dict[str, str], decided: dict[str, str]
 ) -> None:
-    waiting(stack, runs["rejected"])
-    assert decide(stack, runs["rejected"], "Reject") == "success"
+    assert decided["rejected"] == "success"
     assert states(stack, runs["rejected"])["publish"] == "skipped"
     assert claims(stack, "rejected") == []
     assert stack.lake.keys("approval/rejected/") == []
@@ -142,36 +161,16 @@ def test_no_answer_in_time_is_a_rejection(stack: Stack, runs: dict[str, str]) ->
     assert claims(stack, "unanswered") == []
 
 
-def test_only_an_approver_may_answer(stack: Stack, start: Callable[..., str]) -> None:
-    stack.airflow.wait_parsed("approved_by_another")
-    run_id = stack.airflow.trigger("approved_by_another", conf={})
-    form = waiting(stack, run_id, "approved_by_another")
-    assert [user["id"] for user in form["assigned_users"]] == ["another"]
-    path = f"/dags/approved_by_another/dagRuns/{quote(run_id)}/taskInstances/approve/-1/hitlDetails"
-    with pytest.raises(AirflowRefused) as refused:
-        stack.airflow.patch(path, {"chosen_options": ["Approve"], "params_input": {}})
-    assert refused.value.status == 403
-    assert (
-        stack.airflow.wait("approved_by_another", run_id, patience=PATIENCE)
-        == "success"
-    )
-    ended = {
-        task["task_id"]: task["state"]
-        for task in stack.airflow.tasks("approved_by_another", run_id)
-    }
-    assert ended["publish"] == "skipped"
-
-
-def test_nobody_approves_a_run_of_their_own(
-    stack: Stack, start: Callable[..., str]
+def test_what_its_approvers_leave_without_an_answer_is_rejected(
+    stack: Stack, runs: dict[str, str]
 ) -> None:
-    stack.airflow.wait_parsed("approved_by_admin")
-    run_id = stack.airflow.trigger("approved_by_admin", conf={})
-    assert (
-        stack.airflow.wait("approved_by_admin", run_id, patience=PATIENCE) == "failed"
-    )
-    ended = {
-        task["task_id"]: task["state"]
-        for task in stack.airflow.tasks("approved_by_admin", run_id)
-    }
+    end = stack.airflow.wait(BY_ANOTHER, runs[BY_ANOTHER], patience=PATIENCE)
+    assert end == "success"
+    assert states(stack, runs[BY_ANOTHER], BY_ANOTHER)["publish"] == "skipped"
+
+
+def test_nobody_approves_a_run_of_their_own(stack: Stack, runs: dict[str, str]) -> None:
+    end = stack.airflow.wait(BY_ADMIN, runs[BY_ADMIN], patience=PATIENCE)
+    ended = states(stack, runs[BY_ADMIN], BY_ADMIN)
+    assert end == "failed"
     assert (ended["approve"], ended["publish"]) == ("failed", "upstream_failed")

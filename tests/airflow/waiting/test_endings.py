@@ -13,7 +13,7 @@ from nightbatch.local.stack.rest import Json
 from nightbatch.local.stack.stack import Stack
 
 pytestmark = pytest.mark.timeout(900)
-GIVE_UP_MINUTES = 0.5
+GIVE_UP_MINUTES = 0.1
 AT_ONCE_SECONDS = 60.0
 """For one task on a busy machine: a retry alone would take longer."""
 

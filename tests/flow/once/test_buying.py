@@ -183,6 +183,20 @@ def test_an_api_that_asks_to_wait_is_not_asked_for_the_other_shards(
     assert sent(night.purchase(ref).submit()).batches == BATCHES
 
 
+@pytest.mark.parametrize(("asked_seconds", "pause_seconds"), [(None, 7), (90.0, 90)])
+def test_what_is_refused_for_the_moment_is_sent_again_when_the_api_or_the_deployment_says(
+    world: MemoryWorld, asked_seconds: float | None, pause_seconds: float
+) -> None:
+    world.timing = replace(world.timing, retry=7)
+    night = flow(world)
+    ref = night.prepare()
+    account(world).refuses = NotSent("busy.", retry_after=asked_seconds)
+    later = waiting(night.purchase(ref).submit()).later
+    assert later is not None
+    pause = later.until - world.now()
+    assert pause.total_seconds() == pytest.approx(pause_seconds, abs=1)
+
+
 def test_a_lost_answer_keeps_no_other_shard_from_being_sent(world: MemoryWorld) -> None:
     night = flow(world)
     world.batches.faults.creates = ["lost"]
