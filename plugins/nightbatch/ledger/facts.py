@@ -205,3 +205,16 @@ def _own_fields(cls: type, json_fields: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the fields that the class has."""
     own_names = {own_field.name for own_field in fields(cls)}
     return {name: value for name, value in json_fields.items() if name in own_names}
+
+
+def learn(fact_class: type[Fact]) -> None:
+    """Have msgspec learn the types of a fact's fields.
+
+    It would else learn them when a fact is read, and a thread that reads a fact while another one learns its class
+    ends the process with a segmentation fault (msgspec 0.22, where a fact holds another).
+    """
+    msgspec.json.Decoder(fact_class)
+
+
+for fact_class in Fact.__subclasses__():
+    learn(fact_class)

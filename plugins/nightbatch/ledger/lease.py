@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from nightbatch.errors import Absent, LeaseTaken
 from nightbatch.failpoints import reach
 from nightbatch.ledger import keys
-from nightbatch.ledger.facts import Fact
+from nightbatch.ledger.facts import Fact, learn
 from nightbatch.ports import Store
 from nightbatch.retrying import Backoff
 
@@ -34,6 +34,9 @@ class Lease(Fact):
 
     holder: str
     until: datetime
+
+
+learn(Lease)
 
 
 @contextmanager

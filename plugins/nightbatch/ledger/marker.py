@@ -18,6 +18,9 @@ from nightbatch.ports import Entry, Reads, Store
 from nightbatch.spec import locations
 from nightbatch.spec.locations import is_data_file
 
+Profile = dict[str, dict[str, int]]
+"""For each column, how many rows have each value."""
+
 
 @dataclass(frozen=True)
 class Marker:
@@ -31,10 +34,13 @@ class Marker:
     profile: Profile = field(default_factory=dict)
 
 
+_decoder = msgspec.json.Decoder(Marker)
+
+
 def decode(body: bytes, folder: str) -> Marker | None:
     """Decode the marker of a folder; None for one that nightbatch has not written."""
     try:
-        marker = msgspec.json.decode(body, type=Marker)
+        marker = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     for key in marker.files:
@@ -93,7 +99,3 @@ def refuse_foreign(target: Store, folder: str) -> None:
                 f"target: {target.url}{entry.key} is a data file that nightbatch has not written, and readers of the "
                 "partition would mix it with what is published. Choose another target, or move that file."
             )
-
-
-Profile = dict[str, dict[str, int]]
-"""For each column, how many rows have each value."""

@@ -61,7 +61,10 @@ class Run:
     @classmethod
     def from_json(cls, raw: bytes) -> Run:
         """Decode `run.json`; fields that a later version added are skipped."""
-        return msgspec.json.decode(raw, type=cls)
+        return _decoder.decode(raw)
+
+
+_decoder = msgspec.json.Decoder(Run)
 
 
 def reference(settings: Enrichment, run: Run, buyer: str) -> RunRef:

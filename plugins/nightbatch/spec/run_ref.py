@@ -51,7 +51,11 @@ class RunRef:
         values = _decoded(reference)
         if "rules" not in values:
             values = {**values, "rules": values}
-        return msgspec.convert(values, cls)
+        values_json = msgspec.json.encode(values)
+        return _decoder.decode(values_json)
+
+
+_decoder = msgspec.json.Decoder(RunRef)
 
 
 def _decoded(reference: str | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -26,6 +26,9 @@ class _Index(msgspec.Struct, array_like=True):
     cost: dict[str, float]
 
 
+_index_decoder = msgspec.msgpack.Decoder(_Index)
+
+
 def batch_fact(batch: Batch) -> Json:
     """Return a batch as a fact."""
     return {
@@ -77,7 +80,7 @@ def read_index(path: Path) -> BatchAnswers | None:
     """Return the answers of a batch; None when they were never finished."""
     if not path.exists():
         return None
-    index = msgspec.msgpack.decode(path.read_bytes(), type=_Index)
+    index = _index_decoder.decode(path.read_bytes())
     usage_by_model = {
         model: AnswerUsage(*token_counts) for model, token_counts in index.usage.items()
     }

@@ -21,6 +21,7 @@ ENGINE = web.AppKey("engine", Engine)
 UPLOAD = web.RequestKey("upload", Upload)
 STRUCK = web.RequestKey("struck", Struck)
 _encoder = msgspec.json.Encoder()
+_body_decoder = msgspec.json.Decoder(Json)
 
 routes = web.RouteTableDef()
 
@@ -112,7 +113,7 @@ async def count_tokens(request: web.Request) -> web.StreamResponse:
 async def _read_params(request: web.Request) -> Json:
     body = await request.read()
     try:
-        return msgspec.json.decode(body, type=Json)
+        return _body_decoder.decode(body)
     except msgspec.DecodeError as error:
         raise invalid(f"The request body is not valid JSON: {error}") from error
 

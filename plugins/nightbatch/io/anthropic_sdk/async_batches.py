@@ -44,6 +44,10 @@ class _WirePage(msgspec.Struct):
     last_id: str | None = None
 
 
+_batch_decoder = msgspec.json.Decoder(_Wire)
+_page_decoder = msgspec.json.Decoder(_WirePage)
+
+
 class AsyncAnthropicBatches:
     """Reads and cancels with an async SDK client, its retries off."""
 
@@ -90,7 +94,7 @@ class AsyncAnthropicBatches:
 
 def page_of(raw: bytes) -> Page:
     """Read one page of the listing; a batch that cannot be read is left out, and so read by itself."""
-    wire_page = msgspec.json.decode(raw, type=_WirePage)
+    wire_page = _page_decoder.decode(raw)
     batches = _readable_batches(wire_page.data)
     return Page(batches, _last_id(wire_page, batches))
 
@@ -118,7 +122,7 @@ def _batch_or_none(raw: msgspec.Raw) -> Batch | None:
 
 def batch_of(raw: bytes | msgspec.Raw) -> Batch:
     """Read one batch, and only the fields that are needed. Raises ValueError, or its subclass msgspec.DecodeError."""
-    wire = msgspec.json.decode(raw, type=_Wire)
+    wire = _batch_decoder.decode(raw)
     counts = checked_counts(wire.request_counts or {})
     status = wire.processing_status
     created_at = wire.created_at
