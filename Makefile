@@ -38,8 +38,8 @@ up: $(INSTALLED) ## The same, and stay up: UI on port 8080
 cluster: $(INSTALLED) ## Run a cluster and stay up: PostgreSQL, Valkey, two triggerers, two Celery workers; UI on port 8080
 	@exec $(BIN)/python -m nightbatch.local cluster
 
-test: $(INSTALLED) ## Run all tests, in three processes (AREA=land: those of that folder of the package)
-	@exec $(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(if $(AREA),--area $(AREA))
+test: $(INSTALLED) ## Run all tests, in four processes (AREA=land: those of that folder of the package)
+	@exec $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(if $(AREA),--area $(AREA))
 
 test-fast: $(INSTALLED) ## Run the unit tests, in less than a minute: no server, no Airflow
 	@exec $(BIN)/python -m pytest -q -n 2 tests/unit $(if $(AREA),--area $(AREA))

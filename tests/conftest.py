@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import gc
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from nightbatch.columnar.threads import collector_paused
+
 TESTS = Path(__file__).parent
 # How long an example of a property test takes says nothing: the machine may be busy.
 settings.register_profile("nightbatch", deadline=None)
 settings.load_profile("nightbatch")
-AIRFLOW = "tests/airflow/"
 MARKS = {
     "airflow": ("airflow", "real"),
     "chaos": ("chaos", "real"),
@@ -26,28 +29,37 @@ MARKS = {
 """The marks of all tests in a folder; `unit` and `flow` need no server but an emulator in a thread."""
 
 
-LONGEST = (
-    AIRFLOW,
-    "tests/real/once/test_kill.py",
-    "tests/real/once/test_overlap.py",
+STACKS = (
+    "tests/airflow/once/",
     "tests/airflow/dag_files/test_dags.py",
+    "tests/airflow/",
+)
+"""What shares a stack of its own, the more special first."""
+LONGEST = (
+    "tests/airflow/once/",
+    "tests/airflow/",
+    "tests/airflow/dag_files/test_dags.py",
+    "tests/real/once/test_kill.py",
     "tests/real/local/test_first_dag.py",
-    "tests/real/once/test_account.py",
     "tests/real/security/templates/test_rendering_limits.py",
-    "tests/flow/once/test_any_order.py",
+    "tests/real/once/test_overlap.py",
     "tests/real/commands/test_run.py",
+    "tests/real/once/test_account.py",
+    "tests/flow/once/test_any_order.py",
+    "tests/real/connections/test_secrets_backends.py",
+    "tests/real/once/test_ledger_command.py",
+    "tests/real/waiting/test_poller.py",
     "tests/emulator/batches/test_size.py",
     "tests/real/once/test_zombies.py",
     "tests/real/commands/test_estimate.py",
-    "tests/real/once/test_ledger_command.py",
 )
 """What takes longest, the longest first: begun last, it would keep the other processes waiting for one."""
 
 
 def scope_of(file: str) -> str:
     """Name what is run in one process: the tests of one stack, or of one file."""
-    has_own_stack = file == "tests/airflow/dag_files/test_dags.py"
-    return AIRFLOW if file.startswith(AIRFLOW) and not has_own_stack else file
+    stacks = (stack for stack in STACKS if file.startswith(stack))
+    return next(stacks, file)
 
 
 class ByStack(LoadScopeScheduling):  # type: ignore[misc]
@@ -60,6 +72,15 @@ class ByStack(LoadScopeScheduling):  # type: ignore[misc]
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> ByStack:
     """Share tests out by stack."""
     return ByStack(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare the cycle collector what is imported now and stays: a million objects, which it would look at each time."""
+    with collector_paused():
+        collected = yield
+    gc.freeze()
+    return collected
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

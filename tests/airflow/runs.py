@@ -62,7 +62,7 @@ class Run:
             self.dag_id,
             self.run_id,
             patience=patience,
-            watch=lambda _: self.stack.check(),
+            watch=self.stack.check,
         )
 
     def ended(self) -> bool:

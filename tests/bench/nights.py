@@ -139,9 +139,7 @@ def figures(running: Stack, dag_id: str, run_id: str) -> dict[str, Any]:
     """Wait for the end of a run that has just begun, and return what it took."""
     before = cpu(running)["airflow"]
     size = database_size(running)
-    state = running.airflow.wait(
-        dag_id, run_id, patience=PATIENCE, watch=lambda _: running.check()
-    )
+    state = running.airflow.wait(dag_id, run_id, patience=PATIENCE, watch=running.check)
     assert state == "success", state
     run = running.airflow.run(dag_id, run_id)
     tasks = running.airflow.tasks(dag_id, run_id)

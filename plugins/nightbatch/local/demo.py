@@ -53,8 +53,9 @@ def run_night(stack: Stack, partition: str, console: Console) -> Json:
     run_id = airflow.trigger(DAG_ID, conf={"partition": partition})
     progress = TaskProgress(console, f"{DAG_ID} {partition}")
 
-    def watch(tasks: list[Json]) -> None:
+    def watch() -> None:
         stack.check()
+        tasks = airflow.tasks(DAG_ID, run_id)
         progress(tasks)
 
     with progress.showing():

@@ -152,14 +152,13 @@ class Airflow:
         run_id: str,
         *,
         patience: float = 120.0,
-        watch: Callable[[list[Json]], None] | None = None,
+        watch: Callable[[], None] = lambda: None,
     ) -> str:
-        """Block until the run has finished and return its state; `watch` sees its task instances at every tick."""
+        """Block until the run has finished and return its state; `watch` is called at every tick."""
         deadline = time.monotonic() + patience
         while True:
             state = str(self.run(dag_id, run_id)["state"])
-            if watch:
-                watch(self.tasks(dag_id, run_id))
+            watch()
             if state in FINISHED:
                 return state
             if time.monotonic() > deadline:
