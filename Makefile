@@ -17,11 +17,12 @@ help: ## Show this list
 install: $(INSTALLED) ## Install what uv.lock names into .venv
 
 # uv is taken from PATH if it runs there and suits this project, else a pinned one is installed beside it from PyPI.
+# Compiled now, as pip does: else processes that start together each compile Airflow, at the first demo or test.
 $(INSTALLED): uv.lock pyproject.toml
 	@set -euo pipefail; unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT; \
 	echo "Installing from uv.lock into .venv (minutes the first time) …"; \
 	uv sync --frozen --dry-run >/dev/null 2>&1 || $(MAKE) --no-print-directory $(PINNED_UV); \
-	uv sync --frozen --quiet
+	uv sync --frozen --quiet --compile-bytecode
 	@touch $@
 
 $(PINNED_UV): .ci/uv.txt

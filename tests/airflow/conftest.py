@@ -1,4 +1,4 @@
-"""One stack for all tests on real Airflow: S3, the emulator, and every component of Airflow as its own process."""
+"""The stack of the tests on real Airflow: S3, the emulator, and every component of Airflow as its own process."""
 
 from __future__ import annotations
 
