@@ -29,7 +29,8 @@ BUNDLES = [
 ENVIRONMENT = {
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",  # no test changes a DAG file; parsing takes seconds
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",  # each round of the scheduler takes from what is tested
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",  # none adds one either
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1",  # each round of the scheduler takes from what is tested
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": str(
         DEAD_SECONDS
     ),  # after which it is taken to be dead

@@ -15,6 +15,8 @@ from nightbatch.local.stack.stack import Stack
 
 ENRICH = "enrich_parquet"
 PATIENCE_SECONDS = 150.0
+PAUSE_SECONDS = 1.0
+"""Between two looks: the API server works for each."""
 
 
 @dataclass
@@ -99,7 +101,7 @@ def until(true: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not true():
         assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.3)
+        time.sleep(PAUSE_SECONDS)
 
 
 def on_worker(task: Json) -> bool:
