@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from nightbatch.local.stack.rest import FINISHED, Json
 from nightbatch.local.stack.stack import Stack
 
+T = TypeVar("T")
 ENRICH = "enrich_parquet"
 PATIENCE_SECONDS = 150.0
 PAUSE_SECONDS = 1.0
@@ -96,12 +97,13 @@ def enrich(
     return Run(stack, dag_id, stack.airflow.trigger(dag_id, conf=conf))
 
 
-def until(true: Callable[[], object]) -> None:
-    """Block until something is true."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true"
+def until(find: Callable[[], T], patience: float = PATIENCE_SECONDS) -> T:
+    """Look again and again until something is found, or true, and return it."""
+    deadline = time.monotonic() + patience
+    while not (found := find()):
+        assert time.monotonic() < deadline, "it did not come"
         time.sleep(PAUSE_SECONDS)
+    return found
 
 
 def on_worker(task: Json) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import msgspec
 
@@ -17,7 +16,9 @@ METADATA = b"nightbatch"
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that is written once, as JSON."""
+    """Something that is written once, as JSON. A kind of fact can be read once it has learned to (`learn`)."""
+
+    _decoder: ClassVar[msgspec.json.Decoder[Any]]
 
     def to_json(self) -> bytes:
         """Encode; equal facts give equal bytes."""
@@ -26,9 +27,17 @@ class Fact:
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
         """Decode; fields that a later version added are ignored."""
-        json_fields = msgspec.json.decode(raw)
-        own_fields = _own_fields(cls, json_fields)
-        return msgspec.convert(own_fields, cls)
+        fact: Self = cls._decoder.decode(raw)
+        return fact
+
+    @classmethod
+    def learn(cls) -> None:
+        """Make the decoder of this kind of fact, when its module is imported.
+
+        At a first reading, a thread that reads a fact while another one learns its class would end the process with a
+        segmentation fault (msgspec 0.22, where a fact holds another).
+        """
+        cls._decoder = msgspec.json.Decoder(cls)
 
 
 @dataclass(frozen=True)
@@ -201,20 +210,5 @@ class PlannedShard:
     joined: bool = False
 
 
-def _own_fields(cls: type, json_fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the fields that the class has."""
-    own_names = {own_field.name for own_field in fields(cls)}
-    return {name: value for name, value in json_fields.items() if name in own_names}
-
-
-def learn(fact_class: type[Fact]) -> None:
-    """Have msgspec learn the types of a fact's fields.
-
-    It would else learn them when a fact is read, and a thread that reads a fact while another one learns its class
-    ends the process with a segmentation fault (msgspec 0.22, where a fact holds another).
-    """
-    msgspec.json.Decoder(fact_class)
-
-
 for fact_class in Fact.__subclasses__():
-    learn(fact_class)
+    fact_class.learn()

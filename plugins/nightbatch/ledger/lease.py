@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from nightbatch.errors import Absent, LeaseTaken
 from nightbatch.failpoints import reach
 from nightbatch.ledger import keys
-from nightbatch.ledger.facts import Fact, learn
+from nightbatch.ledger.facts import Fact
 from nightbatch.ports import Store
 from nightbatch.retrying import Backoff
 
@@ -36,7 +36,7 @@ class Lease(Fact):
     until: datetime
 
 
-learn(Lease)
+Lease.learn()
 
 
 @contextmanager

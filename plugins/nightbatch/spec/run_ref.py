@@ -51,11 +51,11 @@ class RunRef:
         values = _decoded(reference)
         if "rules" not in values:
             values = {**values, "rules": values}
-        values_json = msgspec.json.encode(values)
-        return _decoder.decode(values_json)
+        return msgspec.convert(values, cls)
 
 
-_decoder = msgspec.json.Decoder(RunRef)
+# Learned now: two threads that make msgspec learn a class at the same time may end the process.
+msgspec.json.Decoder(RunRef)
 
 
 def _decoded(reference: str | Mapping[str, Any]) -> Mapping[str, Any]:

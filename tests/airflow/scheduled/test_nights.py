@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.airflow.runs import until
 
 from nightbatch.local.stack.rest import FINISHED, Json, call
 from nightbatch.local.stack.stack import Stack
@@ -38,28 +37,15 @@ def runs(stack: Stack, dag_id: str) -> list[Json]:
     return found
 
 
-def eventually(find: Callable[[], Any]) -> Any:
-    """Look again and again until something is found, and return it."""
-    until = time.monotonic() + PATIENCE
-    while not (found := find()):
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.5)
-    return found
-
-
 def ended(stack: Stack, dag_id: str, kind: str, count: int = 1) -> list[Json]:
     """Wait until so many runs of a kind have ended."""
 
-    def find() -> list[Json] | None:
+    def find() -> list[Json]:
         mine = [run for run in runs(stack, dag_id) if run["run_type"] == kind]
-        return (
-            mine
-            if len([run for run in mine if run["state"] in FINISHED]) >= count
-            else None
-        )
+        finished = [run for run in mine if run["state"] in FINISHED]
+        return mine if len(finished) >= count else []
 
-    found: list[Json] = eventually(find)
-    return found
+    return until(find, PATIENCE)
 
 
 def wait_of(stack: Stack, run: Json) -> Json:
@@ -97,11 +83,13 @@ def nights(stack: Stack) -> Iterator[Nights]:
         stack.airflow.patch(f"/dags/{dag_id}", {"is_paused": False})
     tell(stack, TOLD)
     backfill_by_command(stack)
-    run = eventually(
-        lambda: [run for run in runs(stack, CLOCK) if run["run_type"] == "scheduled"]
+    run = until(
+        lambda: [run for run in runs(stack, CLOCK) if run["run_type"] == "scheduled"],
+        PATIENCE,
     )[0]
-    seen.waiting = eventually(
-        lambda: task if (task := wait_of(stack, run))["state"] == "deferred" else None
+    seen.waiting = until(
+        lambda: task if (task := wait_of(stack, run))["state"] == "deferred" else {},
+        PATIENCE,
     )
     put(stack, run["partition_key"], ["e"])
     seen.scheduled = ended(stack, CLOCK, "scheduled")[

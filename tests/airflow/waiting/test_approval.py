@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
+from tests.airflow.runs import until
 
 from nightbatch.local.stack.errors import AirflowRefused
 from nightbatch.local.stack.rest import FINISHED, Json, call
@@ -42,10 +43,8 @@ def asked(stack: Stack, run_id: str, dag_id: str = DAG_ID) -> Json | None:
 
 def waiting(stack: Stack, run_id: str, dag_id: str = DAG_ID) -> Json:
     """Wait until the run asks, and return its form."""
-    deadline = time.monotonic() + PATIENCE
-    while (form := asked(stack, run_id, dag_id)) is None:
-        assert time.monotonic() < deadline, "the run did not ask"
-        time.sleep(0.5)
+    form = until(lambda: asked(stack, run_id, dag_id), PATIENCE)
+    assert form is not None
     return form
 
 

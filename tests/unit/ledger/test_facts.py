@@ -18,7 +18,7 @@ PACKAGE = Path(nightbatch.__path__[0])
 MANY_FIRST_READERS = """
 import sys, threading
 from dataclasses import dataclass
-from nightbatch.ledger.facts import Claim, Fact, learn
+from nightbatch.ledger.facts import Claim, Fact
 
 sys.setswitchinterval(1e-6)
 THREADS = 8
@@ -35,7 +35,7 @@ for _ in range(300):
     fact_class = dataclass(frozen=True)(
         type("Holder", (Fact,), {"__module__": "__main__", "__annotations__": {"claim": claim_class}})
     )
-    learn(fact_class)
+    fact_class.learn()
     start = threading.Barrier(THREADS)
     readers = [threading.Thread(target=read, args=(fact_class, start)) for _ in range(THREADS)]
     for reader in readers:
